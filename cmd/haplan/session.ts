@@ -9,9 +9,11 @@ import type { EtcdUser, MembersRequest } from "../../src/control-plane/control-p
 import type { Authority } from "../../src/pki/authority-port.ts";
 import type { TlsMaterial } from "../../src/pki/tls-material.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
+import { specName } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
+import type { RecordedMachine } from "../../src/providers/registry.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { stateDir } from "../../src/state/local-backend.ts";
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";
@@ -62,7 +64,8 @@ export async function sessionFor(
   const backend = openBackend(from.spec, { directory, cwd: context.cwd, clock: context.clock });
   log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
   const opened = await dependencies.openProvider({
-    provider: from.spec.provider,
+    spec: from.spec,
+    recorded: async () => recordedMachines(await storeOf(context, { spec: from.spec, backend }).read()),
     directory,
     signal: context.stop.signal,
     clock: context.clock,
@@ -119,8 +122,21 @@ export function sessionState(context: CliContext, session: Session): Promise<Sta
 
 /** The state as a store; writes through it are made under `lock`. */
 export function sessionStore(context: CliContext, session: Session, lock: Lock = noLock): StateStore {
-  const { encryption } = session.spec.state;
-  return createStateStore({ backend: session.backend, encryption, environment: context.environment, lock });
+  return storeOf(context, session, lock);
+}
+
+function storeOf(
+  { environment }: CliContext,
+  { spec, backend }: Pick<Session, "spec" | "backend">,
+  lock: Lock = noLock,
+): StateStore {
+  return createStateStore({ backend, encryption: spec.state.encryption, environment, lock });
+}
+
+function recordedMachines(state: State | null): readonly RecordedMachine[] {
+  return (state?.resources ?? [])
+    .filter(({ type }) => type === "haplan_machine")
+    .map(({ name, generation, attributes }) => ({ name: specName(name), generation, attributes }));
 }
 
 /** haplan's client certificate for members; null if TLS is off or there is no certificate. */

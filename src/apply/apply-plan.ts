@@ -61,7 +61,14 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   // A step that was journalled as done may have died before its state was written.
   for (const record of records.filter((candidate) => candidate.phase === "done")) {
     const step = plan.steps.find((candidate) => candidate.id === record.stepId);
-    if (step !== undefined) await keeper.apply(stateEdits(plan, step, record.result ?? {}));
+    if (step !== undefined)
+      await keeper.apply(
+        stateEdits(
+          { ...plan, spec: keeper.spec },
+          { ...step, action: keeper.resolved(step.action) },
+          record.result ?? {},
+        ),
+      );
   }
   const walk = new PlanWalk({ plan, ports, keeper, done, begun, parallelism, progressIntervalMs, signal });
   const failure = await walk.run();

@@ -10,11 +10,13 @@ import type {
   ObservedMembership,
   ObservedPresentation,
 } from "../plan/observed-cluster.ts";
+import { withRecordedAddresses } from "../plan/recorded-addresses.ts";
 import { rememberedLoadBalancer } from "../plan/remembered-observation.ts";
 import type { State } from "../plan/state.ts";
 import { unitOf } from "../plan/world.ts";
 import type { LoadBalancerObservation } from "../providers/load-balancer.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { hasAddress } from "../spec/late-address.ts";
 import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
@@ -38,9 +40,10 @@ export type ObserveRequest = {
 /** Changes nothing. What could not be looked at is in `problems`. */
 export async function observeCluster(
   ports: ObservePorts,
-  { spec, state, signal }: ObserveRequest,
+  { spec: written, state, signal }: ObserveRequest,
   onProbe?: ProbeListener,
 ): Promise<ObservedCluster> {
+  const spec = withRecordedAddresses(written, state?.resources ?? []);
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec, ports.provider.model).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
@@ -136,7 +139,10 @@ async function observeMembership(
     problems.push({ subject: "the membership", message: error.message, notAuthenticated: true });
     return null;
   }
-  const urls = new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known]);
+  const urls = new Set([
+    ...spec.controlPlane.masters.filter(hasAddress).map((master) => clientUrl(spec, master)),
+    ...known,
+  ]);
   const controlPlane = ports.connect({ endpoints: [...urls].sort(), tls });
   try {
     return await controlPlane.observe(onProbe);

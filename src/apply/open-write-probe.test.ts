@@ -49,7 +49,7 @@ async function openProbe(
     plan: { spec, steps: actions.map((action) => ({ action })) } as unknown as Plan,
     ports: { probeWrites } as ApplyPorts,
     done: new Set(),
-    keeper: { find: (address) => state?.resources.find((each) => each.address === address) } as StateKeeper,
+    keeper: { spec, find: (address) => state?.resources.find((each) => each.address === address) } as StateKeeper,
     connection: {
       tls: async () => null,
       controlPlane: async () => ({ observe: async () => membership }),

@@ -3,6 +3,7 @@ import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import type { StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { hasAddress } from "../spec/late-address.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
 import type { Connection, StepContext } from "./step-context.ts";
@@ -27,7 +28,7 @@ export type OpenedProbe = {
  */
 export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe | null> {
   const { plan, ports, keeper, connection, done } = context;
-  const { spec } = plan;
+  const { spec } = keeper;
   const kinds = new Set(plan.steps.filter(({ id }) => !done.has(id)).map(({ action }) => action.kind));
   const { endpoint: before, type } = keeper.find(loadBalancerAddress)?.attributes ?? {};
   const steady = before === clusterEndpoint(spec) && type === spec.loadBalancer.type;
@@ -58,7 +59,7 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
       },
       stepDone: (action) => {
         if (endpoint === null || !settlesEndpoint(action)) return;
-        probe.moveEndpoint({ endpoints: [clusterEndpoint(spec)], tls });
+        probe.moveEndpoint({ endpoints: [clusterEndpoint(keeper.spec)], tls });
       },
       stop: () => probe.stop(),
     };
@@ -82,7 +83,7 @@ async function memberLists(spec: ClusterSpec, connection: Connection): Promise<r
   const serving = (membership?.members ?? []).flatMap(({ learner, healthy, answeredAt }) =>
     learner || !healthy || answeredAt === undefined ? [] : [answeredAt],
   );
-  const masters = spec.controlPlane.masters.map((master) => clientUrl(spec, master));
+  const masters = spec.controlPlane.masters.filter(hasAddress).map((master) => clientUrl(spec, master));
   const first = serving.length > 0 ? serving : masters;
   const last = masters.filter((url) => !first.includes(url));
   return first.map((_, at) => [...first.slice(at), ...first.slice(0, at), ...last]);

@@ -126,7 +126,8 @@ export class PlanWalk {
     const progress = new AbortController();
     let detail: string | null = null;
     const context: StepContext = {
-      plan: this.#plan,
+      // Addresses that earlier steps have made known.
+      plan: { ...this.#plan, spec: this.#options.keeper.spec },
       ports: this.#ports,
       keeper: this.#options.keeper,
       connection: this.#connection,
@@ -142,9 +143,10 @@ export class PlanWalk {
     try {
       await passQuorumGate(context, step);
       await journal.append({ planId: this.#plan.id, stepId: step.id, phase: "intent", action: step.action });
-      const result = await runStep(context, step.action);
+      const action = this.#options.keeper.resolved(step.action);
+      const result = await runStep(context, action);
       await journal.append({ planId: this.#plan.id, stepId: step.id, phase: "done", result });
-      await this.#options.keeper.apply(stateEdits(this.#plan, step, result));
+      await this.#options.keeper.apply(stateEdits(context.plan, { ...step, action }, result));
       this.#options.done.add(step.id);
       const id = result["memberId"] ?? result["pid"] ?? result["fingerprint"] ?? result["sha256"] ?? null;
       const adopted = this.#options.begun.has(step.id);

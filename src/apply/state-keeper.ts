@@ -1,10 +1,15 @@
 /** The state while apply is at work: edits are taken one after the other, each that changes something is on disk when it returns. */
 import { canonicalJson } from "../base/canonical-json.ts";
-import { desiredResources } from "../plan/desired-resources.ts";
+import { type DesiredResource, desiredResources } from "../plan/desired-resources.ts";
 import { moveResources } from "../plan/moved-masters.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { ProviderModel } from "../plan/provider-model.ts";
+import { withRecordedAddresses } from "../plan/recorded-addresses.ts";
 import { deposedAddress, masterTypes, parseAddress, type ResourceAddress, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
+import type { StepAction } from "../plan/step.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { addressesAwaited } from "../spec/late-address.ts";
 import type { ApplyPorts } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
 
@@ -14,16 +19,19 @@ export class StateKeeper {
   #current: State;
   readonly #store: ApplyPorts["stateStore"];
   readonly #plan: Plan;
-  readonly #desired: ReadonlyMap<string, ReturnType<typeof desiredResources>[number]>;
+  readonly #model: ProviderModel;
+  /** Some addresses are known only while the plan is carried out. */
+  readonly #isLate: boolean;
+  #desired: ReadonlyMap<string, DesiredResource>;
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(state: State, plan: Plan, { stateStore, provider }: KeeperPorts) {
     this.#current = state;
     this.#store = stateStore;
     this.#plan = plan;
-    this.#desired = new Map(
-      desiredResources(plan.spec, provider.model).map((resource) => [resource.address, resource]),
-    );
+    this.#model = provider.model;
+    this.#isLate = addressesAwaited(plan.spec).length > 0;
+    this.#desired = this.#desiredWith(state.resources);
   }
 
   /** A cluster's first state is written before anything is made, so that what is made carries a lineage that is kept. */
@@ -40,6 +48,21 @@ export class StateKeeper {
     };
     await ports.stateStore.write(state);
     return new StateKeeper(state, plan, ports);
+  }
+
+  /** The spec with all addresses that are known by now. */
+  get spec(): ClusterSpec {
+    return withRecordedAddresses(this.#plan.spec, this.#current.resources);
+  }
+
+  /** The step's action with them; a machine that is made has its former address in the state, which is not its own. */
+  resolved(action: StepAction): StepAction {
+    return action.kind === "createMachine" ? action : withRecordedAddresses(action, this.#current.resources);
+  }
+
+  #desiredWith(resources: readonly StateResource[]): ReadonlyMap<string, DesiredResource> {
+    const spec = withRecordedAddresses(this.#plan.spec, resources);
+    return new Map(desiredResources(spec, this.#model).map((resource) => [resource.address, resource]));
   }
 
   get state(): State {
@@ -77,6 +100,7 @@ export class StateKeeper {
         moved = resources.delete(edit.address) || moved;
         continue;
       }
+      if (this.#isLate) this.#desired = this.#desiredWith(withEdit([...resources.values()], edit));
       const after = this.#upserted(edit, before, resources.get(machineOf(edit.address)));
       if (before !== undefined && canonicalJson(before) === canonicalJson(after)) continue;
       resources.set(edit.address, after);
@@ -114,6 +138,16 @@ export class StateKeeper {
       dependsOn: desired?.dependsOn ?? before?.dependsOn ?? [],
     };
   }
+}
+
+/** The address that an edit brings counts for the edit itself, too. */
+function withEdit(resources: readonly StateResource[], edit: StateEdit & { kind: "upsert" }): readonly StateResource[] {
+  const known = resources.find(({ address }) => address === edit.address);
+  const [type, name] = edit.address.split(/\.(.*)/s) as [StateResource["type"], string];
+  const fresh = { generation: 1, status: "ready", sensitive: [], dependsOn: [] } as const;
+  const attributes = { ...known?.attributes, ...edit.attributes };
+  const others = resources.filter(({ address }) => address !== edit.address);
+  return [...others, { ...fresh, ...known, address: edit.address, type, name, attributes }];
 }
 
 /** Done once, it finds nothing more to do. Returns whether it has changed anything. */

@@ -6,6 +6,7 @@ import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
 import { resourceAddress } from "../plan/resource.ts";
 import type { MemberRef } from "../plan/step.ts";
+import { hasAddress } from "../spec/late-address.ts";
 import { clientUrl } from "../units/addresses.ts";
 import type { ApplyPorts } from "./ports.ts";
 import type { StateKeeper } from "./state-keeper.ts";
@@ -61,12 +62,14 @@ export class Connection {
 
   /** Masters of the spec and members that the state still knows. */
   #endpoints(): readonly string[] {
-    const { spec } = this.#plan;
+    const { spec } = this.#keeper;
     const known = this.#keeper.state.resources
       .filter((resource) => resource.type === "haplan_raft_member")
       .map((resource) => resource.attributes["clientUrl"])
       .filter((url): url is string => typeof url === "string");
-    return [...new Set([...spec.controlPlane.masters.map((master) => clientUrl(spec, master)), ...known])].sort();
+    return [
+      ...new Set([...spec.controlPlane.masters.filter(hasAddress).map((master) => clientUrl(spec, master)), ...known]),
+    ].sort();
   }
 }
 

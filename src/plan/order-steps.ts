@@ -3,7 +3,25 @@
  * equal to the byte.
  */
 import { assert } from "../base/assert.ts";
+import { addressesAwaited } from "../spec/late-address.ts";
 import type { Step } from "./step.ts";
+
+/** A step that names an address which another one makes known comes after that one. */
+export function waitingForAddresses(steps: readonly Step[]): readonly Step[] {
+  const makers = new Map(
+    steps.flatMap(({ id, action, addresses }) =>
+      action.kind === "createMachine" || action.kind === "startLoadBalancer"
+        ? addresses.map((address): readonly [string, string] => [address, id])
+        : [],
+    ),
+  );
+  return steps.map((step) => {
+    const { kind } = step.action;
+    const awaited = kind === "createMachine" ? [] : addressesAwaited(step.action);
+    const ids = awaited.flatMap((owner) => makers.get(owner) ?? []).filter((id) => id !== step.id);
+    return ids.length === 0 ? step : { ...step, after: [...new Set([...step.after, ...ids])] };
+  });
+}
 
 export function orderSteps(steps: readonly Step[]): readonly Step[] {
   const index = new Map(steps.map((step, position) => [step.id, position]));

@@ -1,5 +1,6 @@
 /** Combines planned actions, spec and state to the list of changes that a plan shows and programs read. */
 import { sameJson } from "../base/canonical-json.ts";
+import { addressesAwaited } from "../spec/late-address.ts";
 import { type DesiredResource, toldByTheSpec } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
 import type { ResourceChange } from "./plan.ts";
@@ -45,7 +46,14 @@ function change(
   const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);
   const wanted = notYet ? {} : resource.attributes;
   const told = verdict.action === "noop" ? {} : carriedCertificate(planning, resource);
-  const after: Attributes = { ...kept, ...told, ...(replaced || verdict.action === "create" ? {} : facts), ...wanted };
+  const late = verdict.action === "noop" ? new Set<string>() : lateAttributes(resource, planning.desired);
+  const planned: Attributes = {
+    ...kept,
+    ...told,
+    ...(replaced || verdict.action === "create" ? {} : facts),
+    ...wanted,
+  };
+  const after: Attributes = Object.fromEntries(Object.entries(planned).filter(([name]) => !late.has(name)));
   return {
     address: resource.address,
     type: resource.type,
@@ -54,11 +62,22 @@ function change(
     ...reasonOf(verdict),
     before,
     after,
-    unknownAfter: verdict.action === "noop" ? [] : resource.unknown.filter((name) => after[name] === undefined),
+    unknownAfter:
+      verdict.action === "noop" ? [] : [...resource.unknown, ...late].filter((name) => after[name] === undefined),
     sensitive: [...new Set([...resource.sensitive, ...(known?.sensitive ?? [])])],
     forcesReplacement: verdict.forces ?? (replaced && before !== null ? differing(resource, before) : []),
     ...(imported === null ? {} : { importing: { id: imported.id } }),
   };
+}
+
+/** What waits for an address, and digests of configurations that hold one. */
+function lateAttributes(resource: DesiredResource, desired: readonly DesiredResource[]): ReadonlySet<string> {
+  const waits = (value: unknown): boolean => addressesAwaited(value).length > 0;
+  const names = Object.entries(resource.attributes).flatMap(([name, value]) => (waits(value) ? [name] : []));
+  const targets =
+    resource.type === "haplan_load_balancer" ? desired.filter(({ type }) => type === "haplan_lb_backend") : [];
+  const isLate = names.length > 0 || targets.some(({ attributes }) => waits(attributes));
+  return new Set(isLate && "configDigest" in resource.attributes ? [...names, "configDigest"] : names);
 }
 
 /** The certificate that a program is started with: known, unless this plan issues it. */

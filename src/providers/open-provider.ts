@@ -2,7 +2,7 @@
 import { boundedProvider } from "./bounded-provider.ts";
 import { MachineCalls } from "./machine-calls.ts";
 import type { Provider } from "./provider.ts";
-import { createProvider, type ProviderOptions } from "./registry.ts";
+import { createProvider, type ProviderOptions, providerLimits } from "./registry.ts";
 
 /**
  * Opens a session: once a run, closed at its end. It asks no machine anything: connections are made by the first call that
@@ -10,6 +10,6 @@ import { createProvider, type ProviderOptions } from "./registry.ts";
  * @throws HaplanError `provider/unknown` for a spec of another version of haplan, such as that of a saved plan
  */
 export async function openProvider(options: ProviderOptions): Promise<Provider> {
-  const provider = await createProvider(options);
-  return boundedProvider(provider, new MachineCalls({ ...options, limits: provider.limits }));
+  const calls = new MachineCalls({ ...options, limits: providerLimits(options.spec) });
+  return boundedProvider(await createProvider({ ...options, calls }), calls);
 }

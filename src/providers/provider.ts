@@ -22,7 +22,9 @@ export type MachineIdentity = {
   readonly generation: number;
 };
 
-export type NewMachine = MachineIdentity & {
+export type NewMachine = Omit<MachineIdentity, "address"> & {
+  /** Null where the provider chooses it: then `createMachine` returns it as `address`. */
+  readonly address: string | null;
   /** What the pure half describes it by; absent where that is nothing. */
   readonly attributes?: Attributes;
   /** The generation of a machine of the same name that stays meanwhile. */

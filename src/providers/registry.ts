@@ -2,16 +2,26 @@
 import type { Clock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
+import type { Attributes } from "../plan/resource.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ProviderSchema } from "../spec/provider-schema.ts";
-import { localModel } from "./local/local-model.ts";
+import { localLimits, localModel } from "./local/local-model.ts";
 import { localSchema } from "./local/local-schema.ts";
-import type { ProviderLog } from "./machine-calls.ts";
+import type { CallLimits, MachineCalls, ProviderLog } from "./machine-calls.ts";
 import type { Provider } from "./provider.ts";
 
+/** A machine as the state has it, with what creating it returned. */
+export type RecordedMachine = {
+  readonly name: string;
+  readonly generation: number;
+  readonly attributes: Attributes;
+};
+
 export type ProviderOptions = {
-  /** The spec's part that says which provider, and how. */
-  readonly provider: ClusterSpec["provider"];
+  /** Says which provider, how it works, and how each host is reached. */
+  readonly spec: ClusterSpec;
+  /** Reads the machines that the state has: also those that the spec no longer has. */
+  readonly recorded: () => Promise<readonly RecordedMachine[]>;
   /** The cluster's directory, `.haplan/<cluster>`. */
   readonly directory: string;
   /** Aborted when the run is to stop. */
@@ -25,8 +35,13 @@ type ProviderEntry = {
   readonly schema: ProviderSchema;
   /** Its pure half, over which plans are made. */
   readonly model: ProviderModel;
-  /** Loads its other half, which reaches machines, and creates it. `openProvider` bounds its calls. */
-  readonly create: (options: ProviderOptions) => Promise<Provider>;
+  /** What one spec allows its calls. */
+  readonly limits: (spec: ClusterSpec) => CallLimits;
+  /**
+   * Loads its other half, which reaches machines, and creates it. `openProvider` bounds its calls; those that ask many
+   * machines, `observe` and `preflight`, run each of their own through `calls`.
+   */
+  readonly create: (options: ProviderOptions & { readonly calls: MachineCalls }) => Promise<Provider>;
 };
 
 /** A spec that names no provider is for the first. */
@@ -34,6 +49,7 @@ const entries: readonly ProviderEntry[] = [
   {
     schema: localSchema,
     model: localModel,
+    limits: () => localLimits,
     create: async ({ directory }) => {
       const { createLocalProvider } = await import("./local/local-provider.ts");
       return createLocalProvider({ root: directory });
@@ -49,8 +65,13 @@ export function providerModel(provider: ClusterSpec["provider"]): ProviderModel 
 }
 
 /** @throws HaplanError `provider/unknown`, as above */
-export function createProvider(options: ProviderOptions): Promise<Provider> {
-  return entryOf(options.provider).create(options);
+export function providerLimits(spec: ClusterSpec): CallLimits {
+  return entryOf(spec.provider).limits(spec);
+}
+
+/** @throws HaplanError `provider/unknown`, as above */
+export function createProvider(options: ProviderOptions & { readonly calls: MachineCalls }): Promise<Provider> {
+  return entryOf(options.spec.provider).create(options);
 }
 
 function entryOf({ type }: ClusterSpec["provider"]): ProviderEntry {

@@ -12,6 +12,8 @@ export class FakeCloudLoadBalancer implements LoadBalancer {
   made: Made | null = null;
   /** The cloud's API does not answer. */
   unreachable = false;
+  /** Its name in the DNS is known once it is made. */
+  choosesItsAddress = false;
   /** Each call that changed something. */
   readonly acts: string[] = [];
   /** How often one was made. */
@@ -36,10 +38,15 @@ export class FakeCloudLoadBalancer implements LoadBalancer {
   ensure: LoadBalancer["ensure"] = async ({ lineage, attributes, config }) => {
     if (this.unreachable) throw new HaplanError("fake/no-answer", "the API does not answer");
     if (this.made === null) this.count += 1;
-    const address = config.listens[0]?.replace(/:\d+$/, "") ?? "";
+    const named = { address: `lb-${this.count}.cloud.example` };
+    const address = this.choosesItsAddress ? named.address : (config.listens[0]?.replace(/:\d+$/, "") ?? "");
     this.made = { lineage, attributes, config, address };
     this.acts.push(`ensure ${config.backends.map(({ name }) => name).join(",")}`);
-    return { arn: `arn:fake:${this.count}`, definitionDigest: digestOf(this.made) };
+    return {
+      ...(this.choosesItsAddress ? named : {}),
+      arn: `arn:fake:${this.count}`,
+      definitionDigest: digestOf(this.made),
+    };
   };
 
   remove: LoadBalancer["remove"] = async () => {

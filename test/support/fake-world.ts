@@ -25,7 +25,7 @@ import type { ProviderModel } from "../../src/plan/provider-model.ts";
 import type { Attributes } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
-import type { MachineIdentity, MachineRef, Provider } from "../../src/providers/provider.ts";
+import type { MachineIdentity, MachineRef, NewMachine, Provider } from "../../src/providers/provider.ts";
 import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.ts";
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
@@ -242,8 +242,8 @@ export class FakeWorld {
         const failure = this.failing("preflight");
         return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
       },
-      createMachine: async ({ beside, attributes = {}, ...identity }) =>
-        this.#act(`createMachine ${identity.name}`, () => this.#createMachine(identity, attributes, beside)),
+      createMachine: async ({ beside, attributes = {}, ...machine }) =>
+        this.#act(`createMachine ${machine.name}`, () => this.#createMachine(machine, attributes, beside)),
       updateMachine: async (machine, attributes) =>
         this.#act(`updateMachine ${refText(machine)}`, () => {
           for (const found of this.#machinesOf(machine)) found.attributes = attributes;
@@ -276,19 +276,23 @@ export class FakeWorld {
     return typeof ref === "string" ? named : named.filter(({ identity }) => identity.generation === ref.generation);
   }
 
-  #createMachine(identity: MachineIdentity, attributes: Attributes, beside: number | undefined): Attributes {
-    const { name, generation } = identity;
+  #createMachine(machine: NewMachine, attributes: Attributes, beside: number | undefined): Attributes {
+    const { name, generation } = machine;
     const there = this.#machinesOf(name).map((machine) => machine.identity.generation);
     for (const other of there) {
       if (other !== generation && other !== beside)
         this.accidents.push(`${name} was made on top of generation ${other}`);
     }
     const facts = Object.keys(attributes).length === 0 ? {} : { instanceId: `i-${name}-${generation}` };
-    if (there.includes(generation)) return facts;
+    const found = this.#machinesOf(name).find((each) => each.identity.generation === generation);
+    const address = found?.identity.address ?? machine.address ?? `10.1.0.${this.facts.nextId++}`;
+    const told = machine.address === null ? { ...facts, address } : facts;
+    if (found !== undefined) return told;
+    const identity = { ...machine, address };
     this.made.push(name);
     const key = this.facts.machines.has(name) ? `${name}@${generation}` : name;
     this.facts.machines.set(key, { identity, attributes, units: new Map(), data: null });
-    return facts;
+    return told;
   }
 
   #destroyMachine(ref: MachineRef): void {

@@ -1,6 +1,8 @@
 /** Machines: made with the lineage and generation by which they are found again, removed with all that is on them. */
+
 import type { StepAction } from "../../plan/step.ts";
 import type { MachineRef } from "../../providers/provider.ts";
+import { addressesAwaited } from "../../spec/late-address.ts";
 import type { StepFacts } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
@@ -14,7 +16,8 @@ export async function createMachine(context: StepContext, action: Of<"createMach
   const { machine, address, zone, generation, attributes = {}, deposes } = action;
   const { lineage } = context.keeper.state;
   const beside = deposes === undefined ? {} : { beside: deposes };
-  const wanted = { name: machine, address, zone, lineage, generation, attributes, ...beside };
+  const known = addressesAwaited(address).length === 0 ? address : null;
+  const wanted = { name: machine, address: known, zone, lineage, generation, attributes, ...beside };
   return await context.ports.provider.createMachine(wanted, context.signal);
 }
 

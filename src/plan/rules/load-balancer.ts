@@ -3,6 +3,8 @@
  * masters.
  */
 
+import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import { addressesAwaited } from "../../spec/late-address.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
@@ -14,9 +16,22 @@ import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
 import { filesChanged, judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
+/**
+ * One whose address is known only once it is made, and is in the masters' certificates, is made before all else, and serves
+ * nobody yet. Returns the id of that step.
+ */
+export function planLoadBalancerAddress({ spec, world, draft }: Planning): string | null {
+  if (!choosesItsAddress(spec) || world.loadBalancer !== null) return null;
+  return draft.add({ kind: "startLoadBalancer", backends: [] }, [loadBalancerAddress]);
+}
+
+function choosesItsAddress({ loadBalancer }: ClusterSpec): boolean {
+  return addressesAwaited(loadBalancer.address).some((owner) => owner === loadBalancerAddress);
+}
+
 /** Returns the id of the step after which the load balancer serves the wanted masters; null if it does already. */
-export function planLoadBalancer(planning: WithCertificates): string | null {
-  const { desired, world, certificates, endpoint, draft, spec, observed } = planning;
+export function planLoadBalancer(planning: WithCertificates & { readonly addressed: string | null }): string | null {
+  const { desired, world, certificates, endpoint, addressed, draft, spec, observed } = planning;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
   const hosts = desired.filter(
@@ -40,7 +55,8 @@ export function planLoadBalancer(planning: WithCertificates): string | null {
       backends,
       known !== undefined,
     );
-    return draft.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), after);
+    const kind = addressed === null ? "startLoadBalancer" : "updateLoadBalancer";
+    return draft.add({ kind, backends: wanted }, addressesOf(backends), [...after, addressed]);
   }
   const changed = judgeBackends(
     planning,
@@ -49,6 +65,10 @@ export function planLoadBalancer(planning: WithCertificates): string | null {
   );
   const reason = whyChanged(resource, found, certificates.has(loadBalancerName), world);
   const forces = forcingAttributes(resource, world);
+  if (choosesItsAddress(spec) && (forces.length > 0 || isRequested(planning, loadBalancerAddress))) {
+    refuseOtherAddress(planning);
+    return null;
+  }
   if (forces.length > 0) {
     draft.judge(loadBalancerAddress, "deleteThenCreate", haveChanged(forces), forces);
     const stopped = draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
@@ -72,6 +92,15 @@ export function planLoadBalancer(planning: WithCertificates): string | null {
   // The last step of the membership chain has already written the wanted configuration.
   if (settled !== null) return settled;
   return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+}
+
+function refuseOtherAddress({ draft }: Planning): void {
+  draft.refuse(
+    "plan/endpoint-replaced",
+    "Another load balancer in its place would have another address",
+    "Clients and the masters' certificates have to know that address before the present one is gone, which one plan cannot do. Write the present settings of the load balancer, and do not ask for its replacement; a load balancer beside it, with a cluster of its own, can take over its clients.",
+    loadBalancerAddress,
+  );
 }
 
 /** A cloud load balancer has no files of haplan's: its whole configuration is compared. */

@@ -1,8 +1,12 @@
 /** The pure half of the local provider: a machine is a directory, and the load balancer is a unit on a machine of its own. */
 import type { ProviderModel } from "../../plan/provider-model.ts";
 import { loadBalancerOnMachine } from "../load-balancer-hosts.ts";
+import type { CallLimits } from "../machine-calls.ts";
 
 export const localModel: ProviderModel = {
   describeMachine: () => ({ attributes: {}, unknown: [], replacedBy: [] }),
   describeLoadBalancer: loadBalancerOnMachine,
 };
+
+/** Processes of this machine answer at once, or are killed: an act is finished rather than cut off. */
+export const localLimits: CallLimits = { machinesAtOnce: 10, callTimeoutMs: null };

@@ -4,14 +4,14 @@
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { assert } from "../../base/assert.ts";
 import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedOrphan, ObservedUnit } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { CallLimits } from "../machine-calls.ts";
 import type { MachineIdentity, MachineRef, Provider } from "../provider.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
-import { localModel } from "./local-model.ts";
+import { localLimits, localModel } from "./local-model.ts";
 import {
   createMachineDir,
   dirOf,
@@ -39,9 +39,6 @@ export type LocalProviderOptions = {
   readonly programsDir?: string;
 };
 
-/** Processes of this machine answer at once, or are killed: an act is finished rather than cut off. */
-export const localLimits: CallLimits = { machinesAtOnce: 10, callTimeoutMs: null };
-
 /** How long a restarted or removed unit may take to end by itself. */
 const restartGraceMs = 10_000;
 
@@ -54,8 +51,9 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     observe: async (lineage, names) => ({ machines: observeMachines(root, lineage, names), unreachable: [] }),
     observeOrphans: async () => observeOrphans(root),
     preflight: (request) => preflightLocal(root, programsDir, request),
-    createMachine: async ({ beside, attributes: _, ...machine }) => {
-      createMachineDir(root, machine, beside);
+    createMachine: async ({ beside, attributes: _, address, ...machine }) => {
+      assert(address !== null, "the address of a directory is in the spec");
+      createMachineDir(root, { ...machine, address }, beside);
       return {};
     },
     // A directory has no attributes.
