@@ -18,7 +18,7 @@ import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import {
   Auth,
   Cluster,
-  kv,
+  KV,
   Lease,
   Maintenance,
   type Member,
@@ -88,7 +88,7 @@ export type CommandStep = StepOptions & {
 };
 export type Step = CallStep | StreamStep | CommandStep;
 
-const services: readonly DescService[] = [kv, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health];
+const services: readonly DescService[] = [KV, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health];
 const replyMs = 10_000;
 const quietMs = 2_000;
 

@@ -6,7 +6,7 @@
  */
 import { type DescMethod, toBinary, toJsonString } from "@bufbuild/protobuf";
 import type { Random } from "../../src/base/random.ts";
-import { Auth, Cluster, kv, Lease, Maintenance, Watch } from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
+import { Auth, Cluster, KV, Lease, Maintenance, Watch } from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";
 import { Health } from "../../src/raft-agent/api/gen/health/health_pb.ts";
 import { Election } from "../../src/raft-agent/api/gen/v3electionpb/v3election_pb.ts";
 import { Lock } from "../../src/raft-agent/api/gen/v3lockpb/v3lock_pb.ts";
@@ -35,7 +35,7 @@ const leftOut = new Set([
   "MemberUpdate",
   "MemberPromote",
 ]);
-const methods: readonly DescMethod[] = [kv, kv, kv, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health]
+const methods: readonly DescMethod[] = [KV, KV, KV, Watch, Lease, Cluster, Maintenance, Auth, Lock, Election, Health]
   .flatMap((service) => service.methods)
   .filter(({ name }) => !leftOut.has(name));
 const routes = [...createJsonRoutes()].filter(([, { name }]) => !leftOut.has(name));

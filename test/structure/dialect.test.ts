@@ -23,8 +23,8 @@ it("finds each breach in a file that has all of them", () => {
   expect(breaches({ path: "a.ts", text })).toHaveLength(rules.length);
 });
 
-it("finds none in the sources", () => {
-  const sources = sourcesBelow("src", "cmd", "test", "bench");
+it("finds none in the sources, except in what a generator writes", () => {
+  const sources = sourcesBelow("src", "cmd", "test", "bench").filter(({ path }) => !path.includes("/gen/"));
   expect(sources.length).toBeGreaterThan(800);
   expect(sources.flatMap(breaches)).toEqual([]);
 });

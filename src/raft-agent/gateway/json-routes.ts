@@ -1,12 +1,12 @@
 /** Maps paths of the JSON gateway to gRPC methods (the `google.api.http` options of etcd's rpc.proto). */
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { Auth, Cluster, kv, Lease, Maintenance, Watch } from "../api/gen/etcdserverpb/rpc_pb.ts";
+import { Auth, Cluster, KV, Lease, Maintenance, Watch } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { Election } from "../api/gen/v3electionpb/v3election_pb.ts";
 import { Lock } from "../api/gen/v3lockpb/v3lock_pb.ts";
 
 /** Last parts of paths, by the method's name. Spaces separate several paths of one method. */
 const declaredRoutes: readonly (readonly [DescService, string, Readonly<Record<string, string>>])[] = [
-  [kv, "kv", { Range: "range", Put: "put", DeleteRange: "deleterange", Txn: "txn", Compact: "compaction" }],
+  [KV, "kv", { Range: "range", Put: "put", DeleteRange: "deleterange", Txn: "txn", Compact: "compaction" }],
   [Watch, "watch", { Watch: "" }],
   [
     Lease,

@@ -2625,7 +2625,7 @@ export const AlarmTypeSchema: GenEnum<AlarmType> = /*@__PURE__*/
 /**
  * @generated from service etcdserverpb.KV
  */
-export const kv: GenService<{
+export const KV: GenService<{
   /**
    * @generated from rpc etcdserverpb.KV.Range
    */
