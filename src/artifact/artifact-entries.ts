@@ -11,7 +11,7 @@ export type ArtifactEntry = {
 };
 
 /** The programs that run on hosts. */
-export const hostPrograms: readonly string[] = ["haplan-agent", "haplan-load-balancer", "haplan-worker"];
+export const hostPrograms: readonly string[] = ["haplan-agent", "haplan-host", "haplan-load-balancer", "haplan-worker"];
 
 /** Of a package's files, what a program needs at run time: code, data and native libraries for glibc, and licenses. */
 const needed = /(\.(c?js|json|txt)|napi\.glibc\.node|\/LICENSE[^/]*)$/i;

@@ -78,13 +78,15 @@ describe("the table of modules in docs/ARCHITECTURE.md", () => {
 
 describe("a provider", () => {
   const registry = "src/providers/registry.ts";
+  /** What haplan-host does on its machine is what the local provider does. */
+  const hostProgram = "cmd/haplan-host/main.ts";
 
-  it("is imported only by its own files and by the registry", () => {
+  it("is imported only by its own files, by the registry, and the local one by the program on a host", () => {
     const outside = sources
       .flatMap(importsOf)
       .filter(({ from, to }) => /^src\/providers\/[^/]+\//.test(to) && !from.startsWith(to.replace(/[^/]+$/, "")))
       .map(({ from }) => from);
-    expect([...new Set(outside)].toSorted()).toEqual([registry]);
+    expect([...new Set(outside)].toSorted()).toEqual([hostProgram, registry]);
   });
 
   /** Not the backend of the state that is called local as well. */

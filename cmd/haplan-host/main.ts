@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+/**
+ * Carries out haplan's calls on this machine: `haplan-host --cluster NAME`. haplan starts it over ssh for each session; it
+ * reads requests from standard input and ends when that does.
+ */
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { errorText } from "../../src/base/haplan-error.ts";
+import { packageDir } from "../../src/base/package-dir.ts";
+import { providerCalls } from "../../src/host/program/provider-calls.ts";
+import { serveHost } from "../../src/host/program/serve-host.ts";
+import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
+
+const options = new Command("haplan-host")
+  .description("Carries out haplan's calls on this machine. It is started by haplan, over ssh")
+  .requiredOption("--cluster <name>", "name of the cluster whose machines are on this host")
+  .option("--root <dir>", "directory of clusters", "/var/lib/haplan")
+  .option("--detached", "run units as detached processes, without systemd")
+  .option("--programs-dir <dir>", "directory with haplan's own programs", resolve(process.argv[1]!, "../.."))
+  .parse()
+  .opts<{ cluster: string; root: string; programsDir: string; detached?: true }>();
+
+const { version } = JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string };
+const { cluster, root, programsDir } = options;
+const provider = createLocalProvider({ root: join(root, cluster), programsDir });
+try {
+  const calls = providerCalls(provider, join(root, cluster));
+  await serveHost({ calls, input: process.stdin, output: process.stdout, version });
+} catch (error) {
+  console.error(`haplan-host: ${errorText(error)}`);
+  process.exitCode = 1;
+}

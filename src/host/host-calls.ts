@@ -1,0 +1,46 @@
+/** The calls that a host answers, with what they take and return. */
+import type { MachineRef, NewMachine, PreflightRequest, Provider } from "../providers/provider.ts";
+import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { HostFacts } from "./host-facts.ts";
+
+/** What a host does: the provider's calls for its own machines, and `facts`. */
+export type HostCalls = Pick<
+  Provider,
+  | "observe"
+  | "observeOrphans"
+  | "preflight"
+  | "createMachine"
+  | "renameMachine"
+  | "destroyMachine"
+  | "startUnit"
+  | "stopUnit"
+  | "removeUnit"
+  | "unitLog"
+  | "readUnitFile"
+> & {
+  /** What the host is. Asks it anew each time. */
+  facts(signal?: AbortSignal): Promise<HostFacts>;
+};
+
+export type HostCallName = keyof HostCalls;
+
+export type HostArguments = {
+  readonly facts: readonly [];
+  readonly observe: readonly [lineage: string | null, names: readonly string[]];
+  readonly observeOrphans: readonly [];
+  readonly preflight: readonly [request: PreflightRequest];
+  readonly createMachine: readonly [machine: NewMachine];
+  readonly renameMachine: readonly [from: string, to: string];
+  readonly destroyMachine: readonly [machine: MachineRef];
+  readonly startUnit: readonly [machine: MachineRef, unit: UnitDefinition];
+  readonly stopUnit: readonly [machine: MachineRef, unit: string, graceMs: number];
+  readonly removeUnit: readonly [machine: MachineRef, unit: string];
+  readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];
+  readonly readUnitFile: readonly [machine: MachineRef, unit: string, path: string];
+};
+
+export type HostResults = { readonly [Call in HostCallName]: Awaited<ReturnType<HostCalls[Call]>> };
+
+export type HostRequest<Call extends HostCallName = HostCallName> = {
+  readonly [Each in Call]: { readonly id: number; readonly call: Each; readonly arguments: HostArguments[Each] };
+}[Call];

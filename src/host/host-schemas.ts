@@ -1,0 +1,107 @@
+/** What each call of the protocol takes and returns, as JSON Schemas. Unknown keys are let through: versions add some. */
+import type { HostCallName } from "./host-calls.ts";
+
+const text = { type: "string" };
+const number = { type: "number" };
+const count = { type: "integer", minimum: 0 };
+const flag = { type: "boolean" };
+const nothing = { type: "null" };
+const orNull = (schema: { readonly type: string }): object => ({ ...schema, type: [schema.type, "null"] });
+const list = (items: object): object => ({ type: "array", items });
+const tuple = (...items: readonly object[]): object => ({
+  type: "array",
+  minItems: items.length,
+  maxItems: items.length,
+  ...(items.length === 0 ? {} : { items }),
+});
+const record = (properties: { readonly [name: string]: object }, optional: Record<string, object> = {}): object => ({
+  type: "object",
+  required: Object.keys(properties),
+  properties: { ...properties, ...optional },
+});
+
+const identity = { name: text, address: text, zone: orNull(text), lineage: text, generation: count };
+const machineRef = { anyOf: [text, record({ name: text, generation: count })] };
+/** Text, or bytes that are no text. */
+const content = { anyOf: [text, record({ base64: text })] };
+const program = record({ kind: { enum: ["haplan", "system"] }, command: text });
+const reload = record({ signal: { enum: ["SIGHUP", "SIGUSR2", null] }, files: list(text) });
+const unit = record(
+  {
+    name: text,
+    program,
+    arguments: list(text),
+    environment: { type: "object", additionalProperties: text },
+    files: list(record({ path: text, content, mode: count })),
+    listens: list(text),
+  },
+  { reload },
+);
+const preflight = record({
+  machines: list(record(identity)),
+  units: list(unit),
+  space: list(record({ machine: text, bytes: number })),
+});
+
+export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
+  facts: tuple(),
+  observe: tuple(orNull(text), list(text)),
+  observeOrphans: tuple(),
+  preflight: tuple(preflight),
+  createMachine: tuple(record(identity, { beside: count, attributes: { type: "object" } })),
+  renameMachine: tuple(text, text),
+  destroyMachine: tuple(machineRef),
+  startUnit: tuple(machineRef, unit),
+  stopUnit: tuple(machineRef, text, number),
+  removeUnit: tuple(machineRef, text),
+  unitLog: tuple(machineRef, text, count),
+  readUnitFile: tuple(machineRef, text, text),
+};
+
+const observedUnit = record({ name: text, running: flag, pid: orNull(count), definitionDigest: text });
+const observedMachine = record({
+  name: text,
+  address: text,
+  lineage: text,
+  generation: count,
+  hasData: flag,
+  units: list(observedUnit),
+});
+const facts = record({
+  hostname: text,
+  platform: text,
+  os: orNull(text),
+  kernel: text,
+  architecture: text,
+  systemdVersion: orNull(number),
+  isRoot: flag,
+  memoryBytes: number,
+  freeDiskBytes: number,
+  machineId: orNull(text),
+  addresses: list(text),
+  timeMs: number,
+});
+
+export const resultSchemas: { readonly [Call in HostCallName]: object } = {
+  facts,
+  observe: record({
+    machines: list(observedMachine),
+    unreachable: list(record({ name: text, reason: text })),
+  }),
+  observeOrphans: list(record({ machine: text, unit: text, pid: count })),
+  preflight: list(record({ severity: { enum: ["error", "warning"] }, code: text, summary: text }, { detail: text })),
+  createMachine: { type: "object" },
+  renameMachine: nothing,
+  destroyMachine: nothing,
+  startUnit: record({ pid: orNull(count) }),
+  stopUnit: nothing,
+  removeUnit: nothing,
+  unitLog: text,
+  readUnitFile: orNull(text),
+};
+
+export const greetingSchema: object = record({ protocol: count, version: text, pid: count });
+export const requestSchema: object = record({ id: count, call: text, arguments: list({}) });
+export const answerSchema: object = {
+  anyOf: [record({ id: count, result: {} }), record({ id: count, error: record({ code: text, message: text }) })],
+};

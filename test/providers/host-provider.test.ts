@@ -1,0 +1,56 @@
+/** The contract of providers, kept by the program haplan-host that runs here as a process of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { HostClient } from "../../src/host/host-client.ts";
+import { root } from "../structure/imports.ts";
+import { describeProvider, probeProgram } from "./provider-contract.ts";
+import { providerOfHost } from "./provider-of-host.ts";
+
+type Session = { readonly client: HostClient; readonly child: ChildProcess };
+
+async function startProgram(parent: string): Promise<Session> {
+  const program = join(root, "dist/cmd/haplan-host/main.js");
+  const place = ["--cluster=demo", `--root=${parent}`, `--programs-dir=${join(parent, "cmd")}`, "--detached"];
+  const child = spawn(process.execPath, [program, ...place], { stdio: ["pipe", "pipe", "inherit"] });
+  return { client: await HostClient.open({ fromHost: child.stdout, toHost: child.stdin }), child };
+}
+
+describe("haplan-host as a process", () => {
+  let parent: string;
+  let session: Session;
+  beforeAll(async () => {
+    parent = mkdtempSync(join(tmpdir(), "haplan-host-"));
+    mkdirSync(join(parent, "cmd", "probe"), { recursive: true });
+    writeFileSync(join(parent, "cmd", "probe", "main.js"), probeProgram);
+    session = await startProgram(parent);
+  });
+  afterAll(async () => {
+    await session.client.close();
+    rmSync(parent, { recursive: true });
+  });
+
+  describeProvider("on a host", async () => ({
+    // One process for all tests: each of them ends its session, and leaves no machine.
+    provider: { ...providerOfHost(session.client), close: async () => {} },
+    again: async () => providerOfHost((await startProgram(parent)).client),
+    close: async () => {},
+  }));
+
+  it("says what the machine is that it runs on", async () => {
+    const facts = await session.client.facts();
+    expect(facts).toMatchObject({ platform: "linux", architecture: process.arch, isRoot: process.getuid?.() === 0 });
+    expect(Math.abs(facts.timeMs - Date.now())).toBeLessThan(60_000);
+    expect(facts.freeDiskBytes).toBeGreaterThan(0);
+  });
+
+  it("ends with exit code 0 once its standard input has", async () => {
+    const { client, child } = await startProgram(parent);
+    const exited = once(child, "exit");
+    await client.close();
+    expect(await exited).toEqual([0, null]);
+  });
+});

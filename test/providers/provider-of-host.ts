@@ -1,0 +1,27 @@
+import type { HostClient } from "../../src/host/host-client.ts";
+import { loadBalancerOnMachine } from "../../src/providers/load-balancer-hosts.ts";
+import type { Provider } from "../../src/providers/provider.ts";
+
+/** A provider whose machines are all on one host. */
+export function providerOfHost(client: HostClient): Provider {
+  return {
+    model: {
+      describeMachine: () => ({ attributes: {}, unknown: [], replacedBy: [] }),
+      describeLoadBalancer: loadBalancerOnMachine,
+    },
+    limits: { machinesAtOnce: 10, callTimeoutMs: null },
+    observe: (...given) => client.observe(...given),
+    observeOrphans: (...given) => client.observeOrphans(...given),
+    preflight: (...given) => client.preflight(...given),
+    createMachine: (...given) => client.createMachine(...given),
+    updateMachine: async () => ({}),
+    renameMachine: (...given) => client.renameMachine(...given),
+    destroyMachine: (...given) => client.destroyMachine(...given),
+    startUnit: (...given) => client.startUnit(...given),
+    stopUnit: (...given) => client.stopUnit(...given),
+    removeUnit: (...given) => client.removeUnit(...given),
+    unitLog: (...given) => client.unitLog(...given),
+    readUnitFile: (...given) => client.readUnitFile(...given),
+    close: () => client.close(),
+  };
+}
