@@ -1,9 +1,12 @@
 /** The network of the test hosts: a bridge of this machine that leads nowhere else. */
 import { execa } from "execa";
 
-const bridge = "haplan-hosts";
-const ipv4Prefix = "10.97.64";
-const ipv6Prefix = "fd97:6470:6c61::";
+/** Hosts of different networks can be on one machine at the same time: each run has its own. From 1 to 254. */
+export const network: number = Number(process.env["HAPLAN_TEST_HOSTS_NETWORK"] ?? 64);
+
+const bridge = `haplan-${network}`;
+const ipv4Prefix = `10.97.${network}`;
+const ipv6Prefix = `fd97:6470:${network}::`;
 
 export type HostAddresses = { readonly ipv4: string; readonly ipv6: string };
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { writeFileDurably } from "../../src/base/durable-file.ts";
 import { type ImageName, image } from "./base-image.ts";
-import { makeBridge, removeBridge } from "./host-network.ts";
+import { makeBridge, network, removeBridge } from "./host-network.ts";
 import { bootHost, findProcess, removeHost, type TestHost } from "./test-host.ts";
 
 export type HostSet = {
@@ -19,7 +19,8 @@ export type HostSet = {
   readonly hosts: readonly TestHost[];
 };
 
-export const hostsDirectory: string = process.env["HAPLAN_TEST_HOSTS"] ?? "/var/lib/haplan-test-hosts";
+const base = process.env["HAPLAN_TEST_HOSTS"] ?? "/var/lib/haplan-test-hosts";
+export const hostsDirectory: string = join(base, String(network));
 
 const setFile = join(hostsDirectory, "hosts.json");
 const keyFile = join(hostsDirectory, "id_ed25519");
@@ -48,7 +49,7 @@ export async function bringUp(count: number, imageName: ImageName): Promise<Host
   const found = readHosts();
   if (found !== null && found.image !== imageName) await takeDown();
   const access = { publicKey: await publicKey() };
-  const imagePath = await image(imageName, join(hostsDirectory, "images"));
+  const imagePath = await image(imageName, join(base, "images"));
   await makeBridge();
   const kept = (readHosts()?.hosts ?? []).filter(({ name, hostKey }) => hostKey !== "" && findProcess(name) !== null);
   const missing = Array.from({ length: count }, (_, at) => at + 1).filter(

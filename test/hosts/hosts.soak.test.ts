@@ -1,14 +1,29 @@
 import { existsSync } from "node:fs";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { network } from "./host-network.ts";
 import { bringUp, type HostSet, hostsDirectory, takeDown, whyNoHosts } from "./host-set.ts";
-import { findProcess, type TestHost } from "./test-host.ts";
+import { cutOff, powerOff, rejoin, type TestHost } from "./test-host.ts";
 
 const missing = whyNoHosts();
 const reason = missing === null ? "" : ` (skipped: ${missing})`;
 
-async function onHost({ keyFile, knownHostsFile }: HostSet, address: string, command: string): Promise<string> {
-  const options = ["-o", "BatchMode=yes", "-o", `UserKnownHostsFile=${knownHostsFile}`, "-i", keyFile];
+async function onHost(
+  { keyFile, knownHostsFile }: HostSet,
+  address: string,
+  command: string,
+  withinSeconds = 10,
+): Promise<string> {
+  const options = [
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    `ConnectTimeout=${withinSeconds}`,
+    "-o",
+    `UserKnownHostsFile=${knownHostsFile}`,
+    "-i",
+    keyFile,
+  ];
   return (await execa("ssh", [...options, `admin@${address}`, command])).stdout;
 }
 
@@ -31,17 +46,26 @@ describe.skipIf(missing !== null)(`test hosts${reason}`, () => {
   it("stay as they are when they are asked for again, and one that has no power is made anew", async () => {
     const before = await bringUp(2, "complete");
     await onHost(before, before.hosts[0]!.ipv4, "touch kept");
-    process.kill(findProcess("h2")!, "SIGKILL");
+    await powerOff({ name: "h2" });
     const after = await bringUp(2, "complete");
     expect(await onHost(after, after.hosts[0]!.ipv4, "ls")).toBe("kept");
     expect(after.hosts[1]!.hostKey).not.toBe(before.hosts[1]!.hostKey);
   }, 120_000);
 
+  it("are cut off, and come back", async () => {
+    const set = await bringUp(2, "complete");
+    const [first] = set.hosts as [TestHost];
+    await cutOff(first);
+    await expect(onHost(set, first.ipv4, "true", 1)).rejects.toThrow(/timed out|No route/);
+    await rejoin(first);
+    expect(await onHost(set, first.ipv4, "hostname", 20)).toBe("h1");
+  }, 60_000);
+
   it("leave nothing but the images", async () => {
     const { hosts } = await bringUp(2, "complete");
     await takeDown();
     expect(hosts.filter(({ directory }) => existsSync(directory))).toEqual([]);
-    expect((await execa("ip", ["link"])).stdout).not.toContain("haplan");
+    expect((await execa("ip", ["link"])).stdout).not.toContain(`hp${network}-`);
     expect(existsSync(hostsDirectory)).toBe(true);
   }, 120_000);
 });

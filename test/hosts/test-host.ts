@@ -4,12 +4,12 @@
  */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { openSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { addressesOf, bridgeName, networkFile } from "./host-network.ts";
+import { addressesOf, bridgeName, network, networkFile } from "./host-network.ts";
 
 export type TestHost = {
   readonly name: string;
@@ -43,7 +43,7 @@ export async function bootHost(
   return { name, ...addresses, directory, hostKey };
 }
 
-/** The process of systemd-nspawn that runs a host; null when none does. Its end is the host's power cut. */
+/** The process of systemd-nspawn that runs a host; null when none does. */
 export function findProcess(name: string): number | null {
   const pids = readdirSync("/proc").filter((entry) => /^[0-9]+$/.test(entry));
   const found = pids.find((pid) => commandOf(pid).includes(machineOption(name)));
@@ -59,16 +59,37 @@ function commandOf(pid: string): readonly string[] {
   }
 }
 
-/** Cuts the power, and removes the file tree. */
+/** Like a power cut: its init is killed, and with it everything that the host runs. */
+export async function powerOff({ name }: Pick<TestHost, "name">): Promise<void> {
+  const container = findProcess(name);
+  if (container === null) return;
+  // The end of systemd-nspawn would leave them running: it only watches its child, the host's init.
+  const init = readFileSync(`/proc/${container}/task/${container}/children`, "utf8").trim();
+  process.kill(init === "" ? container : Number(init.split(" ")[0]), "SIGKILL");
+  await until(`${name} is off`, 10_000, async () => findProcess(name) === null || null);
+}
+
+/** Powers it off, and removes the file tree. */
 export async function removeHost(host: Pick<TestHost, "name" | "directory">): Promise<void> {
-  const pid = findProcess(host.name);
-  if (pid !== null) process.kill(pid, "SIGKILL");
-  await until(`${host.name} is off`, 10_000, async () => findProcess(host.name) === null || null);
+  await powerOff(host);
   // Its init outlives systemd-nspawn for a moment and still has the file tree.
   await until(`${host.name}'s file tree is free`, 10_000, () => unmount(join(host.directory, "root")));
-  await execa("ip", ["link", "delete", `vb-${machineName(host.name)}`], { reject: false });
+  await execa("ip", ["link", "delete", linkOf(host.name)], { reject: false });
+  await until(`${host.name}'s control group is empty`, 10_000, () => removeControlGroup(host.name));
   await rm(host.directory, { recursive: true, force: true, maxRetries: 3 });
 }
+
+/** Takes its network away. What it runs goes on. */
+export async function cutOff({ name }: Pick<TestHost, "name">): Promise<void> {
+  await execa("ip", ["link", "set", linkOf(name), "down"]);
+}
+
+export async function rejoin({ name }: Pick<TestHost, "name">): Promise<void> {
+  await execa("ip", ["link", "set", linkOf(name), "up"]);
+}
+
+/** systemd-nspawn names this machine's end of a host's network after the host. */
+const linkOf = (name: string): string => `vb-${machineName(name)}`;
 
 async function unmount(root: string): Promise<true | null> {
   const mounted = readFileSync("/proc/self/mounts", "utf8").includes(` ${root} `);
@@ -106,7 +127,10 @@ async function configure(root: string, name: string, network: string, { publicKe
 function boot(name: string, root: string, directory: string): void {
   const log = openSync(join(directory, "console.log"), "a");
   const place = [`--directory=${root}`, machineOption(name), `--network-bridge=${bridgeName}`];
-  const child = spawn("systemd-nspawn", [...place, "--boot", "--register=no", "--keep-unit", "--console=pipe"], {
+  const flags = [...place, "--boot", "--register=no", "--keep-unit", "--console=pipe"];
+  // systemd-nspawn puts a host into its own control group: of two hosts in one, each would find the other's processes.
+  const script = 'mkdir -p "$0" && echo $$ > "$0/cgroup.procs"; exec systemd-nspawn "$@"';
+  const child = spawn("sh", ["-c", script, controlGroup(name), ...flags], {
     stdio: ["ignore", log, log],
     detached: true,
   });
@@ -116,9 +140,20 @@ function boot(name: string, root: string, directory: string): void {
 
 const machineOption = (name: string): string => `--machine=${machineName(name)}`;
 
-/** Interface names have 15 characters at most, of which nspawn takes three. */
+async function removeControlGroup(name: string): Promise<true | null> {
+  const group = controlGroup(name);
+  await execa("find", [group, "-depth", "-type", "d", "-delete"], { reject: false });
+  return existsSync(group) ? null : true;
+}
+
+function controlGroup(name: string): string {
+  const isUnified = existsSync("/sys/fs/cgroup/cgroup.controllers");
+  return join(isUnified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/systemd", machineName(name));
+}
+
+/** Interface names have 15 characters at most, of which nspawn takes three: `vb-hp254-h60`. */
 function machineName(name: string): string {
-  return `haplan-${name}`;
+  return `hp${network}-${name}`;
 }
 
 async function scanKey(address: string): Promise<string | null> {
