@@ -8,7 +8,7 @@ import { errorText } from "../../src/base/haplan-error.ts";
 import { logUncaughtErrors, type ProgramLog } from "../../src/base/program-log.ts";
 import { type Agent, startAgent } from "../../src/raft-agent/agent/agent.ts";
 import { createAgentLog } from "../../src/raft-agent/agent/agent-log.ts";
-import { supportedVersion } from "../../src/raft-agent/agent/from-config.ts";
+import { reportedEtcdVersion } from "../../src/raft-agent/agent/from-config.ts";
 import { type AgentConfig, configNotices, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
 import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
@@ -24,7 +24,7 @@ async function main(argv: readonly string[]): Promise<void> {
       writeError: (text) => void process.stderr.write(text),
     });
   } else if (argv.some((argument) => /^--?version$/.test(argument))) {
-    process.stdout.write(`etcd Version: ${supportedVersion}\nhaplan-agent, Node.js ${process.version}\n`);
+    process.stdout.write(`etcd Version: ${reportedEtcdVersion}\nhaplan-agent, Node.js ${process.version}\n`);
   } else if (argv.some((argument) => /^(--?help|-h)$/.test(argument))) {
     process.stdout.write(agentUsage());
   } else await run(argv);

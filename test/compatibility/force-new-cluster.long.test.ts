@@ -81,7 +81,7 @@ describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-ne
     if (engine === "agent") {
       const { code, log } = await refusalOf(cluster, 2);
       expect(code).toBe(1);
-      expect(log).toMatch(/with it there is a majority, since [0-9a-f]{16} at http:.* still answers/);
+      expect(log).toMatch(/there is a majority with it, since [0-9a-f]{16} at http:.* still responds/);
     }
     await cluster.kill(1);
     await cluster.restart(2, [force]);

@@ -130,7 +130,7 @@ describe("haplan-agent in etcd's place", () => {
     const fourth = begin([...manifest, `--data-dir=${file("etcds")}`]);
     expect(await second.ended).toBe(1);
     expect(await fourth.ended).toBe(1);
-    expect(fourth.log()).toContain("an etcd keeps its data there. Take a snapshot");
+    expect(fourth.log()).toContain("it contains the data of an etcd. Save a snapshot");
     expect(readdirSync(file("etcds/member"))).toEqual(["wal"]);
     expect(await third.ended).toBe(1);
     expect(third.log()).toContain("--nonsense is not a known flag");

@@ -65,7 +65,7 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
     while (freeBytes(directory) > 4 << 20) appendFileSync(filler, Buffer.alloc(1 << 20));
     let next = 0;
     while (!isOver) await putNext(next++);
-    expect(await refused).toMatch(/Cannot write .*"msg":"this member stops"/);
+    expect(await refused).toMatch(/Cannot write .*"msg":"this member is stopping"/);
 
     for (let more = 0; more < 100; more++) await putNext(next++);
     rmSync(filler);

@@ -159,7 +159,7 @@ export class FuzzedMember {
     for (const line of text.split("\n").filter((one) => one !== "")) {
       this.#log.push(line);
       if (this.#log.length > logLinesKept) this.#log.shift();
-      if (line.includes("bug of ours")) this.reportedBugs.push(line);
+      if (line.includes("because of a bug")) this.reportedBugs.push(line);
     }
   }
 }

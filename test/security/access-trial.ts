@@ -215,7 +215,7 @@ function refusalOf(error: unknown): Outcome {
   const isRefused = ["transport/unavailable", "transport/unreachable", "transport/refused", "transport/removed"];
   if (isRefused.includes(error.code)) return "-";
   // The snapshot was looked at, and is of no use to the member.
-  if (error.message.includes("the state that came ends at entry 1,")) return "yes";
+  if (error.message.includes("the received state ends at entry 1,")) return "yes";
   throw error;
 }
 

@@ -15,7 +15,7 @@ describe("A3: the peer port, where every name resolves,", () => {
 
   const unknown = "00000000000000ee";
   it.each<[Holder, "m2" | "m4" | typeof unknown, RegExp]>([
-    ["worker", unknown, /is a client's: a member's has the extended key usage serverAuth/],
+    ["worker", unknown, /is a client's: a member's also has the extended key usage serverAuth/],
     ["worker", "m2", /is a client's/],
     ["balancer", "m2", /is a client's/],
     ["admin", "m2", /is a client's/],

@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../../src/base/clock.ts";
 import { restoreState } from "../../src/raft-agent/agent/disk/open-storage.ts";
-import { seedFounders } from "../../src/raft-agent/agent/disk/seed-founders.ts";
+import { writeInitialMembers } from "../../src/raft-agent/agent/disk/write-initial-members.ts";
 import type { ConsensusPort } from "../../src/raft-agent/consensus/consensus-port.ts";
 import { openStore } from "../../src/raft-agent/mvcc/mvcc-store.ts";
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
@@ -48,7 +48,7 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
   const restored = restoreState(recovered, founds ? host.founders : null, store.consistentIndex);
   if (founds) await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
   if (host.founders !== null && needsBootstrap(restored.snapshot.index, store.consistentIndex)) {
-    await seedFounders(store, host.founders.map(foundingMember), restored.snapshot);
+    await writeInitialMembers(store, host.founders.map(foundingMember), restored.snapshot);
   }
   life.every(profile.disk.storeCommitMs, () => void store.flush());
   return { wal, store, restored };

@@ -1,6 +1,6 @@
 /** For tests: the client ports of a member that has its store in memory and no peers. */
 import { pino } from "pino";
-import { ClientFront } from "../../src/raft-agent/agent/clients/serve-clients.ts";
+import { ClientListeners } from "../../src/raft-agent/agent/clients/client-listeners.ts";
 import { createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { readSettings } from "../../src/raft-agent/config/read-settings.ts";
 import { GrpcServer } from "../../src/raft-agent/grpc/grpc-server.ts";
@@ -9,7 +9,7 @@ import { createMetrics } from "../../src/raft-agent/metrics/metrics.ts";
 import { createWorld, self } from "./single-member.ts";
 
 /** Listens at the places that `flags` name. */
-export async function listeningFront(flags: readonly string[]): Promise<ClientFront> {
+export async function listeningFront(flags: readonly string[]): Promise<ClientListeners> {
   const { services } = await createWorld();
   const grpc = new GrpcServer({ methods: services.methods });
   const metrics = createMetrics({
@@ -22,7 +22,7 @@ export async function listeningFront(flags: readonly string[]): Promise<ClientFr
     promotionsRejected: new Map(),
   });
   const config = createAgentConfig(readSettings(flags, {}, () => ""));
-  const front = new ClientFront({ config, services, metrics, grpc, logger: pino({ level: "silent" }) });
+  const front = new ClientListeners({ config, services, metrics, grpc, logger: pino({ level: "silent" }) });
   await front.listen();
   return front;
 }

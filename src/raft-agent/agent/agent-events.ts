@@ -1,7 +1,7 @@
 /**
- * What the layers of a member report. Calls go down, from services to consensus to the log; what happens goes up as an
- * event, to whatever has subscribed, in the order of subscription and within the turn in which it happens. The emitter is
- * made before all layers, so that none of them has to know the ones above it.
+ * The events of a member's layers. Calls go down, from services to consensus to the log; events go up, to all
+ * subscribers, in the order of subscription and within the turn in which they happen. The emitter is created before
+ * all layers, so that none of them depends on the ones above it.
  */
 import { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
@@ -13,15 +13,15 @@ import type { Message } from "../raft/message.ts";
 import type { SoftState } from "../raft/ready.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 
-/** A request of a peer, or of this member itself. One of the two has to be called. */
-export type AskedByPeer = {
+/** A request of a peer, or of this member itself. Exactly one of the two must be called. */
+export type PeerRequestEvent = {
   readonly from: MemberId;
   readonly request: PeerRequest;
   readonly answer: (answer: PeerResponse) => void;
   readonly reject: (error: Error) => void;
 };
 
-/** A snapshot that is durable beside the log. One of the two has to be called. */
+/** A snapshot that is durable beside the log. Exactly one of the two must be called. */
 export type ReceivedSnapshot = {
   readonly from: MemberId;
   /** The term of the leader that sent it. */
@@ -42,8 +42,8 @@ type AgentEventMap = {
   compacted: [durationMs: number, removedRevisions: number];
   hashed: [durationMs: number];
   snapshotExported: [durationMs: number];
-  /** A snapshot is being moved into the store, or is not any more. */
-  snapshotApplying: [underWay: boolean];
+  /** Whether a snapshot is being moved into the store. */
+  snapshotApplying: [inProgress: boolean];
   /** The store's content was replaced, in this turn. */
   snapshotInstalled: [index: LogIndex];
 
@@ -52,9 +52,9 @@ type AgentEventMap = {
   peerConnected: [peer: MemberId];
   peerDisconnected: [peer: MemberId];
   peerRoundTrip: [peer: MemberId, durationMs: number];
-  peerRequest: [asked: AskedByPeer];
+  peerRequest: [asked: PeerRequestEvent];
   snapshotReceived: [snapshot: ReceivedSnapshot, durationMs: number];
-  /** A peer says that the cluster has removed this member. */
+  /** A peer reports that the cluster has removed this member. */
   removed: [];
 
   // Consensus.
@@ -65,13 +65,13 @@ type AgentEventMap = {
   readConfirmed: [context: number, index: LogIndex];
   readFailed: [context: number];
   heartbeatLate: [];
-  /** What arrived in one turn of the event loop has been taken in, and is answered as far as it can be. */
+  /** Everything that arrived in one turn of the event loop has been processed, and answered as far as possible. */
   turnEnded: [];
 
   // The state machine and the services.
   membershipChanged: [change: MembershipChange];
   leaseGranted: [ttlSeconds: number];
-  /** Clients are to be asked to go elsewhere; `done` is called once they know, or after a while. */
+  /** Drain the clients; `done` is called once they have been notified, or after a while. */
   drainRequested: [done: () => void];
 
   /** Every 100 ms. */
@@ -79,7 +79,7 @@ type AgentEventMap = {
 
   // Clients.
   callHandled: [method: MethodCounters, seconds: number];
-  /** A client speaks HTTP/1.1, or asks over HTTP/2 for what is not gRPC. */
+  /** A client uses HTTP/1.1, or sends a request over HTTP/2 that is not gRPC. */
   http1Connection: [socket: Duplex];
 };
 

@@ -11,7 +11,7 @@ const namedPipe = join(directory, "pipe");
 spawnSync("mkfifo", [namedPipe]);
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-it("a log goes on behind what its file holds, in a directory that it makes", async () => {
+it("a log appends to its file, in a directory that it creates", async () => {
   const output = join(directory, "logs/agent.log");
   for (const text of ["first", "second"]) {
     const { logger, written } = createAgentLog({ level: "info", outputs: [output] });
@@ -28,7 +28,7 @@ it.each([
   ["below a file", () => join(directory, "file/agent.log")],
   ["below /proc", () => "/proc/haplan/agent.log"],
   ["a named pipe without a reader", () => namedPipe],
-])("an output that is %s is refused by name", (_, output) => {
+])("an output that is %s is rejected by name", (_, output) => {
   writeFileSync(join(directory, "file"), "");
   const open = (): unknown => createAgentLog({ level: "info", outputs: ["stderr", output()] });
   expect(open).toThrow(SettingsError);

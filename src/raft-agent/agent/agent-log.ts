@@ -1,4 +1,4 @@
-/** The agent's log: one JSON object a line, with etcd's field names, so that existing log pipelines read it. */
+/** The agent's log: one JSON object per line, with etcd's field names, so that existing log pipelines can read it. */
 import { openSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeDirDurably } from "../../base/durable-file.ts";
@@ -22,7 +22,7 @@ export function createAgentLog(options: { readonly level: string; readonly outpu
   });
 }
 
-/** Under systemd the journal has what goes to stderr. */
+/** Under systemd the journal receives stderr. */
 const descriptors: Readonly<Record<string, number>> = { stdout: 1, stderr: 2, default: 2, "systemd/journal": 2 };
 
 function outputOf(output: string): number {

@@ -1,7 +1,7 @@
 /**
- * One member put together, from the disk up: identity, log and store, state machine, connections with peers, consensus,
- * services, listeners. Only here do the rooms meet. A layer calls the ones below it and reports to the ones above it
- * through events.
+ * Assembles one member, from the disk up: identity, log and store, state machine, connections with peers, consensus,
+ * services, listeners. Only here are all modules imported. A layer calls the ones below it and reports to the ones
+ * above it through events.
  */
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
@@ -15,7 +15,7 @@ import type { MemberServices } from "../services/member-services.ts";
 import { StateMachine } from "../state-machine/state-machine.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import { type AgentEvents, createAgentEvents } from "./agent-events.ts";
-import { ClientFront } from "./clients/serve-clients.ts";
+import { ClientListeners } from "./clients/client-listeners.ts";
 import { openSnapshots } from "./disk/open-snapshots.ts";
 import { type MemberStorage, openStorage } from "./disk/open-storage.ts";
 import { retainLog } from "./disk/retain-log.ts";
@@ -24,14 +24,14 @@ import { createGrpcServer, seedOf } from "./from-config.ts";
 import { logEvents } from "./log-events.ts";
 import { announceMember } from "./loops/announce-member.ts";
 import { FirstElection } from "./loops/first-election.ts";
-import { handOverLeadership } from "./loops/hand-over-leadership.ts";
 import { MemberClock } from "./loops/member-clock.ts";
+import { transferLeadershipAway } from "./loops/transfer-leadership-away.ts";
 import { notifySystemd } from "./notify-systemd.ts";
 import { type Consensus, openConsensus } from "./open-consensus.ts";
 import { followMembership, openPeers } from "./open-peers.ts";
 import { openServices } from "./open-services.ts";
 import { recordMetrics } from "./record-metrics.ts";
-import { makeSelfSigned } from "./tls/self-signed.ts";
+import { createSelfSigned } from "./tls/self-signed.ts";
 
 const certificateCheckMs = 1_000;
 
@@ -39,8 +39,8 @@ export type Agent = {
   readonly memberId: MemberId;
   readonly clusterId: string;
   /**
-   * Hands leadership over if it is here, asks clients to go elsewhere, finishes the calls under way, and writes everything
-   * down. Takes at most about 8 s.
+   * Transfers leadership away, drains clients, finishes the calls in flight, and persists everything. Takes at most
+   * about 8 s.
    */
   close(): Promise<void>;
 };
@@ -48,18 +48,18 @@ export type Agent = {
 export type AgentOptions = {
   readonly config: AgentConfig;
   readonly logger: Logger;
-  /** How many lines of the log were lost, for the metrics. */
+  /** The number of lost log lines, for the metrics. */
   readonly droppedLogLines?: () => number;
-  /** The member cannot go on (its disk failed, or it was removed): the process has to end. */
+  /** The member cannot continue (its disk failed, or it was removed): the process has to exit. */
   readonly onStopped: (reason: string) => void;
 };
 
-/** @throws HaplanError: the data cannot be used, an address is taken, a certificate is missing. */
+/** @throws HaplanError: the data cannot be used, an address is in use, a certificate is missing. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { config, logger, onStopped } = options;
   const events = createAgentEvents();
   const failStop = new FailStop({ dataDir: config.dataDir, logger, onStopped }, events);
-  for (const files of [config.clientTls, config.peerTls]) if (files !== null) makeSelfSigned(files);
+  for (const files of [config.clientTls, config.peerTls]) if (files !== null) createSelfSigned(files);
   const storage = await openStorage(config, events);
   try {
     return await startMember(options, { events, failStop, storage });
@@ -86,12 +86,21 @@ async function startMember(options: AgentOptions, { events, failStop, storage }:
   const services = openServices(config, { identity, machine, consensus }, events, logger);
   const grpc = createGrpcServer(config, services, events, logger);
   const metrics = recordMetrics(config, { services, grpc, transport, droppedLogLines }, events);
-  const front = new ClientFront({ config, services, metrics, grpc, logger });
-  events.on("http1Connection", (socket) => front.serveHttp1(socket));
-  events.on("drainRequested", (done) => void front.drainClients().then(done));
+  const listeners = new ClientListeners({ config, services, metrics, grpc, logger });
+  events.on("http1Connection", (socket) => listeners.serveHttp1(socket));
+  events.on("drainRequested", (done) => void listeners.drainClients().then(done));
   retainLog(config, { storage, raft: consensus.raft }, events);
   const clock = new MemberClock(config, consensus, events);
-  const agent = new RunningAgent(options, { events, failStop, storage, transport, consensus, services, front, clock });
+  const agent = new RunningAgent(options, {
+    events,
+    failStop,
+    storage,
+    transport,
+    consensus,
+    services,
+    listeners,
+    clock,
+  });
   try {
     await agent.start();
   } catch (error) {
@@ -105,7 +114,7 @@ type Member = Ground & {
   readonly transport: PeerTransport;
   readonly consensus: Consensus;
   readonly services: MemberServices;
-  readonly front: ClientFront;
+  readonly listeners: ClientListeners;
   readonly clock: MemberClock;
 };
 
@@ -125,22 +134,25 @@ class RunningAgent implements Agent {
     this.clusterId = member.storage.identity.clusterId;
   }
 
-  /** Opens the ports and lets time run. A member that is to be compared first talks to its peers before it serves. */
+  /**
+   * Opens the ports and starts the clock. A member that has to be compared first communicates with its peers before it
+   * serves.
+   */
   async start(): Promise<void> {
     const { config, logger } = this.#options;
-    const { events, storage, transport, consensus, services, front, clock } = this.#member;
+    const { events, storage, transport, consensus, services, listeners, clock } = this.#member;
     const { membership } = services.machine;
     followMembership(transport, { identity: storage.identity, membership }, events);
     for (const url of config.listenPeerUrls) await transport.listen(listenAddress(url), isTlsUrl(url));
-    // Before time runs: a port that is taken is noticed before this member has voted.
-    await front.listen();
+    // Before the clock starts: an address in use is detected before this member has voted.
+    await listeners.listen();
     clock.start();
     campaignFirst(config, { consensus, transport }, events);
     if (config.initialCorruptCheck) await checkBeforeServing(services.context, (level, text) => logger[level](text));
     if (config.clientTls !== null) {
       this.#certificateCheck = setInterval(() => this.#reloadCertificates(), certificateCheckMs);
     }
-    if (this.#hasEverAnnounced()) front.serve();
+    if (this.#hasEverAnnounced()) listeners.serve();
     const announcement = { name: config.name, clientUrls: config.advertiseClientUrls };
     announceMember(services, announcement, systemClock, this.#closing.signal).then(
       () => this.#announced(),
@@ -154,53 +166,53 @@ class RunningAgent implements Agent {
   }
 
   async #close(): Promise<void> {
-    const { failStop, storage, transport, consensus, services, front, clock } = this.#member;
+    const { failStop, storage, transport, consensus, services, listeners, clock } = this.#member;
     services.announceShutdown();
-    await handOverLeadership(consensus.driver, transport);
-    // A member that cannot go on finishes nothing.
+    await transferLeadershipAway(consensus.driver, transport);
+    // A failed member finishes nothing.
     if (!failStop.hasStopped) {
       services.endLongLivedStreams();
-      await front.drain();
+      await listeners.drain();
     }
     failStop.close();
     this.#closing.abort();
     clock.stop();
     clearInterval(this.#certificateCheck);
     services.stop();
-    await front.close();
+    await listeners.close();
     consensus.stop();
     await transport.close();
     await storage.close();
   }
 
   /**
-   * Then its store holds all that the cluster had when this member came. One that joins, or founds later than the others,
-   * would answer from an empty store what needs no majority.
+   * If so, its store holds everything that the cluster had when this member joined. One that joins, or bootstraps
+   * later than the others, would serve requests that need no majority from an empty store.
    */
   #hasEverAnnounced(): boolean {
     const self = this.#member.services.machine.membership.get(this.memberId);
     return self !== undefined && self.name !== "";
   }
 
-  /** The cluster knows this member and has a leader: that is when etcd, too, serves and says so. */
+  /** The cluster knows this member and has a leader: at this point etcd, too, serves and reports readiness. */
   #announced(): void {
     const { logger } = this.#options;
     if (this.#closing.signal.aborted) return;
-    this.#member.front.serve();
+    this.#member.listeners.serve();
     logger.info({ "local-member-id": this.memberId, "cluster-id": this.clusterId }, "ready to serve client requests");
     notifySystemd(process.env, (text) => logger.warn(text));
   }
 
   #reloadCertificates(): void {
     try {
-      if (this.#member.front.reloadCertificates()) this.#options.logger.info("took renewed certificates into use");
+      if (this.#member.listeners.reloadCertificates()) this.#options.logger.info("loaded renewed certificates");
     } catch (error) {
       this.#options.logger.error(errorText(error));
     }
   }
 }
 
-/** A cluster that starts does not wait for an election timeout. */
+/** A new cluster does not wait for an election timeout. */
 function campaignFirst(
   { preVote }: AgentConfig,
   { consensus, transport }: Pick<Member, "consensus" | "transport">,

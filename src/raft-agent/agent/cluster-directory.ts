@@ -1,6 +1,6 @@
 /**
- * How a new member learns who is there: `GET /members` on the peer port, answered and asked as etcd does (JSON list,
- * cluster id in a header). Source: etcd server/etcdserver/api/etcdhttp/peer.go, cluster_util.go.
+ * How a new member discovers the members of a cluster: `GET /members` on the peer port, served and requested like etcd
+ * (JSON list, cluster id in a header). Source: etcd server/etcdserver/api/etcdhttp/peer.go, cluster_util.go.
  */
 
 import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
@@ -15,7 +15,7 @@ import type { RunningCluster } from "./disk/member-identity.ts";
 const clusterIdHeader = "x-etcd-cluster-id";
 const responseBytesMax = 1024 * 1024;
 const requestTimeoutMs = 3_000;
-/** Less than a caller waits for the answer to its greeting. */
+/** Less than a caller waits for the response to its greeting. */
 const searchTimeoutMs = 1_500;
 
 type MemberJson = {
@@ -26,7 +26,7 @@ type MemberJson = {
   readonly clientURLs?: readonly string[];
 };
 
-/** Answers `GET /members` and `GET /version` of other members. */
+/** Serves `GET /members` and `GET /version` to other members. */
 export function createDirectoryHandler(directory: {
   readonly clusterId: string;
   readonly version: string;
@@ -45,8 +45,8 @@ export function createDirectoryHandler(directory: {
 }
 
 /**
- * Asks the given peers in turn until one answers.
- * @throws HaplanError `agent/no-member-answers` naming what each of them did.
+ * Asks the given peers in turn until one responds. @throws HaplanError `agent/no-member-answers` naming the result of
+ * each.
  */
 export async function askForCluster(
   peerUrls: readonly string[],
@@ -62,11 +62,11 @@ export async function askForCluster(
   }
   throw new HaplanError(
     "agent/no-member-answers",
-    `Cannot join: no member of --initial-cluster answered (${failures.join("; ")})`,
+    `Cannot join: no member of --initial-cluster responded (${failures.join("; ")})`,
   );
 }
 
-/** Asks all given peers at the same time for one member of the cluster; null when none of them knows it. */
+/** Asks all given peers concurrently for one member of the cluster; null when none of them knows it. */
 export async function findMember(
   cluster: { readonly clusterId: string; readonly peerUrls: readonly string[] },
   member: MemberId,
@@ -85,7 +85,7 @@ function callMember(url: URL, tls: ConnectionOptions | null, timeoutMs = request
   return new Promise((resolve, reject) => {
     const options = { timeout: timeoutMs, ...(tls ?? {}) };
     const request = url.protocol === "https:" ? httpsRequest(url, options) : httpRequest(url, options);
-    request.once("timeout", () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    request.once("timeout", () => request.destroy(new Error(`no response within ${timeoutMs} ms`)));
     request.once("error", reject);
     request.once("response", (response) => readCluster(response).then(resolve, reject));
     request.end();
@@ -97,7 +97,7 @@ async function readCluster(response: IncomingMessage): Promise<RunningCluster> {
   let bytes = 0;
   for await (const piece of response as AsyncIterable<Buffer>) {
     bytes += piece.length;
-    if (bytes > responseBytesMax) throw new Error("the answer is too long");
+    if (bytes > responseBytesMax) throw new Error("the response is too long");
     pieces.push(piece);
   }
   const clusterId = response.headers[clusterIdHeader];

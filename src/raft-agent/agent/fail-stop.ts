@@ -1,4 +1,4 @@
-/** A member that cannot be trusted any more, or that was removed, says so once and stops. */
+/** Fail-stop: a member that cannot be trusted any more, or that was removed, logs the error once and stops. */
 import type { Logger } from "pino";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { AgentEvents } from "./agent-events.ts";
@@ -7,7 +7,7 @@ import { rememberLostEntries } from "./disk/lost-entries.ts";
 export type FailStopOptions = {
   readonly dataDir: string;
   readonly logger: Pick<Logger, "fatal">;
-  /** The process has to end. */
+  /** The process has to exit. */
   readonly onStopped: (reason: string) => void;
 };
 
@@ -26,7 +26,7 @@ export class FailStop {
     return this.#hasStopped;
   }
 
-  /** The member is being closed: what fails from now on is of no concern. */
+  /** The member is being closed: later failures do not matter. */
   close(): void {
     this.#isClosing = true;
   }
@@ -35,18 +35,18 @@ export class FailStop {
   stopRemoved(): void {
     const { dataDir, logger } = this.#options;
     if (!this.#begin()) return;
-    logger.fatal({ error: removedError(dataDir).message }, "this member was removed from the cluster and stops");
+    logger.fatal({ error: removedError(dataDir).message }, "this member was removed from the cluster and is stopping");
     this.#options.onStopped("the member was removed from the cluster");
   }
 
   #fail(error: unknown): void {
     if (!this.#begin()) return;
     rememberLostEntries(this.#options, error);
-    this.#options.logger.fatal({ error: errorText(error) }, "this member stops");
+    this.#options.logger.fatal({ error: errorText(error) }, "this member is stopping");
     this.#options.onStopped(errorText(error));
   }
 
-  /** False when there is nothing to say: it is said already, or the member is being closed. */
+  /** False when there is nothing to report: it is already reported, or the member is being closed. */
   #begin(): boolean {
     if (this.#isClosing || this.#hasStopped) return false;
     this.#hasStopped = true;
@@ -54,11 +54,11 @@ export class FailStop {
   }
 }
 
-/** Its data is worth nothing to the cluster any more, and would answer serializable reads with what once was. */
+/** The data of a removed member is useless to the cluster, and would serve stale serializable reads. */
 export function removedError(dataDir: string): HaplanError {
   return new HaplanError(
     "agent/removed",
-    `Cannot go on with the data in "${dataDir}": this member was removed from the cluster, and its id is never used again; ` +
+    `Cannot use the data in "${dataDir}": this member was removed from the cluster, and its id is never reused; ` +
       "to bring the machine back, clear the directory and add it as a new member",
   );
 }

@@ -1,4 +1,4 @@
-/** How the agent's configuration becomes the parts of a member. */
+/** Maps the agent's configuration to the parts of a member. */
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
@@ -14,12 +14,14 @@ import type { RaftOptions } from "../raft/options.ts";
 import type { AuthSettings } from "../services/access.ts";
 import { MemberServices, type MemberServicesOptions } from "../services/member-services.ts";
 import type { AgentEvents } from "./agent-events.ts";
-import { answerMemoryBytes } from "./clients/answer-memory-bytes.ts";
 import { RequestStats } from "./clients/request-stats.ts";
+import { responseMemoryBytes } from "./clients/response-memory-bytes.ts";
 
-/** The etcd version that clients are told: what our API speaks like. */
-export const supportedVersion = "3.6.1";
-/** The core's clock. Fine enough that an election after a broken connection is a matter of tens of milliseconds. */
+/** The etcd version reported to clients: the one whose API this member implements. */
+export const reportedEtcdVersion = "3.6.1";
+/**
+ * The interval of the core's ticks. Fine enough that an election after a broken connection takes tens of milliseconds.
+ */
 export const tickMs = 10;
 
 export function createServices(
@@ -34,7 +36,7 @@ export function createServices(
     ...parts,
     clock: systemClock,
     clusterToken: config.initialClusterToken,
-    version: supportedVersion,
+    version: reportedEtcdVersion,
     quotaBytes: config.quotaBackendBytes,
     autoCompaction: config.autoCompaction,
     limits: {
@@ -79,11 +81,11 @@ export function createGrpcServer(
     keepalive: config.keepalive,
     ...(config.extensiveMetrics ? { onHandled } : {}),
     slow: new RequestStats(config.warningUnaryRequestDurationMs, logger),
-    maxResponseBytes: answerMemoryBytes(),
+    maxResponseBytes: responseMemoryBytes(),
     onCutOff: (remoteAddress, heldBytes) =>
-      logger.warn({ remoteAddress, heldBytes }, "ended a client's connection: it does not read its answers"),
+      logger.warn({ remoteAddress, heldBytes }, "closed a client's connection: it does not read its responses"),
     onHandlerError: (error, path) =>
-      logger.error({ path, error: errorText(error) }, "a request failed by a bug of ours"),
+      logger.error({ path, error: errorText(error) }, "a request failed because of a bug"),
   });
   events.on("turnEnded", () => server.flush());
   return server;
@@ -99,7 +101,7 @@ export function raftOptions(config: AgentConfig, id: MemberId, random: Random): 
   };
 }
 
-/** Members, and restarts of a member, must not draw the same lots. */
+/** Members, and restarts of a member, must not draw the same random numbers. */
 export function seedOf(memberId: MemberId): number {
   return (Number.parseInt(memberId.slice(0, 8), 16) ^ Date.now()) >>> 0;
 }

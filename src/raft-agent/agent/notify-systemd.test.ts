@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { notifySystemd } from "./notify-systemd.ts";
 
-describe("the notice to systemd", () => {
+describe("the notification of systemd", () => {
   let directory: string;
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), "haplan-notify-"));
   });
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  /** Stands in for systemd's tool. */
+  /** A substitute for systemd's tool. */
   const tool = (script: string): void => {
     writeFileSync(join(directory, "systemd-notify"), `#!/bin/sh\n${script}\n`);
     chmodSync(join(directory, "systemd-notify"), 0o755);
@@ -23,7 +23,7 @@ describe("the notice to systemd", () => {
   };
   const unit = { NOTIFY_SOCKET: "/run/notify" };
 
-  it("names this process, and is sent in units only", async () => {
+  it("names this process, and is sent only in units", async () => {
     tool(`echo "$NOTIFY_SOCKET $*" >> ${join(directory, "told")}`);
     notify({});
     const problems = notify(unit);
@@ -33,17 +33,17 @@ describe("the notice to systemd", () => {
   });
 
   it.each([
-    ["exit 3", "systemd-notify ended with code 3"],
-    ["kill -KILL $$", "systemd-notify was ended by SIGKILL"],
-  ])("that fails is told of: %s", async (script, problem) => {
+    ["exit 3", "systemd-notify exited with code 3"],
+    ["kill -KILL $$", "systemd-notify was killed by SIGKILL"],
+  ])("is reported if it fails: %s", async (script, problem) => {
     tool(script);
     const problems = notify(unit);
-    await vi.waitFor(() => expect(problems).toEqual([`cannot tell systemd that the member serves: ${problem}`]));
+    await vi.waitFor(() => expect(problems).toEqual([`cannot notify systemd that the member serves: ${problem}`]));
   });
 
-  it("that nobody can send is told of", async () => {
+  it("is reported if the tool is missing", async () => {
     const problems = notify({ ...unit, PATH: join(directory, "none") });
     await vi.waitFor(() => expect(problems).toHaveLength(1));
-    expect(problems[0]).toMatch(/^cannot tell systemd that the member serves: .*ENOENT/);
+    expect(problems[0]).toMatch(/^cannot notify systemd that the member serves: .*ENOENT/);
   });
 });

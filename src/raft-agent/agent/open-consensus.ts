@@ -1,4 +1,4 @@
-/** Consensus of one member: the core, the loop that drives it, and what other members send for it. */
+/** Consensus of one member: the core, its run loop, and the traffic of other members. */
 import { performance } from "node:perf_hooks";
 import { systemClock } from "../../base/clock.ts";
 import type { Random } from "../../base/random.ts";
@@ -14,10 +14,10 @@ import type { AgentEvents, ReceivedSnapshot } from "./agent-events.ts";
 import type { MemberStorage } from "./disk/open-storage.ts";
 import type { SnapshotExchange } from "./disk/snapshot-exchange.ts";
 import { raftOptions } from "./from-config.ts";
-import { AwaitedState } from "./loops/awaited-state.ts";
+import { RepairReceiver } from "./loops/repair-receiver.ts";
 import { watchApplying } from "./loops/slow-apply.ts";
 
-/** How long a turn of the event loop applies entries; the rest waits for what else there is to do. */
+/** How long a turn of the event loop applies entries; the rest yields to other work. */
 const applyingMs = 20;
 
 export type ConsensusParts = {
@@ -32,15 +32,15 @@ export type Consensus = {
   readonly raft: Raft;
   readonly driver: ConsensusDriver;
   readonly client: ConsensusClient;
-  /** Also one whose configuration is in the log and not applied yet. */
+  /** Also a member whose configuration is in the log and not applied yet. */
   isMember(id: MemberId): boolean;
-  /** How the state of a member is replaced whose data differs from the others'. */
+  /** Replaces the state of a member whose data differs from the others'. */
   readonly stateRepair: StateRepair;
-  /** Takes in and gives out nothing any more. */
+  /** Accepts and issues nothing any more. */
   stop(): void;
 };
 
-/** Nothing moves before the core is told that time passes, or a message comes. */
+/** Nothing happens before the core receives a tick or a message. */
 export function openConsensus(config: AgentConfig, parts: ConsensusParts, events: AgentEvents): Consensus {
   const { storage, snapshots, machine, transport, random } = parts;
   const { identity, wal, store, restored } = storage;
@@ -58,7 +58,7 @@ export function openConsensus(config: AgentConfig, parts: ConsensusParts, events
       flush: () => transport.flush(),
       sendSnapshot: (request) => snapshots.send(request, { driver, raft, transport }),
       installSnapshot: install,
-      // What was answered meanwhile leaves in this turn of the event loop, not in the next.
+      // Responses sent meanwhile leave in this turn of the event loop, not in the next.
       defer: (run) =>
         setImmediate(() => {
           run();
@@ -73,7 +73,7 @@ export function openConsensus(config: AgentConfig, parts: ConsensusParts, events
     { diskStallMs: config.electionTimeoutMs },
   );
   const client = openClient(config, parts, driver, events);
-  const awaitedState = new AwaitedState({
+  const repairReceiver = new RepairReceiver({
     appliedIndex: () => store.consistentIndex,
     suspendApplying: () => driver.suspendApplying(),
     install,
@@ -83,18 +83,18 @@ export function openConsensus(config: AgentConfig, parts: ConsensusParts, events
     const { voters, votersOutgoing, learners } = raft.status().configuration;
     return [voters, votersOutgoing, learners].some((ids) => ids.includes(id));
   };
-  takeFromPeers(events, { driver, client, isMember, awaitedState });
+  receiveFromPeers(events, { driver, client, isMember, repairReceiver });
   return {
     raft,
     driver,
     client,
     isMember,
     stateRepair: {
-      expect: () => awaitedState.expect(),
-      send: (member) => snapshots.sendReplacement(member, { driver, raft, transport }),
+      expect: () => repairReceiver.expect(),
+      send: (member) => snapshots.sendRepairSnapshot(member, { driver, raft, transport }),
     },
     stop: () => {
-      awaitedState.stop();
+      repairReceiver.stop();
       driver.stop();
     },
   };
@@ -119,7 +119,7 @@ async function installSnapshot(snapshots: SnapshotExchange, index: LogIndex, eve
   }
 }
 
-/** The first to hear what the driver and the peers report: services find in it what has changed. */
+/** The first subscriber to the events of the driver and the peers: services read the changes from it. */
 function openClient(
   config: AgentConfig,
   { storage, transport }: ConsensusParts,
@@ -146,26 +146,26 @@ function openClient(
   return client;
 }
 
-type PeerTraffic = Pick<Consensus, "driver" | "client" | "isMember"> & { readonly awaitedState: AwaitedState };
+type PeerTraffic = Pick<Consensus, "driver" | "client" | "isMember"> & { readonly repairReceiver: RepairReceiver };
 
-function takeFromPeers(events: AgentEvents, traffic: PeerTraffic): void {
+function receiveFromPeers(events: AgentEvents, traffic: PeerTraffic): void {
   const { driver, isMember } = traffic;
   events.on("message", (message) => {
-    // What clients ask through another member is done in the name of the user that it gives.
+    // Requests of clients through another member are executed in the name of the user that it states.
     if (message.kind === "forwardedProposals" && !isMember(message.from)) return;
     driver.step({ kind: "message", message });
   });
   events.on("peerDisconnected", (peer) => driver.step({ kind: "peerDisconnected", peer }));
   events.on("snapshotReceived", (snapshot) => {
-    takeSnapshot(snapshot, traffic).then(snapshot.taken, snapshot.failed);
+    receiveSnapshot(snapshot, traffic).then(snapshot.taken, snapshot.failed);
   });
 }
 
-async function takeSnapshot(
+async function receiveSnapshot(
   { from, term, metadata }: ReceivedSnapshot,
-  { driver, client, awaitedState }: PeerTraffic,
+  { driver, client, repairReceiver }: PeerTraffic,
 ): Promise<void> {
-  if (awaitedState.isExpected) return awaitedState.take(metadata.index);
+  if (repairReceiver.isExpected) return repairReceiver.take(metadata.index);
   const message = { kind: "snapshotRequest", from, to: client.memberId, term, snapshot: metadata } as const;
   driver.step({ kind: "message", message });
 }

@@ -1,4 +1,4 @@
-/** The connections with the other members: how they are made, and how they follow the membership. */
+/** The connections with the other members: how they are established, and how they follow the membership. */
 import type { Logger } from "pino";
 import { systemClock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
@@ -20,7 +20,7 @@ import type { AgentEvents } from "./agent-events.ts";
 import { createDirectoryHandler, findMember } from "./cluster-directory.ts";
 import type { MemberIdentity } from "./disk/member-identity.ts";
 import type { SnapshotExchange } from "./disk/snapshot-exchange.ts";
-import { supportedVersion } from "./from-config.ts";
+import { reportedEtcdVersion } from "./from-config.ts";
 import { RejectionLog } from "./rejection-log.ts";
 import { describeOpenRules } from "./tls/member-certificate.ts";
 import { createPeerTls, type MemberTls } from "./tls/peer-tls.ts";
@@ -37,18 +37,18 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
   const { identity, membership, random } = parts;
   const directory = createDirectoryHandler({
     clusterId: identity.clusterId,
-    version: supportedVersion,
+    version: reportedEtcdVersion,
     members: () => membership.list(),
   });
   const tls = openPeerTls(config, parts, logger);
-  // One that joins knows no member yet but those that it was told of.
+  // A joining member knows only the members of its flags.
   const initialUrls = config.initialCluster.filter(({ name }) => name !== config.name).flatMap((each) => each.peerUrls);
   return new PeerTransport({
     self: identity.memberId,
     clusterId: identity.clusterId,
     advertisedUrls: config.advertisePeerUrls,
     random,
-    // What a version brings may be in the log once it is agreed on: a peer that does not speak it could not read on.
+    // Features of a version may be in the log once it is agreed on: a peer that does not support it could not read on.
     versions: () => ({ ...supportedVersions, lowest: Math.max(supportedVersions.lowest, membership.protocolVersion) }),
     httpServer: createDetachedServer(directory),
     limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
@@ -64,7 +64,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
   });
 }
 
-/** Peers are called as members come, and refused once they have gone; a member that is removed itself says so. */
+/** Peers are dialed when they are added, and rejected once they are removed; removed members are told by the others. */
 export function followMembership(
   transport: PeerTransport,
   { identity, membership }: Pick<PeerParts, "identity" | "membership">,
@@ -108,7 +108,7 @@ function handlersFor(snapshots: SnapshotExchange, events: AgentEvents, logger: L
     onMessage: (message) => events.emit("message", message),
     onPeerConnected: (peer) => events.emit("peerConnected", peer),
     onPeerDisconnected: (peer) => events.emit("peerDisconnected", peer),
-    onRequest: (from, kind, body) => takeRequest(from, kind, body, events),
+    onRequest: (from, kind, body) => receiveRequest(from, kind, body, events),
     onSnapshot: async (from, metadata, chunks) => {
       const startMs = systemClock.monotonicMs();
       const term = await snapshots.receive(metadata, chunks);
@@ -125,12 +125,17 @@ function handlersFor(snapshots: SnapshotExchange, events: AgentEvents, logger: L
 }
 
 /** @throws HaplanError `agent/unknown-request`, which the peer logs */
-async function takeRequest(from: MemberId, kind: number, body: Uint8Array, events: AgentEvents): Promise<Uint8Array> {
+async function receiveRequest(
+  from: MemberId,
+  kind: number,
+  body: Uint8Array,
+  events: AgentEvents,
+): Promise<Uint8Array> {
   if (!isPeerRequestKind(kind)) {
-    throw new HaplanError("agent/unknown-request", `requests of kind ${kind} are not known to this version`);
+    throw new HaplanError("agent/unknown-request", `requests of kind ${kind} are unknown to this version`);
   }
   const request = decodePeerRequest(kind, body);
-  if (request === null) throw new HaplanError("agent/unknown-request", "the request is cut short");
+  if (request === null) throw new HaplanError("agent/unknown-request", "the request is truncated");
   return new Promise((resolve, reject) => {
     const answer = (message: PeerResponse): void => resolve(encodePeerResponse(kind, message));
     events.emit("peerRequest", { from, request, answer, reject });

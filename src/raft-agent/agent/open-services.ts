@@ -1,4 +1,4 @@
-/** The services of one member, told what consensus, the store and the peers report. */
+/** The services of one member, notified of the events of consensus, the store and the peers. */
 import type { Logger } from "pino";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
@@ -34,7 +34,7 @@ export function openServices(
       onNotice: (level, text) => logger[level](text),
       stateRepair: {
         expect: () => {
-          logger.error("the leader found other data here than elsewhere: this member's state is replaced");
+          logger.error("the leader found that this member's data differs: this member's state is replaced");
           return stateRepair.expect();
         },
         send: stateRepair.send,

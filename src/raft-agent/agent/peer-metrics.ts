@@ -1,4 +1,4 @@
-/** Hands what the transport has counted for each peer to the metrics, as differences since the last time. */
+/** Passes the transport's counters of each peer to the metrics, as differences since the last call. */
 import type { Metrics } from "../metrics/metrics.ts";
 import type { MemberId } from "../raft/entry.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";

@@ -1,4 +1,4 @@
-/** The metrics of a member: what its layers report, and what they count themselves. */
+/** The metrics of a member: the events of its layers, and their own counters. */
 import type { AgentConfig } from "../config/agent-config.ts";
 import type { GrpcServer } from "../grpc/grpc-server.ts";
 import { memberValues } from "../metrics/member-values.ts";
@@ -6,14 +6,14 @@ import { createMetrics, type Metrics } from "../metrics/metrics.ts";
 import type { MemberServices } from "../services/member-services.ts";
 import type { PeerTransport } from "../transport/peer-transport.ts";
 import type { AgentEvents } from "./agent-events.ts";
-import { supportedVersion } from "./from-config.ts";
+import { reportedEtcdVersion } from "./from-config.ts";
 import { PeerMetrics } from "./peer-metrics.ts";
 
 export type MetricsParts = {
   readonly services: MemberServices;
   readonly grpc: GrpcServer;
   readonly transport: PeerTransport;
-  /** How many lines of the log were lost. */
+  /** The number of lost log lines. */
   readonly droppedLogLines: () => number;
 };
 
@@ -24,7 +24,7 @@ export function recordMetrics(
 ): Metrics {
   const self = services.context.consensus.memberId;
   const metrics = createMetrics({
-    version: supportedVersion,
+    version: reportedEtcdVersion,
     memberId: self,
     values: () =>
       memberValues(services, {

@@ -20,8 +20,8 @@ const rejection: RejectedConnection = {
   isGone: false,
 };
 
-describe("A15: the log of refused connections", () => {
-  it("A low, R small: has etcd's fields and words", () => {
+describe("A15: the log of rejected connections", () => {
+  it("A low, R small: has etcd's fields and texts", () => {
     const { log, lines } = openLog();
     log.add(rejection);
     log.add({ ...rejection, names: null, error: "EOF", isGone: true });
@@ -45,7 +45,7 @@ describe("A15: the log of refused connections", () => {
     ]);
   });
 
-  it("has one that comes five times a second for an hour a few times, and counts them all", () => {
+  it("has one that recurs five times per second for an hour a few times, and counts them all", () => {
     const { log, lines, time } = openLog();
     let calls = 0;
     for (; time.nowMs < 3_600_000; time.nowMs += 200, calls++) {
@@ -62,7 +62,7 @@ describe("A15: the log of refused connections", () => {
     ]);
   });
 
-  it("has another client, another reason, and one that comes back after a rest at once", () => {
+  it("has another client, another reason, and one that recurs after a pause at once", () => {
     const { log, lines, time } = openLog();
     log.add(rejection);
     log.add({ ...rejection, remoteAddress: "127.0.0.2:5555" });
@@ -76,7 +76,7 @@ describe("A15: the log of refused connections", () => {
     expect(lines.length).toBe(5);
   });
 
-  it("keeps 256 of them apart and no more", () => {
+  it("distinguishes at most 256", () => {
     const { log, lines } = openLog();
     for (let host = 0; host < 300; host++) log.add({ ...rejection, remoteAddress: `10.0.${host}.1:1` });
     log.add({ ...rejection, remoteAddress: "10.0.299.1:2" });

@@ -1,13 +1,13 @@
 /**
- * Logs refused connections as etcd does. A client that is refused comes again, several times a second: the same refusal is
- * logged at once, then after a pause that doubles each time, with the number of times that it happened in between.
+ * Logs rejected connections like etcd. A rejected client reconnects several times per second: the same rejection is
+ * logged at once, then after a pause that doubles each time, with the number of repetitions in between.
  */
 import type { Logger } from "pino";
 import type { RejectedConnection } from "../../base/rejected-connection.ts";
 
 const firstPauseMs = 1_000;
 const longestPauseMs = 600_000;
-/** Refusals that are told apart at the same time. */
+/** The number of different rejections tracked at the same time. */
 const keptMax = 256;
 
 type Kept = { quietUntilMs: number; pauseMs: number; repeated: number };
@@ -35,12 +35,12 @@ export class RejectionLog {
       error,
       ...(repeated === 0 ? {} : { repeated }),
     };
-    // As in etcd: clients that go away are no fault, health checks do so all day.
+    // As in etcd: disconnecting clients are no error; health checks do so all day.
     if (isGone) this.#logger.debug(fields, this.#message);
     else this.#logger.warn(fields, this.#message);
   }
 
-  /** How often the same was kept quiet since it was last logged; null to keep quiet now. */
+  /** How often the same rejection was suppressed since it was last logged; null to suppress it now. */
   #countRepeats({ remoteAddress, error }: RejectedConnection): number | null {
     const nowMs = this.#now();
     const key = `${remoteAddress.replace(/:\d+$/, "")} ${error}`;
@@ -49,7 +49,7 @@ export class RejectionLog {
       kept.repeated++;
       return null;
     }
-    // What has not come back for as long as it was kept quiet is new again.
+    // A rejection that did not recur for as long as it was suppressed is new again.
     const isNew = kept === undefined || nowMs > kept.quietUntilMs + kept.pauseMs;
     const pauseMs = isNew ? firstPauseMs : Math.min(2 * kept.pauseMs, longestPauseMs);
     this.#kept.delete(key);

@@ -1,4 +1,7 @@
-/** A member whose log holds what a newer release wrote: it stops and says so. To skip the entry would fork its data. */
+/**
+ * A member whose log contains an entry of a newer release: it stops and reports it. Skipping the entry would fork its
+ * data.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +14,7 @@ import { type CommandKind, createCommandCodec } from "../state-machine/command.t
 import { createNodeFileSystem } from "../wal/node-file-system.ts";
 import { openWal } from "../wal/open-wal.ts";
 import { type Agent, startAgent } from "./agent.ts";
-import { encodeIdentity, foundCluster } from "./disk/member-identity.ts";
+import { bootstrapCluster, encodeIdentity } from "./disk/member-identity.ts";
 
 const host = "127.77.42.9";
 const directory = mkdtempSync(join(tmpdir(), "haplan-unknown-entry-"));
@@ -39,13 +42,13 @@ function start(onStopped: (reason: string) => void): Promise<Agent> {
   return startAgent({ config, logger: pino({ level: "silent" }), onStopped });
 }
 
-it("stops with an error that names the kind, and again when it is started again", async () => {
+it("stops with an error that names the kind, and again when it is restarted", async () => {
   const first = await start(() => {});
   const self = first.memberId;
-  // Once it is healthy it leads, and its log has entries.
+  // Once it is healthy it is the leader, and its log has entries.
   await vi.waitFor(async () => expect((await fetch(`http://${host}:2379/health`)).status).toBe(200), 5_000);
   await first.close();
-  const metadata = encodeIdentity(foundCluster(config).identity);
+  const metadata = encodeIdentity(bootstrapCluster(config).identity);
   const { wal, recovered } = await openWal({
     fileSystem: createNodeFileSystem(config.walDir),
     directory: ".",

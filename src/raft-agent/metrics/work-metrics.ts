@@ -11,7 +11,7 @@ export type WorkMetrics = {
   /** A snapshot was received into a file. */
   snapshotSaved(seconds: number): void;
   /** Whether a snapshot is being moved into the store. */
-  snapshotApplying(underWay: boolean): void;
+  snapshotApplying(inProgress: boolean): void;
 };
 
 export function addWork(registry: Registry): WorkMetrics {
@@ -66,6 +66,6 @@ export function addWork(registry: Registry): WorkMetrics {
     hashed: (seconds) => hash.observe(seconds),
     snapshotRead: (seconds) => read.observe(seconds),
     snapshotSaved: (seconds) => saved.observe(seconds),
-    snapshotApplying: (underWay) => applying.set(underWay ? 1 : 0),
+    snapshotApplying: (inProgress) => applying.set(inProgress ? 1 : 0),
   };
 }

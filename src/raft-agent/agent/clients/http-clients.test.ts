@@ -25,27 +25,27 @@ afterEach(() => {
 const ask = async (path: string): Promise<string | null> => {
   const answer = await fetch(url + path);
   await answer.text();
-  // What is noted when an answer is complete is noted right after it was sent.
+  // The bookkeeping of a complete response happens right after it was sent.
   await systemClock.sleep(10);
   return answer.headers.get("connection");
 };
 
-describe("clients over HTTP/1.1 of a member that is about to stop", () => {
-  it("T11: are told by every answer that it is the last one, also by those that are under way", async () => {
+describe("clients over HTTP/1.1 of a stopping member", () => {
+  it("T11: are told by every response, including pending ones, that it is the last one", async () => {
     expect(await ask("/")).toBe("keep-alive");
     const slow = ask("/slow");
     await systemClock.sleep(50);
     clients.closeConnections();
-    expect([clients.requestsUnderWay, clients.areLeaving]).toEqual([1, true]);
+    expect([clients.requestsUnderWay, clients.areDraining]).toEqual([1, true]);
     expect([await slow, await ask("/")]).toEqual(["close", "close"]);
     await expect.poll(() => clients.areActive, { timeout: 2_000 }).toBe(false);
-    expect(clients.areLeaving).toBe(false);
+    expect(clients.areDraining).toBe(false);
   });
 
-  it("T11: are expected to ask for its health once more where they do so at an interval", async () => {
+  it("T11: are expected to check its health once more if they do so periodically", async () => {
     await ask("/readyz");
     clients.closeConnections();
-    // Once is no interval.
+    // One check is not an interval.
     expect(clients.areBalancersUnaware).toBe(false);
     await ask("/readyz?stopping=404");
     clients.closeConnections();
@@ -53,7 +53,7 @@ describe("clients over HTTP/1.1 of a member that is about to stop", () => {
     await ask("/readyz?stopping=404");
     expect(clients.areBalancersUnaware).toBe(false);
     clients.closeConnections();
-    // One that has gone itself is not waited for.
+    // A balancer that has disappeared is not waited for.
     await expect.poll(() => clients.areBalancersUnaware, { timeout: 2_000 }).toBe(false);
   });
 });

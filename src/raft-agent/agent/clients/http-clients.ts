@@ -1,25 +1,28 @@
-/** The clients that speak HTTP/1.1: what is being answered, and on which connections. A member that stops lets them go first. */
+/**
+ * The clients that use HTTP/1.1: pending requests, and their connections. A stopping member lets them disconnect
+ * first.
+ */
 import type { RequestListener, Server, ServerResponse } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { Duplex } from "node:stream";
 import { systemClock } from "../../../base/clock.ts";
 
 /**
- * How long after it was opened, or after an answer, a request is likely to come on a connection. HTTP/1.1 has no way to
- * say that a connection will be closed but in an answer, and a request that crosses the end of its connection fails.
+ * How long after it was opened, or after a response, a request is likely to arrive on a connection. HTTP/1.1 can
+ * announce the end of a connection only in a response, and a request that crosses the end of its connection fails.
  */
 const nextRequestMs = 1_000;
-/** Load balancers ask for the member's health at an interval; longer ones than this are not waited for. */
+/** Load balancers check the member's health periodically; longer intervals than this are not waited for. */
 const probeIntervalMaxMs = 2_000;
-/** How much later than usual a load balancer may ask: on a busy machine, by as much again as it usually waits. */
+/** The tolerance for a late health check: on a busy machine, another interval. */
 const probeLatenessMs = 500;
 const healthPath = /^\/(readyz|health)\b/;
 
 export class HttpClients {
   readonly #responses = new Set<ServerResponse>();
-  /** When each open connection was opened, or was last answered on. */
+  /** When each open connection was opened, or had its last response. */
   readonly #activeMs = new Map<Duplex, number>();
-  /** When each address last got an answer to its question for the member's health, and how long after the one before. */
+  /** When each address last got a response to a health check, and how long after the previous one. */
   readonly #probes = new Map<string, { readonly atMs: number; readonly intervalMs: number }>();
   #leaving: readonly Duplex[] = [];
   #closingSinceMs = 0;
@@ -29,7 +32,7 @@ export class HttpClients {
     return this.#responses.size;
   }
 
-  /** Knows the connections and requests of `server` from now on. */
+  /** Tracks the connections and requests of `server` from now on. */
   watch(server: Server): void {
     server.on(server instanceof HttpsServer ? "secureConnection" : "connection", (socket: Duplex) => {
       this.#activeMs.set(socket, systemClock.monotonicMs());
@@ -48,7 +51,7 @@ export class HttpClients {
     server.prependListener("request", onRequest);
   }
 
-  /** From now on every answer tells its client that it is the last one on the connection. */
+  /** From now on every response announces that it is the last one on its connection. */
   closeConnections(): void {
     this.#closing = true;
     this.#closingSinceMs = systemClock.monotonicMs();
@@ -60,23 +63,26 @@ export class HttpClients {
     this.#closing = false;
   }
 
-  /** Whether the clients that were there at `closeConnections` are asking, or are likely to ask once more. */
-  get areLeaving(): boolean {
+  /**
+   * Whether the clients that were connected at `closeConnections` have pending requests, or are likely to send one
+   * more.
+   */
+  get areDraining(): boolean {
     return this.#leaving.some((socket) => this.#isActive(socket));
   }
 
-  /** Whether any client is asking, or is likely to. */
+  /** Whether any client has a pending request, or is likely to send one. */
   get areActive(): boolean {
     return this.#responses.size > 0 || [...this.#activeMs.keys()].some((socket) => this.#isActive(socket));
   }
 
-  /** Whether clients are likely to come through a load balancer: one has asked for the member's health not long ago. */
+  /** Whether clients are likely to be behind a load balancer: one has checked the member's health recently. */
   get areBalanced(): boolean {
     const sinceMs = systemClock.monotonicMs() - 2 * probeIntervalMaxMs;
     return [...this.#probes.values()].some(({ atMs, intervalMs }) => intervalMs > 0 && atMs > sinceMs);
   }
 
-  /** Whether a load balancer is likely to ask that has not been told yet that this member is about to stop. */
+  /** Whether a load balancer is likely to check that has not been told yet that this member is stopping. */
   get areBalancersUnaware(): boolean {
     const nowMs = systemClock.monotonicMs();
     return [...this.#probes.values()].some(
@@ -87,7 +93,7 @@ export class HttpClients {
   #probed(address: string): void {
     const nowMs = systemClock.monotonicMs();
     const before = this.#probes.get(address);
-    // No entry is kept of those that do not ask again.
+    // Addresses that do not check again are dropped.
     for (const [known, { atMs }] of this.#probes) if (atMs < nowMs - probeIntervalMaxMs) this.#probes.delete(known);
     const gapMs = before === undefined ? Number.POSITIVE_INFINITY : nowMs - before.atMs;
     this.#probes.set(address, { atMs: nowMs, intervalMs: gapMs > probeIntervalMaxMs ? -probeLatenessMs : gapMs });

@@ -53,7 +53,7 @@ describe("A15: request stats", () => {
     ]);
   });
 
-  it("are at most twenty a second, and count the others", () => {
+  it("are at most twenty per second, and count the others", () => {
     const { lines, time, stats } = openStats();
     for (let i = 0; i < 100; i++) stats.onSlow(put);
     expect(lines.length).toBe(20);
@@ -69,7 +69,7 @@ describe("A15: request stats", () => {
     [2.195483, "2.195483ms"],
     [1_500, "1.5s"],
     [61_500, "1m1.5s"],
-  ])("say %d ms as Go does", (milliseconds, text) => {
+  ])("format %d ms like Go", (milliseconds, text) => {
     expect(goDuration(milliseconds)).toBe(text);
   });
 });

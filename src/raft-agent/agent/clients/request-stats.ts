@@ -6,9 +6,9 @@ import { decodeTxnRequest } from "../../api/txn.ts";
 import type { SlowRequest, SlowRequestOptions } from "../../grpc/slow-requests.ts";
 import { requestText } from "./request-text.ts";
 
-/** When everything is slow, the log must not be what makes it slower. */
+/** When everything is slow, the log must not make it slower. */
 const linesPerSecondMax = 20;
-/** Larger answers are not taken apart again for their count. */
+/** Larger responses are not decoded again for their count. */
 const countedBytesMax = 1_048_576;
 
 export class RequestStats implements SlowRequestOptions {
@@ -61,7 +61,7 @@ export class RequestStats implements SlowRequestOptions {
 
 const keyValueMethods = /^\/etcdserverpb\.KV\/(Range|Put|DeleteRange|Txn)$/;
 
-/** etcd knows the contents of four methods, and says -1 of all others. */
+/** etcd knows the contents of four methods, and reports -1 for all others. */
 function contentOf({ path, request, requestBytes, responseBytes, responseCount }: SlowRequest): object {
   const isKnown = keyValueMethods.test(path);
   return {
@@ -80,7 +80,7 @@ function requestCount(path: string, request: Uint8Array | null): number {
   return unlessMalformed(() => decodeTxnRequest(request).success.length) ?? -1;
 }
 
-/** Null for a request that is no message: it has been refused, and took long for another reason. */
+/** Null for a malformed request: it was rejected, and was slow for another reason. */
 function unlessMalformed<Result>(read: () => Result): Result | null {
   try {
     return read();
@@ -89,7 +89,7 @@ function unlessMalformed<Result>(read: () => Result): Result | null {
   }
 }
 
-/** As Go prints durations: 1m1.5s, 2.195483ms, 618.782µs. */
+/** Formats a duration like Go: 1m1.5s, 2.195483ms, 618.782µs. */
 export function goDuration(milliseconds: number): string {
   const short = (value: number, digits: number): string => String(Number(value.toFixed(digits)));
   if (milliseconds < 1) return `${short(milliseconds * 1_000, 3)}µs`;

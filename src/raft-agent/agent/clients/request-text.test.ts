@@ -1,4 +1,4 @@
-/** The texts are those that an etcd 3.6.14 logged for the same requests. */
+/** The texts are those logged by etcd 3.6.14 for the same requests. */
 import { describe, expect, it } from "vitest";
 import { CompareResult, CompareTarget } from "../../api/compare.ts";
 import { encodeDeleteRangeRequest } from "../../api/delete-range.ts";
@@ -82,7 +82,7 @@ describe("A15: a request in the log", () => {
       'compare:<key:"a" version:0  result:GREATER target:VALUE key:"b" value_size:1  result:LESS target:MOD key:"c" mod_revision:5 > success:<request_put:<key:"a" value_size:1 > request_range:<key:"a" > > failure:<request_delete_range:<key:"a" >  request_put:<key:"c" value_size:1 >>',
     ],
     ["Compact", none, ""],
-  ])("is what etcd writes: %s", (method, request, text) => {
+  ])("is formatted like etcd's: %s", (method, request, text) => {
     expect(requestText(`/etcdserverpb.KV/${method}`, request)).toBe(text);
   });
 });

@@ -1,4 +1,4 @@
-/** Requests in the words in which etcd logs them: protobuf's text format, with the sizes of values in place of the values. */
+/** Formats requests as etcd logs them: protobuf's text format, with the sizes of values instead of the values. */
 import type { Compare } from "../../api/compare.ts";
 import { type DeleteRangeRequest, decodeDeleteRangeRequest } from "../../api/delete-range.ts";
 import { decodePutRequest, type PutRequest } from "../../api/put.ts";
@@ -10,7 +10,7 @@ const sortTargets = ["KEY", "VERSION", "CREATE", "MOD", "VALUE"];
 const compareResults = ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"];
 const compareTargets = ["VERSION", "CREATE", "MOD", "VALUE", "LEASE"];
 
-/** Empty for requests of other kinds. @throws WireError when the bytes are no such request */
+/** Empty for requests of other kinds. @throws WireError when the bytes are not such a request */
 export function requestText(path: string, bytes: Uint8Array): string {
   switch (path) {
     case "/etcdserverpb.KV/Range":
@@ -28,7 +28,7 @@ export function requestText(path: string, bytes: Uint8Array): string {
 
 type Value = Uint8Array | number | bigint | boolean | string;
 
-/** Fields with protobuf's default are left out; each is followed by a space. */
+/** Fields with protobuf's default are omitted; each is followed by a space. */
 function fields(all: readonly (readonly [name: string, value: Value])[]): string {
   return all.map(([name, value]) => field(name, value)).join("");
 }
@@ -38,7 +38,7 @@ function field(name: string, value: Value): string {
   return value === false || value === "" || value === 0 || value === 0n ? "" : `${name}:${value} `;
 }
 
-/** The name of an enumeration's value; its first one is the default. */
+/** The name of an enum value; the first one is the default. */
 function nameIn(names: readonly string[], value: number): Value {
   return value === 0 ? 0 : (names[value] ?? value);
 }
@@ -110,7 +110,7 @@ function compareText({ result, target, key, operand, rangeEnd }: Compare): strin
   return `${head}${operandText(operand)}${fields([["range_end", rangeEnd]])}`;
 }
 
-/** One of a choice is told with its default as well. */
+/** A oneof is included even with its default. */
 function operandText(operand: Compare["operand"]): string {
   switch (operand.kind) {
     case "version":

@@ -1,17 +1,17 @@
-/** The client ports of a member that listens and does not serve yet. */
+/** The client ports of a member that listens but does not serve yet. */
 import { get } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { listeningFront } from "../../../../test/support/listening-front.ts";
 import { EtcdClient } from "../../../etcd-client/etcd-client.ts";
 import { connect as connectGrpc } from "../../../etcd-client/grpc-client.ts";
-import type { ClientFront } from "./serve-clients.ts";
+import type { ClientListeners } from "./client-listeners.ts";
 
 const host = "127.77.42.19";
 const [both, http, metricsAlone] = [2379, 2378, 2381];
-let front: ClientFront;
+let front: ClientListeners;
 
-/** `listenHttp`: HTTP has a port of its own. */
+/** `listenHttp`: HTTP has a separate port. */
 async function listen(listenHttp: boolean): Promise<void> {
   const flags = [
     `--listen-client-urls=http://${host}:${both}`,
@@ -37,11 +37,11 @@ const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 
 
 describe.each([
   ["on one port", false],
-  ["with HTTP on a port of its own", true],
+  ["with HTTP on a separate port", true],
 ])("a member that does not serve yet, %s", (_, listenHttp) => {
   beforeEach(() => listen(listenHttp));
 
-  it("A20: keeps gRPC and HTTP waiting, tells its metrics, and answers what waits once it serves", async () => {
+  it("A20: holds gRPC and HTTP, serves its metrics, and serves what it holds once it is ready", async () => {
     const client = new EtcdClient(connectGrpc({ endpoints: [`http://${host}:${both}`] }), { timeoutMs: 5_000 });
     let answered = 0;
     const count = (): void => void answered++;
@@ -58,7 +58,7 @@ describe.each([
     await client.grpc.close();
   });
 
-  it("A20: forgets a client that hangs up, and closes the others when the member ends", async () => {
+  it("A20: drops a client that disconnects, and closes the others when the member stops", async () => {
     const gone = connect({ host: host, port: both });
     gone.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     const check = health(listenHttp ? http : both);

@@ -1,10 +1,14 @@
 /**
- * What arrives at the client ports before the member serves. As with etcd the ports listen from the start, so that a taken
- * one is noticed at once, and what arrives is served later: the answers of a member that has not caught up would be wrong.
+ * Holds connections and requests that arrive before the member serves. As in etcd the ports listen from the start, so
+ * that an address in use is detected at once, and requests are served later: the responses of a member that has not
+ * caught up would be wrong.
  */
 import type { Writable } from "node:stream";
 
-/** A client that hangs up is not noticed while its connection is held: then it is closed, and a client that is there calls again. */
+/**
+ * A client that disconnects is not detected while its connection is held: after this time the connection is closed,
+ * and a live client reconnects.
+ */
 const holdMs = 10_000;
 
 type Held = { readonly serve: () => void; readonly drop: () => void };
@@ -24,7 +28,7 @@ export class ServingGate {
     for (const { drop } of [...this.#held]) drop();
   }
 
-  /** Calls `serve` once the gate is open, unless `stream`, a connection or an answer, is closed by then. */
+  /** Calls `serve` once the gate is open, unless `stream`, a connection or a response, is closed by then. */
   hold(stream: Writable, serve: () => void): void {
     if (this.#isOpen) {
       serve();

@@ -1,4 +1,4 @@
-/** What --force-new-cluster does to the disk of a survivor, start after start. */
+/** The effect of --force-new-cluster on the disk of a survivor, across several starts. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
@@ -20,19 +20,19 @@ import type { WalBatch } from "../../wal/wal.ts";
 import { createAgentEvents } from "../agent-events.ts";
 import { createDirectoryHandler } from "../cluster-directory.ts";
 import { forgetLostEntries, rememberLostEntries } from "./lost-entries.ts";
-import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
+import { bootstrapCluster, encodeIdentity, type InitialCluster } from "./member-identity.ts";
 import { openStorage } from "./open-storage.ts";
 
 const host = "127.77.42.2";
 const force = "--force-new-cluster";
 
 let config: AgentConfig;
-let founding: Founding;
+let founding: InitialCluster;
 let self: MemberId;
 let others: MemberId[];
 beforeEach(() => {
   config = configWith();
-  founding = foundCluster(config);
+  founding = bootstrapCluster(config);
   self = founding.identity.memberId;
   others = founding.members
     .map(({ id }) => id)
@@ -49,7 +49,7 @@ function configWith(...flags: string[]): AgentConfig {
   return createAgentConfig(readSettings(["--name=m1", ...where, ...flags], {}, () => ""));
 }
 
-/** Writes to the log of the member while it is stopped. */
+/** Writes to the log of the stopped member. */
 async function write(...batches: WalBatch[]): Promise<void> {
   const metadata = encodeIdentity(founding.identity);
   const { wal } = await openWal({ fileSystem: createNodeFileSystem(config.walDir), directory: ".", metadata });
@@ -94,7 +94,7 @@ const memberUpdate = (index: number, body: MemberUpdateBody): Entry => ({
   data: createCommandCodec(others[0]!).encode(CommandKind.memberUpdate, 1, encodeJson(body)),
 });
 
-/** Answers on a peer port as a member of the cluster does. */
+/** Responds on a peer port like a member of the cluster. */
 async function answerAt(port: number): Promise<{ close(): Promise<unknown> }> {
   const { clusterId } = founding.identity;
   const server = createServer(createDirectoryHandler({ clusterId, version: "3.6.1", members: () => [] }));
@@ -102,7 +102,7 @@ async function answerAt(port: number): Promise<{ close(): Promise<unknown> }> {
   return { close: () => new Promise((resolve) => server.close(resolve)) };
 }
 
-/** A follower of three: of its three entries it knows of the first that it is committed. */
+/** A follower of three: it knows that the first of its three entries is committed. */
 async function beginSurvivor(): Promise<void> {
   const founded = bootstrapState([self, ...others]);
   const entries = [entry(2, "known"), entry(3, "perhaps"), entry(4, "acknowledged")];
@@ -115,7 +115,7 @@ async function beginSurvivor(): Promise<void> {
 }
 
 describe("--force-new-cluster", () => {
-  it("keeps all that the log holds, and puts a configuration of this member alone behind it", async () => {
+  it("keeps the whole log, and appends a configuration of this member alone", async () => {
     await beginSurvivor();
     const forced = await start(force);
     const texts = forced.restored.entries.slice(0, -1).map(({ data }) => Buffer.from(data).toString());
@@ -124,12 +124,12 @@ describe("--force-new-cluster", () => {
     expect(forced.restored.entries.at(-1)).toMatchObject({ term: 3, index: 5 });
     expect(forced.restored.hardState).toEqual({ term: 3, votedFor: self, commitIndex: 5 });
     expect(forced.notices.join()).toMatch(
-      new RegExp(`${self} goes on as the only one.*without ${others.join(" and ")}`),
+      new RegExp(`${self} continues as the only member.*without ${others.join(" and ")}`),
     );
     expect((await start()).restored).toEqual(forced.restored);
   });
 
-  it("is obeyed once, and again after a start without it", async () => {
+  it("takes effect once, and again after a start without it", async () => {
     await beginSurvivor();
     await start(force);
     const newcomers = [newcomer("00000000000000aa", 4204), newcomer("00000000000000bb", 4205)];
@@ -141,67 +141,65 @@ describe("--force-new-cluster", () => {
     });
     const left = await start(force);
     expect(votersOf(left.restored)).toEqual(grown);
-    expect(left.notices.join()).toContain("has no effect any more");
+    expect(left.notices.join()).toContain("no longer has an effect");
     expect(votersOf((await start()).restored)).toEqual(grown);
     expect(votersOf((await start(force)).restored)).toEqual([self]);
   });
 
-  it("R20: takes data that has lost entries, and only where it is obeyed", async () => {
+  it("R20: accepts data with lost entries, but only where it takes effect", async () => {
     await beginSurvivor();
     const lost = new HaplanError("raft/lost-entries", "Its log ends before what it had acknowledged");
     rememberLostEntries(config, lost);
     await expect(start()).rejects.toThrow(/lost entries that it had acknowledged/);
     expect(votersOf((await start(force)).restored)).toEqual([self]);
     expect(votersOf((await start()).restored)).toEqual([self]);
-    // The flag has stayed in the unit, and the member's data was put back once more.
+    // The flag was left in the unit, and the member's data was restored once more.
     await start(force);
     rememberLostEntries(config, lost);
     await expect(start(force)).rejects.toThrow(/lost entries that it had acknowledged/);
   });
 
-  it("is refused while a majority is there with this member", async () => {
+  it("is rejected while there is a majority with this member", async () => {
     await beginSurvivor();
     rememberLostEntries(config, new HaplanError("raft/lost-entries", "Its log ends too early"));
     const second = await answerAt(4202);
     await expect(start(force)).rejects.toThrow(
-      /with it there is a majority, since [0-9a-f]{16} at http:.*:4202 still answers; start it without the flag/,
+      /there is a majority with it, since [0-9a-f]{16} at http:.*:4202 still responds; start it without the flag/,
     );
-    // R20: what the flag would have taken is no better for having been refused.
+    // R20: data that the flag would have accepted is not better because the flag was rejected.
     await expect(start()).rejects.toThrow(/lost entries that it had acknowledged/);
     await second.close();
     forgetLostEntries(config);
     expect((await start()).restored.entries).toHaveLength(3);
   });
 
-  it("asks the members that only the log names, and at the addresses that only the log names", async () => {
+  it("asks members that only the log names, and at addresses that only the log has", async () => {
     await beginSurvivor();
     const aa = newcomer("00000000000000aa", 4204);
     const hardState = { term: 4, votedFor: null, commitIndex: 5 };
     const grown = [self, others[0]!, aa.id].sort();
     await write({ hardState, entries: [configuration(5, grown, [aa])], snapshot: null });
     const added = await answerAt(4204);
-    await expect(start(force)).rejects.toThrow(/since 00000000000000aa at http:.*:4204 still answers/);
+    await expect(start(force)).rejects.toThrow(/since 00000000000000aa at http:.*:4204 still responds/);
     await added.close();
     const moved = memberUpdate(6, { id: aa.id, peerUrls: [`http://${host}:4206`] });
     await write({ hardState, entries: [moved], snapshot: null });
     const there = await answerAt(4206);
-    await expect(start(force)).rejects.toThrow(/since 00000000000000aa at .*:4206 still answers/);
+    await expect(start(force)).rejects.toThrow(/since 00000000000000aa at .*:4206 still responds/);
     await there.close();
     expect(votersOf((await start(force)).restored)).toEqual([self]);
   });
 
-  it("is refused while a voter has no address that it could be asked at", async () => {
+  it("is rejected while a voter has no known address", async () => {
     await beginSurvivor();
     const grown = [self, "00000000000000aa", "00000000000000bb"].sort();
     const hardState = { term: 4, votedFor: null, commitIndex: 5 };
     await write({ hardState, entries: [configuration(5, grown, [])], snapshot: null });
-    await expect(start(force)).rejects.toThrow(
-      "whether 00000000000000aa and 00000000000000bb are lost cannot be asked",
-    );
+    await expect(start(force)).rejects.toThrow("it is unknown whether 00000000000000aa and 00000000000000bb are lost");
   });
 
-  it("is refused where there is nothing to go on with", async () => {
-    await expect(start(force)).rejects.toThrow(`"${directory}" holds no member that could go on`);
+  it("is rejected where there is no usable data", async () => {
+    await expect(start(force)).rejects.toThrow(`"${directory}" holds no usable member data`);
     const { hardState, snapshot } = joiningState();
     founding = { ...founding, identity: { ...founding.identity, founder: false } };
     await write({ hardState, entries: [], snapshot });

@@ -1,8 +1,8 @@
 /**
- * `--force-new-cluster`: the survivor of a cluster that has lost its majority for good goes on as a cluster of one,
- * with its data and its ids. A configuration of this member alone is written behind everything that its log holds, so
- * that nothing is dropped which a client may have been told is safe, and so that it is this member's own majority that
- * has committed it. From one it grows like any cluster (docs/decisions/20261122-force-new-cluster.md).
+ * `--force-new-cluster`: the survivor of a cluster that has permanently lost its majority continues as a cluster of
+ * one, with its data and its ids. A configuration of this member alone is appended after everything in its log, so
+ * that nothing is dropped that a client may have been told is safe, and so that it is committed by this member's own
+ * majority. From one member it grows like any cluster (docs/decisions/20261122-force-new-cluster.md).
  */
 import { existsSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
@@ -35,10 +35,10 @@ export type Survivor = {
 export type ForcedStart = { readonly restored: RestoredState; readonly notices: readonly string[] };
 
 /**
- * Obeys the flag once: it is likely to stay in the unit, and would throw the new members away at a later start. It
- * counts again after a start without it.
- * @throws HaplanError `agent/force-new-cluster` when the cluster lives, or when this member has nothing to go on with;
- * `agent/lost-entries` when the flag has no effect any more, and the data has lost entries since
+ * Applies the flag once: it is likely to stay in the unit, and would remove the new members at a later start. It takes
+ * effect again after a start without it. @throws HaplanError `agent/force-new-cluster` when the cluster is alive, or
+ * when this member has no usable data; `agent/lost-entries` when the flag no longer has an effect, and the data has
+ * lost entries since
  */
 export async function forceNewCluster(config: AgentConfig, survivor: Survivor): Promise<ForcedStart> {
   const { restored, identity, wal } = survivor;
@@ -49,26 +49,26 @@ export async function forceNewCluster(config: AgentConfig, survivor: Survivor): 
   }
   if (existsSync(done)) {
     assertNoLostEntries(config);
-    const notice = "--force-new-cluster has no effect any more: this member has become a cluster of its own already";
-    return { restored, notices: [`${notice}; take the flag out (after a start without it, it counts again)`] };
+    const notice = "--force-new-cluster no longer has an effect: this member is already a cluster of its own";
+    return { restored, notices: [`${notice}; remove the flag (after a start without it, it takes effect again)`] };
   }
   const configuration = lastConfiguration(restored);
   if (!membersOf(configuration).includes(identity.memberId)) {
-    throw refusal(
+    throw rejection(
       "it has not received the cluster's data, or was removed from it; start another survivor with the flag",
     );
   }
   await assertLost(configuration, survivor);
-  const alone = standAlone(restored, identity.memberId);
+  const alone = appendSoleConfiguration(restored, identity.memberId);
   await wal.append({ hardState: alone.hardState, entries: alone.entries.slice(-1), snapshot: null });
   forgetLostEntries(config);
-  writeFileDurably(done, "--force-new-cluster was obeyed; it counts again after a start without it.\n");
+  writeFileDurably(done, "--force-new-cluster was applied; it takes effect again after a start without it.\n");
   const others = membersOf(configuration).filter((id) => id !== identity.memberId);
   return { restored: alone, notices: [describe(identity, others)] };
 }
 
-/** The same log with one entry more, in a term of its own: from there on this member decides alone. Pure. */
-export function standAlone(restored: RestoredState, self: MemberId): RestoredState {
+/** The same log with one more entry, in a new term: from there on this member decides alone. Pure. */
+export function appendSoleConfiguration(restored: RestoredState, self: MemberId): RestoredState {
   const { hardState, snapshot, entries } = restored;
   const term = hardState.term + 1;
   const index = snapshot.index + entries.length + 1;
@@ -86,7 +86,7 @@ function lastConfiguration({ snapshot, entries }: RestoredState): Configuration 
   return last === undefined ? snapshot.configuration : decodeConfigurationEntry(last.data).configuration;
 }
 
-/** While a majority is there, with this member or without it, a second cluster beside it would be the disaster. */
+/** If there is a majority, with or without this member, a second cluster beside it would be a disaster. */
 async function assertLost(configuration: Configuration, survivor: Survivor): Promise<void> {
   const { memberId: self, clusterId } = survivor.identity;
   const urls = peerUrlsByMember(survivor.storedMembers, survivor.restored, self);
@@ -102,16 +102,16 @@ async function assertLost(configuration: Configuration, survivor: Survivor): Pro
   const isPresent = (id: MemberId): boolean => id === self || present.some((member) => member.id === id);
   if (present.length === 0 || tallyVotes(safetyRules.voterGroupsOf(configuration), isPresent) !== "won") return;
   const answering = present.map(({ id, peerUrls }) => `${id} at ${peerUrls.join()}`).join(" and ");
-  throw refusal(`with it there is a majority, since ${answering} still answers; start it without the flag`);
+  throw rejection(`there is a majority with it, since ${answering} still responds; start it without the flag`);
 }
 
-/** A member without an address cannot be asked, and silence for want of a question is no sign of a loss. */
+/** A member without an address cannot be asked, and no response to an unsent request is no evidence of a loss. */
 function assertReachable(others: readonly Pick<Member, "id" | "peerUrls">[]): void {
   const unknown = others.filter(({ peerUrls }) => peerUrls.length === 0).map(({ id }) => id);
   if (unknown.length === 0) return;
   const are = unknown.length === 1 ? "is" : "are";
-  throw refusal(
-    `whether ${unknown.join(" and ")} ${are} lost cannot be asked, since the store does not hold the peer URLs yet; ` +
+  throw rejection(
+    `it is unknown whether ${unknown.join(" and ")} ${are} lost, since the store does not have the peer URLs yet; ` +
       "start it once without the flag, and with the flag again once it serves reads",
   );
 }
@@ -119,8 +119,8 @@ function assertReachable(others: readonly Pick<Member, "id" | "peerUrls">[]): vo
 function describe({ memberId, clusterId }: MemberIdentity, others: readonly MemberId[]): string {
   const gone = others.length === 0 ? "there was no other member" : `without ${others.join(" and ")}`;
   return (
-    `--force-new-cluster: member ${memberId} goes on as the only one of cluster ${clusterId}, ${gone}; ` +
-    "never start the others with their data again, add new members instead, and take the flag out"
+    `--force-new-cluster: member ${memberId} continues as the only member of cluster ${clusterId}, ${gone}; ` +
+    "never start the others with their data again, add new members instead, and remove the flag"
   );
 }
 
@@ -134,6 +134,6 @@ function forgetMarker(path: string): void {
   syncDir(dirname(path));
 }
 
-function refusal(why: string): HaplanError {
+function rejection(why: string): HaplanError {
   return new HaplanError("agent/force-new-cluster", `Cannot make this member a cluster of its own: ${why}`);
 }

@@ -1,7 +1,7 @@
 /**
- * How much of the log is kept. The state machine is on disk by itself, so that the log is only needed for restarts
- * (what the store had not flushed yet) and for followers that lag a little; whoever lags more gets a snapshot.
- * Compacting never waits for anything: it covers what is flushed anyway.
+ * Decides how much of the log is kept. The state machine is durable by itself, so the log is only needed for restarts
+ * (what the store had not flushed yet) and for followers that lag a little; those that lag more receive a snapshot.
+ * Compacting never waits for anything: it covers only what is flushed anyway.
  */
 import type { SnapshotMetadata } from "../../raft/configuration.ts";
 import type { LogIndex } from "../../raft/entry.ts";
@@ -29,7 +29,7 @@ export type RetentionPorts = {
 export class LogRetention {
   readonly #ports: RetentionPorts;
   readonly #limits: RetentionLimits;
-  /** The log begins behind this entry. */
+  /** The log starts after this entry. */
   #baseIndex: LogIndex;
   #bytesSinceCompaction = 0;
   #compacting = false;
@@ -40,7 +40,7 @@ export class LogRetention {
     this.#baseIndex = baseIndex;
   }
 
-  /** The log now begins behind `index`, because a snapshot was installed there. */
+  /** The log now starts after `index`, because a snapshot was installed there. */
   restartedAt(index: LogIndex): void {
     this.#baseIndex = Math.max(this.#baseIndex, index);
     this.#bytesSinceCompaction = 0;
@@ -65,7 +65,7 @@ export class LogRetention {
     const { store, wal, raft } = this.#ports;
     if (store.flushedIndex < wanted) await store.flush();
     const index = Math.min(wanted, store.flushedIndex);
-    // During the flush a snapshot from the leader may have taken the place of the log.
+    // During the flush a snapshot from the leader may have replaced the log.
     if (index <= this.#baseIndex || index < raft.status().firstIndex) return;
     await wal.append({ entries: [], hardState: null, snapshot: raft.snapshotMetadata(index) });
     raft.compact(index);

@@ -1,4 +1,4 @@
-/** Where the members of a cluster may be reached, as a member's disk has it while the member is stopped. */
+/** The addresses of a cluster's members, from the disk of a stopped member. */
 import { decodeConfigurationEntry } from "../../raft/configuration-codec.ts";
 import { type Entry, EntryKind, type MemberId } from "../../raft/entry.ts";
 import type { RestoredState } from "../../raft/state.ts";
@@ -7,9 +7,9 @@ import { decodeJson, type MemberUpdateBody } from "../../state-machine/command-b
 import { decodeMembershipContext, type Member } from "../../state-machine/membership.ts";
 
 /**
- * Every peer URL of every member that the store or the log names. The store is behind the log by what it had not
- * committed when the process ended; of the entries behind it nothing tells which of them are committed, so an address
- * from before an update stays beside the one from after it. Pure.
+ * Every peer URL of every member in the store or the log. The store lags behind the log by what it had not committed
+ * when the process ended; which of the later entries are committed is unknown, so an address from before an update is
+ * listed beside the one after it. Pure.
  */
 export function peerUrlsByMember(
   stored: readonly Member[],

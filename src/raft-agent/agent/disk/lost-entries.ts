@@ -1,6 +1,6 @@
 /**
- * A member that has lost entries which it had acknowledged is no witness any more: it may have forgotten votes as well,
- * and a majority that counts it may be none. It stops, and remembers in its data directory not to start again. See
+ * A member that has lost acknowledged entries must not take part any more: it may have lost votes as well, and a
+ * majority that counts it may not be one. It stops, and records in its data directory not to start again. See
  * docs/decisions/20261129-lost-entries.md.
  */
 import { existsSync, rmSync } from "node:fs";
@@ -10,21 +10,21 @@ import { errorText, HaplanError } from "../../../base/haplan-error.ts";
 
 type Place = { readonly dataDir: string };
 
-/** Notes why this member must not start again, if `error` says that it has lost entries. */
+/** Records why this member must not start again, if `error` reports lost entries. */
 export function rememberLostEntries(place: Place, error: unknown): void {
   if (!(error instanceof HaplanError) || error.code !== "raft/lost-entries") return;
-  // Without the note the leader would find out again, as long as it leads.
+  // Without the record the leader would detect it again, as long as it leads.
   try {
     writeFileDurably(markerPath(place), `${errorText(error)}\n`);
   } catch {}
 }
 
-/** @throws HaplanError `agent/lost-entries`: this member has found before that it lost entries. */
+/** @throws HaplanError `agent/lost-entries`: this member has detected lost entries before. */
 export function assertNoLostEntries(place: Place): void {
   if (existsSync(markerPath(place))) throw lostEntriesError(place);
 }
 
-/** The only member that is left decides alone: what it has is what the cluster has. */
+/** The only remaining member decides alone: its data is the cluster's data. */
 export function forgetLostEntries(place: Place): void {
   const path = markerPath(place);
   if (!existsSync(path)) return;
@@ -35,9 +35,9 @@ export function forgetLostEntries(place: Place): void {
 export function lostEntriesError({ dataDir }: Place): HaplanError {
   return new HaplanError(
     "agent/lost-entries",
-    `Cannot go on with the data in "${dataDir}": this member has lost entries that it had acknowledged, since the directory was ` +
-      "put back to an older copy or its disk lost what it had synced; remove the member from the cluster, clear the directory and " +
-      "add it as a new member (it then gets its data from the others)",
+    `Cannot use the data in "${dataDir}": this member has lost entries that it had acknowledged, because the directory was ` +
+      "restored from an older copy or its disk lost synced data; remove the member from the cluster, clear the directory and " +
+      "add it as a new member (it then receives its data from the leader)",
   );
 }
 

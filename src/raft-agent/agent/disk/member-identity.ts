@@ -1,6 +1,6 @@
 /**
- * Who this member is. The ids are computed once, from the initial cluster or by asking the members that are there,
- * and from then on stand in the log's metadata: a restarted member is who it was, whatever its flags say.
+ * The identity of this member. The ids are computed once, from the initial cluster or by asking the existing members,
+ * and stored in the log's metadata from then on: a restarted member keeps its identity, whatever its flags are.
  */
 import { HaplanError } from "../../../base/haplan-error.ts";
 import type { AgentConfig } from "../../config/agent-config.ts";
@@ -12,7 +12,7 @@ import type { Member } from "../../state-machine/membership.ts";
 export type MemberIdentity = {
   readonly memberId: MemberId;
   readonly clusterId: string;
-  /** Took part in founding the cluster, rather than joining it later. */
+  /** Bootstrapped the cluster, rather than joining it later. The name is that of the log metadata on disk. */
   readonly founder: boolean;
 };
 
@@ -27,24 +27,24 @@ export function decodeIdentity(metadata: Uint8Array): MemberIdentity {
     const { memberId, clusterId, founder } = JSON.parse(Buffer.from(metadata).toString("utf8")) as MemberIdentity;
     if (/^[0-9a-f]{16}$/.test(memberId) && /^[0-9a-f]{16}$/.test(clusterId)) return { memberId, clusterId, founder };
   } catch {
-    // Falls through to the refusal: whatever it is, it is not ours.
+    // Falls through to the error: whatever it is, it is not ours.
   }
   throw new HaplanError("agent/identity", "Cannot use the log: its metadata does not name a member and a cluster");
 }
 
-export type Founding = {
+export type InitialCluster = {
   readonly identity: MemberIdentity;
-  /** Every founding member, the same list on each of them. */
+  /** Every initial member, the same list on each of them. */
   readonly members: readonly Member[];
 };
 
 /**
- * What each founder works out by itself from the same --initial-cluster and --initial-cluster-token.
- * @throws SettingsError when they do not name this member
+ * What each initial member computes independently from the same --initial-cluster and --initial-cluster-token. @throws
+ * SettingsError when they do not name this member
  */
-export function foundCluster(
+export function bootstrapCluster(
   config: Pick<AgentConfig, "name" | "initialCluster" | "initialClusterToken" | "advertisePeerUrls">,
-): Founding {
+): InitialCluster {
   assertInitialCluster(config);
   const members = config.initialCluster.map(({ name, peerUrls }) => ({
     id: computeMemberId(peerUrls, config.initialClusterToken),
@@ -57,19 +57,18 @@ export function foundCluster(
   const clusterId = computeClusterId(members.map(({ id }) => id));
   return {
     identity: { memberId: self.id, clusterId, founder: true },
-    // Names come through the log once a member has started, as in etcd.
+    // Names are set through the log once a member has started, as in etcd.
     members: members.map((member) => ({ ...member, name: "" })),
   };
 }
 
-/** The cluster as its present members describe it. */
+/** The cluster as described by its current members. */
 export type RunningCluster = { readonly clusterId: string; readonly members: readonly Member[] };
 
 /**
- * Finds this member, by its peer URLs, among those that the cluster knows: it has to have been added first. A member
- * that joins has no log, so it is never one that has started before: that one may have voted, and to vote again in the
- * same term would elect two leaders.
- * @throws HaplanError `agent/not-added`
+ * Finds this member, by its peer URLs, among those known to the cluster: it has to be added first. A joining member
+ * has no log, so it is never one that has started before: that one may have voted, and voting again in the same term
+ * could elect two leaders. @throws HaplanError `agent/not-added`
  */
 export function joinCluster(config: Pick<AgentConfig, "advertisePeerUrls">, cluster: RunningCluster): MemberIdentity {
   const own = [...config.advertisePeerUrls].sort().join();
@@ -88,8 +87,8 @@ export function joinCluster(config: Pick<AgentConfig, "advertisePeerUrls">, clus
 }
 
 /**
- * A founder without a log either starts for the first time, or has lost its log and with it its votes: then a member
- * that is still there remembers it. etcd asks the same (server/etcdserver/cluster_util.go, isMemberBootstrapped).
+ * An initial member without a log either starts for the first time, or has lost its log and with it its votes: then
+ * another live member knows it. etcd makes the same check (server/etcdserver/cluster_util.go, isMemberBootstrapped).
  * @throws HaplanError `agent/log-lost`
  */
 export function assertFirstStart(identity: MemberIdentity, answers: readonly RunningCluster[]): void {
@@ -100,7 +99,7 @@ export function assertFirstStart(identity: MemberIdentity, answers: readonly Run
   if (remembered === undefined) return;
   throw new HaplanError(
     "agent/log-lost",
-    `Cannot start as a founder: member ${identity.memberId} ("${remembered.name}") of cluster ${identity.clusterId} has started before, but its log is gone; ` +
+    `Cannot start as an initial member: member ${identity.memberId} ("${remembered.name}") of cluster ${identity.clusterId} has started before, but its log is gone; ` +
       "remove the member from the cluster and add it as a new one",
   );
 }

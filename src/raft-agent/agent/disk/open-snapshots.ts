@@ -1,4 +1,4 @@
-/** Snapshots on their way in and out, and the one that a log which begins behind it still waits for. */
+/** Snapshots being sent and received, and the one that a log which starts after it still waits for. */
 import type { Logger } from "pino";
 import type { AgentConfig } from "../../config/agent-config.ts";
 import { awaitsSnapshot } from "../../raft/bootstrap.ts";

@@ -1,4 +1,4 @@
-/** What a start makes of a disk on which an earlier one was cut off. */
+/** Starting from a disk on which an earlier start was interrupted. */
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { MembershipStore } from "../../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../../wal/node-file-system.ts";
 import { openWal } from "../../wal/open-wal.ts";
 import { createAgentEvents } from "../agent-events.ts";
-import { encodeIdentity, foundCluster } from "./member-identity.ts";
+import { bootstrapCluster, encodeIdentity } from "./member-identity.ts";
 import { type MemberStorage, openStorage } from "./open-storage.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-open-member-"));
@@ -23,10 +23,10 @@ const flags = ["--name=m1", `--data-dir=${directory}`, "--initial-cluster=m1=htt
 const configWith = (...more: string[]): AgentConfig =>
   createAgentConfig(readSettings([...flags, ...more], {}, () => ""));
 const config = configWith();
-const founding = foundCluster(config);
+const founding = bootstrapCluster(config);
 const founded = bootstrapState(founding.members.map(({ id }) => id));
 
-/** The log of a founder whose process ended before its store had written anything. */
+/** The log of an initial member whose process ended before its store had written anything. */
 async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {
   const { wal } = await openWal({
     fileSystem: createNodeFileSystem(config.walDir),
@@ -55,37 +55,37 @@ function membersIn({ metadata }: MemberStorage["store"]): readonly Member[] {
   return membership.list();
 }
 
-describe("a founder whose store is still empty", () => {
-  it("is told again who founded the cluster", async () => {
+describe("an initial member whose store is still empty", () => {
+  it("gets the initial members again", async () => {
     await beginLog([]);
     expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
   });
 
-  it("starts for the first time when its process ended before its log was made", async () => {
+  it("starts for the first time when its process ended before its log was created", async () => {
     mkdirSync(config.walDir, { recursive: true });
     writeFileSync(join(config.walDir, "000000000001.log.making"), "");
     expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
   });
 
-  it("knows the founders from its first start on, whatever --initial-cluster says later", async () => {
+  it("keeps the initial members of its first start, whatever --initial-cluster is later", async () => {
     await beginLog([]);
     await open(() => undefined);
     const elsewhere = configWith("--initial-cluster=m2=http://localhost:2381", "--name=m2");
     expect(await open(({ store }) => membersIn(store), elsewhere)).toEqual(founding.members);
   });
 
-  it("is not founded with other members than those that its log was begun with", async () => {
+  it("is not bootstrapped with members other than those of its log", async () => {
     await beginLog([]);
     const elsewhere = configWith(
       "--initial-cluster=m1=http://localhost:2381",
       "--initial-advertise-peer-urls=http://localhost:2381",
     );
-    await expect(open(() => undefined, elsewhere)).rejects.toThrow(/give the flags of the first start/);
+    await expect(open(() => undefined, elsewhere)).rejects.toThrow(/use the flags of the first start/);
     expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
   });
 
-  // Found by the simulator: it was taken for one that has the snapshot, with nothing of it in its store.
-  it("takes in the snapshot that it has received, and is not told of founders", async () => {
+  // Found by the simulator: it was mistaken for a member that has the snapshot, although its store had nothing of it.
+  it("installs the received snapshot, and does not get the initial members", async () => {
     await beginLog([{ ...founded.snapshot, index: 15, term: 8 }]);
     const { members, awaits } = await open(({ restored, store }) => ({
       members: membersIn(store),
@@ -96,19 +96,19 @@ describe("a founder whose store is still empty", () => {
   });
 });
 
-describe("a member whose directories cannot be made", () => {
+describe("a member whose directories cannot be created", () => {
   const file = join(directory, "file");
   it.each([
     ["--data-dir", "/proc/haplan"],
     ["--data-dir", file],
     ["--wal-dir", "/proc/haplan/wal"],
     ["--wal-dir", file],
-  ])("names %s for %s, and the way out", async (flag, path) => {
+  ])("names %s for %s, and the remedy", async (flag, path) => {
     makeDirDurably(directory);
     writeFileSync(file, "");
     const member = configWith(`${flag}=${path}`);
     await expect(open(() => undefined, member)).rejects.toThrow(
-      new RegExp(`Cannot make the directory "${path}.*let ${flag} name a place where this user may make directories`),
+      new RegExp(`Cannot create the directory "${path}.*set ${flag} to a path where this user may create directories`),
     );
     expect(existsSync(config.walDir)).toBe(false);
   });
@@ -118,21 +118,21 @@ describe("a member whose log is in another directory", () => {
   const fast = join(directory, "fast");
   const moved = configWith(`--wal-dir=${fast}`);
 
-  it("R21: is told where its log lies, and nothing is made in the new directory", async () => {
+  it("R21: is told where its log is, and nothing is created in the new directory", async () => {
     await beginLog([]);
     await open(() => undefined);
     await expect(open(() => undefined, moved)).rejects.toThrow(
-      `--wal-dir names "${fast}", which holds no log, but a log lies in "${config.walDir}"; move its files to the new directory`,
+      `--wal-dir names "${fast}", which contains no log, but there is a log in "${config.walDir}"; move its files to the new directory`,
     );
     expect(existsSync(fast)).toBe(false);
     renameSync(config.walDir, fast);
     expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
   });
 
-  it("R21: without the flag again it is asked for the directory, and told what to do when the log is lost", async () => {
+  it("R21: without the flag the error names the missing directory, and what to do if the log is lost", async () => {
     await open(({ store }) => store.setConsistentIndex(7, 2), moved);
     await expect(open(() => undefined)).rejects.toThrow(
-      /holds data up to entry 7, but there is no log in .*; if the log lies in another directory, name it with --wal-dir; if it is lost, remove/,
+      /has data up to entry 7, but there is no log in .*; if the log is in another directory, set it with --wal-dir; if it is lost, remove/,
     );
     expect(existsSync(config.walDir)).toBe(false);
   });

@@ -1,10 +1,10 @@
 /**
- * A member's disk: who it is, its log, its store. Everything that a start has to decide before the first message is
- * decided here: founding, joining, or going on where the last process stopped.
+ * A member's disk: its identity, its log, its store. Everything that a start has to decide before the first message is
+ * decided here: bootstrapping, joining, or continuing where the last process stopped.
  *
  * ```
  * DATA-DIR/member/wal/     the log
- * DATA-DIR/member/snap/    the store (store.mdb), and snapshots on their way in
+ * DATA-DIR/member/snap/    the store (store.mdb), and snapshots being received
  * ```
  */
 import { existsSync, readdirSync } from "node:fs";
@@ -33,26 +33,26 @@ import { forceNewCluster } from "./force-new-cluster.ts";
 import { assertNoLostEntries } from "./lost-entries.ts";
 import {
   assertFirstStart,
+  bootstrapCluster,
   decodeIdentity,
   encodeIdentity,
-  foundCluster,
   joinCluster,
   type MemberIdentity,
 } from "./member-identity.ts";
-import { seedFounders } from "./seed-founders.ts";
+import { writeInitialMembers } from "./write-initial-members.ts";
 
 export type MemberStorage = {
   readonly identity: MemberIdentity;
   readonly wal: Wal;
   readonly store: Store;
   readonly restored: RestoredState;
-  /** Sentences for the log: what recovery found. */
+  /** Messages for the log: the result of recovery. */
   readonly notices: readonly string[];
   /** May be called again. */
   close(): Promise<void>;
 };
 
-/** @throws HaplanError: the disk cannot be used, or no member answers a joining one. */
+/** @throws HaplanError: the disk cannot be used, or no member responds to a joining one. */
 export async function openStorage(config: AgentConfig, events: AgentEvents): Promise<MemberStorage> {
   const callingTls = config.peerTls === null ? null : clientMaterial(config.peerTls);
   const snapDir = snapshotDir(config);
@@ -75,14 +75,14 @@ export async function openStorage(config: AgentConfig, events: AgentEvents): Pro
     const store = await openMemberStore(snapDir, events);
     const hasBegun = recovered.snapshot !== null;
     const isUnfounded = !hasBegun || needsBootstrap(recovered.snapshot.index, store.consistentIndex);
-    const founding = identity.founder && isUnfounded ? foundCluster(config) : null;
-    if (founding !== null) assertSameIdentity(identity, founding.identity);
-    const founderIds = hasBegun ? null : (founding?.members.map(({ id }) => id) ?? null);
-    const restored = restoreState(recovered, founderIds, store.consistentIndex);
-    if (founderIds !== null) {
+    const initialCluster = identity.founder && isUnfounded ? bootstrapCluster(config) : null;
+    if (initialCluster !== null) assertSameIdentity(identity, initialCluster.identity);
+    const initialMemberIds = hasBegun ? null : (initialCluster?.members.map(({ id }) => id) ?? null);
+    const restored = restoreState(recovered, initialMemberIds, store.consistentIndex);
+    if (initialMemberIds !== null) {
       await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
     }
-    if (founding !== null) await seedFounders(store, founding.members, restored.snapshot);
+    if (initialCluster !== null) await writeInitialMembers(store, initialCluster.members, restored.snapshot);
     const storedMembers = knownMembers(store);
     const forced = await forceNewCluster(config, { identity, wal, restored, storedMembers, callingTls });
     const notices = [...describeRepairs(recovered), ...forced.notices];
@@ -113,7 +113,7 @@ function openMemberStore(directory: string, events: AgentEvents): Promise<Store>
   return openStore({ backend, observer });
 }
 
-/** Where the store lives and snapshots arrive. */
+/** The directory of the store and of received snapshots. */
 export function snapshotDir({ dataDir }: AgentConfig): string {
   return `${dataDir}/member/snap`;
 }
@@ -125,8 +125,8 @@ function assertNotEtcds(config: AgentConfig): void {
   if (logs.length === 0 && !existsSync(`${snapshotDir(config)}/db`)) return;
   throw new HaplanError(
     "agent/etcd-data",
-    `Cannot use "${dataDir}": an etcd keeps its data there. Take a snapshot of that etcd while it runs (etcdctl snapshot save FILE), ` +
-      "restore it into a new directory (haplan-agent snapshot restore FILE --data-dir=NEW), and name that directory instead",
+    `Cannot use "${dataDir}": it contains the data of an etcd. Save a snapshot of that etcd while it runs (etcdctl snapshot save FILE), ` +
+      "restore it into a new directory (haplan-agent snapshot restore FILE --data-dir=NEW), and use that directory instead",
   );
 }
 
@@ -136,7 +136,7 @@ function makeDir(flag: "data-dir" | "wal-dir", path: string): void {
   } catch (cause) {
     throw new HaplanError(
       "agent/data-dir",
-      `Cannot make the directory "${path}": ${errorText(cause)}; let --${flag} name a place where this user may make directories`,
+      `Cannot create the directory "${path}": ${errorText(cause)}; set --${flag} to a path where this user may create directories`,
       { cause },
     );
   }
@@ -147,8 +147,8 @@ async function decideIdentity(config: AgentConfig, callingTls: ConnectionOptions
   assertInitialCluster(config);
   const others = config.initialCluster.filter(({ name }) => name !== config.name).flatMap(({ peerUrls }) => peerUrls);
   if (config.initialClusterState !== "new") return joinCluster(config, await askForCluster(others, callingTls));
-  const { identity } = foundCluster(config);
-  // Usually nobody answers: the others are starting as well.
+  const { identity } = bootstrapCluster(config);
+  // Usually no member responds: the others are starting as well.
   const answers = await Promise.allSettled(others.map((peerUrl) => askForCluster([peerUrl], callingTls)));
   assertFirstStart(
     identity,
@@ -167,19 +167,19 @@ function assertSameIdentity(onDisk: MemberIdentity, computed: MemberIdentity): v
   if (onDisk.memberId === computed.memberId && onDisk.clusterId === computed.clusterId) return;
   throw new HaplanError(
     "agent/identity",
-    `Cannot go on founding: the log was begun by member ${onDisk.memberId} of cluster ${onDisk.clusterId}, ` +
-      `but --initial-cluster now describes member ${computed.memberId} of cluster ${computed.clusterId}; give the flags of the first start`,
+    `Cannot continue the bootstrap: the log was created by member ${onDisk.memberId} of cluster ${onDisk.clusterId}, ` +
+      `but --initial-cluster now describes member ${computed.memberId} of cluster ${computed.clusterId}; use the flags of the first start`,
   );
 }
 
-/** A directory of one's own may be the root of a file system, with the directories that such a root has. */
+/** A dedicated directory may be the root of a file system, with the directories of such a root. */
 function holdsLog(directory: string): boolean {
   return isDir(directory) && readdirSync(directory).some((name) => /^\d+\.(log|spare)$/.test(name));
 }
 
 /**
- * A member that forgot its log forgot its votes: it may not come back under its old id. Asked before anything is made,
- * so that a refused start leaves no log behind which a later one would take for its own.
+ * A member that lost its log lost its votes: it must not come back under its old id. Checked before anything is
+ * created, so that a rejected start leaves no log behind which a later one would treat as its own.
  */
 async function assertNoOtherData(config: AgentConfig): Promise<void> {
   const { walDir, dataDir } = config;
@@ -187,16 +187,16 @@ async function assertNoOtherData(config: AgentConfig): Promise<void> {
   if (resolve(usual) !== resolve(walDir) && holdsLog(usual)) {
     throw new HaplanError(
       "agent/log-elsewhere",
-      `Cannot start: --wal-dir names "${walDir}", which holds no log, but a log lies in "${usual}"; ` +
-        "move its files to the new directory while the member is stopped, or take the flag out",
+      `Cannot start: --wal-dir names "${walDir}", which contains no log, but there is a log in "${usual}"; ` +
+        "move its files to the new directory while the member is stopped, or remove the flag",
     );
   }
   const index = await storedIndex(snapshotDir(config));
   if (index === 0) return;
   throw new HaplanError(
     "agent/log-lost",
-    `Cannot start: the store in "${dataDir}" holds data up to entry ${index}, but there is no log in "${walDir}"; ` +
-      "if the log lies in another directory, name it with --wal-dir; if it is lost, remove the member from the cluster, clear its directories and add it as a new one",
+    `Cannot start: the store in "${dataDir}" has data up to entry ${index}, but there is no log in "${walDir}"; ` +
+      "if the log is in another directory, set it with --wal-dir; if it is lost, remove the member from the cluster, clear its directories and add it as a new one",
   );
 }
 
@@ -210,32 +210,35 @@ async function storedIndex(directory: string): Promise<LogIndex> {
   }
 }
 
-/** etcd would found an empty cluster here: with a directory that is spelled wrongly, all would seem lost. */
+/** etcd would bootstrap an empty cluster here: with a misspelled directory, all data would seem lost. */
 function noSurvivorError({ dataDir }: AgentConfig): HaplanError {
   return new HaplanError(
     "agent/force-new-cluster",
-    `Cannot start with --force-new-cluster: "${dataDir}" holds no member that could go on; ` +
-      "let --data-dir name the directory of the survivor, or take the flag out",
+    `Cannot start with --force-new-cluster: "${dataDir}" holds no usable member data; ` +
+      "set --data-dir to the directory of the survivor, or remove the flag",
   );
 }
 
-/** What the core begins with: `founders` for a cluster that begins here and now, `appliedIndex` is the store's. */
+/**
+ * The initial state of the core: `initialMembers` for a cluster that is bootstrapped now; `appliedIndex` is the
+ * store's.
+ */
 export function restoreState(
   recovered: RecoveredLog,
-  founders: readonly MemberId[] | null,
+  initialMembers: readonly MemberId[] | null,
   appliedIndex: LogIndex,
 ): RestoredState {
-  if (founders !== null) return bootstrapState(founders);
+  if (initialMembers !== null) return bootstrapState(initialMembers);
   const beginning = joiningState();
   const hardState = recovered.hardState ?? beginning.hardState;
   const snapshot = recovered.snapshot ?? beginning.snapshot;
   const { entries } = recovered;
-  // A store that came as a snapshot may be a little ahead of the log: the state machine skips what it holds.
+  // A store received as a snapshot may be slightly ahead of the log: the state machine skips what it already contains.
   return { hardState, snapshot, entries, appliedIndex: Math.min(appliedIndex, snapshot.index + entries.length) };
 }
 
 function describeRepairs(recovered: RecoveredWal): string[] {
   return recovered.repaired.map(
-    ({ file, offset, bytes }) => `repaired the torn end of ${file}: ${bytes} bytes from offset ${offset} on`,
+    ({ file, offset, bytes }) => `repaired the torn tail of ${file}: ${bytes} bytes from offset ${offset} on`,
   );
 }

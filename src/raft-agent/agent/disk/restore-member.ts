@@ -1,8 +1,8 @@
 /**
- * A data directory from a snapshot: the store with the file's content, and a log that begins as a founder's does. Every
- * founder of the new cluster restores the same file into its own directory and is then started as any member; its ids
- * come from --initial-cluster and --initial-cluster-token, as etcd's do. Made aside and renamed: the directory is whole
- * or absent.
+ * Creates a data directory from a snapshot: the store with the file's content, and a log that starts like an initial
+ * member's. Every initial member of the new cluster restores the same file into its own directory and is then started
+ * like any member; its ids come from --initial-cluster and --initial-cluster-token, like etcd's. Created in a
+ * temporary directory and renamed: the directory is complete or absent.
  */
 import { existsSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -18,7 +18,7 @@ import type { RestoredState } from "../../raft/state.ts";
 import { MembershipStore } from "../../state-machine/membership-store.ts";
 import { createNodeFileSystem } from "../../wal/node-file-system.ts";
 import { openWal } from "../../wal/open-wal.ts";
-import { encodeIdentity, type Founding, foundCluster } from "./member-identity.ts";
+import { bootstrapCluster, encodeIdentity, type InitialCluster } from "./member-identity.ts";
 
 export type RestoreOptions = {
   readonly database: DatabaseReader;
@@ -41,22 +41,22 @@ export async function restoreMember(options: RestoreOptions): Promise<RestoredMe
   const isInside = !logInside.startsWith("..");
   const targets = isInside ? [dataDir] : [dataDir, resolve(config.walDir)];
   for (const target of targets) assertEmpty(target);
-  const aside = (directory: string): string => `${directory}.restoring-${process.pid}`;
-  const stagedDir = aside(dataDir);
-  const logDir = isInside ? join(stagedDir, logInside) : aside(resolve(config.walDir));
+  const temporary = (directory: string): string => `${directory}.restoring-${process.pid}`;
+  const stagedDir = temporary(dataDir);
+  const logDir = isInside ? join(stagedDir, logInside) : temporary(resolve(config.walDir));
   try {
-    const founding = foundCluster(config);
+    const founding = bootstrapCluster(config);
     const state = bootstrapState(founding.members.map(({ id }) => id));
     const imported = await fillStore(join(stagedDir, "member/snap"), options, founding, state);
     await beginLog(logDir, founding, state);
     for (const directory of [join(stagedDir, "member"), stagedDir]) syncDir(directory);
     for (const target of targets) {
-      renameSync(aside(target), target);
+      renameSync(temporary(target), target);
       syncDir(dirname(target));
     }
     return { ...imported, memberId: founding.identity.memberId, clusterId: founding.identity.clusterId };
   } catch (error) {
-    for (const target of targets) rmSync(aside(target), { recursive: true, force: true });
+    for (const target of targets) rmSync(temporary(target), { recursive: true, force: true });
     throw error;
   }
 }
@@ -65,14 +65,14 @@ function assertEmpty(directory: string): void {
   if (!existsSync(directory) || readdirSync(directory).length === 0) return;
   throw new HaplanError(
     "restore/not-empty",
-    `Cannot restore into "${directory}": it is not empty; name a new directory, or remove what is in it`,
+    `Cannot restore into "${directory}": it is not empty; use a new directory, or remove its content`,
   );
 }
 
 async function fillStore(
   directory: string,
   { database, bumpRevision }: RestoreOptions,
-  founding: Founding,
+  founding: InitialCluster,
   state: RestoredState,
 ): Promise<ImportedKeys & ImportedMetadata> {
   makeDirDurably(directory);
@@ -92,7 +92,7 @@ async function fillStore(
   }
 }
 
-async function beginLog(directory: string, { identity }: Founding, state: RestoredState): Promise<void> {
+async function beginLog(directory: string, { identity }: InitialCluster, state: RestoredState): Promise<void> {
   makeDirDurably(directory);
   const { wal } = await openWal({
     fileSystem: createNodeFileSystem(directory),

@@ -5,7 +5,7 @@ import type { AgentEvents } from "../agent-events.ts";
 import { LogRetention } from "./log-retention.ts";
 import type { MemberStorage } from "./open-storage.ts";
 
-/** Log payload that may gather in memory before it is compacted early. */
+/** The log payload kept in memory before it is compacted early. */
 const retainedBytesMax = 128 * 1024 * 1024;
 
 export function retainLog(

@@ -1,4 +1,4 @@
-/** What watchers and readers of a follower are told while it takes a snapshot into its store. */
+/** What watchers and readers of a follower observe while it installs a snapshot into its store. */
 import { describe, expect, it } from "vitest";
 import { createWorld, type RecordedCall, type World } from "../../../../test/support/single-member.ts";
 import { decodeKeyValue } from "../../api/key-value.ts";
@@ -24,7 +24,7 @@ const metadata = {
   configuration: { voters: ["8e9e05c52164694d"], votersOutgoing: [], learners: [] },
 };
 
-/** A disk on which the commit behind a replaced content takes fifty turns of the event loop. */
+/** A disk on which the commit after a replaced content takes fifty turns of the event loop. */
 class SlowBackend extends MemoryBackend {
   #turns = 0;
 
@@ -45,9 +45,7 @@ function put(world: World, value: string): Promise<unknown> {
   return world.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
 }
 
-/**
- * Opens a watch of every key; the result reads what it was sent since the last call, one word for each event or note.
- */
+/** Watches every key; the result returns what was sent since the last call, one word for each event or notification. */
 function watch(world: World, fields: Partial<WatchCreateRequest>): () => string[] {
   const { call, handler } = world.stream("/etcdserverpb.Watch/Watch");
   const request = watchCreateRequest(Uint8Array.of(0), { ...prefix, progressNotify: true, ...fields });
@@ -97,7 +95,7 @@ async function openFollower(): Promise<{ world: World; exchange: SnapshotExchang
   return { world, exchange };
 }
 
-/** Delivers what `leader` holds to the follower, which does not take it into its store yet. */
+/** Delivers the content of `leader` to the follower, which does not install it yet. */
 async function deliver(leader: World, follower: SnapshotExchange): Promise<void> {
   const { store } = leader.services.machine;
   const sender = new SnapshotExchange({
@@ -110,15 +108,15 @@ async function deliver(leader: World, follower: SnapshotExchange): Promise<void>
     onInstalled: () => {},
     onLog: () => {},
   });
-  await sender.sendReplacement("8e9e05c52164694d", {
+  await sender.sendRepairSnapshot("8e9e05c52164694d", {
     driver: { step: () => {} },
     raft: { snapshotMetadata: () => metadata, status: () => ({ term: 2 }) as never },
     transport: { sendSnapshot: async (_to, _metadata, chunks) => void (await follower.receive(metadata, chunks)) },
   });
 }
 
-describe("a follower that takes in a snapshot", () => {
-  it("A16: sends no progress note ahead of events, and moves no watcher behind its creation", async () => {
+describe("a follower that installs a snapshot", () => {
+  it("A16: sends no progress notification ahead of events, and moves no watcher back before its creation", async () => {
     const leader = await createWorld();
     const { world, exchange } = await openFollower();
     for (const value of ["1", "2", "3"]) {
@@ -147,7 +145,7 @@ describe("a follower that takes in a snapshot", () => {
     for (const read of late) expect(new Set(read())).toEqual(new Set(["created@7", "note@7"]));
   });
 
-  it("A16: knows the leases of the snapshot in the turn in which it has its keys", async () => {
+  it("A16: has the leases of the snapshot in the turn in which it has its keys", async () => {
     const leader = await createWorld();
     const { world, exchange } = await openFollower();
     const grant = encodeLeaseGrant({ id: 77n, ttlSeconds: 60 });

@@ -1,7 +1,7 @@
 /**
- * Snapshots between members. The state machine lives on disk by itself, so a snapshot exists only on its way: the
- * leader streams its store, the follower keeps the bytes in a file until its log says that they replace its state,
- * and then moves them into its store. Each step is durable before the next, and each can be repeated after a crash.
+ * Snapshots between members. The state machine is durable by itself, so a snapshot exists only in transit: the leader
+ * streams its store, the follower keeps the bytes in a file until its log records that they replace its state, and
+ * then moves them into its store. Each step is durable before the next, and each can be repeated after a crash.
  */
 import { errorText, HaplanError } from "../../../base/haplan-error.ts";
 import type { ConsensusDriver } from "../../consensus/consensus-driver.ts";
@@ -18,12 +18,12 @@ const termBytes = 8;
 export type SnapshotExchangeParts = {
   readonly files: SnapshotStore;
   readonly store: Store;
-  /** Called in the turn in which the store's content is replaced: nobody reads it before. */
+  /** Called in the turn in which the store's content is replaced, before any reader. */
   readonly onInstalled: (index: LogIndex) => void;
   readonly onLog: (text: string) => void;
 };
 
-/** What sending needs of the member that leads. */
+/** What sending requires of the leading member. */
 export type SnapshotLink = {
   readonly driver: Pick<ConsensusDriver, "step">;
   readonly raft: Pick<Raft, "snapshotMetadata" | "status">;
@@ -38,7 +38,7 @@ export class SnapshotExchange {
     this.#parts = parts;
   }
 
-  /** Streams the store as it is now; the core named the need, not the bytes. */
+  /** Streams the current store; the core determined the need, not the bytes. */
   send(request: MessageOf<"snapshotRequest">, link: SnapshotLink): void {
     const { store, onLog } = this.#parts;
     const { to, term } = request;
@@ -52,8 +52,8 @@ export class SnapshotExchange {
     );
   }
 
-  /** Streams the store to a member that expects it in the place of its own; resolves once it is taken into use there. */
-  async sendReplacement(to: MemberId, { raft, transport }: SnapshotLink): Promise<void> {
+  /** Streams the store to a member that is prepared to replace its own; resolves once it is installed there. */
+  async sendRepairSnapshot(to: MemberId, { raft, transport }: SnapshotLink): Promise<void> {
     const { store } = this.#parts;
     const metadata = raft.snapshotMetadata(store.consistentIndex);
     await transport.sendSnapshot(to, metadata, withTerm(raft.status().term, store.exportSnapshot()));
@@ -65,7 +65,7 @@ export class SnapshotExchange {
     driver.step({ kind: "snapshotSent", peer, succeeded });
   }
 
-  /** Keeps what a leader streams; resolves with the leader's term once it is durable. */
+  /** Stores a snapshot streamed by a leader; resolves with the leader's term once it is durable. */
   async receive(metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<Term> {
     const { term, rest } = await splitTerm(chunks);
     await this.#parts.files.write(metadata, rest);
@@ -73,8 +73,8 @@ export class SnapshotExchange {
   }
 
   /**
-   * Moves the received snapshot at `index` into the store.
-   * @throws HaplanError `agent/snapshot-missing`: the log says it was received, but the file is not there.
+   * Moves the received snapshot at `index` into the store. @throws HaplanError `agent/snapshot-missing`: according to
+   * the log it was received, but the file is absent.
    */
   async install(index: LogIndex): Promise<void> {
     const { files, store, onInstalled, onLog } = this.#parts;
@@ -95,13 +95,13 @@ export class SnapshotExchange {
     if (found !== undefined) return files.open(found.name);
     throw new HaplanError(
       "agent/snapshot-missing",
-      `Cannot go on: the log begins behind the snapshot at entry ${index}, which is missing; ` +
+      `Cannot continue: the log starts after the snapshot at entry ${index}, which is missing; ` +
         "remove the member from the cluster, clear its directories and add it as a new one",
     );
   }
 }
 
-/** The leader's term goes ahead of the bytes: the metadata's term is that of its last entry. */
+/** The leader's term precedes the bytes: the metadata's term is that of its last entry. */
 async function* withTerm(term: Term, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const head = Buffer.alloc(termBytes);
   head.writeBigUInt64BE(BigInt(term));
@@ -109,7 +109,7 @@ async function* withTerm(term: Term, chunks: AsyncIterable<Uint8Array>): AsyncGe
   yield* chunks;
 }
 
-/** How a stream is cut into chunks is the transport's choice, so the term may come in pieces or with what follows. */
+/** The transport decides how a stream is split into chunks, so the term may be split, or combined with what follows. */
 async function splitTerm(
   chunks: AsyncIterable<Uint8Array>,
 ): Promise<{ readonly term: Term; readonly rest: AsyncIterable<Uint8Array> }> {
@@ -118,7 +118,7 @@ async function splitTerm(
   while (head.length < termBytes) {
     const next = await iterator.next();
     if (next.done === true) {
-      throw new HaplanError("agent/snapshot-stream", "Cannot take the snapshot: its stream ends before its term");
+      throw new HaplanError("agent/snapshot-stream", "Cannot receive the snapshot: its stream ends before its term");
     }
     head = Buffer.concat([head, next.value]);
   }

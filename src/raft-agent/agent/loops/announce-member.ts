@@ -1,6 +1,6 @@
 /**
- * Tells the cluster, through the log, this member's name and client URLs, as etcd does when a member has started:
- * a member without a name has never run. Also, as leader of a new cluster, the cluster's version.
+ * Publishes this member's name and client URLs through the log, like etcd when a member has started: a member without
+ * a name has never run. Also, as leader of a new cluster, the cluster version.
  */
 import type { Clock } from "../../../base/clock.ts";
 import type { MemberServices } from "../../services/member-services.ts";
@@ -8,12 +8,12 @@ import { CommandKind } from "../../state-machine/command.ts";
 import { encodeJson, type MemberAttributesBody } from "../../state-machine/command-body.ts";
 import { isEtcdError } from "../../state-machine/etcd-error.ts";
 
-/** Looks often while a leader is being elected: a new member serves only once it is announced. */
+/** Checks often while a leader is being elected: a new member serves only once it is announced. */
 const pauseMs = { withoutLeader: 10, afterRefusal: 50 };
 
 export type Announcement = { readonly name: string; readonly clientUrls: readonly string[] };
 
-/** Goes on until the cluster knows; resolves then, or when `signal` aborts. */
+/** Retries until the cluster knows; resolves then, or when `signal` aborts. */
 export async function announceMember(
   services: MemberServices,
   announcement: Announcement,
@@ -31,7 +31,7 @@ export async function announceMember(
   }
 }
 
-/** To be called when leadership changes: a leader that finds no cluster version sets it. */
+/** Called when leadership changes: a leader that finds no cluster version sets it. */
 export function announceClusterVersion(services: MemberServices): void {
   const { machine, context } = services;
   const { consensus, version } = context;

@@ -1,13 +1,13 @@
 /**
- * A cluster that starts does not wait for an election timeout: as soon as a majority has found each other, the one of
- * them with the lowest id stands. It does so once and with a pre-vote, so that a member that comes back to a living
- * leader disturbs nobody. (etcd shortens the first timeout instead: `--initial-election-tick-advance`.)
+ * A new cluster does not wait for an election timeout: as soon as a majority is connected, its member with the lowest
+ * id campaigns. It does so once and with a pre-vote, so that a member that returns to a live leader disturbs no other
+ * member. (etcd shortens the first timeout instead: `--initial-election-tick-advance`.)
  */
 import { majorityOf } from "../../../base/majority.ts";
 import type { MemberId } from "../../raft/entry.ts";
 
 export type ElectionView = {
-  /** Without a pre-vote, standing raises the term and may unseat a living leader: then only a lone voter does. */
+  /** Without a pre-vote, campaigning raises the term and may depose a live leader: then only a lone voter does. */
   readonly preVote: boolean;
   readonly self: MemberId;
   voters(): readonly MemberId[];
@@ -17,21 +17,21 @@ export type ElectionView = {
 
 export class FirstElection {
   readonly #view: ElectionView;
-  readonly #stand: () => void;
+  readonly #campaign: () => void;
   #isOver = false;
 
-  constructor(view: ElectionView, stand: () => void) {
+  constructor(view: ElectionView, campaign: () => void) {
     this.#view = view;
-    this.#stand = stand;
+    this.#campaign = campaign;
   }
 
-  /** To be called at the start, and whenever somebody has connected. */
+  /** Called at the start, and whenever a peer has connected. */
   consider(): void {
     if (this.#isOver) return;
     this.#isOver = this.#view.leader() !== null;
     if (this.#isOver || !isFirstOfMajority(this.#view)) return;
     this.#isOver = true;
-    this.#stand();
+    this.#campaign();
   }
 }
 

@@ -1,4 +1,4 @@
-/** Lets time run for a member: the ticks of the core, and what has to be looked at now and then. */
+/** The clock of a member: the ticks of the core, and periodic housekeeping. */
 import type { AgentConfig } from "../../config/agent-config.ts";
 import type { AgentEvents } from "../agent-events.ts";
 import { tickMs } from "../from-config.ts";
@@ -18,7 +18,7 @@ export class MemberClock {
       tickMs,
       settledTicks: settledTicks(tickMs, heartbeatIntervalMs),
       onTicks: (count) => {
-        // A leader that stood still has kept its followers waiting: they may be about to elect another.
+        // A stalled leader has sent no heartbeats: its followers may be about to elect another one.
         const isLate = count * tickMs > 2 * heartbeatIntervalMs;
         if (isLate && client.isLeader()) events.emit("heartbeatLate");
         driver.tick(count);

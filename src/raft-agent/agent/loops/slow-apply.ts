@@ -1,4 +1,4 @@
-/** Notices entries that take long to apply (etcd's `--warning-apply-duration`): counts them, and says so in the log. */
+/** Detects entries that take long to apply (etcd's `--warning-apply-duration`): counts and logs them. */
 import { performance } from "node:perf_hooks";
 import type { DriverPorts } from "../../consensus/consensus-driver.ts";
 

@@ -15,7 +15,7 @@ describe("tick timer", () => {
     vi.useRealTimers();
   });
 
-  it("gives single ticks while no leader is known, and several at once while one is", () => {
+  it("delivers single ticks while no leader is known, and several at once while one is", () => {
     timer.start();
     vi.advanceTimersByTime(50);
     expect(ticks).toEqual([1, 1, 1, 1, 1]);
@@ -24,7 +24,7 @@ describe("tick timer", () => {
     expect(ticks.slice(5)).toEqual([5, 5]);
   });
 
-  it("begins with a whole tick when the leader is lost in the middle of several", () => {
+  it("starts with a whole tick when the leader is lost in the middle of several", () => {
     timer.settle(true);
     timer.start();
     vi.advanceTimersByTime(49);
@@ -35,7 +35,7 @@ describe("tick timer", () => {
     expect(ticks).toEqual([1]);
   });
 
-  it("is silent before its start and after its end", () => {
+  it("is silent before its start and after its stop", () => {
     timer.settle(false);
     timer.settle(true);
     vi.advanceTimersByTime(200);
@@ -51,7 +51,7 @@ describe("tick timer", () => {
     [10, 10, 1],
     [10, 1000, 5],
     [100, 100, 1],
-  ])("takes ticks of %i ms, with a heartbeat every %i ms, %i at once", (tickMs, heartbeatIntervalMs, expected) => {
+  ])("delivers ticks of %i ms, with a heartbeat every %i ms, %i at once", (tickMs, heartbeatIntervalMs, expected) => {
     expect(settledTicks(tickMs, heartbeatIntervalMs)).toBe(expected);
   });
 });

@@ -1,13 +1,13 @@
 /**
- * Lets the core's time run. While a leader is known only heartbeats and timeouts of many ticks are waited for: several
- * ticks are then taken together, so that a member with nothing to do sleeps longer. Without a leader every tick comes by
- * itself, since members take turns a few ticks apart. After a pause of the process no ticks are made up for: the
- * silence was its own.
+ * The ticks of the core. While a leader is known only heartbeats and timeouts of many ticks matter: several ticks are
+ * then delivered together, so that an idle member wakes less often. Without a leader every tick is delivered
+ * separately, since members campaign a few ticks apart. After a pause of the process no missed ticks are delivered:
+ * the silence was its own.
  */
 
 export type TickTimerOptions = {
   readonly tickMs: number;
-  /** Ticks taken together while settled. */
+  /** Ticks delivered together while settled. */
   readonly settledTicks: number;
   readonly onTicks: (count: number) => void;
 };
@@ -32,7 +32,7 @@ export class TickTimer {
     this.#timer = null;
   }
 
-  /** A leader is known, or is not any more. The next tick is then a whole interval away. */
+  /** Whether a leader is known. The next tick is then a whole interval away. */
   settle(settled: boolean): void {
     if (settled === this.#settled) return;
     this.#settled = settled;
@@ -40,7 +40,7 @@ export class TickTimer {
   }
 }
 
-/** Two wakes for each heartbeat, and none of more than 50 ms: a fraction of any election timeout. */
+/** Two wakeups for each heartbeat, and none longer than 50 ms: a fraction of any election timeout. */
 export function settledTicks(tickMs: number, heartbeatIntervalMs: number): number {
   return Math.max(1, Math.floor(Math.min(heartbeatIntervalMs / 2, 50) / tickMs));
 }

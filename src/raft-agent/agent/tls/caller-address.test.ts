@@ -9,7 +9,7 @@ import { certificatePath, keyPath } from "../../../pki/certificate-directory.ts"
 import { createAgentConfig } from "../../config/agent-config.ts";
 import { readSettings } from "../../config/read-settings.ts";
 import { PeerTransport } from "../../transport/peer-transport.ts";
-import { judgeCallerAddress, type NameService } from "./caller-address.ts";
+import { type NameService, verifyPeerAddress } from "./caller-address.ts";
 import { createPeerTls } from "./peer-tls.ts";
 
 const host = "127.77.42.3";
@@ -25,7 +25,7 @@ async function issue(name: string, subjectAltNames: readonly string[]): Promise<
   return new X509Certificate((await authority.material(name)).certificatePem);
 }
 
-describe("judgeCallerAddress", () => {
+describe("verifyPeerAddress", () => {
   const known: Readonly<Record<string, readonly string[]>> = {
     "10.0.0.1": ["m1.example."],
     "m1.example": ["10.0.0.1"],
@@ -47,18 +47,18 @@ describe("judgeCallerAddress", () => {
     ["10.0.0.1", ["*.example"], null],
     ["10.0.0.2", ["m2.example"], null],
     ["fd00::2", ["m2.example"], null],
-    // Nobody can list the addresses of a wildcard.
+    // The addresses of a wildcard cannot be listed.
     ["10.0.0.2", ["*.example"], /not for its address \(10.0.0.2 is unknown\)$/],
     ["10.0.0.2", ["10.0.0.9", "m2.example"], null],
     ["10.0.0.1", ["m2.example"], /DNS:m2.example, and not for its address$/],
     ["10.0.0.1", ["*.other.example"], /not for its address$/],
     ["10.0.0.1", ["gone.example"], /not for its address \(gone.example is unknown\)$/],
-    [undefined, ["10.0.0.1"], /^it has gone$/],
-  ])("judges a caller from %s with a certificate for %j", async (address, subjectAltNames, verdict) => {
+    [undefined, ["10.0.0.1"], /^it has disconnected$/],
+  ])("verifies a caller from %s with a certificate for %j", async (address, subjectAltNames, expected) => {
     const certificate = await issue("table", subjectAltNames);
-    const found = await judgeCallerAddress(certificate, address, names);
-    if (verdict === null) expect(found).toBeNull();
-    else expect(found).toMatch(verdict);
+    const found = await verifyPeerAddress(certificate, address, names);
+    if (expected === null) expect(found).toBeNull();
+    else expect(found).toMatch(expected);
   });
 });
 
@@ -94,14 +94,14 @@ describe("the peer port", () => {
     return transport;
   }
 
-  // Whoever calls an address of this machine calls from 127.0.0.1; localhost is looked up for real.
+  // A caller to an address of this machine has the address 127.0.0.1; localhost is looked up for real.
   it.each([
     [[host, "127.0.0.1"], [], /^connected/],
     [[host, "localhost"], [], /^connected/],
     [[host], [], /^rejected 127.0.0.1:\d+: its certificate is for IP Address:127.77.42.3, and not/],
     [[host], ["--peer-skip-client-san-verification"], /^connected/],
     [[host], ["--experimental-peer-skip-client-san-verification=true"], /^connected/],
-  ])("meets a caller from 127.0.0.1 whose certificate is for %j, with %j", async (names, flags, outcome) => {
+  ])("handles a caller from 127.0.0.1 whose certificate is for %j, with %j", async (names, flags, outcome) => {
     await issue("caller", names);
     await issue("called", [host]);
     const logs: string[] = [];

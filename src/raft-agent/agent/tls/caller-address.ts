@@ -1,7 +1,8 @@
 /**
- * Whether a peer calls from an address that its certificate is for, so that a certificate taken from one machine is of no
- * use on another (etcd client/pkg/transport/listener_tls.go, checkCertSAN). A certificate without addresses and host
- * names is good anywhere; host names are looked up in both directions, wildcards in that from the address only.
+ * Verifies that a peer connects from an address covered by its certificate, so that a certificate stolen from one
+ * machine cannot be used on another (etcd client/pkg/transport/listener_tls.go, checkCertSAN). A certificate without
+ * addresses and host names is valid anywhere; host names are looked up in both directions, wildcards only from the
+ * address.
  */
 import type { X509Certificate } from "node:crypto";
 import { lookup, reverse } from "node:dns/promises";
@@ -17,14 +18,14 @@ const systemNames: NameService = {
   addressesOf: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
 };
 
-/** Null when it may come in from `remoteAddress`, else why not. A socket that is closed already has no address. */
-export async function judgeCallerAddress(
+/** Null when the caller is accepted from `remoteAddress`, else the reason. A closed socket has no address. */
+export async function verifyPeerAddress(
   certificate: X509Certificate,
   remoteAddress: string | undefined,
   names: NameService = systemNames,
 ): Promise<string | null> {
-  if (remoteAddress === undefined) return "it has gone";
-  // A socket that listens for both versions writes IPv4 in IPv6.
+  if (remoteAddress === undefined) return "it has disconnected";
+  // A dual-stack socket reports IPv4 addresses in IPv6 form.
   const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/, "");
   const alternatives = (certificate.subjectAltName ?? "").split(", ");
   const hostNames = alternatives.filter((name) => name.startsWith("DNS:")).map((name) => name.slice("DNS:".length));

@@ -1,51 +1,51 @@
-/** The peer port's certificates as the transport wants them: read again whenever a file has changed. */
+/** The peer port's certificates in the form required by the transport: reread whenever a file has changed. */
 import { X509Certificate } from "node:crypto";
 import { createSecureContext, type PeerCertificate, rootCertificates } from "node:tls";
 import type { TlsFiles } from "../../config/tls-settings.ts";
 import type { PeerTls, TlsMaterial } from "../../transport/transport-types.ts";
-import { judgeCallerAddress } from "./caller-address.ts";
-import { createCertificateJudge } from "./certificate-judge.ts";
+import { verifyPeerAddress } from "./caller-address.ts";
+import { createCertificateVerifier } from "./certificate-verifier.ts";
 import {
   type MemberCertificateRules,
   memberCertificateRules,
-  refuseAtUrls,
-  refuseNonMember,
+  nonMemberRejection,
+  rejectionAtUrls,
 } from "./member-certificate.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "./tls-material.ts";
 
-export type CallingMaterial = TlsMaterial & { readonly rejectUnauthorized: boolean };
+export type ClientMaterial = TlsMaterial & { readonly rejectUnauthorized: boolean };
 
-/** Its own certificate tells which others are members'. */
+/** Its own certificate determines which others are members'. */
 export type MemberTls = PeerTls & {
-  readonly clientMaterial: () => CallingMaterial;
+  readonly clientMaterial: () => ClientMaterial;
   readonly memberRules: () => MemberCertificateRules;
 };
 
 /**
- * `ownPeerUrls`: where this member is, as far as it knows.
- * @throws HaplanError `agent/certificate` naming a file that cannot be used.
+ * `ownPeerUrls`: the known peer URLs of this member. @throws HaplanError `agent/certificate` naming a file that cannot
+ * be used.
  */
 export function createPeerTls(files: TlsFiles, ownPeerUrls: () => readonly string[]): MemberTls {
-  const judge = createCertificateJudge(files);
-  const calling = renewed(files, () => clientMaterial(files));
-  const own = parsedOnce(() => calling().cert);
+  const verify = createCertificateVerifier(files);
+  const client = renewed(files, () => clientMaterial(files));
+  const own = parsedOnce(() => client().cert);
   const rules = (): MemberCertificateRules => memberCertificateRules(files, own(), ownPeerUrls());
   return {
     memberRules: rules,
     requireClientCertificate: files.requireClientCertificate,
     material: renewed(files, () => servingMaterial(files)),
-    clientMaterial: calling,
+    clientMaterial: client,
     identifiesMembers: () => rules().isForPeerUrls,
-    rejectReasonAt: (socket, peerUrls) => refuseAtUrls(rules(), socket, peerUrls),
+    rejectReasonAt: (socket, peerUrls) => rejectionAtUrls(rules(), socket, peerUrls),
     rejectReason: async (socket) => {
       const certificate = files.checkCallerAddress ? socket.getPeerX509Certificate() : undefined;
-      const address = certificate === undefined ? null : judgeCallerAddress(certificate, socket.remoteAddress);
-      return judge(socket) ?? refuseNonMember(rules(), socket) ?? (await address);
+      const address = certificate === undefined ? null : verifyPeerAddress(certificate, socket.remoteAddress);
+      return verify(socket) ?? nonMemberRejection(rules(), socket) ?? (await address);
     },
   };
 }
 
-/** The certificate of a PEM text, which is the same object until it is read again. */
+/** The certificate of a PEM text; the same object until it is reread. */
 function parsedOnce(read: () => string | Buffer): () => PeerCertificate {
   let pem: string | Buffer | null = null;
   let certificate: PeerCertificate;
@@ -60,8 +60,8 @@ function parsedOnce(read: () => string | Buffer): () => PeerCertificate {
 }
 
 /**
- * A new object exactly when a file has changed: the transport takes that as the sign to use it. While a certificate and
- * its key are being replaced, one after the other, they do not fit: until they do, what was read before is used.
+ * A new object exactly when a file has changed, which makes the transport use it. While a certificate and its key are
+ * being replaced, one after the other, they do not match: until they do, the previous ones are used.
  */
 function renewed<Material extends TlsMaterial>(files: TlsFiles, read: () => Material): () => Material {
   let material = read();
@@ -79,7 +79,7 @@ function renewed<Material extends TlsMaterial>(files: TlsFiles, read: () => Mate
   };
 }
 
-/** Null when a file is missing or they do not fit each other. */
+/** Null when a file is missing or they do not match. */
 function readUsable<Material extends TlsMaterial>(read: () => Material): Material | null {
   try {
     const material = read();
@@ -95,8 +95,8 @@ function servingMaterial(files: TlsFiles): TlsMaterial {
   return { cert, key, ca: ca ?? rootCertificates.join("\n"), ...tlsProtocol(files) };
 }
 
-/** A certificate that signs itself can be checked by nobody (etcd's --peer-auto-tls does not try either). */
-export function clientMaterial(files: TlsFiles): CallingMaterial {
+/** A self-signed certificate cannot be verified (etcd's --peer-auto-tls does not try either). */
+export function clientMaterial(files: TlsFiles): ClientMaterial {
   const { clientCertFile: certFile, clientKeyFile: keyFile, selfSigned } = files;
   return { ...servingMaterial({ ...files, certFile, keyFile }), rejectUnauthorized: selfSigned === null };
 }

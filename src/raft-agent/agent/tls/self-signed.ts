@@ -1,6 +1,6 @@
 /**
- * The certificate of --auto-tls and --peer-auto-tls: signs itself, is made once and then found again in the data
- * directory (etcd client/pkg/transport/listener.go, SelfCert).
+ * The certificate of --auto-tls and --peer-auto-tls: self-signed, created once and then found in the data directory
+ * (etcd client/pkg/transport/listener.go, SelfCert).
  */
 import { generateKeyPairSync } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -13,10 +13,10 @@ import type { TlsFiles } from "../../config/tls-settings.ts";
 const clockSkewMs = 60_000;
 
 /**
- * Does nothing when the files are there, or are the user's.
- * @throws HaplanError `agent/certificate` when they cannot be written
+ * Does nothing when the files exist, or are the user's. @throws HaplanError `agent/certificate` when they cannot be
+ * written
  */
-export function makeSelfSigned({ selfSigned, certFile, keyFile }: TlsFiles): void {
+export function createSelfSigned({ selfSigned, certFile, keyFile }: TlsFiles): void {
   if (selfSigned === null || (existsSync(certFile) && existsSync(keyFile))) return;
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const notBefore = new Date(Date.now() - clockSkewMs);
@@ -34,7 +34,7 @@ export function makeSelfSigned({ selfSigned, certFile, keyFile }: TlsFiles): voi
   } catch (cause) {
     throw new HaplanError(
       "agent/certificate",
-      `Cannot write the certificate "${certFile}": ${errorText(cause)}; let --data-dir name a place that this user may write to, or give a certificate`,
+      `Cannot write the certificate "${certFile}": ${errorText(cause)}; set --data-dir to a path that this user may write to, or provide a certificate`,
       { cause },
     );
   }

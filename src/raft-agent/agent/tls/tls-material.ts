@@ -1,16 +1,16 @@
 /**
- * Certificates from files, read again whenever they change, so that a renewed certificate or a second authority takes
- * effect for new connections without a restart (etcd re-reads certificates but not authorities).
+ * Certificates from files, reread whenever they change, so that a renewed certificate or a second authority takes
+ * effect for new connections without a restart (etcd rereads certificates but not authorities).
  */
 import { readFileSync, statSync } from "node:fs";
 import type { SecureContextOptions } from "node:tls";
 import { errorText, HaplanError } from "../../../base/haplan-error.ts";
 import type { TlsFiles } from "../../config/tls-settings.ts";
 
-/** What stands in the files; without an authority the caller decides whom to trust. */
+/** The content of the files; without an authority the caller decides what to trust. */
 export type PemContents = { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | null };
 
-/** @throws HaplanError `agent/certificate` naming the file that cannot be read. */
+/** @throws HaplanError `agent/certificate` naming a file that cannot be used. */
 export function readTlsMaterial(files: TlsFiles): PemContents {
   const { certFile, keyFile, trustedCaFile } = files;
   return {
@@ -36,7 +36,7 @@ export function tlsProtocol(files: TlsFiles): Pick<SecureContextOptions, "cipher
   return { minVersion, maxVersion, ...(ciphers === null ? {} : { ciphers }) };
 }
 
-/** A cheap fingerprint of the files as they are now: changes when one of them is written or replaced. */
+/** A cheap fingerprint of the current files: changes when one of them is written or replaced. */
 export function tlsFilesVersion(files: TlsFiles): string {
   const { certFile, keyFile, clientCertFile, clientKeyFile, trustedCaFile } = files;
   return [certFile, keyFile, clientCertFile, clientKeyFile, trustedCaFile]

@@ -1,27 +1,27 @@
-/** A member's client port while the member is about to stop, as a load balancer and the clients behind it see it. */
+/** A member's client port while the member is stopping, as seen by a load balancer and the clients behind it. */
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { listeningFront } from "../../../../test/support/listening-front.ts";
 import { systemClock } from "../../../base/clock.ts";
-import type { ClientFront } from "./serve-clients.ts";
+import type { ClientListeners } from "./client-listeners.ts";
 
 const host = "127.77.42.5";
 const url = `http://${host}:2379`;
 
-let front: ClientFront | undefined;
+let front: ClientListeners | undefined;
 afterEach(async () => {
   await front?.close();
   front = undefined;
 });
 
-async function serving(): Promise<ClientFront> {
+async function serving(): Promise<ClientListeners> {
   front = await listeningFront([`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`]);
   front.serve();
   return front;
 }
 
-/** What a load balancer asks at an interval, each time over a new connection. */
+/** A load balancer's periodic health check, each time over a new connection. */
 async function askHealth(): Promise<void> {
   await (await fetch(`${url}/readyz`, { headers: { connection: "close" } })).text();
 }
@@ -38,8 +38,8 @@ async function isListening(): Promise<boolean> {
   }
 }
 
-describe("a front that is drained", () => {
-  it("T11: listens until a call is over that a load balancer has sent before it knew", async () => {
+describe("a drained front end", () => {
+  it("T11: listens until a call is over that a load balancer has sent before it was notified", async () => {
     const drained = await serving();
     for (let times = 0; times < 3; times += 1) {
       await askHealth();
@@ -53,7 +53,7 @@ describe("a front that is drained", () => {
     expect(late.status).toBe(200);
     await askHealth();
     await systemClock.sleep(300);
-    // To a load balancer a port that is closed is a dead member, whose connections it cuts.
+    // To a load balancer a closed port is a dead member, whose connections it cuts.
     expect(await isListening()).toBe(true);
     leave.abort();
     await expect.poll(isListening, { timeout: 2_000, interval: 150 }).toBe(false);

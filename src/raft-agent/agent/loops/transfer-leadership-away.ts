@@ -1,4 +1,4 @@
-/** A leader that stops lets another one take over first, so that no write waits for an election. */
+/** A stopping leader transfers leadership first, so that no write waits for an election. */
 import { systemClock } from "../../../base/clock.ts";
 import type { ConsensusDriver } from "../../consensus/consensus-driver.ts";
 import type { MemberId } from "../../raft/entry.ts";
@@ -7,8 +7,8 @@ import { tickMs } from "../from-config.ts";
 
 const withinMs = 1_000;
 
-/** To the connected voter whose log is longest; returns when another one leads, or after a while. */
-export async function handOverLeadership(
+/** To the connected voter with the longest log; returns when another member leads, or after a while. */
+export async function transferLeadershipAway(
   driver: Pick<ConsensusDriver, "status" | "step">,
   transport: { isConnected(peer: MemberId): boolean },
 ): Promise<void> {
@@ -20,8 +20,8 @@ export async function handOverLeadership(
   if (successor === undefined) return;
   driver.step({ kind: "transferLeadership", to: successor[0] });
   const deadlineMs = systemClock.monotonicMs() + withinMs;
-  // Proposals that came meanwhile are sent on to the successor once it is known.
-  const isUnderWay = ({ role, leader }: Pick<RaftStatus, "role" | "leader">): boolean =>
+  // Proposals that arrived meanwhile are forwarded to the successor once it is known.
+  const isInProgress = ({ role, leader }: Pick<RaftStatus, "role" | "leader">): boolean =>
     role === "leader" || leader === null;
-  while (isUnderWay(driver.status()) && systemClock.monotonicMs() < deadlineMs) await systemClock.sleep(tickMs);
+  while (isInProgress(driver.status()) && systemClock.monotonicMs() < deadlineMs) await systemClock.sleep(tickMs);
 }

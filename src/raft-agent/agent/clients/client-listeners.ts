@@ -1,6 +1,6 @@
 /**
- * The member's front: gRPC and HTTP (gateway, health, metrics) on every client URL, unless HTTP has URLs of its own;
- * metrics and health alone on every metrics URL.
+ * The member's client listeners: gRPC and HTTP (gateway, health, metrics) on every client URL, unless HTTP has
+ * separate URLs; only metrics and health on every metrics URL.
  */
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
@@ -24,30 +24,30 @@ import { type ClientListener, type ListenerTls, listenForClients } from "../../h
 import type { Metrics } from "../../metrics/metrics.ts";
 import type { MemberServices } from "../../services/member-services.ts";
 import { RejectionLog } from "../rejection-log.ts";
-import { createCertificateJudge } from "../tls/certificate-judge.ts";
+import { createCertificateVerifier } from "../tls/certificate-verifier.ts";
 import { readTlsMaterial, tlsFilesVersion, tlsProtocol } from "../tls/tls-material.ts";
 import { HttpClients } from "./http-clients.ts";
 import { ServingGate } from "./serving-gate.ts";
 
-/** How long calls may go on that could not be finished before the front is closed. */
+/** The time limit for unfinished calls before the listeners are closed. */
 const shutdownGraceMs = 1_000;
-/** How long a client may take to leave once it is asked to, as long as it has no call under way. */
+/** The time limit for a drained client to disconnect, as long as it has no call in flight. */
 const leaveMs = 1_000;
-/** How long calls under way may take while the member waits to stop. */
+/** The time limit for calls in flight while the member is stopping. */
 const callsMs = 5_000;
 const pollMs = 5;
-/** A load balancer that has heard that the member stops may have connected a client a moment before. */
+/** A load balancer that knows that the member is stopping may have connected a client a moment before. */
 const lateConnectionMs = 100;
-/** How long clients are sent away that were asked to go, when the member is not stopped after all. */
+/** How long clients are drained when the member is not stopped after all. */
 const welcomeAfterMs = 30_000;
 /**
- * A watch through the gateway is a request that lasts; slow headers are still cut off. Clients that come again every ten
- * seconds or every minute find their connection open, as with etcd: Node would close it after five seconds, perhaps
- * just when the next request is on its way.
+ * A watch through the gateway is a long-lived request; slow headers are still cut off. Clients that return every ten
+ * seconds or every minute find their connection open, as in etcd: Node would close it after five seconds, possibly
+ * just when the next request is in flight.
  */
 const httpOptions = { requestTimeout: 0, keepAliveTimeout: 600_000 };
 
-export type ClientFrontOptions = {
+export type ClientListenersOptions = {
   readonly config: AgentConfig;
   readonly services: MemberServices;
   readonly metrics: Metrics;
@@ -55,7 +55,7 @@ export type ClientFrontOptions = {
   readonly logger: Pick<Logger, "warn" | "debug">;
 };
 
-export class ClientFront {
+export class ClientListeners {
   readonly #config: AgentConfig;
   readonly #services: MemberServices;
   readonly #grpc: GrpcServer;
@@ -67,12 +67,12 @@ export class ClientFront {
   readonly #rejections: RejectionLog;
   readonly #gate: ServingGate = new ServingGate();
   readonly #listeners: ClientListener[] = [];
-  /** Ports for HTTP alone. */
+  /** Ports for HTTP only. */
   readonly #httpServers: HttpServer[] = [];
   #tlsVersion = "";
   #welcome: NodeJS.Timeout | undefined = undefined;
 
-  constructor({ config, services, metrics, grpc, logger }: ClientFrontOptions) {
+  constructor({ config, services, metrics, grpc, logger }: ClientListenersOptions) {
     this.#config = config;
     this.#services = services;
     this.#rejections = new RejectionLog("client", logger, () => systemClock.monotonicMs());
@@ -89,8 +89,8 @@ export class ClientFront {
   }
 
   /**
-   * Opens the ports. Clients are kept waiting until `serve`; metrics are there at once.
-   * @throws HaplanError `listen-failed` naming the address; what was opened before stays for `close`.
+   * Opens the ports. Clients wait until `serve`; metrics are available at once. @throws HaplanError `listen-failed`
+   * naming the address; what was opened before is closed by `close`.
    */
   async listen(): Promise<void> {
     const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, clientTls } = this.#config;
@@ -100,17 +100,17 @@ export class ClientFront {
     for (const url of listenMetricsUrls) await this.#listenForHttp(url, this.#metricsHandler);
   }
 
-  /** Answers clients from now on, those first that wait. */
+  /** Serves clients from now on, waiting ones first. */
   serve(): void {
     this.#gate.open();
   }
 
-  /** Serves a connection on which HTTP/1.1 is supported: a client's, or that of a request that came over HTTP/2. */
+  /** Serves a connection that supports HTTP/1.1: a client's, or that of a request over HTTP/2. */
   serveHttp1(socket: Duplex): void {
     this.#http.emit("connection", socket);
   }
 
-  /** Takes renewed certificates into use; to be called now and then. Returns whether there were any. */
+  /** Uses renewed certificates; called periodically. Returns whether there were any. */
   reloadCertificates(): boolean {
     const { clientTls } = this.#config;
     if (clientTls === null) return false;
@@ -126,10 +126,10 @@ export class ClientFront {
   }
 
   /**
-   * Leads the clients away before `close`: asks them to go elsewhere, answers what they ask meanwhile, and listens until
-   * they have gone and load balancers know: to them a member that refuses connections is a dead one, and what it still
-   * answers is cut off. So the clients that they have sent here meanwhile are answered before the port is closed. Ends
-   * after a while in any case.
+   * Drains the clients before `close`: asks them to switch to another member, serves their requests meanwhile, and
+   * listens until they have disconnected and load balancers know: to them a member that refuses connections is dead,
+   * and its pending responses are cut off. So the clients that they have sent here meanwhile are served before the
+   * port is closed. Ends after a while in any case.
    */
   async drain(): Promise<void> {
     const startedMs = systemClock.monotonicMs();
@@ -145,7 +145,7 @@ export class ClientFront {
     clearTimeout(this.#welcome);
     this.#httpClients.closeConnections();
     this.#grpc.drainClients();
-    const haveLeft = (): boolean => this.#grpc.drainingCount === 0 && !this.#httpClients.areLeaving;
+    const haveLeft = (): boolean => this.#grpc.drainingCount === 0 && !this.#httpClients.areDraining;
     await until(() => haveLeft() && !this.#httpClients.areBalancersUnaware, leaveMs);
     await this.#answerBalanced();
     const stopping = this.#listeners.map((listener) => listener.stop());
@@ -154,7 +154,7 @@ export class ClientFront {
     await until(() => this.#grpc.connectionCount + this.#pendingCount === 0 && !this.#httpClients.areActive, leaveMs);
   }
 
-  /** Clients that come all the time come to this member itself: they are not waited for. */
+  /** Clients that keep connecting use this member directly: they are not waited for. */
   async #answerBalanced(): Promise<void> {
     const untilMs = systemClock.monotonicMs() + leaveMs;
     const isQuiet = (): boolean => {
@@ -168,8 +168,9 @@ export class ClientFront {
   }
 
   /**
-   * Asks the clients to go elsewhere, and returns once they know and their calls are answered, or after a while. The member
-   * goes on, and its health checks say that it is about to stop; if it is not stopped, clients are welcome again later.
+   * Drains the clients, and returns once they have been notified and their calls are answered, or after a while. The
+   * member continues, and its health checks report that it is stopping; if it is not stopped, clients are accepted
+   * again later.
    */
   async drainClients(): Promise<void> {
     const untilMs = systemClock.monotonicMs() + leaveMs;
@@ -178,7 +179,7 @@ export class ClientFront {
     this.#services.announceShutdown();
     this.#httpClients.closeConnections();
     this.#grpc.drainClients();
-    // The call that asks for this is one of them.
+    // The call that requests this is one of them.
     const isDone = (): boolean =>
       this.#grpc.unacknowledgedDrainCount === 0 &&
       this.#grpc.unaryCallsInFlight <= 1 &&
@@ -215,7 +216,7 @@ export class ClientFront {
     serveWebSockets(server, (socket) => this.#withoutUpgrades.emit("connection", socket));
   }
 
-  /** `urls` are one place, with TLS, without or with both: the first byte of a client tells. */
+  /** `urls` are one address, with TLS, without or with both: the first byte of a client decides. */
   #listen(urls: readonly [URL, ...URL[]]): Promise<ClientListener> {
     const { clientTls, listenClientHttpUrls } = this.#config;
     return listenForClients({
@@ -244,14 +245,14 @@ export class ClientFront {
 
 function listenerTls(files: TlsFiles): ListenerTls {
   const { cert, key, ca } = readTlsMaterial(files);
-  const judge = createCertificateJudge(files);
+  const verify = createCertificateVerifier(files);
   return {
     cert,
     key,
     ...(ca === null ? {} : { ca }),
     ...tlsProtocol(files),
     requireClientCertificate: files.requireClientCertificate,
-    rejectReason: judge,
+    rejectReason: verify,
   };
 }
 
@@ -263,7 +264,7 @@ function createHttps(files: TlsFiles, handler: RequestListener, rejections: Reje
     if (!socket.destroyed) closeOnceGone(socket);
   });
   rejectConnections(server, {
-    rejectReason: createCertificateJudge(files),
+    rejectReason: createCertificateVerifier(files),
     onRejected: (rejection) => rejections.add(rejection),
   });
   return server;

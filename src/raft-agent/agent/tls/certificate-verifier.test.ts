@@ -8,9 +8,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { openAuthority } from "../../../pki/authority.ts";
 import { certificatePath, keyPath } from "../../../pki/certificate-directory.ts";
 import type { TlsFiles } from "../../config/tls-settings.ts";
-import { createCertificateJudge } from "./certificate-judge.ts";
+import { createCertificateVerifier } from "./certificate-verifier.ts";
 import { createPeerTls } from "./peer-tls.ts";
-import { makeSelfSigned } from "./self-signed.ts";
+import { createSelfSigned } from "./self-signed.ts";
 import { readTlsMaterial } from "./tls-material.ts";
 
 const host = "127.77.35.2";
@@ -58,14 +58,14 @@ function files(name: string, wanted: Partial<TlsFiles> = {}): TlsFiles {
   };
 }
 
-/** What a listener with these settings says of the caller's certificate. */
-async function judge(
+/** The result of a listener with these settings for the caller's certificate. */
+async function verify(
   caller: string,
   wanted: Partial<TlsFiles>,
   maxVersion: "TLSv1.2" | "TLSv1.3",
 ): Promise<string | null> {
   const listening = files("m1", wanted);
-  const judged = createCertificateJudge(listening);
+  const judged = createCertificateVerifier(listening);
   const { cert, key, ca } = readTlsMaterial(listening);
   const server = createServer({ cert, key, ca: ca!, requestCert: true });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
@@ -74,30 +74,30 @@ async function judge(
   const shown = readTlsMaterial(files(caller));
   const client = connect({ host, port, cert: shown.cert, key: shown.key, ca: shown.ca!, maxVersion });
   client.on("error", () => {});
-  const verdict = judged(await accepted);
+  const expected = judged(await accepted);
   client.destroy();
   server.close();
-  return verdict;
+  return expected;
 }
 
 it.each([
   ["m2", {}, null],
   ["m2", { allowedCommonNames: ["m1", "m2"] }, null],
-  ["m2", { allowedCommonNames: ["m1", "m3"] }, 'its certificate is for "m2", wanted is m1 or m3'],
+  ["m2", { allowedCommonNames: ["m1", "m3"] }, 'its certificate is for "m2", but m1 or m3 is required'],
   ["m1", { allowedHostnames: ["other.example", "m1.example"] }, null],
   ["m2", { allowedHostnames: ["m1.example"] }, "its certificate is not for m1.example"],
-])("a caller with the certificate of %s, where %j is asked for, is told %s", async (caller, wanted, verdict) => {
-  expect(await judge(caller, wanted, "TLSv1.3")).toBe(verdict);
+])("a caller with the certificate of %s, where %j is required, gets %s", async (caller, wanted, expected) => {
+  expect(await verify(caller, wanted, "TLSv1.3")).toBe(expected);
 });
 
-it("a revoked certificate is refused, another one of the same authority is not", async () => {
+it("a revoked certificate is rejected, another one of the same authority is not", async () => {
   const crlFile = join(directory, "list.pem");
-  expect(await judge("m2", { crlFile }, "TLSv1.2")).toBeNull();
-  expect(await judge("gone", { crlFile }, "TLSv1.2")).toMatch(/^its certificate [0-9A-F]+ is revoked$/);
-  expect(() => createCertificateJudge(files("m1", { crlFile: join(directory, "none") }))).toThrow("/none");
+  expect(await verify("m2", { crlFile }, "TLSv1.2")).toBeNull();
+  expect(await verify("gone", { crlFile }, "TLSv1.2")).toMatch(/^its certificate [0-9A-F]+ is revoked$/);
+  expect(() => createCertificateVerifier(files("m1", { crlFile: join(directory, "none") }))).toThrow("/none");
 });
 
-it("a certificate that signs itself is made once, private to the member", () => {
+it("a self-signed certificate is created once, private to the member", () => {
   const [certFile, keyFile] = [join(directory, "own/cert.pem"), join(directory, "own/key.pem")];
   const own = files("m1", {
     certFile,
@@ -107,18 +107,18 @@ it("a certificate that signs itself is made once, private to the member", () => 
     trustedCaFile: null,
   });
   const selfSigned = { ...own, selfSigned: { hosts: [host, "localhost"], validYears: 2 } };
-  makeSelfSigned(selfSigned);
+  createSelfSigned(selfSigned);
   const made = new X509Certificate(readFileSync(certFile));
   expect(made.subjectAltName).toBe(`IP Address:${host}, DNS:localhost`);
   expect(new Date(made.validTo).getUTCFullYear() - new Date(made.validFrom).getUTCFullYear()).toBe(2);
-  makeSelfSigned(selfSigned);
+  createSelfSigned(selfSigned);
   expect(new X509Certificate(readFileSync(certFile)).serialNumber).toBe(made.serialNumber);
-  // Nobody can check such a certificate: callers do not try.
+  // Such a certificate cannot be verified: callers do not try.
   expect(createPeerTls(selfSigned, () => []).clientMaterial!().rejectUnauthorized).toBe(false);
   expect(createPeerTls(files("m1"), () => []).clientMaterial!().rejectUnauthorized).toBe(true);
 });
 
-it("rules for members' certificates follow the member's own, which is replaced while it runs", async () => {
+it("rules for members' certificates follow the member's own, which is replaced at run time", async () => {
   const authority = openAuthority({ directory });
   const own = { name: "own", subjectAltNames: [host] } as const;
   const { fingerprint } = await authority.issue({ ...own, profile: "member", commonName: "own" });

@@ -1,4 +1,4 @@
-/** A member's front whose certificates are renewed while it serves: on the client, HTTP and metrics ports. */
+/** A member's front end whose certificates are renewed while it serves: on the client, HTTP and metrics ports. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, get } from "node:https";
 import type { Socket } from "node:net";
@@ -8,7 +8,7 @@ import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listeningFront } from "../../../../test/support/listening-front.ts";
 import { openAuthority } from "../../../pki/authority.ts";
-import type { ClientFront } from "./serve-clients.ts";
+import type { ClientListeners } from "./client-listeners.ts";
 
 const host = "127.77.42.4";
 const ports = [2379, 2378, 2381] as const;
@@ -20,7 +20,7 @@ const file = (name: string): string => join(directory, name);
 type Material = { readonly cert: string; readonly key: string; readonly ca: string };
 let serving: Record<"old" | "fresh", Material>;
 let scraper: Record<"old" | "fresh", Material>;
-let front: ClientFront;
+let front: ClientListeners;
 
 beforeAll(async () => {
   const issue = async (authority: typeof old, name: string, profile: "member" | "client"): Promise<Material> => {
@@ -41,14 +41,14 @@ afterAll(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** What a renewal leaves in the place of the files. */
+/** Replaces the files, as a renewal does. */
 function put({ cert, key, ca }: Material): void {
   writeFileSync(file("server.crt"), cert);
   writeFileSync(file("server.key"), key);
   writeFileSync(file("ca.crt"), ca);
 }
 
-async function openFront(): Promise<ClientFront> {
+async function openFront(): Promise<ClientListeners> {
   const flags = [
     `--listen-client-urls=https://${host}:${ports[0]},http://${host}:${ports[0]}`,
     `--listen-client-http-urls=https://${host}:${ports[1]}`,
@@ -61,7 +61,7 @@ async function openFront(): Promise<ClientFront> {
   return listeningFront(flags);
 }
 
-/** The name in the certificate that a port shows. */
+/** The name in the certificate that a port presents. */
 function nameAt(port: number, client: Material): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: host, port, ...client, ALPNProtocols: ["h2", "http/1.1"] });
@@ -75,7 +75,7 @@ function nameAt(port: number, client: Material): Promise<string> {
 
 const namesWith = (client: Material): Promise<string[]> => Promise.all(ports.map((port) => nameAt(port, client)));
 
-/** The status of a health check, or "refused", and the connection that it took. */
+/** The status of a health check, or "refused", and its connection. */
 function ask(port: number, tls: object): Promise<{ outcome: number | string; socket: Socket | null }> {
   return new Promise((resolve) => {
     const request = get({ host: host, port, path: "/health", agent: false, ...tls }, (response) => {
@@ -86,8 +86,8 @@ function ask(port: number, tls: object): Promise<{ outcome: number | string; soc
   });
 }
 
-describe("a front whose certificates are renewed", () => {
-  it("uses them for new connections on every port, and lets those that stand go on", async () => {
+describe("a front end whose certificates are renewed", () => {
+  it("uses them for new connections on every port, and keeps existing ones open", async () => {
     const agent = new Agent({ keepAlive: true });
     const [, http, metrics] = ports;
     expect(await namesWith(scraper.old)).toEqual(["first", "first", "first"]);
@@ -100,7 +100,7 @@ describe("a front whose certificates are renewed", () => {
     const after = await ask(metrics, { ...scraper.old, agent });
     expect(after).toEqual({ outcome: 200, socket: before.socket });
     agent.destroy();
-    // The authority is the new one as well: what the old one has signed, or nobody, does not come in.
+    // The authority is the new one as well: clients with certificates of the old one, or without, are rejected.
     for (const port of [http, metrics]) {
       expect((await ask(port, scraper.fresh)).outcome).toBe(200);
       expect((await ask(port, { ...scraper.old, ca: serving.fresh.ca })).outcome).toBe("refused");
@@ -108,7 +108,7 @@ describe("a front whose certificates are renewed", () => {
     }
   });
 
-  it("goes on with those it has while the new ones do not fit each other, and takes them once they do", async () => {
+  it("keeps the old ones while the new ones do not match, and uses them once they do", async () => {
     put({ ...serving.old, key: serving.fresh.key });
     expect(() => front.reloadCertificates()).toThrow("Cannot load certificates: ");
     expect(await namesWith(scraper.fresh)).toEqual(["second", "second", "second"]);

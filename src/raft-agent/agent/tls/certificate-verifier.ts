@@ -1,6 +1,6 @@
 /**
- * Whether the owner of a certificate that the authority has signed may come in: it must not be revoked, and be for
- * one of the names that are allowed (etcd client/pkg/transport: listener.go, listener_tls.go).
+ * Verifies that a certificate signed by the authority is accepted: it must not be revoked, and must have one of the
+ * allowed names (etcd client/pkg/transport: listener.go, listener_tls.go).
  */
 import { checkServerIdentity, type DetailedPeerCertificate, type TLSSocket } from "node:tls";
 import { errorText } from "../../../base/haplan-error.ts";
@@ -8,22 +8,22 @@ import { revokedSerialNumbers } from "../../../x509/revocation-list.ts";
 import type { TlsFiles } from "../../config/tls-settings.ts";
 import { readPem } from "./tls-material.ts";
 
-/** Null, or why the other side of the connection is refused. */
-export type CertificateJudge = (socket: TLSSocket) => string | null;
+/** Null, or the reason to reject the other side of the connection. */
+export type CertificateVerifier = (socket: TLSSocket) => string | null;
 
-/** @throws HaplanError when the revocation list cannot be read: its file is named. */
-export function createCertificateJudge(files: TlsFiles): CertificateJudge {
+/** @throws HaplanError naming the revocation list when it cannot be read. */
+export function createCertificateVerifier(files: TlsFiles): CertificateVerifier {
   const { crlFile, allowedCommonNames, allowedHostnames } = files;
   if (crlFile !== null) revokedSerialNumbers(readPem(crlFile), crlFile);
   const isFree = crlFile === null && allowedCommonNames.length === 0 && allowedHostnames.length === 0;
   return (socket) => {
     if (isFree) return null;
     const leaf = socket.getPeerCertificate(true);
-    return findRevoked(leaf, crlFile) ?? judgeNames(leaf, files);
+    return findRevoked(leaf, crlFile) ?? verifyNames(leaf, files);
   };
 }
 
-/** The list is read for every connection, as etcd does; one that has become unreadable lets nobody in. */
+/** The list is read for every connection, as in etcd; an unreadable one rejects every caller. */
 function findRevoked(leaf: DetailedPeerCertificate, crlFile: string | null): string | null {
   if (crlFile === null) return null;
   try {
@@ -48,11 +48,11 @@ function normalSerial(hex: string): string {
   return BigInt(`0x${hex}`).toString(16);
 }
 
-function judgeNames(leaf: DetailedPeerCertificate, { allowedCommonNames, allowedHostnames }: TlsFiles): string | null {
+function verifyNames(leaf: DetailedPeerCertificate, { allowedCommonNames, allowedHostnames }: TlsFiles): string | null {
   const name: string | string[] | undefined = leaf.subject?.CN;
   const names = Array.isArray(name) ? name : [name ?? ""];
   if (allowedCommonNames.length > 0 && !names.some((one) => allowedCommonNames.includes(one))) {
-    return `its certificate is for "${names.join()}", wanted is ${allowedCommonNames.join(" or ")}`;
+    return `its certificate is for "${names.join()}", but ${allowedCommonNames.join(" or ")} is required`;
   }
   if (allowedHostnames.length === 0) return null;
   const isFor = (host: string): boolean => leaf.subject !== undefined && checkServerIdentity(host, leaf) === undefined;

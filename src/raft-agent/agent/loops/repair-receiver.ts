@@ -1,24 +1,24 @@
 /**
- * A member whose data was found to differ from the others' waits for the leader's. Meanwhile nothing is applied, so that
- * the damage goes no further; a member that expects another state and does not get it goes on with its own.
+ * A member whose data differs from the others' waits for the leader's state. Meanwhile nothing is applied, so that the
+ * corruption does not spread; a member that is prepared but receives no state continues with its own.
  */
 import type { LogIndex } from "../../raft/entry.ts";
 
 const withinMs = 60_000;
 
-export type AwaitedStatePorts = {
+export type RepairReceiverPorts = {
   appliedIndex(): LogIndex;
-  /** Stops applying; what it returns lets it go on. */
+  /** Suspends applying; the returned function resumes it. */
   suspendApplying(): () => void;
-  /** Moves the state that was received up to `index` into the store. */
+  /** Moves the state received up to `index` into the store. */
   install(index: LogIndex): Promise<void>;
 };
 
-export class AwaitedState {
-  readonly #ports: AwaitedStatePorts;
+export class RepairReceiver {
+  readonly #ports: RepairReceiverPorts;
   #waiting: { readonly resume: () => void; readonly timer: NodeJS.Timeout } | null = null;
 
-  constructor(ports: AwaitedStatePorts) {
+  constructor(ports: RepairReceiverPorts) {
     this.#ports = ports;
   }
 
@@ -26,7 +26,7 @@ export class AwaitedState {
     return this.#waiting !== null;
   }
 
-  /** From now on nothing is applied, until the state has come or a while has passed; tells how far this member is. */
+  /** From now on nothing is applied, until the state has arrived or a timeout; returns the applied index. */
   expect(): LogIndex {
     if (this.#waiting === null) {
       const timer = setTimeout(() => this.#end(), withinMs);
@@ -35,19 +35,18 @@ export class AwaitedState {
     return this.#ports.appliedIndex();
   }
 
-  /** @throws Error when the state that came is older than this member's: it would lose what it has acknowledged. */
+  /** @throws Error when the received state is older than this member's: it would lose what it has acknowledged. */
   async take(index: LogIndex): Promise<void> {
     const applied = this.#ports.appliedIndex();
     try {
-      if (index < applied)
-        throw new Error(`the state that came ends at entry ${index}, and ${applied} is applied here`);
+      if (index < applied) throw new Error(`the received state ends at entry ${index}, but ${applied} is applied here`);
       await this.#ports.install(index);
     } finally {
       this.#end();
     }
   }
 
-  /** For a member that ends: it applies nothing any more. */
+  /** For a stopping member: it applies nothing any more. */
   stop(): void {
     clearTimeout(this.#waiting?.timer);
   }
