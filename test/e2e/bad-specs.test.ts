@@ -29,6 +29,11 @@ const specs: readonly (readonly [string, string, RegExp])[] = [
     good.replace(`127.77.${network}.2 `, `127.77.${network}.1 `),
     /address 127\.77\.21\.1 is already used[\s\S]*on cluster\.yaml:12:30/,
   ],
+  [
+    "a provider that there is not, with its addresses",
+    good.replace("type: local", "type: aws").replaceAll(`127.77.${network}.`, "10.0.0."),
+    /^(?![\s\S]*is not an address)[\s\S]*supports only the provider local, not aws/,
+  ],
   ["a wrong key", good.replace("controlPlane:", "controlPlan:"), /controlPlane/],
   ["a tab", good.replace("    members: 3", "\tmembers: 3"), /[Tt]ab/],
   ["nothing in it", "", /empty/i],
