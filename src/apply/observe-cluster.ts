@@ -3,6 +3,7 @@ import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { ProbeListener } from "../control-plane/control-plane.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
 import { desiredResources, ownMasters } from "../plan/desired-resources.ts";
+import { resolveKnownAddresses } from "../plan/known-addresses.ts";
 import type {
   ObservationProblem,
   ObservedCluster,
@@ -10,13 +11,12 @@ import type {
   ObservedMembership,
   ObservedPresentation,
 } from "../plan/observed-cluster.ts";
-import { withRecordedAddresses } from "../plan/recorded-addresses.ts";
 import { rememberedLoadBalancer } from "../plan/remembered-observation.ts";
 import type { State } from "../plan/state.ts";
 import { unitOf } from "../plan/world.ts";
 import type { LoadBalancerObservation } from "../providers/load-balancer.ts";
+import { hasKnownAddress } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { hasAddress } from "../spec/late-address.ts";
 import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
@@ -43,7 +43,7 @@ export async function observeCluster(
   { spec: written, state, signal }: ObserveRequest,
   onProbe?: ProbeListener,
 ): Promise<ObservedCluster> {
-  const spec = withRecordedAddresses(written, state?.resources ?? []);
+  const spec = resolveKnownAddresses(written, state?.resources ?? []);
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec, ports.provider.model).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
@@ -140,7 +140,7 @@ async function observeMembership(
     return null;
   }
   const urls = new Set([
-    ...spec.controlPlane.masters.filter(hasAddress).map((master) => clientUrl(spec, master)),
+    ...spec.controlPlane.masters.filter(hasKnownAddress).map((master) => clientUrl(spec, master)),
     ...known,
   ]);
   const controlPlane = ports.connect({ endpoints: [...urls].sort(), tls });

@@ -2,8 +2,8 @@
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import type { StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
+import { hasKnownAddress } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { hasAddress } from "../spec/late-address.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
 import type { Connection, StepContext } from "./step-context.ts";
@@ -83,7 +83,7 @@ async function memberLists(spec: ClusterSpec, connection: Connection): Promise<r
   const serving = (membership?.members ?? []).flatMap(({ learner, healthy, answeredAt }) =>
     learner || !healthy || answeredAt === undefined ? [] : [answeredAt],
   );
-  const masters = spec.controlPlane.masters.filter(hasAddress).map((master) => clientUrl(spec, master));
+  const masters = spec.controlPlane.masters.filter(hasKnownAddress).map((master) => clientUrl(spec, master));
   const first = serving.length > 0 ? serving : masters;
   const last = masters.filter((url) => !first.includes(url));
   return first.map((_, at) => [...first.slice(at), ...first.slice(0, at), ...last]);

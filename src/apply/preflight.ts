@@ -3,7 +3,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";
 import type { MachineIdentity } from "../providers/provider.ts";
-import { addressesAwaited, hasAddress } from "../spec/late-address.ts";
+import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
 import type { JoinFacts } from "../units/join-facts.ts";
@@ -28,14 +28,14 @@ export async function preflightPlan(
   if (plan.mode === "destroy") return [];
   const actions = plan.steps.map((step) => step.action);
   const machines = actions.flatMap((action): readonly MachineIdentity[] =>
-    action.kind === "createMachine" && hasAddress(action)
+    action.kind === "createMachine" && hasKnownAddress(action)
       ? [{ name: action.machine, address: action.address, zone: action.zone, lineage, generation: action.generation }]
       : [],
   );
   // Where a unit will listen, or whom it will find, may be known only once its machine is made.
   const units = actions
     .flatMap((action) => unitsOf(plan, lineage, action))
-    .filter((unit) => addressesAwaited(unit).length === 0);
+    .filter((unit) => unknownAddresses(unit).length === 0);
   if (machines.length === 0 && units.length === 0) return [];
   const joins = actions.some((action) => action.kind === "addLearner");
   const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
@@ -54,7 +54,7 @@ async function largestData(
 ): Promise<number> {
   const tls = spec.controlPlane.tls.enabled ? await authority.clientMaterial().catch(() => undefined) : null;
   if (tls === undefined) return 0;
-  const endpoints = spec.controlPlane.masters.filter(hasAddress).map((master) => clientUrl(spec, master));
+  const endpoints = spec.controlPlane.masters.filter(hasKnownAddress).map((master) => clientUrl(spec, master));
   const controlPlane = connect({ endpoints, tls });
   try {
     const membership = await controlPlane.observe().catch(() => null);

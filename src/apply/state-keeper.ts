@@ -1,15 +1,15 @@
 /** The state while apply is at work: edits are taken one after the other, each that changes something is on disk when it returns. */
 import { canonicalJson } from "../base/canonical-json.ts";
 import { type DesiredResource, desiredResources } from "../plan/desired-resources.ts";
+import { resolveKnownAddresses } from "../plan/known-addresses.ts";
 import { moveResources } from "../plan/moved-masters.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
-import { withRecordedAddresses } from "../plan/recorded-addresses.ts";
 import { deposedAddress, masterTypes, parseAddress, type ResourceAddress, resourceAddress } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
 import type { StepAction } from "../plan/step.ts";
+import { unknownAddresses } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { addressesAwaited } from "../spec/late-address.ts";
 import type { ApplyPorts } from "./ports.ts";
 import type { StateEdit } from "./state-edits.ts";
 
@@ -21,7 +21,7 @@ export class StateKeeper {
   readonly #plan: Plan;
   readonly #model: ProviderModel;
   /** Some addresses are known only while the plan is carried out. */
-  readonly #isLate: boolean;
+  readonly #hasUnknownAddresses: boolean;
   #desired: ReadonlyMap<string, DesiredResource>;
   #writing: Promise<void> = Promise.resolve();
 
@@ -30,7 +30,7 @@ export class StateKeeper {
     this.#store = stateStore;
     this.#plan = plan;
     this.#model = provider.model;
-    this.#isLate = addressesAwaited(plan.spec).length > 0;
+    this.#hasUnknownAddresses = unknownAddresses(plan.spec).length > 0;
     this.#desired = this.#desiredWith(state.resources);
   }
 
@@ -52,16 +52,16 @@ export class StateKeeper {
 
   /** The spec with all addresses that are known by now. */
   get spec(): ClusterSpec {
-    return withRecordedAddresses(this.#plan.spec, this.#current.resources);
+    return resolveKnownAddresses(this.#plan.spec, this.#current.resources);
   }
 
   /** The step's action with them; a machine that is made has its former address in the state, which is not its own. */
   resolved(action: StepAction): StepAction {
-    return action.kind === "createMachine" ? action : withRecordedAddresses(action, this.#current.resources);
+    return action.kind === "createMachine" ? action : resolveKnownAddresses(action, this.#current.resources);
   }
 
   #desiredWith(resources: readonly StateResource[]): ReadonlyMap<string, DesiredResource> {
-    const spec = withRecordedAddresses(this.#plan.spec, resources);
+    const spec = resolveKnownAddresses(this.#plan.spec, resources);
     return new Map(desiredResources(spec, this.#model).map((resource) => [resource.address, resource]));
   }
 
@@ -100,7 +100,7 @@ export class StateKeeper {
         moved = resources.delete(edit.address) || moved;
         continue;
       }
-      if (this.#isLate) this.#desired = this.#desiredWith(withEdit([...resources.values()], edit));
+      if (this.#hasUnknownAddresses) this.#desired = this.#desiredWith(withEdit([...resources.values()], edit));
       const after = this.#upserted(edit, before, resources.get(machineOf(edit.address)));
       if (before !== undefined && canonicalJson(before) === canonicalJson(after)) continue;
       resources.set(edit.address, after);

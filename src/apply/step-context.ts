@@ -6,7 +6,7 @@ import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
 import { resourceAddress } from "../plan/resource.ts";
 import type { MemberRef } from "../plan/step.ts";
-import { hasAddress } from "../spec/late-address.ts";
+import { hasKnownAddress } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import type { ApplyPorts } from "./ports.ts";
 import type { StateKeeper } from "./state-keeper.ts";
@@ -68,7 +68,10 @@ export class Connection {
       .map((resource) => resource.attributes["clientUrl"])
       .filter((url): url is string => typeof url === "string");
     return [
-      ...new Set([...spec.controlPlane.masters.filter(hasAddress).map((master) => clientUrl(spec, master)), ...known]),
+      ...new Set([
+        ...spec.controlPlane.masters.filter(hasKnownAddress).map((master) => clientUrl(spec, master)),
+        ...known,
+      ]),
     ].sort();
   }
 }

@@ -3,11 +3,11 @@
  * equal to the byte.
  */
 import { assert } from "../base/assert.ts";
-import { addressesAwaited } from "../spec/late-address.ts";
+import { unknownAddresses } from "../spec/address-reference.ts";
 import type { Step } from "./step.ts";
 
-/** A step that names an address which another one makes known comes after that one. */
-export function waitingForAddresses(steps: readonly Step[]): readonly Step[] {
+/** Puts each step that refers to an unknown address after the step that creates the resource with that address. */
+export function afterAddressesAreKnown(steps: readonly Step[]): readonly Step[] {
   const makers = new Map(
     steps.flatMap(({ id, action, addresses }) =>
       action.kind === "createMachine" || action.kind === "startLoadBalancer"
@@ -17,7 +17,7 @@ export function waitingForAddresses(steps: readonly Step[]): readonly Step[] {
   );
   return steps.map((step) => {
     const { kind } = step.action;
-    const awaited = kind === "createMachine" ? [] : addressesAwaited(step.action);
+    const awaited = kind === "createMachine" ? [] : unknownAddresses(step.action);
     const ids = awaited.flatMap((owner) => makers.get(owner) ?? []).filter((id) => id !== step.id);
     return ids.length === 0 ? step : { ...step, after: [...new Set([...step.after, ...ids])] };
   });

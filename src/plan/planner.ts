@@ -5,19 +5,19 @@
 
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
-import { type AddressOwner, addressesAwaited } from "../spec/late-address.ts";
+import { type AddressOwner, unknownAddresses } from "../spec/address-reference.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { foundResource } from "./found-resource.ts";
+import { knownAddresses, resolveKnownAddresses } from "./known-addresses.ts";
 import { type Moves, movesOf, noMoves, planMoves, underNewNames, withMoves } from "./moved-masters.ts";
 import { narrowChanges, narrowSteps } from "./narrow-steps.ts";
-import { orderSteps, waitingForAddresses } from "./order-steps.ts";
+import { afterAddressesAreKnown, orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
 import { PlanDraft } from "./plan-draft.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { Planning } from "./planning.ts";
 import { guardQuorum } from "./quorum-guard.ts";
 import { modelOf } from "./quorum-model.ts";
-import { knownAddresses, withRecordedAddresses } from "./recorded-addresses.ts";
 import type { ResourceAddress } from "./resource.ts";
 import { driftChanges, resourceChanges } from "./resource-changes.ts";
 import { hasAdopted, planAdoption } from "./rules/adoption/adoption.ts";
@@ -26,7 +26,7 @@ import { planDestroy } from "./rules/destroy.ts";
 import { Endpoint, endpointModel } from "./rules/endpoint.ts";
 import { planFirstStart } from "./rules/first-start.ts";
 import { planLeftovers } from "./rules/leftovers.ts";
-import { planLoadBalancer, planLoadBalancerAddress } from "./rules/load-balancer.ts";
+import { planLoadBalancer, planLoadBalancerFirst } from "./rules/load-balancer.ts";
 import { planMachineUpdates } from "./rules/machine-updates.ts";
 import { keepMachinesOfVoters } from "./rules/machines-of-voters.ts";
 import { mastersOutlook, noteDrift, noteFoundVoters } from "./rules/masters.ts";
@@ -72,7 +72,7 @@ export function decideSteps(
   if (input.mode === "destroy") planDestroy(planning);
   else planApply(planning, moves);
 
-  const steps = orderSteps(waitingForAddresses(narrowSteps(planning, importable(planning))));
+  const steps = orderSteps(afterAddressesAreKnown(narrowSteps(planning, importable(planning))));
   // A refusal may be the reason that it is not replaced.
   if (draft.refusals.length === 0) checkFulfilled(planning, steps);
   if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
@@ -87,12 +87,12 @@ export function decideSteps(
 
 function planApply(planning: Planning, moves: Moves): void {
   planMoves(planning, moves);
-  const addressed = planLoadBalancerAddress(planning);
+  const createdFirst = planLoadBalancerFirst(planning);
   const certificates = planCertificates(planning);
   const certified = { ...planning, certificates, endpoint: new Endpoint(planning, certificates) };
   if (planning.world.phase === "formed") planFormed(certified);
   else planFirstStart(certified);
-  planWorkers({ ...certified, loadBalancer: planLoadBalancer({ ...certified, addressed }) });
+  planWorkers({ ...certified, loadBalancer: planLoadBalancer({ ...certified, createdFirst }) });
   planMachineUpdates(planning);
   planLeftovers(planning);
 }
@@ -136,11 +136,11 @@ function importable({ observed, desired, world, refreshOnly = false }: Planning)
 /** Never throws because of its input: it returns everything that cannot be planned as diagnostics. */
 export function planChanges(found: PlannerInput): PlanResult {
   const known = knownAddresses(found);
-  const first = planWhereKnown({ ...found, spec: withRecordedAddresses(found.spec, known) });
+  const first = planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known) });
   // A machine that is made anew may get another address than the one that the state remembers.
-  const anew = new Set(addressesAwaited(found.spec).filter((owner) => makes(first, owner)));
+  const anew = new Set(unknownAddresses(found.spec).filter((owner) => makes(first, owner)));
   if (anew.size === 0) return first;
-  return planWhereKnown({ ...found, spec: withRecordedAddresses(found.spec, known, anew) });
+  return planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known, anew) });
 }
 
 function makes({ plan }: PlanResult, owner: AddressOwner): boolean {
@@ -150,7 +150,7 @@ function makes({ plan }: PlanResult, owner: AddressOwner): boolean {
 
 const makers: ReadonlySet<Step["action"]["kind"]> = new Set(["createMachine", "startLoadBalancer"]);
 
-function planWhereKnown(found: PlannerInput): PlanResult {
+function planResolved(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
   const input = rememberUnreachable(underNewNames(found, moves.made));
   const desired = input.mode === "destroy" ? [] : desiredResources(input.spec, input.provider);

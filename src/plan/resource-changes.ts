@@ -1,6 +1,6 @@
 /** Combines planned actions, spec and state to the list of changes that a plan shows and programs read. */
 import { sameJson } from "../base/canonical-json.ts";
-import { addressesAwaited } from "../spec/late-address.ts";
+import { unknownAddresses } from "../spec/address-reference.ts";
 import { type DesiredResource, toldByTheSpec } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
 import type { ResourceChange } from "./plan.ts";
@@ -46,7 +46,7 @@ function change(
   const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);
   const wanted = notYet ? {} : resource.attributes;
   const told = verdict.action === "noop" ? {} : carriedCertificate(planning, resource);
-  const late = verdict.action === "noop" ? new Set<string>() : lateAttributes(resource, planning.desired);
+  const late = verdict.action === "noop" ? new Set<string>() : unknownAttributes(resource, planning.desired);
   const planned: Attributes = {
     ...kept,
     ...told,
@@ -71,13 +71,13 @@ function change(
 }
 
 /** What waits for an address, and digests of configurations that hold one. */
-function lateAttributes(resource: DesiredResource, desired: readonly DesiredResource[]): ReadonlySet<string> {
-  const waits = (value: unknown): boolean => addressesAwaited(value).length > 0;
+function unknownAttributes(resource: DesiredResource, desired: readonly DesiredResource[]): ReadonlySet<string> {
+  const waits = (value: unknown): boolean => unknownAddresses(value).length > 0;
   const names = Object.entries(resource.attributes).flatMap(([name, value]) => (waits(value) ? [name] : []));
   const targets =
     resource.type === "haplan_load_balancer" ? desired.filter(({ type }) => type === "haplan_lb_backend") : [];
-  const isLate = names.length > 0 || targets.some(({ attributes }) => waits(attributes));
-  return new Set(isLate && "configDigest" in resource.attributes ? [...names, "configDigest"] : names);
+  const hasUnknownAddresses = names.length > 0 || targets.some(({ attributes }) => waits(attributes));
+  return new Set(hasUnknownAddresses && "configDigest" in resource.attributes ? [...names, "configDigest"] : names);
 }
 
 /** The certificate that a program is started with: known, unless this plan issues it. */

@@ -1,4 +1,4 @@
-/** A provider whose calls are bounded. What it observes it asks many machines for: it bounds each of them itself. */
+/** Bounds the calls of a provider. `observe` and `preflight` address many machines: the provider bounds those calls itself. */
 import type { MachineCall, MachineCalls } from "./machine-calls.ts";
 import type { MachineRef, Provider } from "./provider.ts";
 

@@ -2,7 +2,7 @@ import type { LoadBalancerDescription } from "../plan/provider-model.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 
-/** A load balancer that is a unit on one machine of its own, which has the load balancer's address. */
+/** Describes a load balancer that is a unit on a dedicated machine with the load balancer's address. */
 export function loadBalancerOnMachine({ loadBalancer }: ClusterSpec): LoadBalancerDescription {
   const { address, settings } = loadBalancer;
   const own = settings === undefined ? {} : { settings };

@@ -1,6 +1,6 @@
 /**
- * The port between haplan and the load balancer of a cluster, whatever it is: a unit on a machine, units on several machines
- * that share an address, or a cloud's own. Every call is idempotent, and takes a signal as the provider's calls do.
+ * The port to the load balancer of a cluster: a unit on a machine, units on several machines that share a virtual IP, or a
+ * load balancer of a cloud. Every call is idempotent and can be aborted.
  */
 import type { BackendState } from "../load-balancer/backend.ts";
 import type { ObservedLoadBalancer } from "../plan/observed-cluster.ts";
@@ -9,7 +9,7 @@ import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 
 export type LoadBalancerObservation =
-  /** It is among the units of the machines that it runs on. */
+  /** It is one of the units of its machines, which the provider observes. */
   | { readonly kind: "onMachines" }
   | { readonly kind: "absent" }
   | ({ readonly kind: "present" } & ObservedLoadBalancer)
@@ -17,11 +17,11 @@ export type LoadBalancerObservation =
 
 export type WantedLoadBalancer = {
   readonly lineage: string;
-  /** What the provider's pure half describes it by. */
+  /** The attributes from the provider's pure half. */
   readonly attributes: Attributes;
-  /** Where it listens, its backends, and how it asks for their health. */
+  /** Listeners, backends and health check. */
   readonly config: LoadBalancerConfig;
-  /** The same as a unit, with its certificate, for those that run one. */
+  /** The same as a unit with its certificate, for implementations that run one. */
   readonly unit: () => Promise<UnitDefinition>;
 };
 
@@ -30,15 +30,15 @@ export type LoadBalancerReport = {
 };
 
 export type LoadBalancer = {
-  /** Looks for the one that carries `lineage`. Does not reject for one that cannot be looked at. */
+  /** Finds the load balancer labeled with `lineage`. Reports an unreachable one and does not reject. */
   observe(lineage: string | null, signal?: AbortSignal): Promise<LoadBalancerObservation>;
   /**
-   * Makes it serve these backends, makes it where it is not there, and returns what only that could tell: its address, a
-   * process id, a digest of what it was told (`definitionDigest`, which `observe` finds again while nobody has changed it).
+   * Creates or updates it to serve these backends. Returns attributes that are known after apply: `address` if the cloud
+   * chooses it, `pid`, and `definitionDigest`, a digest of its configuration that `observe` reports as well.
    */
   ensure(wanted: WantedLoadBalancer, signal?: AbortSignal): Promise<Attributes>;
-  /** Ends it. A machine that it runs on stays. */
+  /** Removes it, or stops its units: their machines are destroyed by steps of their own. */
   remove(signal?: AbortSignal): Promise<void>;
-  /** How its backends are, as it sees them; null where it does not tell. */
+  /** The health of its backends; null if it does not report any. */
   status(signal?: AbortSignal): Promise<LoadBalancerReport | null>;
 };

@@ -1,39 +1,39 @@
 /**
- * Calls to machines, bounded: so many at once as the provider serves, each with a time limit, and none that outlives the
- * request to stop by more than a second. Every call can be repeated, so one that was cut off is taken up by the next run.
+ * Bounds calls to machines: their concurrency, the time of each, and the time that they continue after Ctrl-C, which is less
+ * than a second. Every call is idempotent, so the next run resumes a call that was aborted.
  */
 import type { Clock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 
 export type CallLimits = {
-  /** How many machines are served at the same time. */
+  /** Maximum number of concurrent calls to machines. */
   readonly machinesAtOnce: number;
-  /** How long one call may take, beside a wait that it asks for; null where calls end by themselves and are never cut off. */
+  /** Time limit of one call, in addition to `waitMs`; null if calls always return and are never aborted. */
   readonly callTimeoutMs: number | null;
 };
 
 export type MachineCall = {
-  /** What is done, for the error: `startUnit m1`. */
+  /** The call, for error messages: `startUnit m1`. */
   readonly what: string;
   readonly signal?: AbortSignal | undefined;
-  /** A wait that is part of the call, such as the time that a unit has to stop. */
+  /** Time that the call waits on purpose, such as the grace period of a stop. */
   readonly waitMs?: number;
 };
 
-/** Takes what a provider has to tell for the debug log: names and addresses, never contents. */
+/** Writes to the debug log: names and addresses, no contents. */
 export type ProviderLog = (message: string, facts: { readonly [name: string]: string | number | boolean }) => void;
 
 export type MachineCallsOptions = {
   readonly limits: CallLimits;
   readonly clock: Clock;
-  /** Aborted when the run is to stop. */
+  /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly log: ProviderLog;
 };
 
-/** After a request to stop, what answers may finish; what does not answer is given up. */
+/** Time in which a call may still complete after it was asked to stop. */
 const graceMs = 700;
-/** How long work may take to notice that it was given up. */
+/** Time in which aborted work may reject by itself. */
 const noticeMs = 200;
 
 export class MachineCalls {
@@ -42,8 +42,8 @@ export class MachineCalls {
   readonly #stop: AbortSignal;
   readonly #log: ProviderLog;
   readonly #waiting: (() => void)[] = [];
-  /** Of the calls under way: told when the run is to stop. */
-  readonly #underWay: Set<() => void> = new Set();
+  /** Callbacks of the running calls, for Ctrl-C. */
+  readonly #stopCallbacks: Set<() => void> = new Set();
   #running = 0;
 
   constructor({ limits, clock, signal, log }: MachineCallsOptions) {
@@ -51,20 +51,20 @@ export class MachineCalls {
     this.#clock = clock;
     this.#stop = signal;
     this.#log = log;
-    // One listener for all calls: a signal is not made for hundreds.
+    // One listener for all calls: an AbortSignal warns about more than ten.
     signal.addEventListener("abort", () => {
-      for (const stop of this.#underWay) stop();
+      for (const stop of this.#stopCallbacks) stop();
     });
   }
 
   /**
-   * Runs `work` once it is its turn. The signal that `work` gets is aborted when it is to give up.
+   * Runs `work` when a slot is free. Aborts the signal of `work` at the time limit or after a request to stop.
    * @throws HaplanError `provider/timed-out` or `provider/aborted`
    */
   async run<Result>(call: MachineCall, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     if (this.#running >= this.limits.machinesAtOnce) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      // It was never begun: there is nothing to finish.
+      // It has not started, so there is nothing to complete.
       if (this.#isStopped(call) && this.limits.callTimeoutMs !== null) {
         this.#next();
         throw aborted(call);
@@ -77,7 +77,7 @@ export class MachineCalls {
     }
   }
 
-  /** Hands the turn over, or takes it back. */
+  /** Passes the slot to the next waiting call, or frees it. */
   #next(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#running -= 1;
@@ -88,13 +88,13 @@ export class MachineCalls {
     return this.#stop.aborted || signal?.aborted === true;
   }
 
-  /** Resolves once the call is to stop; listens no longer once `settled` is aborted. */
+  /** Resolves when the call is asked to stop; removes its listeners when `settled` is aborted. */
   #stopOf(call: MachineCall, settled: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (this.#isStopped(call)) resolve();
       const stop = (): void => resolve();
-      this.#underWay.add(stop);
-      settled.addEventListener("abort", () => this.#underWay.delete(stop));
+      this.#stopCallbacks.add(stop);
+      settled.addEventListener("abort", () => this.#stopCallbacks.delete(stop));
       call.signal?.addEventListener("abort", stop, { once: true, signal: settled });
     });
   }
@@ -105,21 +105,21 @@ export class MachineCalls {
     if (callTimeoutMs === null) return await work(given.signal);
     const settled = new AbortController();
     const pause = (ms: number): Promise<void> => this.#clock.sleep(ms, settled.signal);
-    const giveUp = async (why: HaplanError): Promise<never> => {
+    const abort = async (why: HaplanError): Promise<never> => {
       given.abort(why);
-      this.#log("machine call given up", { call: call.what, code: why.code });
+      this.#log("machine call aborted", { call: call.what, code: why.code });
       await pause(noticeMs);
       throw why;
     };
     const limitMs = callTimeoutMs + (call.waitMs ?? 0);
     const late = async (): Promise<never> => {
       await pause(limitMs);
-      return await giveUp(timedOut(call, limitMs));
+      return await abort(timedOut(call, limitMs));
     };
     const stopped = async (): Promise<never> => {
       await this.#stopOf(call, settled.signal);
       await pause(graceMs);
-      return await giveUp(aborted(call));
+      return await abort(aborted(call));
     };
     try {
       return await Promise.race([work(given.signal), late(), stopped()]);
@@ -136,5 +136,5 @@ function timedOut({ what }: MachineCall, limitMs: number): HaplanError {
 }
 
 function aborted({ what }: MachineCall): HaplanError {
-  return new HaplanError("provider/aborted", `Stopped before the machine answered (${what})`);
+  return new HaplanError("provider/aborted", `Aborted before the machine answered (${what})`);
 }

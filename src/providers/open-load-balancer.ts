@@ -1,4 +1,4 @@
-/** The one place that knows which load balancers there are. */
+/** Chooses the implementation of the load balancer. */
 import { assertNever } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -6,7 +6,7 @@ import type { LoadBalancer } from "./load-balancer.ts";
 import type { Provider } from "./provider.ts";
 import { unitLoadBalancer } from "./unit-load-balancer.ts";
 
-/** `provider`: of the machines, for those that run on one. */
+/** `provider` runs the unit of those that run on machines. */
 export function openLoadBalancer(spec: ClusterSpec, provider: Provider, clock: Clock): LoadBalancer {
   const { type } = spec.loadBalancer;
   switch (type) {

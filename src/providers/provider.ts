@@ -3,8 +3,8 @@
  * an instance in a cloud. A machine is a place where files can be put and units can run; agents, load balancers and
  * workers are units. Every call is idempotent: doing it again after a crash adopts what is there.
  *
- * Every call takes a signal. Once it is aborted, a call that waits for a machine rejects; what it was doing may be done or
- * not, and is done again by the next run.
+ * Every call takes a signal. When it is aborted, a call that waits for a machine rejects. Its effect may be there or not; the
+ * next run repeats the call.
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
@@ -23,11 +23,11 @@ export type MachineIdentity = {
 };
 
 export type NewMachine = Omit<MachineIdentity, "address"> & {
-  /** Null where the provider chooses it: then `createMachine` returns it as `address`. */
+  /** Null if the provider chooses it: `createMachine` then returns it as `address`. */
   readonly address: string | null;
-  /** What the pure half describes it by; absent where that is nothing. */
+  /** The attributes from the pure half; absent if there are none. */
   readonly attributes?: Attributes;
-  /** The generation of a machine of the same name that stays meanwhile. */
+  /** Generation of a machine of the same name that exists until this one has replaced it. */
   readonly beside?: number;
 };
 
@@ -54,7 +54,7 @@ export type PreflightRequest = {
 export type Provider = {
   /** Its pure half. */
   readonly model: ProviderModel;
-  /** What `MachineCalls` holds its calls to. */
+  /** The limits of its `MachineCalls`. */
   readonly limits: CallLimits;
   /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine. */
   observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines>;
@@ -66,11 +66,11 @@ export type Provider = {
    */
   preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]>;
   /**
-   * Makes it, and returns what only making it could tell, under the names that the pure half calls unknown.
+   * Creates it. Returns the attributes that are known after apply: those that the pure half lists as unknown.
    * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
    */
   createMachine(machine: NewMachine, signal?: AbortSignal): Promise<Attributes>;
-  /** Makes a machine that is there what `attributes` say, as far as that can be done in place. */
+  /** Changes an existing machine in place to have `attributes`. Returns attributes that are known after apply. */
   updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes>;
   /** Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already. */
   renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void>;
@@ -90,6 +90,6 @@ export type Provider = {
   unitLog(machine: MachineRef, unit: string, lines: number, signal?: AbortSignal): Promise<string>;
   /** A file in a unit's directory, also one that the unit wrote itself; null when it is not there. */
   readUnitFile(machine: MachineRef, unit: string, path: string, signal?: AbortSignal): Promise<string | null>;
-  /** Ends the session: connections are closed, nothing on the machines changes. No call is made after it. */
+  /** Closes connections. Nothing changes on the machines. No call may follow. */
   close(): Promise<void>;
 };

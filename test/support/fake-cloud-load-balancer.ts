@@ -13,7 +13,7 @@ export class FakeCloudLoadBalancer implements LoadBalancer {
   /** The cloud's API does not answer. */
   unreachable = false;
   /** Its name in the DNS is known once it is made. */
-  choosesItsAddress = false;
+  hasUnknownAddress = false;
   /** Each call that changed something. */
   readonly acts: string[] = [];
   /** How often one was made. */
@@ -39,11 +39,11 @@ export class FakeCloudLoadBalancer implements LoadBalancer {
     if (this.unreachable) throw new HaplanError("fake/no-answer", "the API does not answer");
     if (this.made === null) this.count += 1;
     const named = { address: `lb-${this.count}.cloud.example` };
-    const address = this.choosesItsAddress ? named.address : (config.listens[0]?.replace(/:\d+$/, "") ?? "");
+    const address = this.hasUnknownAddress ? named.address : (config.listens[0]?.replace(/:\d+$/, "") ?? "");
     this.made = { lineage, attributes, config, address };
     this.acts.push(`ensure ${config.backends.map(({ name }) => name).join(",")}`);
     return {
-      ...(this.choosesItsAddress ? named : {}),
+      ...(this.hasUnknownAddress ? named : {}),
       arn: `arn:fake:${this.count}`,
       definitionDigest: digestOf(this.made),
     };

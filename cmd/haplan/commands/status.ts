@@ -1,6 +1,6 @@
 /** `haplan status [SPEC]`: the current status of the cluster. */
 import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
-import { withRecordedAddresses } from "../../../src/plan/recorded-addresses.ts";
+import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
 import { clusterEndpoint } from "../../../src/units/addresses.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterStatus, type StatusInput, statusExitCode } from "../cluster-status.ts";
@@ -24,7 +24,7 @@ export async function runStatus(
     queryWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
   ]);
   const status = clusterStatus({
-    spec: withRecordedAddresses(session.spec, state?.resources ?? []),
+    spec: resolveKnownAddresses(session.spec, state?.resources ?? []),
     state,
     observed,
     loadBalancer,

@@ -2,7 +2,7 @@
 
 import type { StepAction } from "../../plan/step.ts";
 import type { MachineRef } from "../../providers/provider.ts";
-import { addressesAwaited } from "../../spec/late-address.ts";
+import { unknownAddresses } from "../../spec/address-reference.ts";
 import type { StepFacts } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
@@ -16,7 +16,7 @@ export async function createMachine(context: StepContext, action: Of<"createMach
   const { machine, address, zone, generation, attributes = {}, deposes } = action;
   const { lineage } = context.keeper.state;
   const beside = deposes === undefined ? {} : { beside: deposes };
-  const known = addressesAwaited(address).length === 0 ? address : null;
+  const known = unknownAddresses(address).length === 0 ? address : null;
   const wanted = { name: machine, address: known, zone, lineage, generation, attributes, ...beside };
   return await context.ports.provider.createMachine(wanted, context.signal);
 }

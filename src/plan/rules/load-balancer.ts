@@ -3,8 +3,8 @@
  * masters.
  */
 
+import { unknownAddresses } from "../../spec/address-reference.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
-import { addressesAwaited } from "../../spec/late-address.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
@@ -20,18 +20,18 @@ import { filesChanged, judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from
  * One whose address is known only once it is made, and is in the masters' certificates, is made before all else, and serves
  * nobody yet. Returns the id of that step.
  */
-export function planLoadBalancerAddress({ spec, world, draft }: Planning): string | null {
-  if (!choosesItsAddress(spec) || world.loadBalancer !== null) return null;
+export function planLoadBalancerFirst({ spec, world, draft }: Planning): string | null {
+  if (!hasUnknownAddress(spec) || world.loadBalancer !== null) return null;
   return draft.add({ kind: "startLoadBalancer", backends: [] }, [loadBalancerAddress]);
 }
 
-function choosesItsAddress({ loadBalancer }: ClusterSpec): boolean {
-  return addressesAwaited(loadBalancer.address).some((owner) => owner === loadBalancerAddress);
+function hasUnknownAddress({ loadBalancer }: ClusterSpec): boolean {
+  return unknownAddresses(loadBalancer.address).some((owner) => owner === loadBalancerAddress);
 }
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null if it does already. */
-export function planLoadBalancer(planning: WithCertificates & { readonly addressed: string | null }): string | null {
-  const { desired, world, certificates, endpoint, addressed, draft, spec, observed } = planning;
+export function planLoadBalancer(planning: WithCertificates & { readonly createdFirst: string | null }): string | null {
+  const { desired, world, certificates, endpoint, createdFirst, draft, spec, observed } = planning;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
   const hosts = desired.filter(
@@ -55,8 +55,8 @@ export function planLoadBalancer(planning: WithCertificates & { readonly address
       backends,
       known !== undefined,
     );
-    const kind = addressed === null ? "startLoadBalancer" : "updateLoadBalancer";
-    return draft.add({ kind, backends: wanted }, addressesOf(backends), [...after, addressed]);
+    const kind = createdFirst === null ? "startLoadBalancer" : "updateLoadBalancer";
+    return draft.add({ kind, backends: wanted }, addressesOf(backends), [...after, createdFirst]);
   }
   const changed = judgeBackends(
     planning,
@@ -65,7 +65,7 @@ export function planLoadBalancer(planning: WithCertificates & { readonly address
   );
   const reason = whyChanged(resource, found, certificates.has(loadBalancerName), world);
   const forces = forcingAttributes(resource, world);
-  if (choosesItsAddress(spec) && (forces.length > 0 || isRequested(planning, loadBalancerAddress))) {
+  if (hasUnknownAddress(spec) && (forces.length > 0 || isRequested(planning, loadBalancerAddress))) {
     refuseOtherAddress(planning);
     return null;
   }

@@ -8,5 +8,5 @@ export const localModel: ProviderModel = {
   describeLoadBalancer: loadBalancerOnMachine,
 };
 
-/** Processes of this machine answer at once, or are killed: an act is finished rather than cut off. */
+/** Calls to local processes always return, so they are completed and never aborted. */
 export const localLimits: CallLimits = { machinesAtOnce: 10, callTimeoutMs: null };

@@ -7,8 +7,8 @@ import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
 import type { Attributes, ResourceAddress } from "../../src/plan/resource.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
+import { addressReference, unknownAddresses } from "../../src/spec/address-reference.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
-import { addressesAwaited, lateAddress } from "../../src/spec/late-address.ts";
 import { FakeCloudLoadBalancer } from "../support/fake-cloud-load-balancer.ts";
 import { fakeRemoteModel } from "../support/fake-remote-model.ts";
 import { FakeWorld, Killed } from "../support/fake-world.ts";
@@ -19,7 +19,7 @@ function lateSpec(masters: readonly string[]): ClusterSpec {
   const spec = fixtureSpec(masters, { workers: 1 });
   const late = <Host extends { readonly name: string; readonly address: string }>(host: Host): Host => ({
     ...host,
-    address: lateAddress(`haplan_machine.${host.name}`),
+    address: addressReference(`haplan_machine.${host.name}`),
   });
   return {
     ...spec,
@@ -52,7 +52,7 @@ const attributesOf = (world: FakeWorld, address: ResourceAddress): Attributes | 
 
 /** What was written anywhere without its address. */
 const unresolved = (world: FakeWorld): readonly string[] =>
-  addressesAwaited([
+  unknownAddresses([
     world.facts.state,
     world.facts.members,
     [...world.facts.machines.values()].map(({ units }) => [...units]),
@@ -158,14 +158,14 @@ describe("a load balancer whose address its cloud chooses", () => {
   const fixed = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
   const spec: ClusterSpec = {
     ...fixed,
-    loadBalancer: { ...fixed.loadBalancer, address: lateAddress("haplan_load_balancer.load-balancer") },
+    loadBalancer: { ...fixed.loadBalancer, address: addressReference("haplan_load_balancer.load-balancer") },
   };
   let world: FakeWorld;
   let cloud: FakeCloudLoadBalancer;
   beforeEach(() => {
     world = new FakeWorld();
     cloud = new FakeCloudLoadBalancer();
-    cloud.choosesItsAddress = true;
+    cloud.hasUnknownAddress = true;
     world.cloud = cloud;
     world.model = FakeCloudLoadBalancer.model(localModel);
   });

@@ -1,5 +1,5 @@
-/** Addresses that were not known when the spec was written, as the state has them by now. */
-import { type AddressOwner, addressesAwaited, withAddresses } from "../spec/late-address.ts";
+/** Resolves references to addresses from the state and the observation. */
+import { type AddressOwner, resolveAddresses, unknownAddresses } from "../spec/address-reference.ts";
 import { loadBalancerAddress } from "./desired-resources.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { type Attributes, type ResourceAddress, resourceAddress } from "./resource.ts";
@@ -7,7 +7,7 @@ import { lineagesFound } from "./world.ts";
 
 export type KnownAddress = { readonly address: ResourceAddress; readonly attributes: Attributes };
 
-/** What state and observation tell of addresses. What an interrupted apply has made may be in the observation alone. */
+/** Addresses in the state and the observation: an interrupted apply may have created a machine that the state lacks. */
 export function knownAddresses({ state, observed }: PlannerInput): readonly KnownAddress[] {
   const recorded = state?.resources ?? [];
   const found = lineageOf({ state, observed });
@@ -29,15 +29,15 @@ function lineageOf({ state, observed }: Pick<PlannerInput, "state" | "observed">
   return state?.lineage ?? lineagesFound(observed)[0] ?? null;
 }
 
-/** `value` with the addresses that `resources` tell; `except`: owners whose address will be another one. */
-export function withRecordedAddresses<Value>(
+/** Replaces references in `value` by the addresses of `resources`; `except`: resources whose address is going to change. */
+export function resolveKnownAddresses<Value>(
   value: Value,
   resources: readonly KnownAddress[],
   except: ReadonlySet<AddressOwner> = new Set(),
 ): Value {
-  return withAddresses(value, (owner) => {
+  return resolveAddresses(value, (owner) => {
     const known = resources.find((resource) => resource.address === owner)?.attributes["address"];
-    const isKnown = typeof known === "string" && addressesAwaited(known).length === 0;
+    const isKnown = typeof known === "string" && unknownAddresses(known).length === 0;
     return isKnown && !except.has(owner) ? known : undefined;
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Addresses that are known only once what has them is made: in their place stands a reference, written as Terraform writes
- * one: `${haplan_machine.m1.address}`. A provider's defaults put it there; it is never in a file.
+ * References to addresses that are known after apply, as Terraform writes them: `${haplan_machine.m1.address}`. The defaults of
+ * a provider that chooses addresses put them into a spec; no file contains one.
  */
 import type { Json } from "../base/json.ts";
 
@@ -9,25 +9,25 @@ const pattern = /\$\{(haplan_machine|haplan_load_balancer)\.([^.}]+)\.address\}/
 /** The resource that has the address. */
 export type AddressOwner = `${"haplan_machine" | "haplan_load_balancer"}.${string}`;
 
-export function lateAddress(owner: AddressOwner): string {
+export function addressReference(owner: AddressOwner): string {
   return `\${${owner}.address}`;
 }
 
-/** Owners of all addresses that `value` waits for. */
-export function addressesAwaited(value: unknown): readonly AddressOwner[] {
+/** The resources whose addresses `value` refers to. */
+export function unknownAddresses(value: unknown): readonly AddressOwner[] {
   const text = JSON.stringify(value) ?? "";
   const found = [...text.matchAll(pattern)].map(([, type, name]) => `${type}.${name}` as AddressOwner);
   return [...new Set(found)];
 }
 
-/** Whether the host's address is known by now. */
-export function hasAddress({ address }: { readonly address: string }): boolean {
-  return addressesAwaited(address).length === 0;
+/** Whether the host's address is no reference. */
+export function hasKnownAddress({ address }: { readonly address: string }): boolean {
+  return unknownAddresses(address).length === 0;
 }
 
-/** `value` with each address that `addressOf` knows in the place of its reference. */
-export function withAddresses<Value>(value: Value, addressOf: (owner: AddressOwner) => string | undefined): Value {
-  if (addressesAwaited(value).length === 0) return value;
+/** Replaces each reference for which `addressOf` returns an address. */
+export function resolveAddresses<Value>(value: Value, addressOf: (owner: AddressOwner) => string | undefined): Value {
+  if (unknownAddresses(value).length === 0) return value;
   return replaced(value as Json, addressOf) as Value;
 }
 
