@@ -1,4 +1,4 @@
-/** Three members of one system on loopback, with their data on disk: started, found to be leading, restarted, ended. */
+/** Three members of one system on loopback, with their data on disk: started, waited for, restarted, stopped. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, openSync, rmSync } from "node:fs";
@@ -23,7 +23,7 @@ export class BenchCluster {
   readonly system: System;
   readonly endpoints: readonly string[];
   readonly #directory: string;
-  /** More arguments for the Node.js that runs our agent, by member. */
+  /** Additional arguments for the Node.js that runs our agent, by member. */
   readonly #nodeArguments: readonly string[];
   #members: ChildProcess[] = [];
   #leader = 0;
@@ -43,13 +43,13 @@ export class BenchCluster {
     return this.endpoints[this.#leader]!;
   }
 
-  /** With data of its own from before, if there is any. Resolves once there is a leader. */
+  /** With existing data, if there is any. Resolves once there is a leader. */
   async start(): Promise<void> {
     this.#members = hosts.map((_, at) => this.#startMember(at));
     const deadlineMs = performance.now() + startMsMax;
     while (!(await this.#findLeader())) {
       if (performance.now() > deadlineMs || this.#members.some(({ exitCode }) => exitCode !== null))
-        throw new Error(`${this.system} did not come up: see ${this.#directory}/*.log`);
+        throw new Error(`${this.system} did not start: see ${this.#directory}/*.log`);
       await sleep(100);
     }
   }
@@ -59,7 +59,7 @@ export class BenchCluster {
     await this.start();
   }
 
-  /** Ends the members, by force if they take too long. */
+  /** Stops the members, with SIGKILL if they take too long. */
   async stop(): Promise<void> {
     const running = this.#members.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
     this.#members = [];
@@ -106,7 +106,7 @@ export class BenchCluster {
     return this.#leader >= 0 && leaders.every((leads) => leads !== null);
   }
 
-  /** Null when the member does not answer, or knows no leader yet. */
+  /** Null when the member does not respond, or knows no leader yet. */
   async #leads(endpoint: string): Promise<boolean | null> {
     const client = connect({ endpoints: [endpoint], connectTimeoutMs: 500 });
     try {

@@ -1,4 +1,4 @@
-/** What a client of the benchmark says beside its requests: it takes all that comes, as fast as it comes. */
+/** The benchmark client's frames beside its requests: it accepts all responses as fast as they arrive. */
 import {
   clientPreface,
   defaultWindowBytes,
@@ -31,7 +31,7 @@ export function connectionCredit(bytes: number): Buffer {
   return frame;
 }
 
-/** What a frame of the server's has to be answered with; undefined for most. */
+/** The required response to a frame of the server; undefined for most. */
 export function acknowledgement(type: number, flags: number, payload: Buffer): Buffer | undefined {
   if ((flags & Flag.ack) !== 0) return undefined;
   if (type === FrameType.settings) return settingsFrame();

@@ -1,11 +1,12 @@
 /**
- * Three members of a real etcd and three of our agent, in turn, on this machine, under the same load client: requests
- * per second, latency, CPU of the members per request, memory, and the ratios of the two.
+ * Compares three members of a real etcd and three of our agent, alternately, on this machine, under the same load
+ * client: requests per second, latency, CPU of the members per request, memory, and the ratios of the two.
  *
  *   npm run bench -- --quick            about four minutes
  *   npm run bench -- --only get --system haplan --seconds 10
  *
- * Needs `etcd` (3.4 or newer) on the path. Data goes to a directory of its own, removed afterwards: see --directory.
+ * Needs `etcd` (3.4 or newer) on the path. Data goes to a temporary directory that is removed afterwards: see
+ * --directory.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs";
@@ -20,7 +21,7 @@ import { keyCount, linearizableGetCall, putCall, type Workload, workloads } from
 
 const fillMsMax = 60_000;
 const systems: readonly System[] = ["etcd", "haplan"];
-/** statfs(2): what is kept in memory says nothing about disks. */
+/** statfs(2): data kept in memory says nothing about disks. */
 const memoryFileSystems = new Set([0x01021994, 0x858458f6]);
 
 type Settings = {
@@ -49,10 +50,10 @@ function readSettings(): { settings: Settings; json: boolean; output: string | u
   });
   const { quick, rounds, seconds, system, only, directory } = values;
   if (memoryFileSystems.has(statfsSync(directory).type))
-    throw new RangeError(`${directory} is kept in memory: give a directory on a disk with --directory`);
+    throw new RangeError(`${directory} is in memory: set a directory on a disk with --directory`);
   const settings = {
     rounds: Number(rounds ?? (quick ? 2 : 5)),
-    // Our members compile their code while it runs: seconds of load pass before a path has its usual speed.
+    // Our members compile their code at run time: a path reaches its usual speed only after seconds of load.
     warmupMs: quick ? 1_800 : 4_000,
     durationMs: 1000 * Number(seconds ?? (quick ? 1.4 : 5)),
     systems: systems.filter((one) => system === undefined || one === system),
@@ -94,7 +95,7 @@ async function fillKeys(cluster: BenchCluster): Promise<void> {
   for (let done = 0; done < keyCount / 2; ) {
     const load = { endpoints, calls: [putCall], connections: 12, streams: 200, warmupMs: 0, durationMs: 2_000 };
     const { requests } = await runLoad(load);
-    if (performance.now() > deadlineMs) throw new Error(`${cluster.system} takes too few puts: see its log`);
+    if (performance.now() > deadlineMs) throw new Error(`${cluster.system} accepts too few puts: see its log`);
     done += requests;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Failover: the leader is killed with SIGKILL again and again, and the time until the next write is acknowledged is
- * taken, with writes sent to all members in turn. A real etcd, where one is installed, is treated in the same way:
+ * Failover: the leader is killed with SIGKILL repeatedly, and the time until the next write is acknowledged is
+ * measured, with writes sent to all members in turn. A real etcd, where one is installed, is treated the same way:
  * three members on loopback, no TLS, heartbeats every 100 ms, elections after 1000 ms.
  *
  *   npm run build:tools && node build/bench/failover.js [--rounds 20] [--json]
@@ -13,7 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { EtcdClient } from "../src/etcd-client/etcd-client.ts";
 import { connect } from "../src/etcd-client/grpc-client.ts";
-import { type ProcessImage, readProcessImage, startAgain } from "../test/crash/process-image.ts";
+import { type ProcessImage, readProcessImage, restartProcess } from "../test/crash/process-image.ts";
 import { addressOf, ClusterFixture, kill, killAndWait, until } from "../test/e2e/cluster-fixture.ts";
 import { isInstalled } from "../test/e2e/run-program.ts";
 
@@ -34,13 +34,13 @@ async function measure(engine: string, members: readonly Member[], rounds: numbe
   try {
     for (let round = 0; round < rounds; round++) {
       const leader = members[await settledLeader(clients)]!;
-      // Not in step with heartbeats.
+      // Not in phase with heartbeats.
       await sleep(500 + Math.random() * 500);
       const killedAt = performance.now();
       kill(leader.pid, "SIGKILL");
       times.push((await firstWrite(clients)) - killedAt);
       await killAndWait(leader.pid);
-      leader.pid = startAgain(leader.image);
+      leader.pid = restartProcess(leader.image);
     }
   } finally {
     await Promise.all(clients.map((client) => client.grpc.close()));
@@ -65,7 +65,7 @@ function settledLeader(clients: readonly EtcdClient[]): Promise<number> {
   );
 }
 
-/** Sends a put every 10 ms, to one member after the other, until one is answered; says when that was. */
+/** Sends a put every 10 ms, to one member after the other, until one is acknowledged; returns when that was. */
 async function firstWrite(clients: readonly EtcdClient[]): Promise<number> {
   let answeredAt: number | undefined;
   for (let sent = 0; answeredAt === undefined; sent++) {

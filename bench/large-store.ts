@@ -1,11 +1,10 @@
 /**
- * A store much larger than memory is meant to be: one member of each system in turn is loaded, ended and started again,
- * and compacted while clients go on. What is measured: loading, the way from the start of the process to an answer,
- * resident memory (of its own, and pages of the file that it has mapped), disk, and what a compaction takes and
- * disturbs.
+ * A store much larger than memory: one member of each system in turn is loaded, stopped and restarted, and compacted
+ * under load. Measured: loading, the time from the start of the process to a response, resident memory (private, and
+ * mapped pages of the file), disk, and the duration and impact of a compaction.
  *
  *   npm run build:tools && node build/bench/large-store.js [--keys 1000000] [--value-bytes 2048] [--system haplan]
- * [--directory DIR]
+ *   [--directory DIR]
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -49,7 +48,7 @@ const putPath = "/etcdserverpb.KV/Put";
 const loadStreams = 100;
 const settleMs = 10_000;
 const quietMs = 5_000;
-/** Of all keys: how many are written a second time, for the compaction to remove what was there. */
+/** The share of keys that are written a second time, so that the compaction removes their first version. */
 const overwrittenShare = 0.3;
 
 class Member {
@@ -209,7 +208,7 @@ async function measure(member: Member, size: Size): Promise<Result> {
   await sleep(settleMs);
   const afterLoad = member.memory();
   const diskBytes = member.diskBytes();
-  say("starting again");
+  say("restarting");
   await member.end("SIGTERM");
   const restartSeconds = await member.start();
   await sleep(settleMs);
@@ -242,7 +241,7 @@ function toMarkdown(results: ReadonlyMap<System, Result>, size: Size): string {
     ["disk, MB", (r) => megabytes(r.diskBytes)],
     ["start to answer, after SIGTERM, s", (r) => r.restartSeconds.toFixed(2)],
     ["memory when idle after that, MB", (r) => memory(r.afterRestart)],
-    ["compaction of what was overwritten, s", (r) => r.compactionSeconds.toFixed(2)],
+    ["compaction of overwritten values, s", (r) => r.compactionSeconds.toFixed(2)],
     ["put before, p50 / p99 / max, ms", (r) => latency(r.putBefore)],
     ["put meanwhile", (r) => latency(r.putMeanwhile)],
     ["linearizable get before", (r) => latency(r.getBefore)],

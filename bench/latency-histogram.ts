@@ -1,4 +1,4 @@
-/** Latencies in buckets whose width grows with the value: 32 per power of two, so that a figure is within 3 %. */
+/** Latencies in buckets whose width grows with the value: 32 per power of two, so that a figure is accurate to 3 %. */
 
 const stepsPerOctave = 32;
 const octaves = 32;
@@ -24,7 +24,7 @@ export class LatencyHistogram {
     this.#max = 0;
   }
 
-  /** The latency, in microseconds, that `share` (0..1) of all stay below. */
+  /** The latency, in microseconds, below which `share` (0..1) of all are. */
   quantile(share: number): number {
     let left = Math.ceil(this.#count * share);
     for (let bucket = 0; bucket < this.#buckets.length; bucket++) {

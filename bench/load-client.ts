@@ -1,12 +1,14 @@
-/** Closed-loop load: so many unary calls in flight over so many connections, for so long; what came of it. */
+/**
+ * Closed-loop load: a number of unary calls in flight over a number of connections, for a given time, and the results.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { LatencyHistogram } from "./latency-histogram.ts";
 import { type LoadCall, LoadConnection } from "./load-connection.ts";
 
 export type LoadOptions = {
-  /** `host:port` of the servers; connections are dealt out to them in turn. Plaintext HTTP/2. */
+  /** `host:port` of the servers; connections are assigned round-robin. Plaintext HTTP/2. */
   readonly endpoints: readonly string[];
-  /** Every connection makes these in turn, over and over. */
+  /** Every connection sends these in turn, repeatedly. */
   readonly calls: readonly LoadCall[];
   readonly connections: number;
   /** Calls in flight, over all connections; at least one for each. */
@@ -20,7 +22,7 @@ export type LoadResult = {
   readonly failed: number;
   readonly perSecond: number;
   readonly latencyUs: { readonly p50: number; readonly p90: number; readonly p99: number };
-  /** CPU of this process in the measured window, per request: what the client itself costs. */
+  /** CPU of this process in the measured window, per request: the cost of the client itself. */
   readonly clientCpuUsPerRequest: number;
 };
 
@@ -79,6 +81,6 @@ function totals(connections: readonly LoadConnection[]): { good: number; failed:
 export function splitEndpoint(endpoint: string): [host: string, port: number] {
   const colon = endpoint.lastIndexOf(":");
   const port = Number(endpoint.slice(colon + 1));
-  if (colon < 1 || !Number.isInteger(port)) throw new RangeError(`Endpoint "${endpoint}" does not read host:port`);
+  if (colon < 1 || !Number.isInteger(port)) throw new RangeError(`Endpoint "${endpoint}" is not of the form host:port`);
   return [endpoint.slice(0, colon), port];
 }

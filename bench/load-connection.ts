@@ -1,7 +1,7 @@
 /**
- * One connection of the load client: unary gRPC calls, so many at once, over framing of its own that spends next to
- * nothing, so that a figure is the server's and not the client's. A call counts as good when a message came before
- * the end of its stream; headers of answers are not decoded.
+ * One connection of the load client: concurrent unary gRPC calls over a minimal framing, so that a figure is the
+ * server's and not the client's. A call succeeds when a message arrived before the end of its stream; response headers
+ * are not decoded.
  */
 import { connect, type Socket } from "node:net";
 import {
@@ -19,7 +19,7 @@ import { acknowledgement, connectionCredit, maxFrameBytes, openingFrames } from 
 import type { LatencyHistogram } from "./latency-histogram.ts";
 import { RequestBlocks } from "./request-blocks.ts";
 
-/** Started calls whose answers may be outstanding; ids go round in it. */
+/** The maximum number of pending calls; ids are slots of a ring. */
 const ringSlots = 16_384;
 
 /** One kind of call. */
@@ -33,7 +33,7 @@ export type LoadCall = {
 export type LoadConnectionOptions = {
   readonly host: string;
   readonly port: number;
-  /** Made in turn, over and over. */
+  /** Sent in turn, repeatedly. */
   readonly calls: readonly LoadCall[];
   /** Calls in flight; at most 8,192. */
   readonly streams: number;

@@ -1,4 +1,4 @@
-/** One row on one system: runs its load and says how much, how quick, and at whose cost. */
+/** One row on one system: runs its load and measures throughput, latency and cost. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BenchCluster } from "./bench-cluster.ts";
 import { LatencyHistogram } from "./latency-histogram.ts";
@@ -19,8 +19,8 @@ export type Measured = {
   readonly clientCpuUs: number;
   /** The largest member's resident memory at the end. */
   readonly residentMb: number;
-  /** Processors that others on this machine kept busy meanwhile: what to doubt the figures by. */
-  readonly foreignCpus: number;
+  /** Processors kept busy by other processes of this machine meanwhile: a measure of the figures' reliability. */
+  readonly otherCpus: number;
 };
 
 type Usage = { readonly serverUs: number; readonly clientUs: number; readonly busyUs: number; readonly events: number };
@@ -58,7 +58,7 @@ export async function measure(
       serverCpuUs: serverUs / Math.max(1, operations),
       clientCpuUs: clientUs / Math.max(1, operations),
       residentMb: Math.max(...cluster.pids.map(residentBytes)) / 2 ** 20,
-      foreignCpus: Math.max(0, after.busyUs - before.busyUs - serverUs - clientUs) / 1e6 / seconds,
+      otherCpus: Math.max(0, after.busyUs - before.busyUs - serverUs - clientUs) / 1e6 / seconds,
     };
   } finally {
     for (const connection of watch?.connections ?? []) connection.close();

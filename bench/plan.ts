@@ -1,12 +1,11 @@
 /**
- * Planning beside `terraform plan`: a control plane of 7 masters with 1,000 workers (2,000 resources and more), and
- * 1,000
- * `terraform_data`, which need no provider and no network. Once from nothing, and once with nothing to do; there both
- * take the state's word for the world (`-refresh=false`), since 1,000 workers would be 1,000 processes.
+ * Compares planning with `terraform plan`: a control plane of 7 masters with 1,000 workers (2,000 resources and more),
+ * and 1,000 `terraform_data`, which need no provider and no network. Once from scratch, and once without changes; in
+ * the latter both trust the state (`-refresh=false`), since 1,000 workers would be 1,000 processes.
  *
  *   npm run build:tools && node build/bench/plan.js [--rounds 5]
  *
- * Needs GNU time; without terraform only haplan's rows are there.
+ * Needs GNU time; without terraform only haplan's rows are printed.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,7 +42,7 @@ ${Array.from({ length: workers }, machine("w", 100)).join("")}  loadBalancer: { 
 `;
 }
 
-/** The state as an apply would leave it, made by the real engine in a world in memory. */
+/** The state after an apply, created by the real engine with an in-memory world. */
 async function settledState(specPath: string): Promise<string> {
   const { spec, sourceDigest } = specReader.load(specPath);
   if (spec === null) throw new Error("The bench's own spec is wrong");
@@ -60,7 +59,7 @@ async function settledState(specPath: string): Promise<string> {
     nowMs: Date.now(),
   } as const;
   const { plan } = planChanges(made);
-  if (plan === undefined) throw new Error("The bench's own spec is refused");
+  if (plan === undefined) throw new Error("The bench's own spec is rejected");
   await applyPlan(plan, world.ports());
   return renderState(world.facts.state!);
 }
@@ -88,8 +87,8 @@ async function casesIn(root: string): Promise<readonly Case[]> {
     writeFileSync(join(cwd, "cluster.yaml"), haplanSpec());
     return { name, cwd, command: [process.execPath, program, "plan", ...flags], costs: [] };
   };
-  const fresh = haplan(`haplan, from nothing`, directory("fresh"));
-  const settled = haplan("haplan, nothing to do", directory("settled"), "-refresh=false");
+  const fresh = haplan(`haplan, from scratch`, directory("fresh"));
+  const settled = haplan("haplan, no changes", directory("settled"), "-refresh=false");
   const stateDir = join(settled.cwd, ".haplan/large");
   mkdirSync(stateDir, { recursive: true });
   writeFileSync(join(stateDir, "state.json"), await settledState(join(settled.cwd, "cluster.yaml")));
@@ -100,8 +99,8 @@ async function casesIn(root: string): Promise<readonly Case[]> {
     timeProgram(cwd, ["terraform", "init", "-no-color"]);
     return { name, cwd, command: ["terraform", "plan", "-no-color", "-input=false", ...flags], costs: [] };
   };
-  const freshTerraform = terraform("terraform, from nothing", directory("terraform-fresh"));
-  const settledTerraform = terraform("terraform, nothing to do", directory("terraform-settled"), "-refresh=false");
+  const freshTerraform = terraform("terraform, from scratch", directory("terraform-fresh"));
+  const settledTerraform = terraform("terraform, no changes", directory("terraform-settled"), "-refresh=false");
   timeProgram(settledTerraform.cwd, ["terraform", "apply", "-no-color", "-auto-approve"]);
   return [fresh, freshTerraform, settled, settledTerraform];
 }

@@ -1,4 +1,4 @@
-/** What processes cost, from /proc: CPU time of all their threads, resident memory, and how busy the machine is. */
+/** The cost of processes, from /proc: CPU time of all their threads, resident memory, and how busy the machine is. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
@@ -7,7 +7,7 @@ const microsPerTick = 1e6 / ticksPerSecond;
 
 /** User and system time, in microseconds; as fine as a clock tick, 10 ms on most systems. */
 export function cpuMicros(pid: number): number {
-  const fields = fieldsBehindName(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  const fields = fieldsAfterName(readFileSync(`/proc/${pid}/stat`, "utf8"));
   // proc(5): utime and stime are fields 14 and 15 of the whole line.
   return (Number(fields[11]) + Number(fields[12])) * microsPerTick;
 }
@@ -24,7 +24,7 @@ export function machineBusyMicros(): number {
   return (user! + nice! + system! + irq! + softIrq! + steal!) * microsPerTick;
 }
 
-/** The process name, in parentheses, may hold spaces. */
-function fieldsBehindName(stat: string): string[] {
+/** The process name, in parentheses, may contain spaces. */
+function fieldsAfterName(stat: string): string[] {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 }

@@ -1,6 +1,6 @@
 /**
- * The consensus core alone: three members in memory, no disk, no sockets, no codec. Says how many entries a second are
- * appended by the leader, replicated to both followers, committed, and handed out on all three.
+ * The consensus core alone: three members in memory, no disk, no sockets, no codec. Measures how many entries per
+ * second are appended by the leader, replicated to both followers, committed, and delivered on all three.
  *
  *   npm run build:tools && node build/bench/raft-core.js [--json]
  */
@@ -13,7 +13,7 @@ import { Raft } from "../src/raft-agent/raft/raft.ts";
 const payloadBytes = 256;
 const secondsForEachBatchSize = 0.8;
 const batchSizes = [1, 16, 256, 4096];
-/** How much of the log stays in memory behind what is applied. */
+/** How much of the log stays in memory before the applied index. */
 const keptEntries = 10_000;
 
 type Member = { readonly id: MemberId; readonly raft: Raft; appliedIndex: number; compactedIndex: number };
@@ -27,7 +27,7 @@ function createCluster(): readonly Member[] {
   });
 }
 
-/** Lets every member work until nobody has anything to do; disks are immediate. */
+/** Lets every member work until nothing is left to do; disks are immediate. */
 function settle(members: readonly Member[]): void {
   for (let isBusy = true; isBusy; ) {
     isBusy = false;
@@ -69,7 +69,7 @@ function measure(batchSize: number, seconds: number): Result {
   const startIndex = leader.appliedIndex;
   let rounds = 0;
   while (performance.now() - start < seconds * 1000) {
-    if (!leader.raft.propose(batch).accepted) throw new Error("The leader refuses a batch");
+    if (!leader.raft.propose(batch).accepted) throw new Error("The leader rejects a batch");
     settle(members);
     rounds += 1;
   }

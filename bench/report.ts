@@ -3,7 +3,7 @@ import type { System } from "./bench-cluster.ts";
 import type { Measured } from "./measure.ts";
 import type { Workload } from "./workloads.ts";
 
-/** By system: the figures of every round. */
+/** The figures of every round, by system. */
 export type Row = { readonly workload: Workload; readonly rounds: Readonly<Record<System, readonly Measured[]>> };
 
 const headings = [
@@ -35,7 +35,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Ratios are taken within a round, where both systems met about the same machine, and then the median of them. */
+/** Ratios are computed within a round, where both systems had about the same machine, and then the median is taken. */
 function ratio(row: Row, figure: (measured: Measured) => number): string {
   const { etcd, haplan } = row.rounds;
   const ratios = haplan.flatMap((ours, round) => {
@@ -58,7 +58,7 @@ function cellsOf(row: Row): string[] {
     ratio(row, ({ p99Us }) => p99Us),
     ratio(row, ({ serverCpuUs }) => serverCpuUs),
     `${client(etcd)} / ${client(haplan)}`,
-    median(both.map(({ foreignCpus }) => foreignCpus)).toFixed(2),
+    median(both.map(({ otherCpus }) => otherCpus)).toFixed(2),
   ];
 }
 

@@ -1,14 +1,14 @@
 /**
- * Header blocks of requests, each encoded so that it costs next to nothing to send and to read: the first request
- * fills the server's dynamic table, a path's first request adds the path, all others are index bytes (RFC 7541 §6.1,
- * §6.2.1). The server's table holds a handful of such entries with ease.
+ * Header blocks of requests, encoded so that sending and reading them costs next to nothing: the first request fills
+ * the server's dynamic table, a path's first request adds the path, all others are index bytes (RFC 7541 §6.1,
+ * §6.2.1). The server's table easily holds these few entries.
  */
 
 const staticEntries = 61;
 
 export class RequestBlocks {
   readonly #authority: string;
-  /** What was added to the server's table, oldest first: the common fields, then paths. */
+  /** Entries added to the server's table, oldest first: the common fields, then paths. */
   readonly #added: string[] = [];
   readonly #blocks = new Map<string, Buffer>();
 
@@ -29,7 +29,7 @@ export class RequestBlocks {
       this.#blocks.set(path, block);
       return block;
     }
-    // Adding an entry moves all others by one.
+    // Adding an entry shifts all others by one.
     this.#blocks.clear();
     const isFirst = this.#added.length === 0;
     this.#added.push(path);

@@ -1,6 +1,6 @@
 /**
- * What serving costs: a unary echo behind our own framing and behind node:http2, in turns, each server in a process
- * of its own. Prints requests per second, latency and CPU per request, and the ratio of the two.
+ * The cost of serving: a unary echo with our own framing and with node:http2, alternately, each server in a separate
+ * process. Prints requests per second, latency and CPU per request, and the ratio of the two.
  *
  * Usage: node build/bench/serving-path.js [--rounds 2] [--seconds 2]
  */

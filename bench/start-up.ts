@@ -1,10 +1,11 @@
 /**
- * What starting costs: CPU of the tool's short verbs from start to end, and of an agent from its start to its first
- * answer, of this build and, in turns with it, of another one.
+ * The cost of starting: CPU of the tool's short verbs from start to end, and of an agent from its start to its first
+ * response, of this build and, alternately, of another one.
  *
- *   npm run build:tools && node build/bench/start-up.js [--rounds 11] [--against <another checkout>/dist] [--node <path>]
+ *   npm run build:tools && node build/bench/start-up.js [--rounds 11] [--against <another checkout>/dist] [--node
+ *   <path>]
  *
- * Needs GNU time. Every round makes the plan of a cluster that runs: each build has applied its own.
+ * Needs GNU time. Every round plans a running cluster: each build has applied its own.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -32,7 +33,7 @@ const { values } = parseArgs({
   },
 });
 
-/** One build with a cluster of its own, on addresses of its own. */
+/** One build with its own cluster, on separate addresses. */
 class Build {
   readonly #directory: string;
   readonly #program: (name: string) => string;
@@ -64,12 +65,12 @@ class Build {
   async measureOnce(): Promise<void> {
     this.cpuS["version"]?.push(this.#run("version"));
     this.cpuS["validate"]?.push(this.#run("validate", "cluster.yaml"));
-    // Ends with 2, and so fails here, when anything would change.
+    // Exits with 2, and so fails here, when anything would change.
     this.cpuS["plan"]?.push(this.#run("plan", "-detailed-exitcode", "cluster.yaml"));
     this.cpuS["agent"]?.push(await this.#startAgent());
   }
 
-  /** A cluster of one on an empty directory. Resolves with its CPU seconds when it has answered. */
+  /** A cluster of one on an empty directory. Resolves with its CPU seconds when it has responded. */
   async #startAgent(): Promise<number> {
     const data = join(this.#directory, "single");
     const host = `${this.#network}.200`;

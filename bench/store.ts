@@ -1,5 +1,5 @@
 /**
- * What the store costs: puts, gets, ranges, opening, memory. One process, one store on disk, about half a minute.
+ * The cost of the store: puts, gets, ranges, opening, memory. One process, one store on disk, about half a minute.
  * Run: npm exec -- node --experimental-strip-types bench/store.ts [keys=1000000]   (Node 22 or newer)
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -30,7 +30,7 @@ async function measure(name: string, count: number, work: () => Promise<void> | 
   console.log(`${name}: ${Math.round(count / seconds)}/s, ${cpuMicros} µs CPU each, ${seconds.toFixed(2)} s`);
 }
 
-/** Puts in batches of 100 per turn, as applying a group of committed entries does. */
+/** Puts in batches of 100 per turn, like applying a group of committed entries. */
 async function putAll(store: Store, count: number, key: (i: number) => Buffer): Promise<void> {
   for (let i = 0; i < count; ) {
     for (let end = Math.min(i + 100, count); i < end; i++) {

@@ -1,6 +1,7 @@
 /**
- * Watchers of the load client: so many watch streams on one connection, each with one watch of the whole key space.
- * Events are counted and their delay is taken from the time that the load's values end with; nothing else is decoded.
+ * Watchers of the load client: a number of watch streams on one connection, each with one watch of the whole key
+ * space. Events are counted and their delay is measured from the timestamp at the end of the load's values; nothing
+ * else is decoded.
  */
 import { connect, type Socket } from "node:net";
 import { WireReader, WireWriter } from "../src/raft-agent/api/wire.ts";
@@ -37,7 +38,7 @@ export class WatchConnection {
   readonly #delay: LatencyHistogram;
   readonly #socket: Socket;
   readonly #parser = new FrameParser(this, maxFrameBytes);
-  /** By stream: what has come of a message so far. */
+  /** By stream: the received part of a message. */
   readonly #partial = new Map<number, PartialMessage>();
   #unreadCredit = 0;
 

@@ -1,4 +1,4 @@
-/** The rows of the comparison: which calls, how many at once, over how many connections, to whom. */
+/** The rows of the comparison: calls, concurrency, connections, targets. */
 import { rangeRequest, writeRangeRequest } from "../src/raft-agent/api/range.ts";
 import { WireWriter } from "../src/raft-agent/api/wire.ts";
 import type { LoadCall } from "./load-connection.ts";
@@ -58,7 +58,7 @@ function row(
   return { name, calls, clients, connections, target, afterRestart: false, ...others };
 }
 
-/** Random keys; the value ends with the time of the call, from which watchers know how old their event is. */
+/** Random keys; the value ends with the time of the call, from which watchers compute the age of their event. */
 function putMessages(): LoadCall["nextMessage"] {
   const writer = new WireWriter(512);
   const key = Buffer.alloc(keyBytes);

@@ -1,6 +1,6 @@
 /**
- * Agents killed with SIGKILL in a loop under write load, one or all at a time, and started again at once: whatever was
- * acknowledged is there in the end, on every member, and all stores are equal.
+ * Agents killed with SIGKILL in a loop under write load, one or all at a time, and restarted at once: everything
+ * acknowledged is present at the end, on every member, and all stores are equal.
  *
  *   HAPLAN_CRASH_KILLS=100 npx vitest run test/crash     100 rounds, for 3 and for 5 members
  *   HAPLAN_CRASH_SEED=7                                  other draws
@@ -13,7 +13,7 @@ import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { AcknowledgingWriter, missingWrites } from "../e2e/acknowledged-writes.ts";
 import { addressOf, ClusterFixture, killAndWait, until } from "../e2e/cluster-fixture.ts";
 import { settledHashes } from "../e2e/member-facts.ts";
-import { type ProcessImage, readProcessImage, startAgain } from "./process-image.ts";
+import { type ProcessImage, readProcessImage, restartProcess } from "./process-image.ts";
 
 const rounds = Number(process.env["HAPLAN_CRASH_KILLS"] ?? 5);
 const seed = Number(process.env["HAPLAN_CRASH_SEED"] ?? 1);
@@ -35,7 +35,7 @@ async function agentsOf(fixture: ClusterFixture): Promise<readonly Agent[]> {
   }));
 }
 
-/** The leader as the first one that answers knows it, else anyone. */
+/** The leader according to the first responding member, else any member. */
 async function findLeader(agents: readonly Agent[]): Promise<Agent> {
   for (const { client } of agents) {
     const status = await client
@@ -48,7 +48,7 @@ async function findLeader(agents: readonly Agent[]): Promise<Agent> {
   return agents[0]!;
 }
 
-/** Half of the rounds take the leader, some take everybody. */
+/** Half of the rounds kill the leader, some kill all members. */
 async function chooseVictims(agents: readonly Agent[], random: Random): Promise<readonly Agent[]> {
   const draw = random.next();
   if (draw < 0.5) return [await findLeader(agents)];
@@ -58,7 +58,7 @@ async function chooseVictims(agents: readonly Agent[], random: Random): Promise<
 
 describe("agents killed in a loop under write load", () => {
   it.each(sizes)(
-    `of %i lose no acknowledged write in ${rounds} rounds, and are equal in the end`,
+    `of %i lose no acknowledged write in ${rounds} rounds, and are equal at the end`,
     async (size) => {
       cluster = new ClusterFixture({ network, masters: size });
       await cluster.apply();
@@ -69,12 +69,12 @@ describe("agents killed in a loop under write load", () => {
       for (let round = 0; round < rounds; round++) {
         const victims = await chooseVictims(agents, random);
         await Promise.all(victims.map(({ pid }) => killAndWait(pid)));
-        // Sometimes the next one goes while this one is still reading its log.
+        // Sometimes the next one is killed while this one is still reading its log.
         await sleep(random.below(300));
-        for (const victim of victims) victim.pid = startAgain(victim.image);
+        for (const victim of victims) victim.pid = restartProcess(victim.image);
         const back = performance.now();
         await until(
-          `writes go on after round ${round}`,
+          `writes continue after round ${round}`,
           () => writers.some((writer) => writer.firstAfter(back)),
           30_000,
         );

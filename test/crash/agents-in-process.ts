@@ -1,4 +1,4 @@
-/** Three members of one cluster in this process, each with a directory of its own, that can be stopped and started again. */
+/** Three members of one cluster in this process, each with its own directory, that can be stopped and restarted. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -20,9 +20,9 @@ export class AgentsInProcess {
   readonly places: readonly Place[];
   readonly clients: readonly EtcdClient[];
   readonly agents: (Agent | undefined)[] = [];
-  /** The reasons of members that stopped by themselves, each behind the member's name. */
+  /** The reasons of members that stopped by themselves, prefixed by the member's name. */
   readonly stopped: string[] = [];
-  /** Log lines, each behind the member's name. */
+  /** Log lines, prefixed by the member's name. */
   readonly logged: string[] = [];
   readonly #directory: string;
   readonly #flags: readonly string[];
@@ -40,12 +40,12 @@ export class AgentsInProcess {
     );
   }
 
-  /** Members on free ports of `host`, none of which runs yet. `flags` are for every member. */
+  /** Members on free ports of `host`, not running yet. `flags` are for every member. */
   static async prepare(host: string, flags: readonly string[] = []): Promise<AgentsInProcess> {
     return new AgentsInProcess(host, await freePorts(host, 2 * all.length), flags);
   }
 
-  /** Starts all members and resolves once each takes writes. */
+  /** Starts all members and resolves once each accepts writes. */
   static async start(host: string, flags: readonly string[] = []): Promise<AgentsInProcess> {
     const agents = await AgentsInProcess.prepare(host, flags);
     await Promise.all(all.map((at) => agents.start(at)));
@@ -58,8 +58,8 @@ export class AgentsInProcess {
   }
 
   /**
-   * With the flags of the first start, whatever has become of the member. `listenPeer`: another URL to listen at than the
-   * one that the others are told.
+   * With the flags of the first start, whatever happened to the member. `listenPeer`: a listen URL other than the
+   * advertised one.
    */
   async start(at: number, listenPeer?: string): Promise<void> {
     const { name, client, peer } = this.places[at]!;

@@ -1,8 +1,8 @@
 /**
- * Apply and destroy, killed with SIGKILL around their acts, each time at one that no run before it has died at: before
- * and within every line of the journal, and inside steps wherever the world is changed (see die-at-act.mjs). What was
- * cut off is gone on with, and cut off at the next act, until a run comes through: it has to end where it was going,
- * with no second copy of anything, and with the quorum there all the time. A sample of the acts by default;
+ * Kills apply and destroy with SIGKILL around their side effects, each time at one where no earlier run has died:
+ * before and within every line of the journal, and inside steps wherever the world is changed (see die-at-act.mjs).
+ * What was interrupted is resumed, and interrupted at the next side effect, until a run completes: it has to reach its
+ * goal, without duplicates, and with a permanent quorum. A sample of the side effects by default;
  * HAPLAN_TEST_EVERYTHING dies at all of them.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -28,8 +28,8 @@ afterAll(async () => {
 });
 
 /**
- * Asks for a linearizable read again and again: it is answered as long as a majority is there. What fails counts from
- * the first answer on, since a cluster that is being made has no quorum yet.
+ * Sends linearizable reads repeatedly: they are answered as long as there is a majority. Failures count from the first
+ * response on, since a cluster that is being created has no quorum yet.
  */
 class QuorumProbe {
   readonly failures: string[] = [];
@@ -58,7 +58,7 @@ class QuorumProbe {
         this.longestMs = Math.max(this.longestMs, performance.now() - started);
       } catch (error) {
         if (this.answers > 0) this.failures.push(String(error));
-        // Certificates may have been made meanwhile.
+        // Certificates may have been created meanwhile.
         await client?.grpc.close();
         client = null;
       }
@@ -67,7 +67,7 @@ class QuorumProbe {
     await client?.grpc.close();
   }
 
-  /** A read that a stopping member took along with it is asked for again: somebody else can answer it. */
+  /** A read lost with a stopping member is retried: another member can answer it. */
   async #answered(client: EtcdClient, deadlineMs: number): Promise<void> {
     for (;;) {
       try {
@@ -82,8 +82,8 @@ class QuorumProbe {
 }
 
 /**
- * To all members there may be, those first that no operation touches: one that has lost its vote and waits for its end
- * refuses reads as a learner does. @throws while there are no certificates
+ * To all possible members, first those that no operation touches: one that has lost its vote and waits for its removal
+ * rejects reads like a learner. @throws while there are no certificates
  */
 function openClient(): EtcdClient {
   const scheme = three.tls ? "https" : "http";
@@ -95,7 +95,7 @@ function openClient(): EtcdClient {
 
 type Operation = {
   readonly name: string;
-  /** Arguments that begin the operation, and go on with what was cut off. */
+  /** Arguments that start the operation, and resume an interrupted one. */
   readonly prepare: () => Promise<readonly string[]>;
   readonly check: () => Promise<void>;
   /** Only in the long run. */
@@ -142,7 +142,7 @@ const operations: readonly Operation[] = [
     probed: true,
     prepare: async () => {
       replaced = await idOf("m2");
-      // Planned by a process like the one that applies: the plan is bound to the version.
+      // Planned by the same build that applies: the plan is bound to the version.
       expect((await cluster.start(["plan", "-replace=haplan_machine.m2", "-out=replace.plan"]).end).code).toBe(0);
       return ["apply", "replace.plan"];
     },
@@ -181,13 +181,13 @@ const operations: readonly Operation[] = [
   },
 ];
 
-/** Runs until nothing is left to die at. Returns how many runs were killed. */
-async function cutOffAtEachAct(args: readonly string[]): Promise<number> {
+/** Runs until no side effect is left to die at. Returns how many runs were killed. */
+async function interruptAtEachAct(args: readonly string[]): Promise<number> {
   const env = { HAPLAN_ACTS: actsFile, HAPLAN_ACTS_STRIDE: everything ? "1" : "90" };
   for (let kills = 0; ; kills += 1) {
     const run = await cluster.start(args, { env, nodeFlags: ["--import", dieAtAct] }).end;
     if (run.signal === "SIGKILL") continue;
-    // Killed behind its last line, a saved plan is done, and so it is stale; and what is destroyed is gone.
+    // Killed after its last line, a saved plan is done and therefore stale; and everything is destroyed.
     if (run.code !== 0) expect(run.stderr).toMatch(/Saved plan is stale|no state|nothing to destroy/i);
     return kills;
   }
@@ -197,7 +197,7 @@ async function carryOut(operation: Operation): Promise<number> {
   const args = await operation.prepare();
   rmSync(actsFile, { force: true });
   const probe = operation.probed ? new QuorumProbe() : null;
-  const kills = await cutOffAtEachAct(args);
+  const kills = await interruptAtEachAct(args);
   await probe?.stop();
   await operation.check();
   const acts = readFileSync(actsFile, "utf8").split("\n").length - 1;
@@ -209,10 +209,10 @@ async function carryOut(operation: Operation): Promise<number> {
   return kills;
 }
 
-describe("what is killed with SIGKILL", () => {
+describe("an operation killed with SIGKILL", () => {
   it(
-    `ends where it was going, without second copies and without losing the quorum (${everything ? "every act" : "a sample of acts"})`,
-    // Hundreds of runs are not begun anew.
+    `reaches its goal, without duplicates and without losing the quorum (${everything ? "every act" : "a sample of acts"})`,
+    // Hundreds of runs are not retried.
     everything ? { timeout: 1_800_000, retry: 0 } : { timeout: 120_000 },
     async () => {
       await cluster.mustRun("destroy", "-auto-approve");

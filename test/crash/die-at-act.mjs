@@ -1,11 +1,11 @@
 /**
- * Loaded into haplan with `node --import`. An act is whatever haplan changes in the world: a file made, written,
- * renamed or removed, a process started or signaled, a member called to change the membership. The process kills itself
- * with SIGKILL around the first act that no run before it has died at, and notes the act's name first: run after run,
- * every act is once the last one. Names hold no pids or random parts, so that they are the same in the next run.
+ * Loaded into haplan with `node --import`. An act is any side effect of haplan: a file created, written, renamed or
+ * removed, a process started or signaled, a member called to change the membership. The process kills itself with
+ * SIGKILL around the first act at which no earlier run has died, and records the act's name first: run after run,
+ * every act is once the last one. Names contain no pids or random parts, so that they are the same in the next run.
  *
- *   HAPLAN_ACTS         file with the names of acts that runs have come to
- *   HAPLAN_ACTS_STRIDE  die at one in so many of them only
+ *   HAPLAN_ACTS         file with the names of acts that runs have reached
+ *   HAPLAN_ACTS_STRIDE  die only at one in this many of them
  */
 import childProcess from "node:child_process";
 import fs from "node:fs";
@@ -19,10 +19,10 @@ const { appendFileSync, existsSync, readFileSync, readlinkSync } = fs;
 const { kill } = process;
 const known = new Set(existsSync(actsFile) ? readFileSync(actsFile, "utf8").split("\n") : []);
 const paths = new Map();
-/** The journal's last line: what a write of the state belongs to. */
+/** The journal's last line: the context of a write of the state. */
 let journalled = "start";
 
-/** Notes the act. True when this run is to die at it. */
+/** Records the act. True when this run has to die at it. */
 function isLast(name) {
   if (known.has(name)) return false;
   known.add(name);
@@ -43,11 +43,11 @@ function nameOf(path) {
   return /state\.json/.test(steady) ? `${steady} after ${journalled}` : steady;
 }
 
-/** What is written aside counts from when it is renamed on: an empty or a half file there is as good as none. */
-const isAside = (path) => String(path).endsWith(".tmp");
+/** A temporary file counts from its rename on: an empty or partial one is as good as none. */
+const isTemporary = (path) => String(path).endsWith(".tmp");
 const isOurs = (path) => !relative(process.cwd(), String(path)).startsWith("..");
 
-/** `name` gets the arguments; null for what is no act. */
+/** `name` receives the arguments; null for what is not an act. */
 function before(module, method, name) {
   const original = module[method];
   module[method] = (...args) => {
@@ -61,7 +61,7 @@ function before(module, method, name) {
 const openSync = fs.openSync;
 fs.openSync = (path, flags, ...rest) => {
   const writes = flags !== undefined && flags !== "r" && isOurs(path);
-  if (writes && !isAside(path) && !existsSync(path)) dieAt(`make ${nameOf(path)}`);
+  if (writes && !isTemporary(path) && !existsSync(path)) dieAt(`make ${nameOf(path)}`);
   const file = openSync.call(fs, path, flags, ...rest);
   if (writes) paths.set(file, path);
   else paths.delete(file);
@@ -80,14 +80,14 @@ fs.writeSync = (file, data, ...rest) => {
     journalled = `${phase} ${stepId}`;
   }
   dieAt(act);
-  if (!isAside(path) && isLast(`half of ${act}`)) {
+  if (!isTemporary(path) && isLast(`half of ${act}`)) {
     writeSync.call(fs, file, bytes.subarray(0, bytes.length / 2));
     kill.call(process, process.pid, "SIGKILL");
   }
   return writeSync.call(fs, file, data, ...rest);
 };
 
-before(fs, "writeFileSync", (path) => (isOurs(path) && !isAside(path) ? `write ${nameOf(path)}` : null));
+before(fs, "writeFileSync", (path) => (isOurs(path) && !isTemporary(path) ? `write ${nameOf(path)}` : null));
 before(fs, "renameSync", (_, to) => `rename to ${nameOf(to)}`);
 before(fs, "linkSync", (_, to) => `link ${nameOf(to)}`);
 before(fs, "ftruncateSync", (file) => `truncate ${nameOf(paths.get(file) ?? "")}`);
@@ -108,7 +108,7 @@ process.kill = (pid, signal) => {
   try {
     whose = nameOf(readlinkSync(`/proc/${Math.abs(pid)}/cwd`));
   } catch {
-    // It is gone already.
+    // It has already exited.
   }
   dieAt(`send ${signal} to ${whose}`);
   const sent = kill.call(process, pid, signal);
@@ -116,7 +116,7 @@ process.kill = (pid, signal) => {
   return sent;
 };
 
-/** Once a request has left, and again once its answer is here, before haplan has looked at it. */
+/** Once a request is sent, and again once its response has arrived, before haplan has processed it. */
 const changes = /MemberAdd|MemberPromote|MemberRemove|MemberUpdate|MoveLeader|ChangeMembers|Drain/;
 const connect = http2.connect;
 http2.connect = (...args) => {

@@ -1,6 +1,6 @@
 /**
- * A member of three whose disk is full: it stops and says why, the others go on, and with space again it comes back
- * with everything. Part of the long tests; the disk is a file system in memory, which takes root to mount.
+ * A member of three whose disk is full: it stops with a message, the others continue, and with free space it comes
+ * back with all data. Part of the long tests; the disk is a file system in memory, which requires root to mount.
  */
 import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdirSync, rmSync, statfsSync } from "node:fs";
@@ -20,7 +20,7 @@ function freeBytes(directory: string): number {
   return bavail * bsize;
 }
 
-/** Moves a stopped member's directory to a disk of its own, which holds two segments of the log and little more. */
+/** Moves a stopped member's directory to a separate disk with room for two segments of the log and little more. */
 function moveToSmallDisk(directory: string): void {
   const run = (command: string, ...words: string[]): void => {
     const { status, stderr } = spawnSync(command, words, { encoding: "utf8" });
@@ -34,7 +34,7 @@ function moveToSmallDisk(directory: string): void {
 }
 
 const mayMount = process.getuid?.() === 0;
-const title = `a member whose disk is full says so, and comes back whole${mayMount ? "" : " (skipped: takes root to mount)"}`;
+const title = `a member whose disk is full reports it, and comes back with all data${mayMount ? "" : " (skipped: requires root to mount)"}`;
 
 it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
   const cluster = await startCluster("agent", host, { members: 3 });
@@ -49,7 +49,7 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
     await cluster.terminate(victim);
     moveToSmallDisk(directory);
     const acknowledged: string[] = [];
-    // The member may lead: then some writes end with it, and nobody knows how.
+    // The member may be the leader: then some writes have an unknown outcome.
     const putNext = async (at: number): Promise<void> => {
       await clients[0]!.put(`k/${at}`, value).then(
         () => acknowledged.push(`k/${at}`),
@@ -58,7 +58,7 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
     };
     let isOver = false;
     const refused = cluster.refusal(victim).finally(() => (isOver = true));
-    // Once it follows, its disk fills up.
+    // Once it is a follower, its disk fills up.
     await expect
       .poll(() => clients[victim]!.put("k/before", value).catch(String), { timeout: 20_000 })
       .toHaveProperty("header");

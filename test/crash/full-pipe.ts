@@ -1,4 +1,4 @@
-/** A pipe that is full. Its reader, which is this process, does not read. */
+/** A full pipe. Its reader, which is this process, does not read. */
 import { spawnSync } from "node:child_process";
 import { constants, openSync, writeSync } from "node:fs";
 import { expect } from "vitest";

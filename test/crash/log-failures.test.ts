@@ -1,6 +1,6 @@
 /**
- * A member whose log cannot be written: the disk is full, or the reader of the pipe has stopped. It serves and stops as
- * any other. Whole as part of the long tests, where the disk fills up under a serving member (as root).
+ * A member whose log cannot be written: the disk is full, or the reader of the pipe has stopped. It serves and stops
+ * like any other. The long tests run all of it, where the disk fills up under a serving member (as root).
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -82,7 +82,7 @@ it("R18, R19: a member serves and stops, with one log on a full disk and another
   expect(await stop()).toBe(0);
 });
 
-it("R18, R19: a load balancer carries connections and stops, with its log in a pipe whose reader has stopped", async () => {
+it("R18, R19: a load balancer serves connections and stops, with its log in a pipe whose reader has stopped", async () => {
   const [port] = await freePorts(host, 1);
   const config = join(directory, "load-balancer.json");
   const healthCheck = { path: "/readyz", intervalMs: 100, timeoutMs: 200 };
@@ -103,7 +103,7 @@ it("R18, R19: a load balancer carries connections and stops, with its log in a p
 
 if (withLongTests) {
   it.skipIf(!mayMount)(
-    "R19: the disk of the log fills up under a serving member, and is emptied again",
+    "R19: the disk of the log fills up under a serving member, and is freed again",
     { timeout: 60_000 },
     async () => {
       const logs = join(directory, "logs");
@@ -117,7 +117,7 @@ if (withLongTests) {
       const fill = join(logs, "fill");
       expect(() => appendFileSync(fill, Buffer.alloc(100_000))).toThrow("ENOSPC");
 
-      // Each change of the members makes it log.
+      // Each membership change makes it log.
       const addMember = (): Promise<unknown> =>
         fetch(`${url}/v3/cluster/member/add`, {
           method: "POST",

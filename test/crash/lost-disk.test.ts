@@ -1,4 +1,7 @@
-/** A founder that comes back without its disk, and a member that is asked while it gets the others' state. */
+/**
+ * An initial member that comes back without its disk, and a member that receives requests while it installs the
+ * others' state.
+ */
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -18,11 +21,12 @@ beforeAll(async () => {
 
 afterAll(() => members.remove());
 
-describe("a founder whose disk was wiped", () => {
-  it("founds nothing and votes for nobody when it starts with the flags of its first start", async () => {
+describe("an initial member whose disk was wiped", () => {
+  it("neither bootstraps nor votes when it starts with the flags of its first start", async () => {
     const clusterId = members.agents[0]!.clusterId;
     const before = (await members.clients[0]!.cluster.memberList()).members.map(({ id }) => id);
-    // By its name, as in etcd, the others know that it has started; that comes through the log, after its first write perhaps.
+    // As in etcd, the others know by its name that it has started; that arrives through the log, possibly after its
+    // first write.
     await until("m3 is known", async () =>
       (await members.clients[0]!.cluster.memberList()).members.every(({ name }) => name !== ""),
     );
@@ -32,7 +36,7 @@ describe("a founder whose disk was wiped", () => {
 
     await expect(members.start(2)).rejects.toThrow(/"m3".* has started before, but its log is gone/);
     await expect(members.clients[2]!.range("written")).rejects.toThrow(GrpcError);
-    // Not even what a vote would be written to.
+    // Not even a file to which a vote would be written.
     expect(existsSync(join(members.dataDirectory(2), "member/wal/lock"))).toBe(false);
     await members.writeThrough(1);
     expect((await members.clients[0]!.cluster.memberList()).members.map(({ id }) => id)).toEqual(before);
@@ -45,10 +49,10 @@ describe("a founder whose disk was wiped", () => {
   });
 });
 
-describe("a member that gets the others' state while it is asked", () => {
-  it("answers serializable reads with the old state or the new, and puts as ever", async () => {
+describe("a member that installs the others' state under requests", () => {
+  it("serves serializable reads from the old or the new state, and puts as usual", async () => {
     await members.clients[0]!.put("state", "old");
-    await until("everybody has it", async () => (await valueAt(2, "state")) === "old");
+    await until("all members have it", async () => (await valueAt(2, "state")) === "old");
     await members.stop(2);
     const large = "x".repeat(4_000);
     for (let i = 0; i < 600; i += 20)
@@ -83,7 +87,7 @@ describe("a member that gets the others' state while it is asked", () => {
     expect({ failures, stopped: members.stopped }).toEqual({ failures: [], stopped: [] });
     const turns = values.filter((value, i) => value !== values[i - 1]);
     expect(["old,new", "new"]).toContain(turns.join());
-    // A follower may be told of an entry that is committed a moment later than the member that was asked.
+    // A follower may learn of a committed entry a moment later than the member that received the request.
     for (const key of written) await until(`${key} is everywhere`, async () => (await valueAt(0, key)) === "put");
   });
 });

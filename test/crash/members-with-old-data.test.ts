@@ -1,6 +1,6 @@
 /**
- * Members that come back with data that the cluster has left behind: put back to an older copy, or removed meanwhile. They
- * end, say why, and answer nobody with what once was.
+ * Members that come back with outdated data: restored from an older copy, or removed meanwhile. They stop with the
+ * reason, and serve no stale data.
  */
 
 import { cpSync, rmSync } from "node:fs";
@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => members.remove());
 
-/** Resolves with what the member said when it stopped by itself. */
+/** Resolves with the member's message when it stopped by itself. */
 async function stoppedBy(at: number): Promise<string> {
   const { name } = members.places[at]!;
   await until(`${name} has stopped`, () => members.stopped.some((line) => line.startsWith(`${name}: `)));
@@ -38,8 +38,8 @@ async function makeLeader(at: number): Promise<void> {
 
 let lostId = "";
 
-describe("a follower whose directory was put back to an older copy", () => {
-  it("R20: ends, does not start again, and the others go on", async () => {
+describe("a follower whose directory was restored from an older copy", () => {
+  it("R20: stops, does not start again, and the others continue", async () => {
     await makeLeader(1);
     lostId = idOf(2);
     await members.stop(2);
@@ -64,7 +64,7 @@ describe("a follower whose directory was put back to an older copy", () => {
 });
 
 describe("a member that was removed while it was down", () => {
-  it("R29: ends with the reason when it is started again, also after the others were restarted", async () => {
+  it("R29: stops with the reason when it is restarted, also after the others were restarted", async () => {
     await members.clients[0]!.cluster.removeMember(lostId);
     for (const at of [0, 1]) {
       await members.stop(at);
@@ -75,12 +75,10 @@ describe("a member that was removed while it was down", () => {
     cpSync(`${members.dataDirectory(2)}.old`, members.dataDirectory(2), { recursive: true });
     await members.start(2);
     expect(await stoppedBy(2)).toBe("m3: the member was removed from the cluster");
-    expect(members.logged.some((line) => line.startsWith("m3") && line.includes("its id is never used again"))).toBe(
-      true,
-    );
+    expect(members.logged.some((line) => line.startsWith("m3") && line.includes("its id is never reused"))).toBe(true);
   });
 
-  it("R29: does not start again with data that says that it was removed", async () => {
+  it("R29: does not start again with data that records its removal", async () => {
     await makeLeader(0);
     await members.clients[0]!.cluster.removeMember(idOf(1));
     expect(await stoppedBy(1)).toBe("m2: the member was removed from the cluster");

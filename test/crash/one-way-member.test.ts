@@ -1,4 +1,4 @@
-/** A member that the others cannot call (a firewall, a wrong port in its peer URL), but that can call them. */
+/** A member that the others cannot dial (a firewall, a wrong port in its peer URL), but that can dial them. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { until } from "../e2e/cluster-fixture.ts";
 import { AgentsInProcess } from "./agents-in-process.ts";
@@ -14,7 +14,7 @@ afterAll(() => members.remove());
 
 const startUncallable = (): Promise<void> => members.start(2, `http://${host}:0`);
 
-it("A19: founds a cluster with one of the others, follows it, and takes a snapshot from it", async () => {
+it("A19: bootstraps a cluster with one of the others, follows it, and receives a snapshot from it", async () => {
   await Promise.all([members.start(0), startUncallable()]);
   await members.writeThrough(2);
   await members.start(1);

@@ -1,4 +1,4 @@
-/** What it takes to start a process again as it was: the part of a supervisor such as systemd. */
+/** Restarts a process as it was: the part of a supervisor such as systemd. */
 import { spawn } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
 
@@ -8,7 +8,7 @@ export type ProcessImage = {
   readonly workingDir: string;
 };
 
-/** Reads it from a living process. */
+/** Reads it from a running process. */
 export function readProcessImage(pid: number): ProcessImage {
   const words = (name: string): string[] => readFileSync(`/proc/${pid}/${name}`, "utf8").split("\0").slice(0, -1);
   const entries = words("environ").map((entry) => {
@@ -22,8 +22,8 @@ export function readProcessImage(pid: number): ProcessImage {
   };
 }
 
-/** Starts it in a session of its own; what it prints is lost. Returns the process id. */
-export function startAgain(image: ProcessImage): number {
+/** Starts it in a new session; its output is discarded. Returns the process id. */
+export function restartProcess(image: ProcessImage): number {
   const [file = "", ...args] = image.argv;
   const { environment, workingDir } = image;
   const child = spawn(file, args, { cwd: workingDir, env: environment, detached: true, stdio: "ignore" });

@@ -1,4 +1,4 @@
-/** The leader is removed through a follower: it carries the change out, and is gone before it can answer. */
+/** The leader is removed through a follower: it applies the change, and stops before it can respond. */
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 afterAll(() => members.remove());
 
-it("A12: a follower that was asked to remove the leader tells that it was removed", async () => {
+it("A12: a follower that forwards the removal of the leader reports that it was removed", async () => {
   const leader = parseMemberId((await members.clients[0]!.maintenance.status()).leader!);
   const ids = members.agents.map((agent) => parseMemberId(agent!.memberId));
   const follower = ids.findIndex((id) => id !== leader);

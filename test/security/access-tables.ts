@@ -1,8 +1,8 @@
-/** Reads the tables of docs/security.md that say which caller may do what. */
+/** Reads the tables of docs/security.md with the permissions of each caller. */
 import { readFileSync } from "node:fs";
 import type { Holder } from "./guarded-member.ts";
 
-/** The callers of the columns, and the certificates that they show. */
+/** The callers of the columns, and the certificates that they present. */
 export const columns: readonly (readonly [title: string, holder: Holder])[] = [
   ["no certificate", "none"],
   ["worker", "worker"],
@@ -13,21 +13,21 @@ export const columns: readonly (readonly [title: string, holder: Holder])[] = [
   ["member", "m2"],
 ];
 
-/** `-`: the connection is refused; `no`: the call is, because of the user. */
+/** `-`: the connection is rejected; `no`: the call is rejected, because of the user. */
 export type Outcome = "-" | "no" | "yes";
 
 export type AccessRow = {
-  /** The first cell as it is written. */
+  /** The first cell as written. */
   readonly what: string;
-  /** Of the first cell, such as `KV/Put` or `Facts`. */
+  /** From the first cell, such as `KV/Put` or `Facts`. */
   readonly methods: readonly string[];
-  /** What the first cell says beside the methods. */
+  /** The text of the first cell beside the methods. */
   readonly condition: string;
   readonly user: string;
   readonly outcomes: readonly Outcome[];
 };
 
-/** The rows of the one table below a heading of the second level. @throws Error for a table with other columns. */
+/** The rows of the one table below a second-level heading. @throws Error for a table with other columns. */
 export function readAccessTable(heading: string): readonly AccessRow[] {
   const page = readFileSync(new URL("../../docs/security.md", import.meta.url), "utf8");
   const section = page.split(/^## /m).find((text) => text.startsWith(`${heading}\n`)) ?? "";

@@ -1,4 +1,4 @@
-/** Tries what the tables of docs/security.md say, against a member with users. */
+/** Verifies the tables of docs/security.md against a member with users. */
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { GrpcClient } from "../../src/etcd-client/grpc-client.ts";
@@ -21,7 +21,7 @@ const services: Readonly<Record<string, string>> = {
   Peer: "/haplan.",
 };
 
-/** The path of a method as the tables name it. */
+/** The path of a method as named in the tables. */
 export function pathOf(method: string): string {
   return `${services[method.split("/")[0]!] ?? "/etcdserverpb."}${method}`;
 }
@@ -36,7 +36,7 @@ export class AccessTrial {
     this.#member = member;
   }
 
-  /** Makes the users, logs them in, and makes a lease with a key. */
+  /** Creates the users, logs them in, and creates a lease with a key. */
   async enableUsers(): Promise<void> {
     for (const name of ["root", plainUser, spareUser]) {
       await this.#ask("Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name, password: name });
@@ -66,7 +66,7 @@ export class AccessTrial {
     }
   }
 
-  /** Whatever a row of the peer port's table says. */
+  /** Any row of the peer port's table. */
   async overPeerPort(holder: Holder, row: AccessRow): Promise<Outcome> {
     const { what, methods, condition, user } = row;
     if (what.startsWith("`GET ")) {
@@ -88,7 +88,7 @@ export class AccessTrial {
     return outcomes[0]!;
   }
 
-  /** A request for a method, in the name of a user, as members forward it. */
+  /** A request for a method, in the name of a user, as forwarded by members. */
   async askAsPeer(holder: Holder, method: string, user: string, message: Uint8Array): Promise<Answer> {
     const { transport, refusal } = await this.#caller(holder);
     const isChange = method === "Peer/Change";
@@ -109,7 +109,7 @@ export class AccessTrial {
     }
   }
 
-  /** As the member itself: tells the leader how far its log is, which the leader shows. */
+  /** As the member itself: reports the end of its log to the leader, which shows it. */
   async #sendRaftMessage(holder: Holder): Promise<Outcome> {
     const { transport } = await this.#caller(holder);
     const { m1, m2 } = this.#member.ids;
@@ -136,7 +136,7 @@ export class AccessTrial {
     return refusal === null ? "no" : "-";
   }
 
-  /** Of an old entry: a member that takes part in this takes it in and has no use for it. */
+  /** Of an old entry: a member that takes part receives it and does not need it. */
   async #sendSnapshot(holder: Holder): Promise<Outcome> {
     const { transport } = await this.#caller(holder);
     const { m1 } = this.#member.ids;
@@ -149,7 +149,7 @@ export class AccessTrial {
     }
   }
 
-  /** What the caller has sent so far has been taken in, and all that came of it is applied. */
+  /** What the caller has sent so far has been processed, and all its effects are applied. */
   async #settle(holder: Holder): Promise<void> {
     await this.askAsPeer(holder, "Health/Check", "", new Uint8Array(0));
     await this.#ask("KV/Put", rpc.PutRequestSchema, { key: Buffer.from("settled") });
@@ -209,12 +209,12 @@ function outcomeOf(code: StatusCode, text: string): Outcome {
   return code !== StatusCode.ok && userTexts.test(text) ? "no" : "yes";
 }
 
-/** @throws Error when it failed for another reason than that the connection is refused. */
+/** @throws Error when it failed for a reason other than a rejected connection. */
 function refusalOf(error: unknown): Outcome {
   if (!(error instanceof HaplanError)) throw error;
   const isRefused = ["transport/unavailable", "transport/unreachable", "transport/refused", "transport/removed"];
   if (isRefused.includes(error.code)) return "-";
-  // The snapshot was looked at, and is of no use to the member.
+  // The snapshot was inspected, and is useless to the member.
   if (error.message.includes("the received state ends at entry 1,")) return "yes";
   throw error;
 }

@@ -9,7 +9,7 @@ const servedPaths = (await createWorld()).services.methods.map(({ path }) => pat
 const clientRows = readAccessTable("The private service on the client port");
 const peerRows = readAccessTable("The peer port");
 
-/** What stands in the columns, and what happens. */
+/** The documented and the actual outcomes of the columns. */
 async function outcomes(
   row: AccessRow,
   attempt: (holder: Holder, row: AccessRow) => Promise<Outcome>,
@@ -37,7 +37,7 @@ describe("acceptance 5: docs/security.md, where every name resolves,", () => {
   });
 
   describe("before there are users", () => {
-    it.each(titled(clientRows.filter(({ user }) => user === "off")))("tells who may call %s", async (_, row) => {
+    it.each(titled(clientRows.filter(({ user }) => user === "off")))("documents the callers of %s", async (_, row) => {
       expect(await outcomes(row, (holder) => trial.overClientPort(holder, row))).toBe(documented(row));
     });
   });
@@ -45,15 +45,15 @@ describe("acceptance 5: docs/security.md, where every name resolves,", () => {
   describe("with users", () => {
     beforeAll(() => trial.enableUsers());
 
-    it.each(titled(clientRows.filter(({ user }) => user !== "off")))("tells who may call %s", async (_, row) => {
+    it.each(titled(clientRows.filter(({ user }) => user !== "off")))("documents the callers of %s", async (_, row) => {
       expect(await outcomes(row, (holder) => trial.overClientPort(holder, row))).toBe(documented(row));
     });
 
-    it.each(titled(peerRows))("tells who may send %s to the peer port", async (_, row) => {
+    it.each(titled(peerRows))("documents the senders of %s on the peer port", async (_, row) => {
       expect(await outcomes(row, (holder) => trial.overPeerPort(holder, row))).toBe(documented(row));
     });
 
-    it("leaves no method out that the peer port answers", async () => {
+    it("omits no method of the peer port", async () => {
       const named = new Set(peerRows.flatMap(({ methods }) => methods.map(pathOf)));
       const others = servedPaths.filter((path) => !named.has(path));
       const answered: string[] = [];
@@ -65,14 +65,14 @@ describe("acceptance 5: docs/security.md, where every name resolves,", () => {
     });
   });
 
-  it("leaves no method of the private service out, and no user", () => {
+  it("omits no method of the private service, and no user", () => {
     const served = servedPaths.filter((path) => path.startsWith("/haplan.v1."));
     const users = ["off", "none", "plain", "root"];
     const rows = new Set(clientRows.map(({ methods, user }) => `${pathOf(`Haplan/${methods[0]}`)} ${user}`));
     expect([...rows].toSorted()).toEqual(served.flatMap((path) => users.map((user) => `${path} ${user}`)).toSorted());
   });
 
-  it("tells for each method on the peer port what a plain user and root may do", () => {
+  it("documents for each method on the peer port what a plain user and root may do", () => {
     const users = new Map<string, string[]>();
     for (const { what, user } of peerRows) users.set(what, [...(users.get(what) ?? []), user]);
     for (const [what, named] of users)

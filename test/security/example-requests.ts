@@ -1,4 +1,4 @@
-/** A request for each method whose access is tried: one that tells a caller who may not make it from one who may. */
+/** An example request for each method: one that distinguishes permitted from other callers. */
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { PermissionSchema } from "../../src/raft-agent/api/gen/authpb/auth_pb.ts";
 import * as rpc from "../../src/raft-agent/api/gen/etcdserverpb/rpc_pb.ts";

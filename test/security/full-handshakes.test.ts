@@ -2,7 +2,7 @@ import { connect, createSecureContext, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GuardedMember } from "./guarded-member.ts";
 
-describe("A5: a session that a client brings back", () => {
+describe("A5: a client's resumed session", () => {
   let member: GuardedMember;
   beforeAll(async () => {
     member = await GuardedMember.start();
@@ -14,7 +14,7 @@ describe("A5: a session that a client brings back", () => {
     ["client", "TLSv1.3"],
     ["peer", "TLSv1.2"],
     ["peer", "TLSv1.3"],
-  ] as const)("on the %s port, over %s, is not resumed: its certificate is judged anew", async (port, version) => {
+  ] as const)("on the %s port, over %s, is not resumed: its certificate is verified again", async (port, version) => {
     const { hostname, port: number } = new URL(port === "client" ? member.clientUrl : member.peerUrl);
     const context = createSecureContext({ ...member.pem("m2"), minVersion: version, maxVersion: version });
     const shake = (session?: Buffer): Promise<{ socket: TLSSocket; session: Buffer | undefined }> =>
@@ -26,7 +26,7 @@ describe("A5: a session that a client brings back", () => {
           last = received;
         });
         socket.on("error", reject).on("secureConnect", () => {
-          // Tickets of TLS 1.3 come behind the handshake.
+          // Tickets of TLS 1.3 arrive after the handshake.
           setTimeout(() => resolve({ socket, session: last ?? socket.getSession() }), 50);
         });
       });

@@ -1,7 +1,7 @@
 /**
- * One member with the certificates that haplan makes for a cluster, and callers with any of these certificates. Beside
- * the member that runs there are `m2` and `m3`, which were added and never started, and `m4`, which was added and
- * removed again. The name server takes every name for the caller's address, as one does that somebody else has in hand.
+ * One member with the certificates that haplan creates for a cluster, and callers with any of these certificates.
+ * Beside the running member there are `m2` and `m3`, which were added and never started, and `m4`, which was added and
+ * removed again. The name server resolves every name to the caller's address, like one controlled by an attacker.
  */
 
 import { promises as dns } from "node:dns";
@@ -26,7 +26,7 @@ import { PeerTransport } from "../../src/raft-agent/transport/peer-transport.ts"
 import type { TlsMaterial as TransportMaterial } from "../../src/raft-agent/transport/transport-types.ts";
 import { freePorts } from "../compatibility/member-processes.ts";
 
-/** With the names that haplan gives to them. */
+/** With the names that haplan gives them. */
 const certificates = {
   m1: { profile: "member", names: ["127.77.61.1", "m1", "localhost", "127.0.0.1"] },
   m2: { profile: "member", names: ["127.77.61.2", "m2", "localhost", "127.0.0.1"] },
@@ -36,11 +36,11 @@ const certificates = {
   balancer: { profile: "client", names: ["load-balancer"] },
   admin: { profile: "client", names: ["admin"] },
 } as const;
-/** `none` shows no certificate. */
+/** `none` presents no certificate. */
 export type Holder = keyof typeof certificates | "none";
 
 export type PeerCaller = {
-  /** Null when it was let in. */
+  /** Null when it was accepted. */
   readonly refusal: string | null;
   readonly transport: PeerTransport;
 };
@@ -52,16 +52,16 @@ const removed = "https://127.77.61.4:2380";
 export class GuardedMember {
   readonly clientUrl: string;
   readonly peerUrl: string;
-  /** What the member wrote. */
+  /** The member's log lines. */
   readonly logs: string[] = [];
   readonly #directory: string;
   readonly #agent: Agent;
   readonly #material: ReadonlyMap<Holder, TlsMaterial>;
   readonly #closing: (() => Promise<void>)[] = [];
-  /** By member: its id. */
+  /** Ids by member. */
   readonly ids: { readonly m1: string; readonly m2: string; readonly m3: string; readonly m4: string };
 
-  /** `flags` come beside those that say where the member is and what its certificates are. */
+  /** `flags` are added to those for the member's addresses and certificates. */
   static async start(flags: readonly string[] = []): Promise<GuardedMember> {
     const directory = mkdtempSync(join(tmpdir(), "haplan-guarded-"));
     const material = await issueAll(join(directory, "pki"));
@@ -131,7 +131,7 @@ export class GuardedMember {
       clusterId: this.#agent.clusterId,
       advertisedUrls: [],
       random: createRandom(1),
-      // A caller without a certificate has neither of the two that the type asks for.
+      // A caller without a certificate has neither of the two properties required by the type.
       tls: {
         requireClientCertificate: false,
         material: () => this.pem("m1"),
@@ -144,7 +144,7 @@ export class GuardedMember {
     return { refusal: await told, transport };
   }
 
-  /** The answer to a request over HTTP on the peer port; null when the connection is refused. */
+  /** The response to a request over HTTP on the peer port; null when the connection is rejected. */
   askOverHttp(holder: Holder, path: string): Promise<string | null> {
     const options = { ...this.#shownBy(holder), agent: false };
     return new Promise((resolve) => {
@@ -185,7 +185,7 @@ export class GuardedMember {
   }
 }
 
-/** Takes every name for the address that asks, in both directions, until the returned function is called. */
+/** Resolves every name to the requesting address, in both directions, until the returned function is called. */
 export function resolveEveryName(): () => void {
   const { lookup, reverse } = dns;
   Object.assign(dns, {

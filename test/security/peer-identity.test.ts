@@ -42,7 +42,7 @@ describe("A3: the peer port, where every name resolves,", () => {
     );
   });
 
-  it("takes a member's certificate for that member", async () => {
+  it("accepts a member's certificate for that member", async () => {
     const { refusal, transport } = await member.callAs("m2", member.ids.m2);
     await transport.close();
     expect(refusal).toBeNull();
@@ -55,7 +55,7 @@ describe("A3: the peer port, where every name resolves,", () => {
     ["admin", false],
     ["m4", false],
     ["m2", true],
-  ])("over HTTP, tells the membership to %s: %s", async (holder, isTold) => {
+  ])("over HTTP, discloses the membership to %s: %s", async (holder, isTold) => {
     expect((await member.askOverHttp(holder, "/members")) !== null).toBe(isTold);
   });
 });

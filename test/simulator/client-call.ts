@@ -1,4 +1,4 @@
-/** A call of the API, seen from both sides: what a service is handed, without sockets and frames. */
+/** An API call, from both sides: what a service receives, without sockets and frames. */
 
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import type { ServerCall } from "../../src/raft-agent/grpc/call.ts";

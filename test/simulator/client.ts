@@ -1,4 +1,7 @@
-/** A client: puts, gets and compares-and-sets through members drawn by lot, one operation at a time, and writes down what it sees. */
+/**
+ * A client: puts, gets and compare-and-sets through random members, one operation at a time, recording what it
+ * observes.
+ */
 import { CompareResult, CompareTarget } from "../../src/raft-agent/api/compare.ts";
 import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../../src/raft-agent/api/delete-range.ts";
 import { decodeKeyValue, type EncodedKeyValue } from "../../src/raft-agent/api/key-value.ts";
@@ -18,7 +21,7 @@ export class Client {
   readonly #cluster: Cluster;
   readonly #number: number;
   #count = 0;
-  /** What it last saw of each key: a good guess for a compare-and-set. */
+  /** The last value seen of each key: a good guess for a compare-and-set. */
   readonly #seen = new Map<string, string | null>();
 
   constructor(cluster: Cluster, number: number) {
@@ -38,7 +41,7 @@ export class Client {
     this.#run(this.#draw(), process, () => time.after(random.next() * 2 * profile.thinkMs, () => this.#next()));
   }
 
-  /** Mostly members that are up; sometimes one of them that is cut off, or about to end. */
+  /** Mostly members that are up; sometimes one that is partitioned, or about to stop. */
   #pickProcess(): MemberProcess | null {
     const processes = this.#cluster.processes();
     return processes.length === 0 ? null : processes[this.#cluster.random.below(processes.length)]!;

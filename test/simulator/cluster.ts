@@ -1,4 +1,4 @@
-/** A whole cluster in one process: hosts, their members, the network between them, and who watches. */
+/** A whole cluster in one process: hosts, their members, the network between them, and the observers. */
 import type { Random } from "../../src/base/random.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import { computeMemberId } from "../../src/raft-agent/state-machine/member-id.ts";
@@ -29,7 +29,7 @@ export class Cluster implements World {
   readonly mutations: Mutations;
   readonly network: Network;
   readonly hosts: Map<MemberId, Host> = new Map();
-  /** The first thing that was found wrong. */
+  /** The first violation found. */
   violation: unknown = null;
   areClientsStopped = false;
 
@@ -39,11 +39,11 @@ export class Cluster implements World {
     this.mutations = mutations;
     this.network = new Network(this.time, random, this.trace, profile.network);
     this.network.answerLossChance = profile.answerLossChance;
-    const founders = Array.from({ length: profile.members }, (_, at) =>
+    const initialMembers = Array.from({ length: profile.members }, (_, at) =>
       computeMemberId([`http://founder-${at}:2380`], clusterToken),
     ).sort();
-    for (const id of founders) this.#addHost(id, founders);
-    for (const id of founders) this.start(this.hosts.get(id)!);
+    for (const id of initialMembers) this.#addHost(id, initialMembers);
+    for (const id of initialMembers) this.start(this.hosts.get(id)!);
   }
 
   /** Every member process that is running. */
@@ -61,7 +61,7 @@ export class Cluster implements World {
     return best;
   }
 
-  /** Brings up the hosts of members that the cluster has taken in. `stillborn` ones never run. */
+  /** Starts the hosts of members added to the cluster. `stillborn` ones never run. */
   provision(members: readonly Member[], isStillborn: () => boolean): void {
     for (const { id } of members) {
       if (this.hosts.has(id)) continue;
@@ -82,7 +82,7 @@ export class Cluster implements World {
       (process) => {
         if (!life.alive) return;
         host.process = process;
-        // Recovery has read every byte: the flip was in none that counts.
+        // Recovery has read every byte: the flipped bit had no meaning.
         host.wasFlipped = false;
       },
       (error: unknown) => {
@@ -105,12 +105,12 @@ export class Cluster implements World {
     this.statistics.crashes++;
   }
 
-  /** The host is gone for good, with everything on it. */
+  /** The host is permanently lost, with everything on it. */
   lose(host: Host): void {
     if (host.state === "up") this.losePower(host);
     host.state = "lost";
     this.statistics.lostMembers++;
-    this.#note(host, "is lost for good");
+    this.#note(host, "is permanently lost");
   }
 
   retire(host: Host): void {
@@ -145,7 +145,7 @@ export class Cluster implements World {
   }
 
   removed(host: Host): void {
-    // Behind the turn in which it learned of it.
+    // After the turn in which it learned of it.
     host.life?.after(0, () => this.retire(host));
   }
 
@@ -162,7 +162,7 @@ export class Cluster implements World {
     }
   }
 
-  /** @throws Violation what was found wrong, with the error itself as its cause when it is another one. */
+  /** @throws Violation the violation found, with the original error as its cause when it is another one. */
   throwViolation(): void {
     const { violation } = this;
     if (violation === null) return;
@@ -173,8 +173,8 @@ export class Cluster implements World {
     this.trace.note(this.time.nowMs, [textNumber(text), ...numbers], () => `** ${text}`);
   }
 
-  #addHost(id: MemberId, founders: readonly MemberId[] | null): Host {
-    const host = new Host(id, founders, { time: this.time, random: this.random, profile: this.profile.disk });
+  #addHost(id: MemberId, initialMembers: readonly MemberId[] | null): Host {
+    const host = new Host(id, initialMembers, { time: this.time, random: this.random, profile: this.profile.disk });
     this.hosts.set(id, host);
     return host;
   }

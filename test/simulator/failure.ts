@@ -1,8 +1,8 @@
-/** Why a member stopped: what the simulation did to it, or a bug. */
+/** Why a member stopped: an injected fault, or a bug. */
 import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { Host } from "./host.ts";
 
-/** `disk`: a fault that passes. `damaged`: it refuses, rightly, what is on its disk. */
+/** `disk`: a transient fault. `damaged`: it correctly rejects what is on its disk. */
 export type Failure = "disk" | "damaged" | "bug";
 
 const damageCodes = new Set(["wal/damaged", "snapshot/damaged", "agent/snapshot-missing", "store/bad-snapshot"]);

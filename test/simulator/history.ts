@@ -1,23 +1,23 @@
-/** What clients asked for and were told: the only thing that the outside knows of a cluster. */
+/** The operations of clients and their results: the only external view of a cluster. */
 
-/** Of the one register that a key is; values are unique in a run, null is "no such key". */
+/** An operation on the register of a key; values are unique in a run, null is "no such key". */
 export type Operation = {
   readonly client: number;
   readonly key: string;
   readonly kind: "put" | "get" | "cas";
-  /** Of a put and a cas: what to write. */
+  /** For a put and a cas: the value to write. */
   readonly value: string | null;
-  /** Of a cas: what has to be there. */
+  /** For a cas: the expected value. */
   readonly expected: string | null;
-  /** Places in the order of all beginnings and ends of operations. */
+  /** Positions in the order of all begins and ends of operations. */
   readonly begin: number;
-  /** Infinity while nobody knows whether it was carried out. */
+  /** Infinity while the outcome is unknown. */
   end: number;
-  /** Of a get, and of a cas that failed: what was there. */
+  /** For a get, and for a failed cas: the value found. */
   found: string | null;
-  /** Of a cas. */
+  /** For a cas. */
   succeeded: boolean;
-  /** Of a write that was acknowledged: the store's revision. */
+  /** For an acknowledged write: the store's revision. */
   revision: number;
 };
 
@@ -38,12 +38,12 @@ export class History {
     return operation;
   }
 
-  /** The client was told the outcome, which it has written into the operation. */
+  /** The client received the outcome, which it has recorded in the operation. */
   end(operation: Operation): void {
     operation.end = this.#order++;
   }
 
-  /** It was surely not carried out. */
+  /** It was certainly not applied. */
   drop(operation: Operation): void {
     this.operations.splice(this.operations.lastIndexOf(operation), 1);
   }

@@ -8,7 +8,7 @@ import type { DiskProfile } from "./profile.ts";
 import type { Life, SimulatedTime } from "./simulated-time.ts";
 
 /**
- * `down` comes back by itself. `lost` never does: its disk is gone or damaged, and the member has to be replaced.
+ * `down` comes back by itself. `lost` never does: its disk is lost or damaged, and the member has to be replaced.
  * `retired` was removed from the cluster.
  */
 export type HostState = "up" | "down" | "lost" | "retired";
@@ -17,49 +17,49 @@ export type DiskCopy = { readonly disk: MemoryFileSystem; readonly content: Memo
 
 export class Host {
   readonly id: MemberId;
-  /** Founders of the cluster; null for a host whose member was added later. */
-  readonly founders: readonly MemberId[] | null;
+  /** The initial members of the cluster; null for a host whose member was added later. */
+  readonly initialMembers: readonly MemberId[] | null;
   disk: MemoryFileSystem = new MemoryFileSystem();
   content: MemoryBackend = new MemoryBackend();
   process: MemberProcess | null = null;
-  /** Of the process, also while it starts. */
+  /** The current process, also while it starts. */
   life: Life | null = null;
   state: HostState = "down";
-  /** The operator wants another machine in its place. */
+  /** The operator wants to replace it with another machine. */
   isLeaving = false;
-  /** How far its wall clock is off. */
+  /** The offset of its wall clock. */
   clockOffsetMs = 0;
-  /** A bit of its log was flipped: it may refuse to start. */
+  /** A bit of its log was flipped: it may reject its log and not start. */
   wasFlipped = false;
-  /** Its disk was put back to an older copy: it may find that entries are gone which it had acknowledged. */
+  /** Its disk was restored from an older copy: it may have lost acknowledged entries. */
   wasRolledBack = false;
   readonly #time: SimulatedTime;
   readonly #random: Random;
   readonly #profile: DiskProfile;
   #stalledUntilMs = 0;
   #failNextSync = false;
-  /** Processes so far: a disk operation of an earlier one fails. */
+  /** The number of processes so far: disk operations of earlier ones fail. */
   #life = 0;
 
   constructor(
     id: MemberId,
-    founders: readonly MemberId[] | null,
+    initialMembers: readonly MemberId[] | null,
     parts: { readonly time: SimulatedTime; readonly random: Random; readonly profile: DiskProfile },
   ) {
     this.id = id;
-    this.founders = founders;
+    this.initialMembers = initialMembers;
     this.#time = parts.time;
     this.#random = parts.random;
     this.#profile = parts.profile;
     this.#watchDisk();
   }
 
-  /** What is on the disk now, for `rollBack`. */
+  /** Copies the current disk, for `rollBack`. */
   copyDisk(): DiskCopy {
     return { disk: this.disk.clone(), content: this.content.afterCrash() };
   }
 
-  /** An older copy takes the place of what is on the disk of a machine that is off. */
+  /** Restores an older copy of the disk of a stopped machine. */
   rollBack({ disk, content }: DiskCopy): void {
     this.disk = disk;
     this.content = content;
@@ -71,13 +71,13 @@ export class Host {
     this.disk.faults.before = (operation) => this.#before(operation);
   }
 
-  /** The plug is pulled: what was not synced is lost, sector by sector as the dice say. */
+  /** Simulates a power loss: unsynced sectors are lost at random. */
   losePower(): void {
     this.#endProcess();
     this.disk.crash(this.#random);
   }
 
-  /** The process ends, the machine goes on: what was written stays in the page cache. */
+  /** The process ends, the machine keeps running: written data stays in the page cache. */
   endProcess(): void {
     this.#endProcess();
     this.disk.kill();
@@ -99,7 +99,7 @@ export class Host {
     this.#failNextSync = true;
   }
 
-  /** Nothing more fits; what is there can still be overwritten. */
+  /** Nothing more fits; existing data can still be overwritten. */
   fillDisk(): void {
     this.disk.faults.capacityBytes = 0;
   }
@@ -110,7 +110,7 @@ export class Host {
     this.#failNextSync = false;
   }
 
-  /** As long as a sync takes now. Never resolves when the process has ended meanwhile. */
+  /** Takes as long as a sync. Never resolves when the process has ended meanwhile. */
   waitForDisk(): Promise<void> {
     const life = this.#life;
     return new Promise((resolve) => {
@@ -124,7 +124,7 @@ export class Host {
     if (operation !== "sync" && operation !== "syncDir") return;
     const life = this.#life;
     await new Promise<void>((resolve) => this.#time.after(this.#syncDelayMs(), resolve));
-    if (life !== this.#life) throw systemError("EIO: a process that is no more");
+    if (life !== this.#life) throw systemError("EIO: the process is dead");
     if (!this.#failNextSync || operation !== "sync") return;
     this.#failNextSync = false;
     throw systemError("EIO: the disk failed");

@@ -1,6 +1,6 @@
 /**
- * A client that holds one lease after the other: it grants one, hangs a key on it, renews it for a while, asks for its time,
- * through whichever member, and then lets it end.
+ * A client that holds one lease after the other: it grants one, attaches a key, renews it for a while, reads its TTL,
+ * through any member, and then lets it expire.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { createRandom, type Random } from "../../src/base/random.ts";
@@ -28,7 +28,7 @@ const streamLifeMs = 2_000;
 type Held = KnownLease & { readonly id: bigint; readonly ttlSeconds: number };
 
 export class LeaseHolder {
-  /** Every lease that it was told of. */
+  /** Every lease that it knows of. */
   readonly leases: KnownLease[] = [];
   readonly #cluster: Cluster;
   readonly #number: number;
@@ -69,7 +69,7 @@ export class LeaseHolder {
     process?.life.after(0, () => process.call(request, new ClientCall("/etcdserverpb.KV/Put", () => {})));
   }
 
-  /** Renewals come at about half of the time, which is when the leader writes down what is left of it. */
+  /** Renewals happen at about half of the TTL, which is when the leader checkpoints the remaining TTL. */
   #hold(held: Held, times: number): void {
     if (times === 0) return;
     const waitMs = held.ttlSeconds * 1_000 * (0.3 + 0.4 * this.#random.next());
@@ -107,7 +107,7 @@ export class LeaseHolder {
     });
   }
 
-  /** `take` gets the answer, if there is one, a moment after the member has given it. */
+  /** `take` receives the response, if there is one, a moment after the member has sent it. */
   #call(name: string, request: Uint8Array, process: MemberProcess, take: (message: Uint8Array) => void): void {
     const call = new ClientCall(lease(name), ({ code, message }) => {
       if (code === StatusCode.ok) this.#later(1, () => take(message));

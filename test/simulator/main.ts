@@ -1,4 +1,4 @@
-/** `npm run sim`: runs seeds, prints what they did, and how to see a failing one again. */
+/** `npm run sim`: runs seeds, prints statistics, and how to reproduce a failing one. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
@@ -24,11 +24,11 @@ else process.exitCode = await main();
 
 async function main(): Promise<number> {
   const program = new Command("sim")
-    .description("Runs whole clusters in simulated time; every seed is a run of its own.")
-    .option("--seeds <n>", "how many seeds to run; 1 when a seed is named", wholeNumber)
+    .description("Run whole clusters in simulated time; every seed is a separate run.")
+    .option("--seeds <n>", "number of seeds to run; 1 when a seed is given", wholeNumber)
     .option("--seed <n>", "the first seed", wholeNumber, 1)
-    .option("--minutes <n>", "go on to further seeds for this long", Number)
-    .option("--workers <n>", "processes at a time", wholeNumber, availableParallelism())
+    .option("--minutes <n>", "continue with further seeds for this long", Number)
+    .option("--workers <n>", "number of concurrent processes", wholeNumber, availableParallelism())
     .option("--mutant <name>", "run a mutant")
     .option("--mutants", "run every mutant in turn, and expect each to be detected")
     .parse();
@@ -39,7 +39,7 @@ async function main(): Promise<number> {
 }
 
 function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Write a whole number.");
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Use an integer.");
   return Number(text);
 }
 
@@ -93,7 +93,9 @@ function reportFailure({ task: { seed, mutant }, result }: SeedAnswer): void {
   const path = `${traceDir}/seed-${seed}${mutant === null ? "" : `-${mutant}`}.txt`;
   writeFileSync(path, `${result.violation!.trace.join("\n")}\n`);
   console.log(`seed ${seed}: ${result.violation!.text}`);
-  console.log(`  again: npm run sim -- --seed ${seed}${mutant === null ? "" : ` --mutant ${mutant}`}   trace: ${path}`);
+  console.log(
+    `  reproduce: npm run sim -- --seed ${seed}${mutant === null ? "" : ` --mutant ${mutant}`}   trace: ${path}`,
+  );
 }
 
 function printSummary(ran: number, failed: number, sum: Statistics, wallMs: number): void {
@@ -110,7 +112,7 @@ function printSummary(ran: number, failed: number, sum: Statistics, wallMs: numb
     ["crashes", sum.crashes],
     ["partitions", sum.partitions],
     ["disk faults", sum.diskFaults],
-    ["members lost for good", sum.lostMembers],
+    ["members permanently lost", sum.lostMembers],
     ["membership changes", sum.membershipChanges],
     ["snapshots installed", sum.snapshotsInstalled],
     ["log compactions", sum.compactions],
@@ -119,7 +121,7 @@ function printSummary(ran: number, failed: number, sum: Statistics, wallMs: numb
     ["unknown outcomes", sum.unknownOutcomes],
     ["watch events", sum.watchEvents],
     ["leases granted", sum.leasesGranted],
-    ["leases renewed or asked for", sum.leasesRenewed],
+    ["leases renewed or queried", sum.leasesRenewed],
     ["compactions of keys", sum.keyCompactions],
     ["undecided histories", sum.undecidedHistories],
   ];

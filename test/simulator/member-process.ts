@@ -1,6 +1,6 @@
 /**
- * One life of a member, put together as the agent does it: the real core, run loop, log, state machine, store, services
- * and snapshot exchange, over simulated time, network and disk.
+ * One process of a member, assembled like the agent: the real core, run loop, log, state machine, store, services and
+ * snapshot exchange, over simulated time, network and disk.
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
 import { type AgentEvents, createAgentEvents } from "../../src/raft-agent/agent/agent-events.ts";
@@ -42,12 +42,12 @@ import type { World } from "./world.ts";
 
 const tickMs = 10;
 const housekeepingMs = 100;
-/** The rest of the committed entries waits for another turn. */
+/** The remaining committed entries wait for another turn. */
 const entriesInOneTurn = 5;
-/** The delay of the mutant `tellsLateOfReplacement`. */
-const toldLateMs = 20;
+/** The delay of the mutant `notifiesLateOfReplacement`. */
+const notifiedLateMs = 20;
 
-/** The core, told to somebody who watches. */
+/** The core, reporting to an observer. */
 class ObservedRaft extends Raft {
   change: (ready: Ready) => Ready = (ready) => ready;
 
@@ -72,7 +72,8 @@ export class MemberProcess implements Endpoint {
   #soft: SoftState = { role: "follower", leader: null, term: 0 };
 
   /**
-   * Recovers what the disk holds and joins the network. Rejects when the member cannot start; hangs when it was killed.
+   * Recovers the content of the disk and joins the network. Rejects when the member cannot start; hangs when it was
+   * killed.
    */
   static async start(world: World, host: Host, life: Life): Promise<MemberProcess> {
     const opened = await openDisk(world, host, life);
@@ -82,7 +83,7 @@ export class MemberProcess implements Endpoint {
       store: opened.store,
       onInstalled: (index) => {
         const tell = (): unknown => events.emit("snapshotInstalled", index);
-        if (world.mutations.tellsLateOfReplacement === true) life.after(toldLateMs, tell);
+        if (world.mutations.notifiesLateOfReplacement === true) life.after(notifiedLateMs, tell);
         else tell();
       },
       onLog: () => {},
@@ -135,7 +136,7 @@ export class MemberProcess implements Endpoint {
     network.attach(host.id, this);
     const atOnce = settledTicks(tickMs, world.profile.raft.heartbeatTicks * tickMs);
     let gathered = 0;
-    // As agent/loops/tick-timer.ts does: several at once while a leader is known.
+    // Like agent/loops/tick-timer.ts: several at once while a leader is known.
     life.every(tickMs * (0.95 + world.random.next() * 0.1), () => {
       gathered = this.#soft.leader === null ? 0 : (gathered + 1) % atOnce;
       if (this.#soft.leader === null) this.driver.tick();
@@ -166,7 +167,7 @@ export class MemberProcess implements Endpoint {
     return method?.kind === "stream" ? method.open(call) : null;
   }
 
-  // What the network tells.
+  // Events of the network.
 
   receive(message: Message): void {
     this.driver.step({ kind: "message", message });
@@ -189,7 +190,7 @@ export class MemberProcess implements Endpoint {
 
   #servePeer(from: MemberId, request: PeerRequest, done: (answer: PeerResponse) => void): void {
     const { mutations, random } = this.#world;
-    const asked = mutations.forgetsChanges === true ? withAnotherChangeId(request, random) : request;
+    const asked = mutations.mistakesRetriedChanges === true ? withAnotherChangeId(request, random) : request;
     this.services.servePeer(from, asked, done);
   }
 
@@ -200,7 +201,7 @@ export class MemberProcess implements Endpoint {
     this.driver.step({ kind: "message", message });
   }
 
-  // What the member tells.
+  // Events of the member.
 
   #followMembership({ removed }: MembershipChange): void {
     if (removed.includes(this.#host.id)) this.#world.removed(this.#host);

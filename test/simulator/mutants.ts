@@ -9,11 +9,11 @@ import { watchMutants } from "./watch-mutants.ts";
 
 export type Mutant = {
   readonly mutations: Mutations;
-  /** Turns the dials to where the bug can show; the seed decides the rest. */
+  /** Biases the profile to where the bug can show; the seed decides the rest. */
   readonly bias: Partial<Profile>;
 };
 
-/** Each shows within so many seeds, from 1 on. */
+/** Each is detected within this many seeds, from 1 on. */
 export const mutantSeedsMax = 200;
 
 const noFaults = Object.fromEntries(faultKinds.map((kind) => [kind, 0])) as Record<FaultKind, number>;
@@ -27,15 +27,15 @@ const quickNetwork: Profile["network"] = {
   reorderChance: 0.05,
 };
 
-/** Messages take so long that a lot can happen between two of them. */
+/** Messages take so long that much can happen between two of them. */
 const slowNetwork: Profile["network"] = { ...quickNetwork, delayMs: 10, jitterMs: 40, lossChance: 0.15 };
 
 const quickDisk: Profile["disk"] = { syncMs: 0.5, syncJitterMs: 2, segmentBytes: 16_384, storeCommitMs: 100 };
 
-/** What these bugs have nothing to do with. */
+/** Parts that are unrelated to these bugs. */
 const plain: Partial<Profile> = { watchers: 0, leaseHolders: 0, answerLossChance: 0 };
 
-/** Clients hardly pause, and faults come and go as quickly. */
+/** Clients hardly pause, and faults are just as frequent. */
 const restless: Partial<Profile> = { ...plain, thinkMs: 5, faultEveryMs: 150, restartMsMax: 300, cutMsMax: 500 };
 
 /** A busy small cluster. */
@@ -52,7 +52,7 @@ const busy: Partial<Profile> = {
   raft: { electionTimeoutTicks: 20, heartbeatTicks: 4, maxLearnerLagEntries: 50 },
 };
 
-/** Power fails again and again under slow disks, and comes back soon. */
+/** Frequent power losses with slow disks and quick restarts. */
 const powerCuts: Partial<Profile> = {
   ...busy,
   disk: { ...quickDisk, syncMs: 3, syncJitterMs: 40 },
@@ -69,7 +69,7 @@ const hastyElections: Profile["raft"] = {
   maxLearnerLagEntries: 50,
 };
 
-/** Leaders come and go, entries travel one by one. */
+/** Frequent leader changes, with entries sent one by one. */
 const changingLeaders: Partial<Profile> = {
   ...restless,
   members: 5,
@@ -79,7 +79,7 @@ const changingLeaders: Partial<Profile> = {
   weights: only({ kill: 2, partition: 6, isolateLeader: 12, oneWayCut: 3 }),
 };
 
-/** Members vote for one, lose power, and are asked by another, which the first one cannot reach. */
+/** Members vote for one candidate, lose power, and get a request of another, partitioned from the first. */
 const forgottenVotes: Partial<Profile> = {
   ...powerCuts,
   durationMs: 20_000,
@@ -91,7 +91,7 @@ const forgottenVotes: Partial<Profile> = {
   weights: only({ powerLoss: 8, pairCut: 3 }),
 };
 
-/** The cluster grows and shrinks while the network is cut between old and new. */
+/** The cluster grows and shrinks while the network is partitioned between old and new voters. */
 const changingVoters: Partial<Profile> = {
   ...plain,
   faultEveryMs: 500,
@@ -99,7 +99,7 @@ const changingVoters: Partial<Profile> = {
   weights: only({ resize: 6, partition: 2, isolateLeader: 1, kill: 1 }),
 };
 
-/** The same, with so much time between two messages that the cut falls between them. */
+/** The same, with enough time between two messages for a partition in between. */
 const slowlyChangingVoters: Partial<Profile> = {
   ...changingVoters,
   members: 7,
@@ -112,7 +112,7 @@ const slowlyChangingVoters: Partial<Profile> = {
   weights: only({ resize: 1 }),
 };
 
-/** New machines take the place of old ones, and get a snapshot each. */
+/** New machines replace old ones, and receive a snapshot each. */
 const newMachines: Partial<Profile> = {
   ...changingVoters,
   members: 3,
@@ -121,14 +121,14 @@ const newMachines: Partial<Profile> = {
   weights: only({ resize: 3, replace: 3, wipe: 2, partition: 3, isolateLeader: 3, kill: 3 }),
 };
 
-/** The same, and the leader changes while it answers. */
+/** The same, with leader changes while a response is sent. */
 const lostAnswers: Partial<Profile> = {
   ...newMachines,
   network: { ...slowNetwork, lossChance: 0.3 },
   weights: only({ replace: 4, resize: 4, isolateLeader: 6, kill: 3 }),
 };
 
-/** Everybody reads one key through everybody, while leadership moves about. */
+/** All clients read one key through all members, while leadership moves. */
 const busyReads: Partial<Profile> = {
   ...busy,
   keys: 1,
@@ -137,7 +137,7 @@ const busyReads: Partial<Profile> = {
   weights: only({ transfer: 4, slowLink: 1 }),
 };
 
-/** Leaders are cut off, do not notice, and go on answering. */
+/** Leaders are partitioned, do not notice, and keep responding. */
 const deposedLeaders: Partial<Profile> = {
   ...busyReads,
   cutMsMax: 3_000,
@@ -145,7 +145,7 @@ const deposedLeaders: Partial<Profile> = {
   weights: only({ isolateLeader: 6, partition: 3, transfer: 1 }),
 };
 
-/** Nothing else happens: see `rollBack` in profile.ts. No snapshot comes to the help of a member that lacks entries. */
+/** No other faults: see `rollBack` in profile.ts. No snapshot repairs a member that lacks entries. */
 const rolledBack: Partial<Profile> = {
   ...busy,
   durationMs: 15_000,
@@ -154,7 +154,7 @@ const rolledBack: Partial<Profile> = {
   weights: only({ rollBack: 1 }),
 };
 
-/** Watchers of a cluster whose members come and go. */
+/** Watchers of a cluster whose membership changes. */
 const watched: Partial<Profile> = {
   ...busy,
   durationMs: 5_000,
@@ -162,7 +162,7 @@ const watched: Partial<Profile> = {
   weights: only({ kill: 2, transfer: 1 }),
 };
 
-/** Followers fall so far behind that they need a snapshot, while somebody watches there. */
+/** Followers lag so far that they need a snapshot, while they serve watchers. */
 const watchedSnapshots: Partial<Profile> = {
   ...busy,
   watchers: 2,
@@ -171,7 +171,7 @@ const watchedSnapshots: Partial<Profile> = {
   weights: only({ pause: 6, partition: 6, pairCut: 6 }),
 };
 
-/** Leases of clients that renew at half the time, while leadership moves about. */
+/** Leases of clients that renew at half the TTL, while leadership moves. */
 const heldLeases: Partial<Profile> = {
   ...busy,
   durationMs: 40_000,
@@ -261,7 +261,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   "store-forgets-its-index": { mutations: { storeForgetsIndex: true }, bias: powerCuts },
   "read-answered-before-applied": { mutations: { readsBeforeApplied: true }, bias: busyReads },
   "request-numbers-reused-after-restart": { mutations: { reusesRequestNumbers: true }, bias: powerCuts },
-  "change-made-twice": { mutations: { forgetsChanges: true }, bias: lostAnswers },
+  "change-made-twice": { mutations: { mistakesRetriedChanges: true }, bias: lostAnswers },
   "watch-event-twice": watchFlaw("eventTwice"),
   "watch-event-lost": watchFlaw("eventLost"),
   "watch-revision-split": watchFlaw("revisionSplit"),
@@ -269,7 +269,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   "watch-progress-ahead": watchFlaw("progressAhead"),
   "watch-previous-value-missing": watchFlaw("previousMissing"),
   "watch-key-created-anew": watchFlaw("createdAnew"),
-  "watchers-told-late-of-a-snapshot": { mutations: { tellsLateOfReplacement: true }, bias: watchedSnapshots },
+  "watchers-told-late-of-a-snapshot": { mutations: { notifiesLateOfReplacement: true }, bias: watchedSnapshots },
   "lease-promised-before-cleared": { mutations: { promisesUncleared: true }, bias: heldLeases },
   "leases-counted-on-wall-clock": { mutations: { countsOnWallClock: true }, bias: heldLeases },
   "voters-added-one-by-one": { mutations: { addsVotersOneByOne: true }, bias: changingVoters },

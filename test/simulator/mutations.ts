@@ -9,29 +9,29 @@ import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 
 export type Mutations = {
   readonly rules?: Partial<SafetyRules>;
-  /** Changes what the run loop is told to do. */
+  /** Changes the run loop's duties. */
   readonly ready?: (ready: Ready) => Ready;
   readonly wal?: (wal: Wal) => Pick<Wal, "append" | "pendingSinceMs">;
-  /** Changes what recovery found. */
+  /** Changes the result of recovery. */
   readonly recovered?: (recovered: RecoveredWal, random: Random) => RecoveredWal;
-  /** Says that everything applied is flushed. */
+  /** Reports everything applied as flushed. */
   readonly compactsUnflushed?: boolean;
-  /** The store commits its content without the index that goes with it. */
+  /** The store commits its content without the corresponding index. */
   readonly storeForgetsIndex?: boolean;
   /** Reads run as soon as they are confirmed, whatever is applied. */
   readonly readsBeforeApplied?: boolean;
-  /** Requests are numbered from the same number in each process. */
+  /** Every process numbers its requests from the same start. */
   readonly reusesRequestNumbers?: boolean;
-  /** A change that is asked again is taken for another one. */
-  readonly forgetsChanges?: boolean;
-  /** Changes what a watcher is told. */
+  /** A retried change is mistaken for a new one. */
+  readonly mistakesRetriedChanges?: boolean;
+  /** Changes the responses to a watcher. */
   readonly watched?: (response: WatchResponse) => readonly WatchResponse[];
-  /** Watchers hear a while after the store's content was replaced that it was. */
-  readonly tellsLateOfReplacement?: boolean;
-  /** A renewal is answered although the log holds a shorter time. */
+  /** Watchers are notified late that the store's content was replaced. */
+  readonly notifiesLateOfReplacement?: boolean;
+  /** A renewal is answered although the log contains a shorter TTL. */
   readonly promisesUncleared?: boolean;
-  /** Times are counted on the wall clock. */
+  /** TTLs are measured on the wall clock. */
   readonly countsOnWallClock?: boolean;
-  /** New members vote one by one. */
+  /** New members are promoted one by one. */
   readonly addsVotersOneByOne?: boolean;
 };

@@ -1,4 +1,4 @@
-/** Does to a cluster what happens to clusters, at times and in combinations drawn by lot. */
+/** Injects faults into a cluster, at random times and in random combinations. */
 
 import { encodeCompactionRequest } from "../../src/raft-agent/api/compaction.ts";
 import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
@@ -112,7 +112,7 @@ export class Nemesis {
     this.#cut(left, ids, "oneWay");
   }
 
-  /** Two members do not reach each other, though everybody else reaches both. */
+  /** Two members cannot reach each other, but all others reach both. */
   #pairCut(): void {
     const [left, right] = [this.#pickHost(), this.#pickHost()];
     if (left !== null && right !== null && left !== right) this.#cut([left.id], [left.id, right.id], "both");
@@ -125,7 +125,10 @@ export class Nemesis {
     statistics.partitions++;
     const isReported = random.below(2) === 0;
     const short = (ids: readonly MemberId[]): string => ids.map((id) => id.slice(0, 4)).join(" ");
-    this.#cluster.note([], `${short(left)} ${directions === "both" ? "cut off from" : "not heard by"} ${short(right)}`);
+    this.#cluster.note(
+      [],
+      `${short(left)} ${directions === "both" ? "partitioned from" : "not heard by"} ${short(right)}`,
+    );
     const heals = [network.cut(left, right, isReported)];
     if (directions === "both") heals.push(network.cut(right, left, isReported));
     time.after(100 + random.next() ** 2 * profile.cutMsMax, () => {
@@ -180,10 +183,13 @@ export class Nemesis {
     });
   }
 
-  /** A bit of the log rots while the machine is off. Mostly a member then has to refuse; only one at a time may be lost. */
+  /**
+   * A bit of the log is flipped while the machine is down. Mostly the member then has to reject its log; only one may
+   * be lost at a time.
+   */
   #bitFlip(): void {
     const host = this.#pickHost();
-    if (host === null || this.#isSomebodyMissing()) return;
+    if (host === null || this.#isAnyMemberMissing()) return;
     this.#cluster.losePower(host);
     host.wasFlipped = true;
     void this.#flipBit(host);
@@ -202,19 +208,19 @@ export class Nemesis {
 
   #wipe(): void {
     const host = this.#pickHost();
-    if (host !== null && !this.#isSomebodyMissing()) this.#cluster.lose(host);
+    if (host !== null && !this.#isAnyMemberMissing()) this.#cluster.lose(host);
   }
 
-  /** The machine is put back to a copy of a while ago. */
+  /** The machine is restored from an older copy. */
   #rollBack(): void {
     const host = this.#pickHost();
-    if (host === null || this.#isSomebodyMissing()) return;
+    if (host === null || this.#isAnyMemberMissing()) return;
     const copy = host.copyDisk();
     this.#cluster.time.after(100 + this.#upTo(2_000), () => {
-      if (host.state !== "up" || this.#isSomebodyMissing() || this.#isStopped) return;
+      if (host.state !== "up" || this.#isAnyMemberMissing() || this.#isStopped) return;
       this.#cluster.losePower(host);
       host.rollBack(copy);
-      this.#cluster.note([], `the disk of ${host.id.slice(0, 4)} is put back to an older copy`);
+      this.#cluster.note([], `the disk of ${host.id.slice(0, 4)} is restored from an older copy`);
       this.#cluster.startLater(host, 20 + this.#upTo(500));
     });
   }
@@ -230,39 +236,39 @@ export class Nemesis {
     const leader = this.#cluster.leaderHost();
     const to = this.#pickHost();
     if (leader === null || to === null || to === leader) return;
-    this.#cluster.note([], `leadership shall go to ${to.id.slice(0, 4)}`);
+    this.#cluster.note([], `transferring leadership to ${to.id.slice(0, 4)}`);
     leader.process!.driver.step({ kind: "transferLeadership", to: to.id });
   }
 
   #resize(): void {
     const { random } = this.#cluster;
     this.#operator.goal = [3, 5, 7][random.below(3)]!;
-    this.#cluster.note([this.#operator.goal], `${this.#operator.goal} shall vote`);
+    this.#cluster.note([this.#operator.goal], `goal: ${this.#operator.goal} voters`);
   }
 
-  /** A healthy machine shall go, and another one take its place. */
+  /** Replaces a healthy machine with another one. */
   #replace(): void {
     const host = this.#pickHost();
-    if (host === null || this.#isSomebodyMissing()) return;
+    if (host === null || this.#isAnyMemberMissing()) return;
     host.isLeaving = true;
-    this.#cluster.note([], `${host.id.slice(0, 4)} shall be replaced`);
+    this.#cluster.note([], `replacing ${host.id.slice(0, 4)}`);
   }
 
-  /** Years ahead, or behind, or right again. */
+  /** Years ahead, or behind, or correct again. */
   #moveClock(host: Host): void {
     const { random } = this.#cluster;
     host.clockOffsetMs = random.below(3) === 0 ? 0 : Math.floor((random.next() - 0.4) * 10 * yearMs);
     this.#cluster.note([host.clockOffsetMs], `the clock of ${host.id.slice(0, 4)} is ${host.clockOffsetMs} ms off`);
   }
 
-  /** Of the keys' history, up to a little before now. */
+  /** Compacts the history of the keys, up to slightly before now. */
   #compact(): void {
     const process = this.#pickHost()?.process;
     if (process === null || process === undefined) return;
     const revision = process.store.revision - this.#cluster.random.below(60);
     if (revision <= process.store.compactedRevision) return;
     this.#cluster.statistics.keyCompactions++;
-    this.#cluster.note([revision], `history up to ${revision} shall be compacted`);
+    this.#cluster.note([revision], `compacting history up to ${revision}`);
     const request = encodeCompactionRequest({ revision, physical: false });
     process.life.after(0, () => process.call(request, new ClientCall("/etcdserverpb.KV/Compact", () => {})));
   }
@@ -289,8 +295,10 @@ export class Nemesis {
     return [...this.#cluster.hosts.values()].filter(({ state }) => state === "up");
   }
 
-  /** A disk that is gone, or may turn out to be: a cluster survives one at a time, until the operator has replaced it. */
-  #isSomebodyMissing(): boolean {
+  /**
+   * A disk that is lost, or may turn out to be: a cluster survives one at a time, until the operator has replaced it.
+   */
+  #isAnyMemberMissing(): boolean {
     const hosts = [...this.#cluster.hosts.values()];
     return hosts.some(
       ({ state, isLeaving, wasFlipped, wasRolledBack }) =>

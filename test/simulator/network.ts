@@ -1,6 +1,6 @@
 /**
- * The network between members: delays, losses, duplicates, reordering, cuts in one or both directions, slow links, and
- * connections that break and are reported, as the transport reports them. Messages go through the transport's own codec.
+ * The network between members: delays, losses, duplicates, reordering, partitions in one or both directions, slow
+ * links, and broken connections that are reported like by the transport. Messages use the transport's own codec.
  */
 import type { Random } from "../../src/base/random.ts";
 import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
@@ -13,7 +13,7 @@ import type { NetworkProfile } from "./profile.ts";
 import type { Life, SimulatedTime } from "./simulated-time.ts";
 import { type Trace, textNumber } from "./trace.ts";
 
-/** A member's process as the network sees it. */
+/** A member's process from the network's view. */
 export type Endpoint = {
   readonly life: Life;
   receive(message: Message): void;
@@ -25,7 +25,7 @@ export type Endpoint = {
 
 type Link = { lastArrivalMs: number };
 
-/** A connection that delivers nothing for this long is given up, as by the transport. */
+/** A connection that delivers nothing for this long is closed, as by the transport. */
 const deadAfterMs = 3_000;
 
 export class Network {
@@ -35,7 +35,7 @@ export class Network {
   readonly #profile: NetworkProfile;
   readonly #endpoints = new Map<MemberId, Endpoint>();
   readonly #links = new Map<string, Link>();
-  /** Directions that deliver nothing, with the number of the cut. */
+  /** Partitioned directions, with the number of the partition. */
   readonly #cuts = new Map<string, number>();
   /** Pairs whose connection is broken until a time. */
   readonly #brokenUntilMs = new Map<string, number>();
@@ -45,7 +45,7 @@ export class Network {
   #cutNumber = 0;
   /** Added to the profile's losses. */
   extraLoss = 0;
-  /** How often an answer to what was done gets lost. */
+  /** How often a response to an executed request gets lost. */
   answerLossChance = 0;
 
   constructor(time: SimulatedTime, random: Random, trace: Trace, profile: NetworkProfile) {
@@ -64,21 +64,21 @@ export class Network {
     }
   }
 
-  /** The process of `id` ended. A killed process closes its connections at once, a dead machine says nothing. */
+  /** The process of `id` ended. A killed process closes its connections at once, a dead machine sends nothing. */
   detach(id: MemberId, closesConnections: boolean): void {
     const gone = this.#endpoints.get(id);
     this.#endpoints.delete(id);
     for (const [peer, other] of this.#endpoints) {
       const afterMs = closesConnections && !this.#isCut(id, peer) ? 0.1 + this.#random.next() * 5 : deadAfterMs;
       other.life.after(afterMs, () => {
-        // Whoever is back by then has connected anew, which replaces the old connection without a report.
+        // A member that is back by then has reconnected, which replaces the old connection without a report.
         const isBack = this.#endpoints.get(id) !== undefined && this.#endpoints.get(id) !== gone;
         if (!isBack || closesConnections) other.disconnected(id);
       });
     }
   }
 
-  /** Lets nothing through from any of `from` to any of `to`. Returns how to end it. */
+  /** Blocks everything from any of `from` to any of `to`. Returns a function that ends it. */
   cut(from: readonly MemberId[], to: readonly MemberId[], isReported: boolean): () => void {
     const number = ++this.#cutNumber;
     const keys = from.flatMap((left) => to.filter((right) => right !== left).map((right) => `${left}>${right}`));
@@ -94,7 +94,7 @@ export class Network {
     else this.#slowMs.set(`${from}>${to}`, extraMs);
   }
 
-  /** The connection between two members breaks: both are told, what was on its way is lost. */
+  /** The connection between two members breaks: both are notified, and messages in flight are lost. */
   breakConnection(left: MemberId, right: MemberId): void {
     const downMs = 20 + this.#random.next() * 300;
     this.#brokenUntilMs.set(pairOf(left, right), this.#time.nowMs + downMs);
@@ -108,7 +108,7 @@ export class Network {
     }
   }
 
-  /** Ends all cuts, losses and slow links. */
+  /** Ends all partitions, losses and slow links. */
   heal(): void {
     this.#cuts.clear();
     this.#slowMs.clear();
@@ -128,7 +128,7 @@ export class Network {
     encodeMessage(this.#writer, message);
     const bytes = copyBytes(this.#writer.bytes, 0, this.#writer.length);
     this.#carry(from, to, bytes);
-    // Proposals are not repeated: twice proposed is twice written (raft/SPEC.md, "What the driver has to keep").
+    // Proposals are not duplicated: proposed twice is written twice (raft/SPEC.md, "Obligations of the driver").
     if (message.kind !== "forwardedProposals" && this.#random.next() < duplicateChance) this.#carry(from, to, bytes);
   }
 
@@ -148,12 +148,12 @@ export class Network {
     });
   }
 
-  /** One request and its answer beside the log; null when it did not come back in time. */
+  /** One request and its response beside the log; null when it did not arrive in time. */
   request(from: MemberId, to: MemberId, kind: number, request: Uint8Array, timeoutMs: number): Promise<Uint8Array> {
     const asker = this.#endpoints.get(from);
     const body = copyBytes(request);
     return new Promise((resolve, reject) => {
-      asker?.life.after(timeoutMs, () => reject(new Error("no answer in time")));
+      asker?.life.after(timeoutMs, () => reject(new Error("no response in time")));
       this.#pass(from, to, () => {
         const endpoint = this.#endpoints.get(to);
         endpoint?.answer(from, kind, body, (answer) => {
@@ -165,7 +165,7 @@ export class Network {
     });
   }
 
-  /** Streams a snapshot; rejects when either end or the way between them fails. */
+  /** Streams a snapshot; rejects when either end or the connection fails. */
   async sendSnapshot(
     from: MemberId,
     to: MemberId,
@@ -194,7 +194,7 @@ export class Network {
     for await (const chunk of chunks) {
       await receiver.life.clock.sleep(this.#arrivalDelayMs(from, to));
       if (this.#isCut(from, to)) await receiver.life.clock.sleep(deadAfterMs);
-      if (this.#isCut(from, to) || !this.#endpoints.has(from)) throw new Error("the connection broke off");
+      if (this.#isCut(from, to) || !this.#endpoints.has(from)) throw new Error("the connection was lost");
       yield copyBytes(chunk);
     }
   }
@@ -208,7 +208,7 @@ export class Network {
   ): void {
     this.#time.after(500, () => {
       if (isOver()) return;
-      if (this.#endpoints.get(to) !== receiver || this.#isCut(from, to)) reject(new Error("the connection broke off"));
+      if (this.#endpoints.get(to) !== receiver || this.#isCut(from, to)) reject(new Error("the connection was lost"));
       else this.#watchStream(from, to, receiver, isOver, reject);
     });
   }
@@ -253,12 +253,12 @@ export class Network {
   #note(message: Message, fate: string): void {
     const { from, to, term, kind } = message;
     const numbers = [textNumber(kind), textNumber(from), textNumber(to), term, fate.length];
-    this.#trace.note(this.#time.nowMs, numbers, () => `${fate === "" ? "" : `(${fate}) `}${shortMessage(message)}`);
+    this.#trace.note(this.#time.nowMs, numbers, () => `${fate === "" ? "" : `(${fate}) `}${abbreviate(message)}`);
   }
 }
 
-/** Ids by their first digits, payloads by what can be read of them. */
-function shortMessage(message: Message): string {
+/** Abbreviates ids to their first digits, and payloads to their readable part. */
+function abbreviate(message: Message): string {
   const text = describeMessage({ ...message, from: "0", to: "0" }).slice("0->0".length);
   const readable = text.replace(/[^\x20-\x7e]+/g, "…").replace(/x{3,}/g, "x…");
   return `${message.from.slice(0, 4)}->${message.to.slice(0, 4)}${readable}`;

@@ -1,4 +1,4 @@
-/** What the checkers are told while a cluster runs. */
+/** The events that the checkers observe in a running cluster. */
 
 import type { Store } from "../../src/raft-agent/mvcc/store.ts";
 import type { SnapshotMetadata } from "../../src/raft-agent/raft/configuration.ts";
@@ -6,10 +6,10 @@ import type { Entry, LogIndex, MemberId } from "../../src/raft-agent/raft/entry.
 import type { Ready } from "../../src/raft-agent/raft/ready.ts";
 
 export type Observer = {
-  /** A process begins with what recovery found on its disk. */
+  /** A process starts with what recovery found on its disk. */
   started?(member: MemberId, snapshot: SnapshotMetadata, entries: readonly Entry[]): void;
-  /** Before the run loop carries it out. */
+  /** Before the run loop executes it. */
   ready?(member: MemberId, ready: Ready, term: number): void;
-  /** Its state machine has applied the entry at `index`; `store` is as it is afterwards. */
+  /** Its state machine has applied the entry at `index`; `store` is the state afterwards. */
   applied?(member: MemberId, index: LogIndex, store: Store): void;
 };

@@ -1,6 +1,4 @@
-/**
- * What a member finds on its disk and makes of it, as the agent does it (agent/disk/open-storage.ts, agent/from-config.ts).
- */
+/** Opens a member's disk like the agent (agent/disk/open-storage.ts, agent/from-config.ts). */
 import type { Clock } from "../../src/base/clock.ts";
 import { restoreState } from "../../src/raft-agent/agent/disk/open-storage.ts";
 import { writeInitialMembers } from "../../src/raft-agent/agent/disk/write-initial-members.ts";
@@ -44,11 +42,11 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
   const recovered = mutations.recovered?.(found, random) ?? found;
   const backend = new SimulatedBackend(host.content, () => host.waitForDisk(), mutations);
   const store = await openStore({ backend, yieldTurn: () => Promise.resolve() });
-  const founds = host.founders !== null && recovered.snapshot === null;
-  const restored = restoreState(recovered, founds ? host.founders : null, store.consistentIndex);
+  const founds = host.initialMembers !== null && recovered.snapshot === null;
+  const restored = restoreState(recovered, founds ? host.initialMembers : null, store.consistentIndex);
   if (founds) await wal.append({ hardState: restored.hardState, entries: [], snapshot: restored.snapshot });
-  if (host.founders !== null && needsBootstrap(restored.snapshot.index, store.consistentIndex)) {
-    await writeInitialMembers(store, host.founders.map(foundingMember), restored.snapshot);
+  if (host.initialMembers !== null && needsBootstrap(restored.snapshot.index, store.consistentIndex)) {
+    await writeInitialMembers(store, host.initialMembers.map(foundingMember), restored.snapshot);
   }
   life.every(profile.disk.storeCommitMs, () => void store.flush());
   return { wal, store, restored };
@@ -71,7 +69,7 @@ export function createServices(
     version: "3.6.1",
     quotaBytes: -1,
     proposerLimits: { requestTimeoutMs: world.profile.clientTimeoutMs },
-    // 32 hex digits, as the agent's, and the same ones for the same seed.
+    // 32 hex digits, like the agent's, and the same ones for the same seed.
     createChangeId: () => [1, 2, 3, 4].map(() => hexWord(world.random.below(2 ** 32))).join(""),
     random: () => world.random.next(),
     nextTurn: (task) => life.after(0, task),

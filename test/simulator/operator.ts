@@ -1,6 +1,6 @@
 /**
- * Whoever runs the cluster: brings it to the wanted number of voters, one joint change at a time, the haplan way. New
- * members come in as learners and get their votes once they have caught up; lost members go in the same change.
+ * The operator of the cluster: brings it to the goal number of voters, one joint change at a time, like haplan. New
+ * members join as learners and are promoted once they have caught up; lost members are removed in the same change.
  */
 
 import { encodeHaplan, haplanMethods, haplanPath } from "../../src/raft-agent/api/haplan-messages.ts";
@@ -21,15 +21,15 @@ type WantedMembers = {
 const periodMs = 250;
 const answerTimeoutMs = 8_000;
 const retireAfterMs = 4_000;
-/** Of new members, one in so many never comes up. */
+/** Of new members, one in this many never starts. */
 const stillbornOneIn = 8;
 
 export class Operator {
-  /** How many shall vote. */
+  /** The goal number of voters. */
   goal: number;
-  /** No more machines that never come up. */
+  /** No more machines that never start. */
   isCareful = false;
-  /** Told of each change of voters that is asked for, with those that shall vote from now on. */
+  /** Called for each requested change of voters, with the new voters. */
   onChange: (voters: readonly MemberId[]) => void = () => {};
   readonly #cluster: Cluster;
   readonly #removedSinceMs = new Map<MemberId, number>();
@@ -42,7 +42,7 @@ export class Operator {
     this.#schedule();
   }
 
-  /** Nobody is missing, leaving or waiting. */
+  /** No member is missing, leaving or pending. */
   isSettled(): boolean {
     const status = this.#cluster.leaderHost()?.process?.link.status();
     if (status === undefined) return false;
@@ -107,21 +107,21 @@ export class Operator {
       if (isDone) statistics.membershipChanges++;
     };
     this.onChange(request.voters);
-    this.#cluster.note([], `the operator asks for ${describe(request)}`);
+    this.#cluster.note([], `the operator requests ${describe(request)}`);
     const call = new ClientCall(haplanPath(haplanMethods.changeMembers), ({ code, text }) => {
-      // No machine is asked for twice: the change was made, and its answer lost.
+      // No machine is added twice: the change was applied, and its response lost.
       if (text.includes("already belongs to a member")) time.after(0, () => fail(text));
       over(code === StatusCode.ok);
     });
     time.after(answerTimeoutMs, () => over(false));
-    const process = this.#askedMember(leader).process!;
+    const process = this.#receivingMember(leader).process!;
     if (this.#cluster.mutations.addsVotersOneByOne === true && request.voters.length % 2 === 0) {
       process.driver.changeConfiguration({ target: request, context: new Uint8Array(0) });
     } else process.call(encodeHaplan(haplanMethods.changeMembers.input, request, "protobuf"), call);
   }
 
-  /** Any member that runs: one that does not lead asks the leader. */
-  #askedMember(leader: Host): Host {
+  /** Any running member: one that is not the leader forwards the request. */
+  #receivingMember(leader: Host): Host {
     const { hosts, mutations, random } = this.#cluster;
     if (mutations.addsVotersOneByOne === true) return leader;
     const { membership } = leader.process!.services.machine;
@@ -131,7 +131,10 @@ export class Operator {
     return running[random.below(running.length)] ?? leader;
   }
 
-  /** Machines whose members are gone and do not learn of it are switched off after a while; until then they may disturb. */
+  /**
+   * Machines whose members were removed without noticing are switched off after a while; until then they may disturb
+   * the cluster.
+   */
   #retireRemoved(members: readonly MemberId[]): void {
     const { hosts, time } = this.#cluster;
     for (const host of hosts.values()) {
@@ -156,7 +159,7 @@ function describe({ voters, learners, add = [] }: WantedMembers): string {
   return `voters ${short(voters)}, learners ${short(learners)}, ${add.length} new ones`;
 }
 
-/** From the run's own loop: answers come in promises, which would swallow it. */
+/** From the run's own loop: responses arrive in promises, which would swallow the error. */
 function fail(text: string): never {
   throw new Violation("changes made once", text);
 }

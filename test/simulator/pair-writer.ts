@@ -1,4 +1,4 @@
-/** A client that writes, or deletes, two keys in one revision: watchers are told of both or of neither. */
+/** A client that writes, or deletes, two keys in one revision: watchers are notified of both or of neither. */
 import { encodeDeleteRangeRequest } from "../../src/raft-agent/api/delete-range.ts";
 import type { PutRequest } from "../../src/raft-agent/api/put.ts";
 import { encodeTxnRequest, type RequestOp } from "../../src/raft-agent/api/txn.ts";
@@ -28,7 +28,7 @@ export class PairWriter {
     });
   }
 
-  /** One at a time. Whether it comes to pass does not matter. */
+  /** One at a time. Its outcome does not matter. */
   #run(next: () => void): void {
     const { time, random, profile } = this.#cluster;
     let isOver = false;

@@ -1,6 +1,7 @@
 /**
- * What a seed decides before the run: how large the cluster is, how bad the network and the disks are, what is done to
- * it and how often. Each seed turns a few dials far up and others off, since bugs hide in combinations.
+ * What a seed decides before the run: the size of the cluster, the quality of the network and the disks, and the
+ * faults and their frequency. Each seed biases a few parameters strongly and disables others, since bugs hide in
+ * combinations.
  */
 import type { Random } from "../../src/base/random.ts";
 import type { RaftSettings } from "../../src/raft-agent/raft/options.ts";
@@ -17,7 +18,7 @@ export type DiskProfile = {
   readonly syncMs: number;
   readonly syncJitterMs: number;
   readonly segmentBytes: number;
-  /** How often the store commits what it has gathered. */
+  /** The interval of the store's commits. */
   readonly storeCommitMs: number;
 };
 
@@ -50,7 +51,7 @@ export type FaultKind = (typeof faultKinds)[number];
 
 export type Profile = {
   readonly members: 3 | 5 | 7;
-  /** Of the part with faults. */
+  /** The duration of the part with faults. */
   readonly durationMs: number;
   readonly clients: number;
   readonly keys: number;
@@ -64,19 +65,19 @@ export type Profile = {
   /** Each with several interests on one stream. */
   readonly watchers: number;
   readonly leaseHolders: number;
-  /** How often a client, or a member that has asked another, gets no answer to what was done. */
+  /** How often a client, or a member that has sent a request to another, gets no response to an executed request. */
   readonly answerLossChance: number;
   readonly faultEveryMs: number;
-  /** A crashed member is back within this time. */
+  /** A crashed member restarts within this time. */
   readonly restartMsMax: number;
-  /** A cut network is whole again within this time. */
+  /** A partition ends within this time. */
   readonly cutMsMax: number;
-  /** How often the network is cut between old and new voters just when these change. */
+  /** How often the network is partitioned between old and new voters during a change. */
   readonly cutAtChangeChance: number;
   readonly weights: Readonly<Record<FaultKind, number>>;
 };
 
-/** Faults that every run may have, by how often they come when they are not turned up or off. */
+/** The frequencies of faults in every run, when they are neither biased nor disabled. */
 const commonWeights: Readonly<Record<FaultKind, number>> = {
   powerLoss: 8,
   kill: 8,
@@ -100,7 +101,7 @@ const commonWeights: Readonly<Record<FaultKind, number>> = {
   replace: 2,
   compact: 4,
   clockJump: 2,
-  // A member that has forgotten what it acknowledged is beyond consensus when others fail as well before it is noticed.
+  // A member that lost acknowledged data breaks consensus when others fail as well before it is detected.
   rollBack: 0,
 };
 
@@ -155,7 +156,7 @@ export function drawProfile(random: Random, bias: Partial<Profile> = {}): Profil
   return { ...profile, ...bias };
 }
 
-/** A third of the kinds of faults is off, some are three times as frequent. */
+/** A third of the fault kinds is disabled, some are three times as frequent. */
 function drawWeights(random: Random): Record<FaultKind, number> {
   const weights = { ...commonWeights };
   for (const kind of faultKinds) {

@@ -1,10 +1,10 @@
-/** Spreads seeds over worker processes, one for each processor. */
+/** Distributes seeds over worker processes, one per processor. */
 import { type ChildProcess, fork } from "node:child_process";
 import type { SeedAnswer, SeedTask } from "./seed-worker.ts";
 
 /**
- * Calls `next` for a task whenever a worker is free, until it returns null, and `done` with each answer.
- * `workerPath` is a module that serves seeds when it is run with the argument `--worker`.
+ * Calls `next` for a task whenever a worker is free, until it returns null, and `done` with each result. `workerPath`
+ * is a module that serves seeds when it is run with the argument `--worker`.
  */
 export function runTasks(
   workerPath: string,

@@ -1,4 +1,4 @@
-/** A worker process: runs the seeds that it is sent, one after the other, and sends back what came of them. */
+/** A worker process: runs the seeds that it receives, one after the other, and returns the results. */
 import { mutants } from "./mutants.ts";
 import { type RunResult, runSeed } from "./simulation.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The store's backend on a simulated disk: commits and replacements take their time, and what was not committed when
- * the process ended is gone. The content is that of the memory backend, which tells committed from written.
+ * The store's backend on a simulated disk: commits and replacements take time, and what was not committed when the
+ * process ended is lost. The content is that of the memory backend, which distinguishes committed from written data.
  */
 
 import type { MemoryBackend } from "../../src/raft-agent/mvcc/backend/backend.fake.ts";
@@ -86,7 +86,7 @@ export class SimulatedBackend implements Backend {
     return this.#content.snapshot();
   }
 
-  /** As on the real disk, the rename at the end is the moment: before it the old content counts, after it the new. */
+  /** As on the real disk, the rename at the end decides: before it the old content is in effect, after it the new. */
   replace(fill: (empty: BackendFiller) => Promise<void>, onReplaced: () => void = () => {}): Promise<void> {
     return this.#inTurn(() =>
       this.#content.replace(async (empty) => {

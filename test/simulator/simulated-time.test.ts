@@ -4,7 +4,7 @@ import { Life, SimulatedTime } from "./simulated-time.ts";
 const never = (): boolean => false;
 
 describe("SimulatedTime", () => {
-  it("runs events in the order of their times, and equal times in the order in which they were asked for", async () => {
+  it("runs events in order of time, and equal times in order of scheduling", async () => {
     const time = new SimulatedTime();
     const ran: string[] = [];
     for (const [delayMs, name] of [
@@ -20,7 +20,7 @@ describe("SimulatedTime", () => {
     expect(time.nowMs).toBe(10);
   });
 
-  it("lets all promises go on as far as they can before the next event, however long their chains are", async () => {
+  it("settles all promises before the next event, however long their chains are", async () => {
     const time = new SimulatedTime();
     const ran: string[] = [];
     time.after(1, () => {
@@ -37,7 +37,7 @@ describe("SimulatedTime", () => {
 });
 
 describe("Life", () => {
-  it("does nothing more after its end, and catches up after a pause", async () => {
+  it("does nothing after its end, and catches up after a pause", async () => {
     const time = new SimulatedTime();
     const life = new Life(time);
     const ran: string[] = [];

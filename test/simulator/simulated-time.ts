@@ -1,12 +1,12 @@
 /**
  * Simulated time: one queue of events, run one after the other. Promises of the code under test settle between two
- * events, never across them, so that nothing depends on the machine that the simulation runs on.
+ * events, never across them, so that nothing depends on the host machine.
  */
 import type { Clock } from "../../src/base/clock.ts";
 
 type Event = { readonly atMs: number; readonly order: number; readonly run: () => void };
 
-/** Where the simulated wall clock stands when the simulation begins. */
+/** The simulated wall clock at the start of the simulation. */
 const epochMs = 1_800_000_000_000;
 
 export class SimulatedTime {
@@ -22,7 +22,7 @@ export class SimulatedTime {
     siftUp(this.#heap);
   }
 
-  /** Runs what is due until `untilMs`, or until `isOver` says so. An error of an event ends the run. */
+  /** Runs due events until `untilMs`, or until `isOver`. An error of an event ends the run. */
   async runUntil(untilMs: number, isOver: () => boolean): Promise<void> {
     for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; next = this.#heap[0]) {
       takeFirst(this.#heap);
@@ -41,16 +41,16 @@ export class SimulatedTime {
 }
 
 /**
- * Resolves when no promise can go on by itself any more: Node runs ticks only when the queue of microtasks is empty, and
- * a tick asked for by a microtask comes behind all of them.
+ * Resolves when no promise can make progress by itself any more: Node runs ticks only when the microtask queue is
+ * empty, and a tick requested by a microtask comes after all of them.
  */
 export function settle(): Promise<void> {
   return new Promise((resolve) => queueMicrotask(() => process.nextTick(resolve)));
 }
 
 /**
- * The time of one process: nothing of it happens after its end, or while it is paused (a stopped process, a machine that
- * sleeps); then everything that was due comes at once.
+ * The time of one process: none of its events run after its end, or while it is paused (a stopped process, a suspended
+ * machine); afterwards everything due runs at once.
  */
 export class Life {
   alive = true;
@@ -58,7 +58,7 @@ export class Life {
   readonly #time: SimulatedTime;
   #pausedUntilMs = 0;
 
-  /** `offsetMs`: how far the machine's wall clock is off. */
+  /** `offsetMs`: the offset of the machine's wall clock. */
   constructor(time: SimulatedTime, offsetMs: () => number = () => 0) {
     this.#time = time;
     this.clock = {

@@ -1,6 +1,6 @@
 /**
- * A short look at what `npm run sim` does at length: the same seed is the same run, a few seeds find nothing, and bugs
- * that show quickly are found; with HAPLAN_TEST_EVERYTHING all mutants. They are in docs/simulator.md.
+ * A short version of `npm run sim`: the same seed is the same run, a few seeds find nothing, and quickly detectable
+ * mutants are detected; with HAPLAN_TEST_EVERYTHING all mutants. They are listed in docs/simulator.md.
  */
 import { describe, expect, it } from "vitest";
 import { mutantSeedsMax, mutants } from "./mutants.ts";
@@ -31,7 +31,10 @@ const quickToFind = [
   "voters-added-one-by-one",
 ];
 
-/** Runs in which nothing may be found; what they did together. Any change of the code changes what one of them does. */
+/**
+ * Runs without any expected violation; returns their combined statistics. Any change of the code changes the course of
+ * some run.
+ */
 async function runClean(seeds: readonly number[], bias: Partial<Profile>): Promise<Statistics> {
   const sum = emptyStatistics();
   for (const seed of seeds) {
@@ -43,7 +46,7 @@ async function runClean(seeds: readonly number[], bias: Partial<Profile>): Promi
 }
 
 describe("simulation", () => {
-  it("runs the same way, bit for bit, for the same seed, and another way for another", async () => {
+  it("is the same run, bit for bit, for the same seed, and another run for another", async () => {
     const bias = { durationMs: 8_000, watchers: 1, leaseHolders: 2 };
     const [first, again, other] = [
       await runSeed({ seed: 13, bias }),
@@ -55,19 +58,19 @@ describe("simulation", () => {
     expect(other.digest).not.toBe(first.digest);
   });
 
-  it.each([11, 12, 13, 15])("finds nothing wrong with seed %i", async (seed) => {
+  it.each([11, 12, 13, 15])("finds no violation with seed %i", async (seed) => {
     const { violation, statistics } = await runSeed({ seed });
     expect(violation?.text ?? null).toBeNull();
     expect(statistics.acknowledgedWrites).toBeGreaterThan(0);
     expect(statistics.elections).toBeGreaterThan(0);
   });
 
-  it("R20: ends a member whose disk was put back to an older copy, and finds nothing else wrong", async () => {
+  it("R20: stops a member whose disk was restored from an older copy, and finds no other violation", async () => {
     const sum = await runClean([1, 2, 3], { ...mutants["lost-entries-ignored"]!.bias, durationMs: 5_000 });
     expect(sum.lostMembers).toBeGreaterThan(0);
   });
 
-  it("A4, A16: watchers and holders of leases are told what they are promised", async () => {
+  it("A4, A16: watchers and lease holders get what they are promised", async () => {
     const bias = { watchers: 2, leaseHolders: 4, durationMs: 8_000, faultEveryMs: 150 };
     const sum = await runClean([16, 17, 19, 23, 24], bias);
     expect(sum.watchEvents).toBeGreaterThan(100);

@@ -1,6 +1,6 @@
 /**
- * One run: a cluster lives through faults for a while, then the faults end, and it has to come to rest. Everything follows
- * from the seed.
+ * One run: a cluster runs under faults for a while, then the faults end, and it has to settle. Everything follows from
+ * the seed.
  */
 
 import { errorText } from "../../src/base/haplan-error.ts";
@@ -8,7 +8,7 @@ import { createRandom } from "../../src/base/random.ts";
 import { checkDurability } from "./checkers/durability.ts";
 import { checkLeasePromises } from "./checkers/lease-promises.ts";
 import { byKey, decideLinearizability } from "./checkers/linearizability.ts";
-import { isAtRest, storesOf, whyNotAtRest } from "./checkers/progress.ts";
+import { isAtRest, storesOf, whyNotSettled } from "./checkers/progress.ts";
 import { checkWatchPromises } from "./checkers/watch-promises.ts";
 import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
@@ -22,13 +22,13 @@ import type { Statistics } from "./statistics.ts";
 import { Violation } from "./violation.ts";
 import { Watcher } from "./watcher.ts";
 
-/** After the faults a cluster has this long to come to rest. */
-const restWithinMs = 90_000;
+/** The time limit for a cluster to settle after the faults. */
+const settleWithinMs = 90_000;
 const restCheckMs = 500;
 
 export type RunOptions = {
   readonly seed: number;
-  /** A planted bug, and a profile in which it shows. */
+  /** The mutations of a mutant, and a profile in which they are detected. */
   readonly mutations?: Mutations;
   readonly bias?: Partial<Profile>;
 };
@@ -70,7 +70,7 @@ async function live(cluster: Cluster): Promise<void> {
   nemesis.stop();
   cluster.note([], "the faults end");
   endFaults(cluster, operator);
-  await comeToRest(cluster, operator, watchers, time.nowMs + restWithinMs);
+  await settleCluster(cluster, operator, watchers, time.nowMs + settleWithinMs);
   cluster.throwViolation();
   checkDurability(cluster.history.operations, storesOf(cluster));
   checkHistory(cluster);
@@ -87,8 +87,11 @@ function endFaults(cluster: Cluster, operator: Operator): void {
   }
 }
 
-/** Clients go on until the cluster has settled, so that writes are seen to succeed; then they stop, and all has to be equal. */
-async function comeToRest(
+/**
+ * Clients continue until the cluster has settled, so that writes are seen to succeed; then they stop, and all members
+ * have to be equal.
+ */
+async function settleCluster(
   cluster: Cluster,
   operator: Operator,
   watchers: readonly Watcher[],
@@ -100,20 +103,22 @@ async function comeToRest(
     await cluster.run(time.nowMs + restCheckMs);
     if (!operator.isSettled() || statistics.acknowledgedWrites === writesBefore) continue;
     cluster.areClientsStopped = true;
-    if (isAtRest(cluster) && whatWatchersMiss(cluster, watchers) === null) return;
+    if (isAtRest(cluster) && missingFromWatchers(cluster, watchers) === null) return;
   }
   if (cluster.violation !== null) return;
   const why = operator.isSettled()
-    ? (whyNotAtRest(cluster) ?? whatWatchersMiss(cluster, watchers))
-    : "the membership is not what it should be";
+    ? (whyNotSettled(cluster) ?? missingFromWatchers(cluster, watchers))
+    : "the membership differs from the goal";
   const wrote = statistics.acknowledgedWrites > writesBefore ? "" : ", and no write was acknowledged";
-  throw new Violation("progress", `${restWithinMs / 1000} s after the faults ended ${why}${wrote}`);
+  throw new Violation("progress", `${settleWithinMs / 1000} s after the faults ended ${why}${wrote}`);
 }
 
-/** Null when every watcher knows all that was written. */
-function whatWatchersMiss(cluster: Cluster, watchers: readonly Watcher[]): string | null {
+/** Null when every watcher has received everything that was written. */
+function missingFromWatchers(cluster: Cluster, watchers: readonly Watcher[]): string | null {
   const revision = cluster.leaderHost()?.process?.store.revision ?? 0;
-  return watchers.every((watcher) => watcher.knows(revision)) ? null : `a watcher does not know all up to ${revision}`;
+  return watchers.every((watcher) => watcher.knows(revision))
+    ? null
+    : `a watcher has not received everything up to ${revision}`;
 }
 
 function checkHistory({ history, statistics }: Cluster): void {

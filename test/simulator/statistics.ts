@@ -1,4 +1,4 @@
-/** What runs did, in numbers, so that one can see that they did something. */
+/** Statistics of runs, showing that they did something. */
 
 const zero = {
   simulatedMs: 0,
@@ -19,7 +19,7 @@ const zero = {
   leasesGranted: 0,
   leasesRenewed: 0,
   keyCompactions: 0,
-  /** Histories of a key that were too hard to decide. */
+  /** Histories of a key that were too expensive to decide. */
   undecidedHistories: 0,
 };
 

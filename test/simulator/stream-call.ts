@@ -1,13 +1,13 @@
 /**
- * A streaming call of a client, seen from both sides, without sockets and frames: what the member sends arrives in order
- * and after a while, and the member is told to wait while the client does not read.
+ * A streaming call of a client, from both sides, without sockets and frames: what the member sends arrives in order
+ * and after a delay, and the member has to wait while the client does not read.
  */
 import type { ServerCall, StreamHandler } from "../../src/raft-agent/grpc/call.ts";
 import { copyBytes } from "../../src/raft-agent/wal/byte-codec.ts";
 import type { MemberProcess } from "./member-process.ts";
 import type { World } from "./world.ts";
 
-/** Messages on their way, from which on the member has to wait: a full window. */
+/** The number of messages in flight from which the member has to wait: a full window. */
 const unreadMax = 4;
 
 export type StreamParts = {
@@ -22,13 +22,13 @@ export class StreamCall implements ServerCall {
   readonly path: string;
   readonly clientCommonName: undefined;
   readonly remoteAddress = "simulated";
-  /** As the member sees it. */
+  /** From the member's view. */
   open = true;
   readonly #world: Pick<World, "time" | "random">;
   readonly #parts: StreamParts;
   #handler: StreamHandler | null = null;
   #isLeft = false;
-  /** Messages on their way, first come first served. */
+  /** Messages in flight, first in first out. */
   readonly #unread: Uint8Array[] = [];
   #isMemberWaiting = false;
   #lastArrivalMs = 0;
@@ -47,7 +47,7 @@ export class StreamCall implements ServerCall {
     return undefined;
   }
 
-  /** The client asks. */
+  /** The client sends a message. */
   ask(message: Uint8Array): void {
     this.#atMember(() => {
       if (this.open) this.#handler?.onMessage(message);
@@ -59,7 +59,7 @@ export class StreamCall implements ServerCall {
     this.#readsAgainMs = this.#world.time.nowMs + forMs;
   }
 
-  /** The client goes away, and gets nothing any more. */
+  /** The client disconnects, and receives nothing any more. */
   leave(): void {
     if (this.#isLeft) return;
     this.#isLeft = true;
@@ -82,11 +82,11 @@ export class StreamCall implements ServerCall {
     this.#world.time.after(this.#world.random.next(), () => {
       if (!this.#isLeft) this.#parts.onEnd();
     });
-    // A service may end the call while it opens it, before it has said who hears of the end.
+    // A service may end the call while it opens it, before the handler for the end is set.
     this.#atMember(() => this.#close());
   }
 
-  /** The first message that has not arrived does. */
+  /** Delivers the first message in flight. */
   #arrive(): void {
     if (this.#world.time.nowMs < this.#readsAgainMs) {
       this.#world.time.after(this.#readsAgainMs - this.#world.time.nowMs, () => this.#arrive());
@@ -108,7 +108,7 @@ export class StreamCall implements ServerCall {
     this.#handler?.onClose();
   }
 
-  /** In the process, while it is there, in the order of asking. */
+  /** Runs in the process, while it exists, in order of the requests. */
   #atMember(run: () => void): void {
     this.#parts.process.life.after(0, run);
   }

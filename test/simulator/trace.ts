@@ -1,4 +1,4 @@
-/** What happened in a run: a digest of everything, to compare two runs bit for bit, and the last lines, to read. */
+/** The trace of a run: a digest of everything, to compare two runs bit for bit, and the last lines, for reading. */
 
 export type TraceLine = { readonly atMs: number; readonly text: () => string };
 
@@ -10,7 +10,7 @@ export class Trace {
   #low = 0x811c9dc5;
   #high = 0x1b873593;
 
-  /** `numbers` go into the digest; `text` is asked for only when somebody reads the trace. */
+  /** `numbers` are part of the digest; `text` is only evaluated when the trace is read. */
   note(atMs: number, numbers: readonly number[], text: () => string): void {
     this.#mix(Math.round(atMs * 1e6));
     for (const number of numbers) this.#mix(number);
@@ -39,7 +39,7 @@ export class Trace {
   }
 }
 
-/** A number for a text, to go into the digest. */
+/** A number for a text, for the digest. */
 export function textNumber(text: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);

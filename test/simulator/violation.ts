@@ -1,7 +1,7 @@
-/** Thrown when something that must always hold does not: the simulation has found a bug. */
+/** Thrown when an invariant is violated: the simulation has found a bug. */
 export class Violation extends Error {
   override readonly name = "Violation";
-  /** What was broken, in two or three words: the name of the checker. */
+  /** The violated property, in two or three words: the name of the checker. */
   readonly property: string;
 
   constructor(property: string, detail: string) {

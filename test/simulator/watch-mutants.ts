@@ -1,4 +1,4 @@
-/** Answers of a watch as a member with a bug would give them. Which ones are wrong follows from their revisions. */
+/** Responses of a watch as a buggy member would send them. Which ones are wrong follows from their revisions. */
 import { decodeKeyValue, type Event, encodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import type { WatchResponse } from "../../src/raft-agent/api/watch.ts";
 
@@ -10,7 +10,7 @@ const isDue = (response: WatchResponse): boolean => revisionOf(response.events.a
 const isProgress = ({ events, created, canceled }: WatchResponse): boolean =>
   events.length === 0 && !created && !canceled;
 
-/** Takes the revision of a key's first write for that of its last one. */
+/** Mistakes the revision of a key's first write for that of its last one. */
 function asIfCreated(event: Event): Event {
   if (event.kv === undefined) return event;
   const kv = decodeKeyValue(event.kv);

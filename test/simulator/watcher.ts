@@ -1,6 +1,6 @@
 /**
- * A client that watches: several interests on one stream, on whichever member, for a while; then it goes on behind what it
- * knows, on another. Sometimes it does not read.
+ * A client that watches: several interests on one stream, on any member, for a while; then it continues after what it
+ * has received, on another one. Sometimes it does not read.
  */
 import { createRandom, type Random } from "../../src/base/random.ts";
 import {
@@ -23,7 +23,7 @@ const interests: readonly WatchInterest[] = [
   { name: "no deletes", ...everything, filters: [WatchFilter.noDelete], prevKv: false },
 ];
 const askProgressMs = 150;
-/** The watch id of answers that are for the whole stream. */
+/** The watch id of responses for the whole stream. */
 const forAll = -1;
 
 export class Watcher {
@@ -38,7 +38,7 @@ export class Watcher {
     this.#goOn();
   }
 
-  /** Whether it has been told everything up to `revision`. */
+  /** Whether it has received everything up to `revision`. */
   knows(revision: number): boolean {
     return this.journals.every(({ next }) => next > revision);
   }
@@ -94,7 +94,7 @@ export class Watcher {
       try {
         journal.take(response);
       } catch {
-        // It begins anew behind the compaction.
+        // It restarts after the compaction.
         this.#leave(stream);
       }
       checkJournal(journal);

@@ -1,4 +1,4 @@
-/** What the parts of a simulation share. */
+/** Shared by the parts of a simulation. */
 import type { Random } from "../../src/base/random.ts";
 import type { Host } from "./host.ts";
 import type { Mutations } from "./mutations.ts";
@@ -18,7 +18,7 @@ export type World = {
   readonly mutations: Mutations;
   readonly observer: Observer;
   readonly statistics: Statistics;
-  /** A process says that it cannot go on. */
+  /** A process reports that it cannot continue. */
   memberFailed(host: Host, error: unknown): void;
   /** A member has learned that it was removed. */
   removed(host: Host): void;

@@ -1,4 +1,4 @@
-/** All checkers that watch a cluster while it runs. */
+/** All checkers that observe a running cluster. */
 
 import type { Store } from "../../../src/raft-agent/mvcc/store.ts";
 import type { SnapshotMetadata } from "../../../src/raft-agent/raft/configuration.ts";

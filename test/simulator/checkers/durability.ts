@@ -1,4 +1,4 @@
-/** Every acknowledged write is there at the end, on every member, at the revision that the client was told. */
+/** Every acknowledged write is present at the end, on every member, at the revision reported to the client. */
 import { decodeKeyValue } from "../../../src/raft-agent/api/key-value.ts";
 import type { Store } from "../../../src/raft-agent/mvcc/store.ts";
 import type { MemberId } from "../../../src/raft-agent/raft/entry.ts";
@@ -16,7 +16,7 @@ export function checkDurability(operations: readonly Operation[], stores: Readon
       if (found?.modRevision === revision && Buffer.from(found.value).toString() === value) continue;
       throw new Violation(
         "durability",
-        `the write of "${value?.replace(/x+$/, "")}" to ${key}, acknowledged at revision ${revision}, is not on ${member}`,
+        `the write of "${value?.replace(/x+$/, "")}" to ${key}, acknowledged at revision ${revision}, is missing on ${member}`,
       );
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Leader completeness (Raft figure 3): what is committed in a term is in the log of the leaders of all later terms. And
- * state machine safety: at each index the same entry is committed everywhere.
+ * Leader completeness (Raft figure 3): what is committed in a term is in the log of the leaders of all later terms.
+ * Also state machine safety: at each index the same entry is committed everywhere.
  */
 import type { Entry, LogIndex, MemberId, Term } from "../../../src/raft-agent/raft/entry.ts";
 import { Violation } from "../violation.ts";
@@ -8,7 +8,7 @@ import type { LogBook, MemberLog, Position } from "./log-book.ts";
 
 type Committed = {
   readonly position: Position;
-  /** It was committed in this term or an earlier one: that of whoever was first seen to know. */
+  /** It was committed in this term or an earlier one: the term of the first member seen to know. */
   readonly byTerm: Term;
 };
 
@@ -32,7 +32,7 @@ export class LeaderCompleteness {
       const committed = this.#committed.get(index);
       if (committed === undefined || committed.byTerm >= term) continue;
       checkHolds(elected, committed.position);
-      // Digests cover everything before as well.
+      // Digests also cover everything before.
       return;
     }
   }

@@ -1,21 +1,21 @@
-/** No lease ends before the time that any client was told, whoever led meanwhile. */
+/** No lease expires before the time reported to any client, whichever member led meanwhile. */
 import { Violation } from "../violation.ts";
 import type { WrittenHistory } from "./written-history.ts";
 
-/** A lease as its client knows it. `key` hangs on it, and goes with it alone. */
+/** A lease as known to its client. `key` is attached to it, and deleted only with it. */
 export type KnownLease = {
   readonly key: string;
-  /** Until then it lives for certain: counted from before the client asked. */
+  /** Guaranteed to live until then: counted from before the client's request. */
   promisedUntilMs: number;
 };
 
-/** What a client was told of a lease at `atMs`. @throws Violation it is said to be gone, too early */
+/** Checks a response about a lease at `atMs`. @throws Violation it was reported as expired too early */
 export function checkGone({ key, promisedUntilMs }: KnownLease, atMs: number): void {
   if (atMs >= promisedUntilMs) return;
-  throw broken(key, promisedUntilMs - atMs, "is said to be gone");
+  throw broken(key, promisedUntilMs - atMs, "is reported as expired");
 }
 
-/** @throws Violation the first lease that ended too early */
+/** @throws Violation the first lease that expired too early */
 export function checkLeasePromises({ events }: WrittenHistory, leases: readonly KnownLease[]): void {
   const endOf = new Map(events.filter(({ put }) => put === null).map(({ key, atMs }) => [key, atMs]));
   for (const { key, promisedUntilMs } of leases) {
@@ -27,6 +27,6 @@ export function checkLeasePromises({ events }: WrittenHistory, leases: readonly 
 function broken(key: string, earlyMs: number, what: string): Violation {
   return new Violation(
     "lease promises",
-    `the lease of ${key} ${what} ${Math.ceil(earlyMs)} ms before the time that was told`,
+    `the lease of ${key} ${what} ${Math.ceil(earlyMs)} ms before the promised time`,
   );
 }

@@ -13,16 +13,20 @@ const put = (begin: number, end: number, value: string): Operation => operation(
 const get = (begin: number, end: number, found: string | null): Operation => operation(begin, end, { found });
 const cas = (begin: number, end: number, expected: string | null, value: string): Operation =>
   operation(begin, end, { kind: "cas", expected, value, succeeded: true });
-const refusedCas = (begin: number, end: number, expected: string | null, found: string | null): Operation =>
+const failedCas = (begin: number, end: number, expected: string | null, found: string | null): Operation =>
   operation(begin, end, { kind: "cas", expected, value: "new", found });
 
 describe("decideLinearizability", () => {
   it.each<[string, "linearizable" | "notLinearizable", Operation[]]>([
-    ["a read of what was written before", "linearizable", [put(0, 1, "a"), get(2, 3, "a")]],
-    ["a read that misses what was written before", "notLinearizable", [put(0, 1, "a"), get(2, 3, null)]],
-    ["a read beside a write, of either value", "linearizable", [put(0, 3, "a"), get(1, 2, null), get(4, 5, "a")]],
+    ["a read of an earlier write", "linearizable", [put(0, 1, "a"), get(2, 3, "a")]],
+    ["a read that misses an earlier write", "notLinearizable", [put(0, 1, "a"), get(2, 3, null)]],
     [
-      "a read that goes back behind another read",
+      "a read concurrent with a write, of either value",
+      "linearizable",
+      [put(0, 3, "a"), get(1, 2, null), get(4, 5, "a")],
+    ],
+    [
+      "a read older than an earlier read",
       "notLinearizable",
       [put(0, 1, "a"), put(2, 9, "b"), get(3, 4, "b"), get(5, 6, "a")],
     ],
@@ -32,24 +36,24 @@ describe("decideLinearizability", () => {
       [put(0, unknown, "a"), get(1, 2, null), get(3, 4, "a")],
     ],
     [
-      "a write with an unknown outcome, seen and gone",
+      "a write with an unknown outcome, seen and lost",
       "notLinearizable",
       [put(0, unknown, "a"), get(1, 2, "a"), get(3, 4, null)],
     ],
-    ["a read of what nobody wrote", "notLinearizable", [put(0, 1, "a"), get(2, 3, "b")]],
+    ["a read of a value never written", "notLinearizable", [put(0, 1, "a"), get(2, 3, "b")]],
     ["two compares that succeed on one value", "notLinearizable", [cas(0, 3, null, "a"), cas(1, 2, null, "b")]],
     ["compares one after the other", "linearizable", [cas(0, 3, null, "a"), cas(1, 4, "a", "b"), get(5, 6, "b")]],
-    ["a compare refused in front of what it wanted", "notLinearizable", [put(0, 1, "a"), refusedCas(2, 3, "a", "a")]],
+    ["a compare that failed on the expected value", "notLinearizable", [put(0, 1, "a"), failedCas(2, 3, "a", "a")]],
     [
-      "a compare refused by what an unknown write left",
+      "a compare that failed on the value of an unknown write",
       "linearizable",
-      [put(0, unknown, "a"), refusedCas(1, 2, null, "a")],
+      [put(0, unknown, "a"), failedCas(1, 2, null, "a")],
     ],
-  ])("takes %s for %s", (_, verdict, history) => {
+  ])("classifies %s as %s", (_, verdict, history) => {
     expect(decideLinearizability(history)).toBe(verdict);
   });
 
-  it("agrees with trying every order of small histories", () => {
+  it("agrees with a brute-force search of small histories", () => {
     const values = fc.constantFrom("a", "b", "c");
     const some = fc.record({
       kind: fc.constantFrom("put" as const, "get" as const, "cas" as const),
@@ -61,7 +65,7 @@ describe("decideLinearizability", () => {
     });
     fc.assert(
       fc.property(fc.array(some, { maxLength: 6 }), (drawn) => {
-        // Values that are written are unique, as in a run.
+        // Written values are unique, as in a run.
         const history = drawn.map(({ kind, times: [at, length], isKnown, ...parts }, number): Operation => {
           const begin = at + number / 100;
           const value = kind === "get" ? null : ("abc"[number] ?? `v${number}`);
@@ -74,7 +78,7 @@ describe("decideLinearizability", () => {
   });
 });
 
-/** The definition itself: some operation that nobody else ended before comes first, and the rest follows. */
+/** The definition itself: some operation that no other one preceded comes first, and the rest follows. */
 function tryEveryOrder(rest: readonly Operation[], state: string | null): boolean {
   if (rest.every(({ end }) => end === unknown)) return true;
   return rest.some((first) => {

@@ -1,14 +1,14 @@
 /**
- * Is there one order of all operations on a key, each taking effect between its begin and its end, that explains every
- * answer? The search of Wing and Gong, "Testing and Verifying Concurrent Objects" (1993), with Lowe's memory of dead
- * ends, "Testing for Linearizability" (2017). Keys are independent registers, so each is decided by itself.
+ * Decides whether one order of all operations on a key, each taking effect between its begin and its end, explains
+ * every response. The search of Wing and Gong, "Testing and Verifying Concurrent Objects" (1993), with Lowe's
+ * memoization, "Testing for Linearizability" (2017). Keys are independent registers, so each is decided separately.
  */
 import { createRandom } from "../../../src/base/random.ts";
 import type { Operation } from "../history.ts";
 
 export type Verdict = "linearizable" | "notLinearizable" | "undecided";
 
-/** An event in the order of time, linked so that an operation can be taken out and put back in place. */
+/** An event in order of time, linked so that an operation can be removed and put back. */
 type Node = {
   readonly operation: number;
   readonly isBegin: boolean;
@@ -34,8 +34,8 @@ export function byKey(operations: readonly Operation[]): Map<string, Operation[]
 }
 
 /**
- * A write with an unknown outcome whose value nobody ever saw may be left out: had it taken effect, every operation up
- * to the next write would have shown its value, since a failed compare tells what it found. Values are unique.
+ * Removes writes with an unknown outcome whose value was never seen: had one taken effect, every operation up to the
+ * next write would have shown its value, since a failed compare returns what it found. Values are unique.
  */
 function withoutUnseenWrites(history: readonly Operation[]): Operation[] {
   const seen = new Set<string | null>();
@@ -61,7 +61,7 @@ class Search {
     this.#link();
   }
 
-  /** Steps forward by taking the earliest operations that fit, and back when an end comes up whose operation did not. */
+  /** Steps forward by taking the earliest operations that fit, and backtracks at an end whose operation did not. */
   run(): Verdict {
     const taken: { readonly node: Node; readonly stateBefore: string | null }[] = [];
     let state: string | null = null;
@@ -133,7 +133,7 @@ class Search {
   }
 }
 
-/** The register's value after the operation, or undefined when its answer does not fit to the value before. */
+/** The register's value after the operation, or undefined when its response does not match the value before. */
 function effect(
   { kind, value, expected, found, succeeded, end }: Operation,
   state: string | null,

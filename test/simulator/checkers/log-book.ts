@@ -1,6 +1,6 @@
 /**
- * What each member's log holds, kept beside the checkers that look at it: for each position the digest of the log up to
- * there, so that two logs are equal up to a position when its digests are.
+ * The log of each member, maintained for the checkers: for each position the digest of the log up to there, so that
+ * two logs are equal up to a position when its digests are.
  */
 
 import { crc32c } from "../../../src/base/crc32c.ts";
@@ -11,12 +11,12 @@ import { Violation } from "../violation.ts";
 
 export type Position = { readonly index: LogIndex; readonly term: Term; readonly chain: number };
 
-/** `positions[i]` has index `base + i`; the first one is where the log was cut off. */
+/** `positions[i]` has index `base + i`; the first one is the compaction point. */
 export type MemberLog = { base: LogIndex; positions: Position[] };
 
 export class LogBook {
   readonly #logs = new Map<MemberId, MemberLog>();
-  /** The one position for each (term, index) that anybody ever had. */
+  /** The one position for each (term, index) on any member. */
   readonly #known = new Map<Term, Map<LogIndex, Position>>();
   readonly #onNew: (member: MemberId, entry: Entry) => void;
 
@@ -40,7 +40,7 @@ export class LogBook {
     return log;
   }
 
-  /** The position at `index`, or undefined when it is cut off or not there. */
+  /** The position at `index`, or undefined when it is compacted or absent. */
   at(member: MemberId, index: LogIndex): Position | undefined {
     const { base, positions } = this.logOf(member);
     return positions[index - base];
@@ -76,7 +76,7 @@ export class LogBook {
       return position;
     }
     if (!isSnapshot && known.chain !== position.chain) {
-      throw new Violation("log matching", `${member} holds another log up to entry ${index} of term ${term}`);
+      throw new Violation("log matching", `${member} has another log up to entry ${index} of term ${term}`);
     }
     return known;
   }

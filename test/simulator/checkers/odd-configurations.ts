@@ -1,4 +1,4 @@
-/** No even configuration is ever in force under haplan's changes; each half of a joint one counts by itself. */
+/** No even configuration is ever in force under haplan's changes; each half of a joint one counts separately. */
 import type { Configuration } from "../../../src/raft-agent/raft/configuration.ts";
 import { decodeConfigurationEntry } from "../../../src/raft-agent/raft/configuration-codec.ts";
 import { type Entry, EntryKind, type MemberId } from "../../../src/raft-agent/raft/entry.ts";
@@ -11,7 +11,7 @@ export class OddConfigurations {
   }
 
   started(member: MemberId, configuration: Configuration): void {
-    // A member that has just joined knows of nobody yet.
+    // A member that has just joined knows no voters yet.
     if (configuration.voters.length > 0) this.#check(member, configuration);
   }
 

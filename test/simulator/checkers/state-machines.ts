@@ -1,4 +1,4 @@
-/** State machine safety, seen from the state: after the same entry every member's store stands at the same revision. */
+/** State machine safety, by the state: after the same entry every member's store is at the same revision. */
 import type { LogIndex, MemberId } from "../../../src/raft-agent/raft/entry.ts";
 import { Violation } from "../violation.ts";
 
@@ -11,7 +11,7 @@ export class StateMachines {
     else if (known !== revision) {
       throw new Violation(
         "state machine safety",
-        `the store of ${member} stands at revision ${revision} after entry ${index}, elsewhere at ${known}`,
+        `the store of ${member} is at revision ${revision} after entry ${index}, elsewhere at ${known}`,
       );
     }
   }

@@ -1,31 +1,32 @@
 /**
- * What a watcher was told, beside what was written: everything that its interest covers from its start to its end, but for
- * what had been compacted, and nothing else; with the values, revisions and versions of each key, and its previous values.
- * Order, uniqueness, whole revisions and progress notes are judged by the journal, as they come.
+ * Compares what a watcher received with what was written: everything covered by its interest from its start to its
+ * end, except for what had been compacted, and nothing else; with the values, revisions and versions of each key, and
+ * its previous values. The journal checks order, uniqueness, whole revisions and progress notifications as they
+ * arrive.
  */
 import type { KeyValue } from "../../../src/raft-agent/api/key-value.ts";
 import type { SeenEvent, WatchInterest, WatchJournal } from "../../compatibility/watch-journal.ts";
 import { Violation } from "../violation.ts";
 import type { WrittenEvent, WrittenHistory } from "./written-history.ts";
 
-/** @throws Violation the first promise that was broken */
+/** @throws Violation the first broken promise */
 export function checkWatchPromises(history: WrittenHistory, journals: readonly WatchJournal[]): void {
   for (const journal of journals) {
     const { name } = journal.interest;
     const told = new Map(journal.events.map((event) => [nameOf(event), event]));
     for (const written of history.events.filter((event) => isDue(journal, event))) {
       const seen = told.get(nameOf(written));
-      if (seen === undefined) throw broken(name, `not told of ${nameOf(written)}`);
+      if (seen === undefined) throw broken(name, `not notified of ${nameOf(written)}`);
       told.delete(nameOf(written));
       const fault = faultOf(journal.interest, seen, written, history.compacted);
       if (fault !== null) throw broken(name, `${nameOf(written)}: ${fault}`);
     }
     const [extra] = told.keys();
-    if (extra !== undefined) throw broken(name, `told of ${extra}, which was not written or not asked for`);
+    if (extra !== undefined) throw broken(name, `notified of ${extra}, which was not written or not watched`);
   }
 }
 
-/** A journal has found something by itself. */
+/** The journal itself has found a violation. */
 export function checkJournal({ interest, faults }: WatchJournal): void {
   const [fault] = faults;
   if (fault !== undefined) throw broken(interest.name, fault);
@@ -50,11 +51,11 @@ function faultOf(interest: WatchInterest, seen: SeenEvent, written: WrittenEvent
   if (describe(seen.put) !== describe(written.put)) return `${describe(seen.put)} instead of ${describe(written.put)}`;
   const { previous } = seen;
   if (previous === null) {
-    // What was compacted when it was told may be missing, but never wrong.
+    // What was compacted at delivery may be missing, but never wrong.
     const mayMiss = !interest.prevKv || written.previous === null || written.revision - 1 < compacted;
     return mayMiss ? null : "its previous value is missing";
   }
-  if (!interest.prevKv) return "a previous value that was not asked for";
+  if (!interest.prevKv) return "a previous value that was not requested";
   return describe(previous) === describe(written.previous) ? null : "its previous value is wrong";
 }
 

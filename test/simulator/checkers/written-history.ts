@@ -1,4 +1,4 @@
-/** What was written, revision by revision, as the first member that applied it did. The truth that watchers are told of. */
+/** The written history, revision by revision, as applied by the first member: the reference for watchers. */
 import { decodeKeyValue, type KeyValue } from "../../../src/raft-agent/api/key-value.ts";
 import type { Store } from "../../../src/raft-agent/mvcc/store.ts";
 
@@ -7,7 +7,7 @@ export type WrittenEvent = {
   readonly key: string;
   /** Null for a delete. */
   readonly put: KeyValue | null;
-  /** What the key was before. */
+  /** The key before the change. */
   readonly previous: KeyValue | null;
   /** When it was first applied anywhere. */
   readonly atMs: number;
@@ -25,7 +25,7 @@ export class WrittenHistory {
     this.#now = now;
   }
 
-  /** To be called whenever a member has applied something. */
+  /** Called whenever a member has applied an entry. */
   take(store: Store): void {
     this.compacted = Math.max(this.compacted, store.compactedRevision);
     if (store.revision <= this.#last) return;

@@ -1,4 +1,4 @@
-/** A founder that starts after the others have written: until it has caught up its own store is empty. */
+/** An initial member that starts after the others have written: until it has caught up its own store is empty. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { AgentsInProcess } from "./agents-in-process.ts";
 
@@ -10,7 +10,7 @@ beforeAll(async () => {
 
 afterAll(() => members.remove());
 
-it("A20: answers no serializable read and no Status before it has what the others had written", async () => {
+it("A20: answers no serializable read and no Status before it has what the others wrote", async () => {
   await Promise.all([0, 1].map((at) => members.start(at)));
   await members.writeThrough(0);
   for (const at of [0, 1]) await members.stop(at);
