@@ -76,7 +76,7 @@ describe("a message as JSON", () => {
     ["one field in both spellings", `{"range_end":"YQ==","rangeEnd":"Yg=="}`, "set multiple times"],
     ["an incomplete character", `{"key":"\\ud800"}`, "field key must be base64 bytes"],
     ["a value other than an object", "[]", "Array(0)"],
-    ["a truncated object", `{"key":`, "it is cut off: the JSON ends at line 1, column 8"],
+    ["a truncated object", `{"key":`, "it is truncated: the JSON ends at line 1, column 8"],
   ])("rejects %s", (_, text, reason) => {
     const rejection = read(RangeRequestSchema, text);
     expect(rejection).toMatch(/^the request is not a valid etcdserverpb\.RangeRequest: /);
