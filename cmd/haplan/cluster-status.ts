@@ -1,5 +1,6 @@
 /** Derives the result of `haplan status` from what was observed. Pure. */
 import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
+import { unitOf } from "../../src/plan/cluster-view.ts";
 import {
   newestMachine,
   type ObservedCluster,
@@ -7,7 +8,6 @@ import {
   type ObservedUnit,
 } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
-import { unitOf } from "../../src/plan/world.ts";
 import type { LoadBalancerReport } from "../../src/providers/load-balancer.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";

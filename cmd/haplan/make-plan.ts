@@ -1,9 +1,10 @@
 /** Refreshes, then plans: the first half of `plan`, `apply` and `destroy`. */
+
+import { observationFromState } from "../../src/plan/observation-from-state.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
-import { rememberedObservation } from "../../src/plan/remembered-observation.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
 import { RefusalError } from "./refusal.ts";
@@ -42,7 +43,7 @@ async function refresh(context: CliContext, session: Session, state: State | nul
 export async function plannerInput(context: CliContext, session: Session, options: PlanOptions): Promise<PlannerInput> {
   const state = await sessionState(context, session);
   const observed =
-    options.refresh === false ? rememberedObservation(session.spec, state) : await refresh(context, session, state);
+    options.refresh === false ? observationFromState(session.spec, state) : await refresh(context, session, state);
   return {
     spec: session.spec,
     specDigest: session.specDigest,

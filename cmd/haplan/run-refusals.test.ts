@@ -153,7 +153,7 @@ describe("a journal", () => {
       writeFileSync(join(cli.cwd, journalFile), whole.slice(0, length));
       expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
     }
-    expect(cli.world.accidents).toEqual([]);
+    expect(cli.world.violations).toEqual([]);
   });
 
   it("that is damaged anywhere else is refused, and nothing is lost", async () => {
@@ -232,7 +232,7 @@ describe.skipIf(small === null)(
         if (pages % 2 === 0) continue;
         expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
         expect((await cli.haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
-        expect(cli.world.accidents).toEqual([]);
+        expect(cli.world.violations).toEqual([]);
         cli.remove();
         cli = createCliFixture(join(directory, "work"));
       }

@@ -62,7 +62,7 @@ describe("state verbs", () => {
     await haplan("state rm haplan_worker.w9 haplan_worker.w2");
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
     expect((await haplan("state list haplan_worker")).out).toBe("haplan_worker.w1\nhaplan_worker.w2");
-    expect(cli.world.accidents).toEqual([]);
+    expect(cli.world.violations).toEqual([]);
   });
 
   it("T2: mv gives a master another name, which the next plan carries out, with its data", async () => {
@@ -78,7 +78,7 @@ describe("state verbs", () => {
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
     expect(cli.world.facts.members.find(({ name }) => name === "m8")?.id).toBe("boot-m1");
     expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
-    expect(cli.world.accidents).toEqual([]);
+    expect(cli.world.violations).toEqual([]);
   });
 
   it("F6: mv tells that a plan of the former spec gives the former name back, and not where the spec has the new one", async () => {

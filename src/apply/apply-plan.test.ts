@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { FakeWorld } from "../../test/support/fake-world.ts";
 import { fixtureNowMs, fixtureSpec } from "../../test/support/planned-cluster.ts";
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
+import { observationFromState } from "../plan/observation-from-state.ts";
 import type { Plan } from "../plan/plan.ts";
 import { planChanges } from "../plan/planner.ts";
 import type { PlannerInput } from "../plan/planner-input.ts";
-import { rememberedObservation } from "../plan/remembered-observation.ts";
 import { specFromState } from "../plan/spec-from-state.ts";
 import { localModel } from "../providers/local/local-model.ts";
 import { specReader } from "../providers/spec-reader.ts";
@@ -63,7 +63,7 @@ describe("applyPlan", () => {
     expect(world.voters().map((voter) => voter.name)).toEqual(["m1", "m2", "m3"]);
     expect((await planFor(world, three)).steps).toEqual([]);
     expect(world.facts.journal).toEqual([]);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
     expect(world.events.at(-1)).toMatchObject({ kind: "applied", summary: { added: 26, changed: 0, destroyed: 0 } });
   });
 
@@ -99,7 +99,7 @@ describe("applyPlan", () => {
     expect(updated(rest)).toEqual(["m2"]);
     expect(await applyPlan(rest, world.ports())).toMatchObject({ kind: "applied" });
     expect(world.voters().map((voter) => voter.id).length).toBe(3);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
   });
 
   it("writes nothing to the cluster when there is nothing to do", async () => {
@@ -156,7 +156,7 @@ describe("applyPlan", () => {
     world.failing = () => null;
     expect((await apply(world, three)).kind).toBe("applied");
     expect((await planFor(world, three)).steps).toEqual([]);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
   });
 
   it("removes a learner that does not catch up, and leaves the voters as they were", async () => {
@@ -169,7 +169,7 @@ describe("applyPlan", () => {
     expect((await apply(world, five)).kind).toBe("applied");
     expect(world.voters()).toHaveLength(5);
     expect(world.facts.members).toHaveLength(5);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
   });
 
   it("R7: tells a newcomer the members as they are when it starts, not as they were when the plan was made", async () => {
@@ -259,7 +259,7 @@ describe("applyPlan", () => {
     expect(world.facts.state?.resources.some((resource) => resource.address === "haplan_agent.m1")).toBe(true);
     world.beforeAct = () => undefined;
     expect((await apply(world, three)).kind).toBe("applied");
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
   });
 
   it("measures how writing fares while it changes a cluster", async () => {
@@ -277,7 +277,7 @@ describe("applyPlan", () => {
     expect((await planFor(world, three)).steps).toEqual([]);
     expect(world.facts.state).toMatchObject({ lineage: before?.lineage });
     expect(world.facts).toHaveProperty("state.resources.length", before?.resources.length);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
   });
 });
 
@@ -427,7 +427,7 @@ describe("An apply that is killed", () => {
         if (again.kind === "failed")
           throw new Error(`killed before act ${killAt}: ${again.step.id}: ${again.error.message}`);
         expect(again, `killed before act ${killAt}`).toMatchObject({ kind: "applied" });
-        expect(world.accidents, `killed before act ${killAt}`).toEqual([]);
+        expect(world.violations, `killed before act ${killAt}`).toEqual([]);
         await expectTarget(world, scenario);
       }
       expect(boundaries * killStride).toBeGreaterThan(10);
@@ -450,7 +450,7 @@ describe("An apply of new names", () => {
       ["boot-m3", "m9"],
     ]);
     expect(world.servingTargets()).toBe(3);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
     const without = { ...spec, controlPlane: { ...spec.controlPlane, moved: [] } };
     expect((await planFor(world, without)).steps).toEqual([]);
   });
@@ -471,7 +471,7 @@ describe("An apply that is stopped while learners catch up", () => {
     expect((await apply(next, five)).kind).toBe("applied");
     expect(pids(next)).toEqual(started);
     expect(next.voters()).toHaveLength(5);
-    expect(next.accidents).toEqual([]);
+    expect(next.violations).toEqual([]);
     expect((await planFor(next, five)).steps).toEqual([]);
   });
 });
@@ -491,7 +491,7 @@ describe("An apply to a state in which a member has a name of its own", () => {
     expect((await applyPlan(plan, world.ports())).kind).toBe("applied");
     expect(world.facts.members.map(({ id, name }) => [id, name])).toContainEqual(["boot-m1", "m1"]);
     expect((await planFor(world, three)).steps).toEqual([]);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
   });
 });
 
@@ -516,7 +516,7 @@ describe("An apply that is killed while two members have one name", () => {
       ["haplan_raft_member.m1@1", 1, "voter"],
       ["haplan_raft_member.m1", 2, "learner"],
     ]);
-    const observed = rememberedObservation(elsewhere, facts.state);
+    const observed = observationFromState(elsewhere, facts.state);
     const input = { spec: elsewhere, specDigest: "d", state: facts.state, observed, mode: "apply" } as const;
     const { plan } = planChanges({ ...input, provider: localModel, haplanVersion: "0.1.0", nowMs: fixtureNowMs });
     expect(plan?.steps.map(({ action }) => action.kind)).toEqual(
@@ -547,7 +547,7 @@ describe("An apply that is killed while two members have one name", () => {
     const after = world.facts.state!.resources.find(({ address }) => address === "haplan_agent.m1");
     expect([after?.generation, after?.attributes["join"]]).toEqual([1, before?.attributes["join"]]);
     expect(world.facts.machines.size).toBe(6);
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
     expect((await planFor(world, three)).steps).toEqual([]);
   });
 });
@@ -587,7 +587,7 @@ describe("An apply of another spec that is killed", () => {
       }
       const again = await apply(world, from!);
       expect(again, `killed before act ${killAt}`).toMatchObject({ kind: "applied" });
-      expect(world.accidents, `killed before act ${killAt}`).toEqual([]);
+      expect(world.violations, `killed before act ${killAt}`).toEqual([]);
       await expectTarget(world, { name: "", from, to: from! });
     }
   });
@@ -614,7 +614,7 @@ describe("An apply of a new name that is killed", () => {
         expect((await apply(world, renamed)).kind, `killed before act ${killAt}`).toBe("applied");
       }
       expect((await apply(world, three)).kind, `killed before act ${killAt}`).toBe("applied");
-      expect(world.accidents, `killed before act ${killAt}`).toEqual([]);
+      expect(world.violations, `killed before act ${killAt}`).toEqual([]);
       await expectTarget(world, { name: "", from: renamed, to: three });
     }
     expect([...refused]).toEqual([expect.stringMatching(/^plan\/address-occupied: .*Keep the name m8/)]);

@@ -2,8 +2,10 @@
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { ProbeListener } from "../control-plane/control-plane.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
+import { unitOf } from "../plan/cluster-view.ts";
 import { desiredResources, ownMasters } from "../plan/desired-resources.ts";
 import { resolveKnownAddresses } from "../plan/known-addresses.ts";
+import { rememberedLoadBalancer } from "../plan/observation-from-state.ts";
 import type {
   ObservationProblem,
   ObservedCluster,
@@ -11,9 +13,7 @@ import type {
   ObservedMembership,
   ObservedPresentation,
 } from "../plan/observed-cluster.ts";
-import { rememberedLoadBalancer } from "../plan/remembered-observation.ts";
 import type { State } from "../plan/state.ts";
-import { unitOf } from "../plan/world.ts";
 import type { LoadBalancerObservation } from "../providers/load-balancer.ts";
 import { hasKnownAddress } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";

@@ -94,7 +94,7 @@ export class PlanWalk {
         const step = waiting.splice(position, 1)[0]!;
         this.#running.set(
           step.id,
-          this.#carryOut(step).finally(() => this.#running.delete(step.id)),
+          this.#execute(step).finally(() => this.#running.delete(step.id)),
         );
       }
       if (this.#running.size === 0) return;
@@ -120,7 +120,7 @@ export class PlanWalk {
     return busy.length < this.#ports.provider.limits.machinesAtOnce;
   }
 
-  async #carryOut(step: Step): Promise<void> {
+  async #execute(step: Step): Promise<void> {
     const { clock, journal, emit } = this.#ports;
     const started = clock.monotonicMs();
     const progress = new AbortController();

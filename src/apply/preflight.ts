@@ -6,7 +6,7 @@ import type { MachineIdentity } from "../providers/provider.ts";
 import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
-import type { JoinFacts } from "../units/join-facts.ts";
+import type { InitialCluster } from "../units/initial-cluster.ts";
 import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
@@ -65,7 +65,7 @@ async function largestData(
 }
 
 /** Whom it will find is read when it starts; no preflight needs it. */
-const joining: JoinFacts = { clusterState: "existing", initialCluster: [] };
+const joining: InitialCluster = { clusterState: "existing", initialCluster: [] };
 
 /** Without certificates: they are not made yet, and no preflight needs them. */
 function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly UnitDefinition[] {

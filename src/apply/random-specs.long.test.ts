@@ -137,7 +137,7 @@ it("T2, T3, T12: random specs, each applied whatever came between, end as asked 
         // What was refused half-way leaves the former spec to be applied, if that can be.
         if (next === null && (await applyUntilItHolds(random, world, spec)) === null) break;
         await expectHeld(world, spec);
-        expect(world.accidents).toEqual([]);
+        expect(world.violations).toEqual([]);
         held += 1;
       }
     } catch (error) {

@@ -1,7 +1,7 @@
 /** From the kind of a step to the file that does it; nothing else. */
 import { assertNever } from "../base/assert.ts";
 import type { StepAction } from "../plan/step.ts";
-import type { StepFacts } from "./state-edits.ts";
+import type { StepOutputs } from "./state-edits.ts";
 import type { StepContext } from "./step-context.ts";
 import { reloadAgent, restartAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
 import {
@@ -20,7 +20,7 @@ import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
 
 /** Does what `action` says and returns what only doing it could tell. */
-export async function runStep(context: StepContext, action: StepAction): Promise<StepFacts> {
+export async function runStep(context: StepContext, action: StepAction): Promise<StepOutputs> {
   switch (action.kind) {
     case "createAuthority":
       return createAuthority(context);

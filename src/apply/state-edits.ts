@@ -9,7 +9,7 @@ import type { Attributes, ResourceAddress } from "../plan/resource.ts";
 import { isDeposed, resourceAddress } from "../plan/resource.ts";
 import type { MemberRef, Step, StepAction } from "../plan/step.ts";
 import { clusterEndpoint } from "../units/addresses.ts";
-import { isJoinFacts, type JoinFacts } from "../units/join-facts.ts";
+import { type InitialCluster, isInitialCluster } from "../units/initial-cluster.ts";
 import { formerTargetOf, type LoadBalancerTargets } from "../units/load-balancer-targets.ts";
 import { loadBalancerConfigDigest } from "../units/load-balancer-unit.ts";
 
@@ -31,9 +31,9 @@ export type StateEdit =
   | { readonly kind: "reinstate"; readonly name: string; readonly generation: number };
 
 /** Facts that only the act could tell. */
-export type StepFacts = { readonly [name: string]: Json };
+export type StepOutputs = { readonly [name: string]: Json };
 
-export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly StateEdit[] {
+export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly StateEdit[] {
   const { action, addresses } = step;
   const all = (): readonly StateEdit[] => addresses.map((address) => upsert(address, facts));
   switch (action.kind) {
@@ -93,8 +93,8 @@ export function stateEdits(plan: Plan, step: Step, facts: StepFacts): readonly S
 }
 
 /** What a newcomer was told when it started; a journal of an earlier version does not say. */
-function joinOf({ join }: StepFacts): JoinFacts {
-  if (isJoinFacts(join)) return join;
+function joinOf({ join }: StepOutputs): InitialCluster {
+  if (isInitialCluster(join)) return join;
   return { clusterState: "existing", initialCluster: [] };
 }
 
@@ -102,7 +102,7 @@ function deposed({ machine, deposes }: StepAction & { readonly kind: "createMach
   return deposes === undefined ? [] : [{ kind: "depose", name: machine, generation: deposes }];
 }
 
-function upsertMachine(address: ResourceAddress, generation: number, facts: StepFacts): StateEdit {
+function upsertMachine(address: ResourceAddress, generation: number, facts: StepOutputs): StateEdit {
   return { ...upsert(address, facts), generation };
 }
 
@@ -119,7 +119,7 @@ function recorded(plan: Plan, address: ResourceAddress): StateEdit {
 }
 
 /** Facts of steps over several resources are kept by address. */
-function factsOf(facts: StepFacts, address: ResourceAddress): Attributes {
+function factsOf(facts: StepOutputs, address: ResourceAddress): Attributes {
   const own = facts[address];
   return typeof own === "object" && own !== null && !Array.isArray(own) ? (own as Attributes) : {};
 }
@@ -154,7 +154,7 @@ function loadBalancerEdit(
   plan: Plan,
   targets: LoadBalancerTargets,
   address: ResourceAddress,
-  facts: StepFacts,
+  facts: StepOutputs,
 ): StateEdit {
   if (!address.startsWith("haplan_lb_backend.")) {
     const configDigest = loadBalancerConfigDigest(plan.spec, targets);

@@ -20,7 +20,7 @@ export type AgentConfiguration = {
 };
 
 /** Also tells which encoding the agent speaks: an empty request is the same in both. */
-async function haplanFacts(
+async function haplanState(
   client: EtcdClient,
   timeoutMs: number,
 ): Promise<{ readonly facts: FactsResponse; readonly encoding: HaplanEncoding }> {
@@ -33,7 +33,7 @@ export async function agentConfiguration(
   client: EtcdClient,
   timeoutMs: number,
 ): Promise<AgentConfiguration & { readonly index: number | null }> {
-  const { configuration, configurationIndex } = (await haplanFacts(client, timeoutMs)).facts;
+  const { configuration, configurationIndex } = (await haplanState(client, timeoutMs)).facts;
   const index = configurationIndex === undefined ? null : Number(configurationIndex);
   return { ...plainConfiguration(configuration), index };
 }
@@ -61,7 +61,7 @@ async function haplanCall<Request extends DescMessage, Response extends DescMess
   timeoutMs: number,
 ): Promise<MessageShape<Response>> {
   const deadline = performance.now() + timeoutMs;
-  const { encoding } = await haplanFacts(client, timeoutMs);
+  const { encoding } = await haplanState(client, timeoutMs);
   const leftMs = Math.max(1, Math.ceil(deadline - performance.now()));
   const answer = await client.within(leftMs).unary(haplanPath(method), encodeHaplan(method.input, request, encoding));
   return readAnswer(method, answer);

@@ -20,7 +20,7 @@ export function membershipFrom(answers: readonly MemberAnswer[]): ObservedMember
     configurationIndex: witness.configuration?.index ?? null,
     hasLeader: leader !== null,
     engine: witness.configuration === null ? "etcd" : "agent",
-    strangers: answers
+    foreignEndpoints: answers
       .filter(({ listing }) => listing.clusterId !== "" && listing.clusterId !== witness.listing.clusterId)
       .map(({ endpoint, listing }) => ({ endpoint, clusterId: listing.clusterId })),
   };

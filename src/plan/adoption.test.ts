@@ -90,7 +90,7 @@ describe("two members that are adopted", () => {
     ],
     [
       "an endpoint belongs to another cluster",
-      input(spec, { strangers: [{ endpoint: "http://127.0.1.2:2379", clusterId: "c2" }] }),
+      input(spec, { foreignEndpoints: [{ endpoint: "http://127.0.1.2:2379", clusterId: "c2" }] }),
       "plan/adopt-other-cluster",
       /c2/,
     ],

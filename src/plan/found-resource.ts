@@ -4,9 +4,9 @@
  */
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName, workerUnitName } from "../units/unit-definition.ts";
+import { type ClusterView, unitOf } from "./cluster-view.ts";
 import type { ObservedCertificate, ObservedCluster } from "./observed-cluster.ts";
 import type { Attributes, ResourceType } from "./resource.ts";
-import { unitOf, type World } from "./world.ts";
 
 export type FoundResource = { readonly id: string; readonly attributes: Attributes; readonly generation: number };
 
@@ -17,9 +17,9 @@ export type FoundResource = { readonly id: string; readonly attributes: Attribut
 export function foundResource(
   { type, name }: { readonly type: ResourceType; readonly name: string },
   observed: ObservedCluster,
-  world: World,
+  view: ClusterView,
 ): FoundResource | null {
-  const machine = world.machines.get(name);
+  const machine = view.machines.get(name);
   const generation = machine?.generation ?? 1;
   const onMachine = (unitName: string): FoundResource | null => {
     const unit = unitOf(machine, unitName);
@@ -36,17 +36,17 @@ export function foundResource(
     case "haplan_agent":
       return onMachine(agentUnitName);
     case "haplan_load_balancer":
-      return foundLoadBalancer(world, generation);
+      return foundLoadBalancer(view, generation);
     case "haplan_worker":
       return onMachine(workerUnitName);
     case "haplan_raft_member":
-      return foundMember(name, world, generation);
+      return foundMember(name, view, generation);
     case "haplan_lb_backend":
       return null;
   }
 }
 
-function foundLoadBalancer({ loadBalancer }: World, generation: number): FoundResource | null {
+function foundLoadBalancer({ loadBalancer }: ClusterView, generation: number): FoundResource | null {
   if (loadBalancer === null) return null;
   const { pid, definitionDigest, onMachine } = loadBalancer;
   return { id: loadBalancerName, attributes: onMachine ? { pid, definitionDigest } : { definitionDigest }, generation };
@@ -61,8 +61,8 @@ function foundCertificate(certificate: Dated | null | undefined): FoundResource 
 }
 
 /** Members known only from the state have not been found. */
-function foundMember(name: string, world: World, generation: number): FoundResource | null {
-  const member = world.members.find((candidate) => candidate.name === name && candidate.voter);
-  if (member === undefined || member.id === "" || world.membersRemembered) return null;
+function foundMember(name: string, view: ClusterView, generation: number): FoundResource | null {
+  const member = view.members.find((candidate) => candidate.name === name && candidate.voter);
+  if (member === undefined || member.id === "" || view.membersRemembered) return null;
   return { id: member.id, attributes: { memberId: member.id, peerUrl: member.peerUrl }, generation };
 }

@@ -4,15 +4,15 @@
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { nearestName } from "../spec/nearest-name.ts";
+import { readClusterView } from "./cluster-view.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
-import { PlanDraft } from "./plan-draft.ts";
+import { PlanBuilder } from "./plan-builder.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { Planning } from "./planning.ts";
 import { checkAdoption } from "./rules/adoption/adoption-checks.ts";
 import { checkIdentity } from "./rules/preconditions.ts";
 import type { State, StateResource } from "./state.ts";
-import { readWorld } from "./world.ts";
 
 export type ImportRequest = {
   readonly address: string;
@@ -26,26 +26,26 @@ export type ImportResult =
 
 /** `newLineage` is called if there is neither a state nor a machine of this cluster. */
 export function importResource(input: PlannerInput, request: ImportRequest, newLineage: () => string): ImportResult {
-  const draft = new PlanDraft();
-  const world = readWorld(input.spec, input.state, input.observed);
+  const builder = new PlanBuilder();
+  const view = readClusterView(input.spec, input.state, input.observed);
   const desired = desiredResources(input.spec, input.provider);
-  const planning: Planning = { ...input, desired, world, draft };
+  const planning: Planning = { ...input, desired, view, builder };
   const wanted = desired.find(({ address }) => address === request.address);
   checkIdentity(planning);
   if (wanted === undefined) refuseUnknown(planning, request.address);
   else checkImportable(planning, wanted);
-  if (wanted === undefined || draft.refusals.length > 0) return { refusal: draft.refusals };
+  if (wanted === undefined || builder.refusals.length > 0) return { refusal: builder.refusals };
 
-  const found = foundResource(wanted, input.observed, world);
+  const found = foundResource(wanted, input.observed, view);
   if (found === null || !hasId(wanted, found, request.id, input)) {
-    refuseMissing(wanted, found, request.id, draft);
-    return { refusal: draft.refusals };
+    refuseMissing(wanted, found, request.id, builder);
+    return { refusal: builder.refusals };
   }
   const resource = stateResource(wanted, found);
   const before: State = input.state ?? {
     version: 1,
     haplanVersion: input.haplanVersion,
-    lineage: world.lineage ?? newLineage(),
+    lineage: view.lineage ?? newLineage(),
     serial: 0,
     clusterName: input.spec.name,
     resources: [],
@@ -56,10 +56,10 @@ export function importResource(input: PlannerInput, request: ImportRequest, newL
 }
 
 function checkImportable(planning: Planning, wanted: DesiredResource): void {
-  const { state, desired, world, draft } = planning;
+  const { state, desired, view, builder } = planning;
   const { address, type } = wanted;
-  if (world.resources.has(address)) {
-    draft.refuse(
+  if (view.resources.has(address)) {
+    builder.refuse(
       "import/managed",
       `${address} is already managed`,
       `The state contains it. To bind the address to something else, forget it first:`,
@@ -67,7 +67,7 @@ function checkImportable(planning: Planning, wanted: DesiredResource): void {
       [["state", "rm", address]],
     );
   } else if (type === "haplan_lb_backend") {
-    draft.refuse(
+    builder.refuse(
       "import/not-importable",
       `${address} cannot be imported`,
       "The targets of the load balancer cannot be observed. Import haplan_load_balancer.load-balancer; the next apply sets them again.",
@@ -75,7 +75,7 @@ function checkImportable(planning: Planning, wanted: DesiredResource): void {
     );
   } else if (state === null && type !== "haplan_raft_member") {
     const first = desired.find((each) => each.type === "haplan_raft_member")?.address;
-    draft.refuse(
+    builder.refuse(
       "import/members-first",
       `There is no state, and ${address} is not a member`,
       `A state without a member is that of a cluster which has never started, and the next plan would start it. Import a member first, or import everything that exists at once:`,
@@ -88,7 +88,7 @@ function checkImportable(planning: Planning, wanted: DesiredResource): void {
 }
 
 /** Terraform requires the configuration first, too: without it, the next plan would destroy what was imported. */
-function refuseUnknown({ spec, desired, draft }: Planning, address: string): void {
+function refuseUnknown({ spec, desired, builder }: Planning, address: string): void {
   const addresses: readonly string[] = desired.map((resource) => resource.address);
   const [, name = ""] = address.split(/\.(.*)/s);
   const adopted = spec.controlPlane.masters.some((master) => master.name === name && master.adoptedAt !== undefined);
@@ -96,14 +96,14 @@ function refuseUnknown({ spec, desired, draft }: Planning, address: string): voi
   const hint = adopted
     ? `${name} is adopted: of such a master haplan manages only haplan_raft_member.${name}.`
     : `${nearest === null ? "" : `Did you mean "${nearest}"? `}Add it to the spec before importing it.`;
-  draft.refuse("import/unknown-address", `The spec has no resource "${address}"`, hint);
+  builder.refuse("import/unknown-address", `The spec has no resource "${address}"`, hint);
 }
 
 function refuseMissing(
   wanted: DesiredResource,
   found: FoundResource | null,
   id: string | null,
-  draft: PlanDraft,
+  builder: PlanBuilder,
 ): void {
   const { address, type, name } = wanted;
   const takeOver =
@@ -111,7 +111,7 @@ function refuseMissing(
       ? ` A member that haplan did not start is adopted if the spec lists its client URL: controlPlane: { adopt: { endpoints: [${id?.includes("://") ? id : String(wanted.attributes["clientUrl"])}] } }.`
       : "";
   if (found === null) {
-    draft.refuse(
+    builder.refuse(
       "import/not-found",
       `There is nothing to import as ${address}`,
       `${whereLooked(type, name)}${takeOver} Nothing was changed. To see what would create it, run:`,
@@ -120,7 +120,7 @@ function refuseMissing(
     );
     return;
   }
-  draft.refuse(
+  builder.refuse(
     "import/other-id",
     `The resource found as ${address} is not ${id}`,
     `Its id is ${found.id}. Write that, or omit the id to accept what is found.${takeOver}`,

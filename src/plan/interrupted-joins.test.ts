@@ -13,19 +13,19 @@ import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
-const newcomers = ["m4", "m5"];
+const newMembers = ["m4", "m5"];
 
 /** Both learners are started; `more` is what is found of m5. */
 function stopped(more: Partial<ObservedMember>, hasData = true): PlannerInput {
   const observed = settledObservation(five);
   const members = observed.membership!.members.map((member) => {
-    if (!newcomers.includes(member.name)) return member;
+    if (!newMembers.includes(member.name)) return member;
     return fixtureMember(five, member.name, { learner: true, ...(member.name === "m5" ? more : {}) });
   });
   const machines = observed.machines.map((machine) => (machine.name === "m5" ? { ...machine, hasData } : machine));
   const state = settledState(five);
   const resources = state.resources.map((resource) =>
-    resource.type === "haplan_raft_member" && newcomers.includes(resource.name)
+    resource.type === "haplan_raft_member" && newMembers.includes(resource.name)
       ? { ...resource, attributes: { ...resource.attributes, role: "learner" } }
       : resource,
   );

@@ -1,9 +1,9 @@
 /** Resolves references to addresses from the state and the observation. */
 import { type AddressOwner, resolveAddresses, unknownAddresses } from "../spec/address-reference.ts";
+import { lineagesFound } from "./cluster-view.ts";
 import { loadBalancerAddress } from "./desired-resources.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { type Attributes, type ResourceAddress, resourceAddress } from "./resource.ts";
-import { lineagesFound } from "./world.ts";
 
 export type KnownAddress = { readonly address: ResourceAddress; readonly attributes: Attributes };
 

@@ -5,7 +5,7 @@
 
 import type { Json } from "../base/json.ts";
 import type { MovedMaster } from "../spec/cluster-spec.ts";
-import { isJoinFacts } from "../units/join-facts.ts";
+import { isInitialCluster } from "../units/initial-cluster.ts";
 import type { ObservedCluster, ObservedMachine } from "./observed-cluster.ts";
 import { whyUnreachable } from "./observed-cluster.ts";
 import type { ResourceChange } from "./plan.ts";
@@ -132,7 +132,7 @@ export function moveResources(
 
 /** An agent finds itself by name in its initial cluster. */
 function movedJoin(join: Json, { from, to }: MovedMaster): Json {
-  if (!isJoinFacts(join)) return join;
+  if (!isInitialCluster(join)) return join;
   const { clusterState, initialCluster } = join;
   return {
     clusterState,
@@ -150,18 +150,18 @@ export function withMoves(changes: readonly ResourceChange[], { made }: Moves): 
 }
 
 /** The first step of each move, and warnings about ambiguous ones. */
-export function planMoves({ state, observed, draft }: Planning, { made, unclear }: Moves): void {
+export function planMoves({ state, observed, builder }: Planning, { made, unclear }: Moves): void {
   for (const { from, to } of made) {
     const known = new Set((state?.resources ?? []).map(({ address }) => address));
     const addresses = movedTypes.map((type) => resourceAddress(type, to)).filter((address) => known.has(address));
     if (whyUnreachable(observed.unreachable ?? [], to) !== null) {
-      refuseUnreachableMaster(to, `its machine is still labeled ${from}`, draft);
+      refuseUnreachableMaster(to, `its machine is still labeled ${from}`, builder);
     }
-    draft.chain({ kind: "renameMaster", from, to }, addresses);
+    builder.chain({ kind: "renameMaster", from, to }, addresses);
   }
-  if (made.length > 0) draft.holdBehindChain();
+  if (made.length > 0) builder.addBarrier();
   for (const { from, to } of unclear) {
-    draft.warn(
+    builder.warn(
       "plan/moved-unclear",
       `${from} has not moved to ${to}: both exist`,
       `The spec declares that ${to} is the former ${from}, but both exist. ${from} is not in the spec, so this plan removes it. If that is right, remove the entry from moved.`,

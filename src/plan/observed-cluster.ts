@@ -121,7 +121,7 @@ export type ObservedMembership = {
    */
   readonly user?: { readonly name: string; readonly root: boolean };
   /** Endpoints that answered for another cluster, with its id. */
-  readonly strangers?: readonly { readonly endpoint: string; readonly clusterId: string }[];
+  readonly foreignEndpoints?: readonly { readonly endpoint: string; readonly clusterId: string }[];
 };
 
 export type ObservationProblem = {

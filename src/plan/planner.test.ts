@@ -20,7 +20,7 @@ const three = fixtureSpec(["m1", "m2", "m3"]);
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
 const silent: Partial<ObservedMember> = { healthy: false, raftIndex: null };
 
-/** The settled world with one machine (null: gone) and its member changed. */
+/** The settled view with one machine (null: gone) and its member changed. */
 function harmed(
   spec: ClusterSpec,
   name: string,

@@ -1,19 +1,19 @@
 /**
  * Makes a plan from spec, state and observed cluster. The rules are called one after the other, in the order of the
- * dependencies between their steps; each adds steps and actions to the draft. Steps that the guard rejects are no plan.
+ * dependencies between their steps; each adds steps and actions to the builder. Steps that the guard rejects are no plan.
  */
 
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { type AddressOwner, unknownAddresses } from "../spec/address-reference.ts";
+import { type ClusterView, readClusterView } from "./cluster-view.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { foundResource } from "./found-resource.ts";
 import { knownAddresses, resolveKnownAddresses } from "./known-addresses.ts";
 import { type Moves, movesOf, noMoves, planMoves, underNewNames, withMoves } from "./moved-masters.ts";
-import { narrowChanges, narrowSteps } from "./narrow-steps.ts";
 import { afterAddressesAreKnown, orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
-import { PlanDraft } from "./plan-draft.ts";
+import { PlanBuilder } from "./plan-builder.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { Planning } from "./planning.ts";
 import { guardQuorum } from "./quorum-guard.ts";
@@ -29,9 +29,9 @@ import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer, planLoadBalancerFirst } from "./rules/load-balancer.ts";
 import { planMachineUpdates } from "./rules/machine-updates.ts";
 import { keepMachinesOfVoters } from "./rules/machines-of-voters.ts";
-import { mastersOutlook, noteDrift, noteFoundVoters } from "./rules/masters.ts";
+import { classifyMasters, noteDrift, noteFoundVoters } from "./rules/masters.ts";
 import { planMembership } from "./rules/membership.ts";
-import { clearSpares } from "./rules/newcomer-machine.ts";
+import { clearSpares } from "./rules/new-member-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
@@ -39,8 +39,8 @@ import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.t
 import type { WithCertificates } from "./rules/stages.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
+import { applyTargets, targetedChanges } from "./targeting.ts";
 import { rememberUnreachable } from "./unreachable-machines.ts";
-import { readWorld, type World } from "./world.ts";
 
 export type PlanResult =
   | { readonly plan: Plan; readonly refusal?: never }
@@ -48,8 +48,8 @@ export type PlanResult =
 
 /** Sorted steps, and everything that the rules have collected. */
 export type Decision = {
-  readonly world: World;
-  readonly draft: PlanDraft;
+  readonly view: ClusterView;
+  readonly builder: PlanBuilder;
   readonly steps: readonly Step[];
   readonly timeline: Plan["timeline"];
   /** Empty if the steps may be taken. */
@@ -62,27 +62,27 @@ export function decideSteps(
   desired: readonly DesiredResource[],
   moves: Moves = noMoves,
 ): Decision {
-  const world = readWorld(input.spec, input.state, input.observed);
-  const draft = new PlanDraft(world.unreachable);
-  const planning: Planning = { ...input, desired, world, draft };
+  const view = readClusterView(input.spec, input.state, input.observed);
+  const builder = new PlanBuilder(view.unreachable);
+  const planning: Planning = { ...input, desired, view, builder };
   checkPreconditions(planning);
   checkRequests(planning);
-  if (draft.refusals.length > 0) return { world, draft, steps: [], timeline: [], refusal: draft.refusals };
+  if (builder.refusals.length > 0) return { view, builder, steps: [], timeline: [], refusal: builder.refusals };
 
   if (input.mode === "destroy") planDestroy(planning);
   else planApply(planning, moves);
 
-  const steps = orderSteps(afterAddressesAreKnown(narrowSteps(planning, importable(planning))));
+  const steps = orderSteps(afterAddressesAreKnown(applyTargets(planning, importable(planning))));
   // A refusal may be the reason that it is not replaced.
-  if (draft.refusals.length === 0) checkFulfilled(planning, steps);
+  if (builder.refusals.length === 0) checkFulfilled(planning, steps);
   if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
-  const guard = guardQuorum(modelOf(world, endpointModel(planning)), steps, {
+  const guard = guardQuorum(modelOf(view, endpointModel(planning)), steps, {
     // Adopted members keep running, so their quorum must be kept as well.
     destroying: input.mode === "destroy" && !hasAdopted(input.spec),
     allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
   });
-  if (guard.refusal !== null) draft.refusals.push(withWayOut(guard.refusal, planning));
-  return { world, draft, steps, timeline: guard.timeline, refusal: draft.refusals };
+  if (guard.refusal !== null) builder.refusals.push(withWayOut(guard.refusal, planning));
+  return { view, builder, steps, timeline: guard.timeline, refusal: builder.refusals };
 }
 
 function planApply(planning: Planning, moves: Moves): void {
@@ -90,7 +90,7 @@ function planApply(planning: Planning, moves: Moves): void {
   const createdFirst = planLoadBalancerFirst(planning);
   const certificates = planCertificates(planning);
   const certified = { ...planning, certificates, endpoint: new Endpoint(planning, certificates) };
-  if (planning.world.phase === "formed") planFormed(certified);
+  if (planning.view.phase === "formed") planFormed(certified);
   else planFirstStart(certified);
   planWorkers({ ...certified, loadBalancer: planLoadBalancer({ ...certified, createdFirst }) });
   planMachineUpdates(planning);
@@ -99,12 +99,12 @@ function planApply(planning: Planning, moves: Moves): void {
 
 function planFormed(certified: WithCertificates): void {
   noteFoundVoters(certified);
-  const masters = { ...certified, outlook: mastersOutlook(certified) };
+  const masters = { ...certified, masterChanges: classifyMasters(certified) };
   noteDrift(masters);
   planAdoption(masters);
   clearSpares(masters);
   const cleared = clearAddresses(masters);
-  masters.endpoint.offerThoseInPlace(masters.outlook.kept);
+  masters.endpoint.offerThoseInPlace(masters.masterChanges.kept);
   const renewed = planUrgentRenewals(masters);
   const membership = planMembership({ ...masters, cleared });
   planRollingUpdates({
@@ -114,9 +114,9 @@ function planFormed(certified: WithCertificates): void {
 }
 
 /** An adopted member that is down counts as a voter: once it is removed, the others have a quorum to be removed by. */
-function withWayOut(refusal: Diagnostic, { spec, mode, target = [], world }: Planning): Diagnostic {
+function withWayOut(refusal: Diagnostic, { spec, mode, target = [], view }: Planning): Diagnostic {
   if (mode !== "destroy" || target.length > 0 || !hasAdopted(spec)) return refusal;
-  const down = world.members.filter((member) => member.voter && member.adopted && !member.answers);
+  const down = view.members.filter((member) => member.voter && member.adopted && !member.answers);
   if (down.length === 0) return refusal;
   const names = down.map(({ name }) => name).join(", ");
   const detail = `${refusal.detail} If ${names}, which ${down.length === 1 ? "was" : "were"} adopted, will not come back, remove ${down.length === 1 ? "it" : "them"} from the cluster first:`;
@@ -127,10 +127,10 @@ function withWayOut(refusal: Diagnostic, { spec, mode, target = [], world }: Pla
   };
 }
 
-function importable({ observed, desired, world, refreshOnly = false }: Planning): readonly ResourceAddress[] {
+function importable({ observed, desired, view, refreshOnly = false }: Planning): readonly ResourceAddress[] {
   if (!refreshOnly) return [];
-  const unknown = desired.filter(({ address }) => !world.resources.has(address));
-  return unknown.filter((resource) => foundResource(resource, observed, world) !== null).map(({ address }) => address);
+  const unknown = desired.filter(({ address }) => !view.resources.has(address));
+  return unknown.filter((resource) => foundResource(resource, observed, view) !== null).map(({ address }) => address);
 }
 
 /** Never throws because of its input: it returns everything that cannot be planned as diagnostics. */
@@ -154,19 +154,19 @@ function planResolved(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
   const input = rememberUnreachable(underNewNames(found, moves.made));
   const desired = input.mode === "destroy" ? [] : desiredResources(input.spec, input.provider);
-  const { world, draft, steps, timeline, refusal } = decideSteps(input, desired, moves);
+  const { view, builder, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
   const plan: Omit<Plan, "id"> = {
     formatVersion: 1,
     mode: input.mode,
     ...(input.refreshOnly === true ? { refreshOnly: true } : {}),
     spec: input.spec,
-    binding: bindingOf(input, world),
-    changes: narrowChanges(input, withMoves(resourceChanges({ ...input, desired, world, draft }), moves), steps),
-    drift: driftChanges(draft.drift),
+    binding: bindingOf(input, view),
+    changes: targetedChanges(input, withMoves(resourceChanges({ ...input, desired, view, builder }), moves), steps),
+    drift: driftChanges(builder.drift),
     steps,
     timeline,
-    warnings: draft.warnings,
+    warnings: builder.warnings,
   };
   return { plan: { ...plan, id: canonicalDigest(plan) } };
 }
@@ -174,7 +174,7 @@ function planResolved(found: PlannerInput): PlanResult {
 /**
  * The binding of a plan made from this input; also computed from the current input to see whether anything has changed.
  */
-export function bindingOf(input: PlannerInput, world: World): PlanBinding {
+export function bindingOf(input: PlannerInput, view: ClusterView): PlanBinding {
   const { membership } = input.observed;
   const ids = (learner: boolean): readonly string[] =>
     (membership?.members ?? [])
@@ -183,7 +183,7 @@ export function bindingOf(input: PlannerInput, world: World): PlanBinding {
       .sort();
   return {
     specDigest: input.specDigest,
-    stateLineage: world.lineage,
+    stateLineage: view.lineage,
     stateSerial: input.state?.serial ?? 0,
     haplanVersion: input.haplanVersion,
     membership:
@@ -200,7 +200,7 @@ export function bindingOf(input: PlannerInput, world: World): PlanBinding {
 
 /** The binding of a plan for this input, without planning. */
 export function presentBinding(input: PlannerInput): PlanBinding {
-  return bindingOf(input, readWorld(input.spec, input.state, input.observed));
+  return bindingOf(input, readClusterView(input.spec, input.state, input.observed));
 }
 
 /** Reports whether applying the plan would do anything. */

@@ -1,13 +1,14 @@
-/** The input of every rule of the planner: everything that the plan depends on, and the draft that the rule adds to. */
+/** The input of every rule of the planner: everything that the plan depends on, and the builder that the rule adds to. */
+
+import type { ClusterView } from "./cluster-view.ts";
 import type { DesiredResource } from "./desired-resources.ts";
-import type { PlanDraft } from "./plan-draft.ts";
+import type { PlanBuilder } from "./plan-builder.ts";
 import type { PlannerInput } from "./planner-input.ts";
-import type { World } from "./world.ts";
 
 export type Planning = PlannerInput & {
   /** The resources of the spec; none if everything is to be destroyed. */
   readonly desired: readonly DesiredResource[];
   /** State and observation, merged. */
-  readonly world: World;
-  readonly draft: PlanDraft;
+  readonly view: ClusterView;
+  readonly builder: PlanBuilder;
 };

@@ -34,8 +34,8 @@ export function guardQuorum(
   for (const [position, step] of steps.entries()) {
     const { during, after } = simulateStep(model, step.action);
     if (!destroying) {
-      const even = allowEvenSteps ? null : judgeEvenStep(model, after, step, position);
-      const refusal = even ?? judge(model, during, after, step, position);
+      const even = allowEvenSteps ? null : checkEvenStep(model, after, step, position);
+      const refusal = even ?? checkMoment(model, during, after, step, position);
       if (refusal !== null) return { timeline, refusal };
     }
     if (traitsOf(step.action).touchesQuorum) {
@@ -51,7 +51,7 @@ export function guardQuorum(
  * A real etcd moves one vote at a time. An even number on the way is allowed without the policy only if it is worse
  * than the present in no respect: when a voter leaves that is down anyway.
  */
-function judgeEvenStep(before: QuorumModel, after: QuorumModel, step: Step, position: number): Diagnostic | null {
+function checkEvenStep(before: QuorumModel, after: QuorumModel, step: Step, position: number): Diagnostic | null {
   const { action } = step;
   const direct = action.kind === "removeMember" || (action.kind === "changeVoters" && action.manner === "direct");
   const [from, to] = [before.voters.length, after.voters.length];
@@ -66,7 +66,7 @@ function judgeEvenStep(before: QuorumModel, after: QuorumModel, step: Step, posi
   );
 }
 
-function judge(
+function checkMoment(
   before: QuorumModel,
   during: QuorumModel,
   after: QuorumModel,

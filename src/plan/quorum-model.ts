@@ -7,9 +7,9 @@
 import { assertNever } from "../base/assert.ts";
 import { majorityOf } from "../base/majority.ts";
 import { formerTargetOf, type LoadBalancerTargets } from "../units/load-balancer-targets.ts";
+import type { ClusterView } from "./cluster-view.ts";
 import type { QuorumRow } from "./plan.ts";
 import type { MemberRef, StepAction } from "./step.ts";
-import type { World } from "./world.ts";
 
 export type ModelMember = {
   readonly key: string;
@@ -41,10 +41,10 @@ export function memberKey(member: MemberRef): string {
   return member.memberId === null || member.memberId === "" ? `new:${member.name}` : member.memberId;
 }
 
-export function modelOf(world: World, endpoint?: EndpointModel): QuorumModel {
+export function modelOf(view: ClusterView, endpoint?: EndpointModel): QuorumModel {
   const served = endpoint === undefined ? {} : { endpoint };
-  if (world.phase !== "formed") return withFounders({ ...noMembers, ...served }, world.founders);
-  const facts = world.members;
+  if (view.phase !== "formed") return withFounders({ ...noMembers, ...served }, view.founders);
+  const facts = view.members;
   const key = (fact: { id: string; name: string }): string => memberKey({ name: fact.name, memberId: fact.id });
   return {
     // Without a leader no member passes a linearizable read; a member that answers at all is up and only lacks the
@@ -52,11 +52,11 @@ export function modelOf(world: World, endpoint?: EndpointModel): QuorumModel {
     members: facts.map((fact) => ({
       key: key(fact),
       name: fact.name,
-      up: world.hasLeader ? fact.healthy : fact.answers,
+      up: view.hasLeader ? fact.healthy : fact.answers,
       ...(fact.clientPlace === null ? {} : { place: fact.clientPlace }),
     })),
     voters: facts.filter((fact) => fact.voter).map(key),
-    votersOutgoing: world.votersOutgoing,
+    votersOutgoing: view.votersOutgoing,
     ...served,
   };
 }
@@ -153,8 +153,8 @@ function withPlace(model: QuorumModel, name: string): QuorumModel {
   const place = model.endpoint?.wanted.get(name);
   if (place === undefined) return model;
   const named = model.members.filter((member) => member.name === name);
-  const newcomer = named.find(nonVoter(model)) ?? named[0];
-  return { ...model, members: model.members.map((member) => (member === newcomer ? { ...member, place } : member)) };
+  const newMember = named.find(nonVoter(model)) ?? named[0];
+  return { ...model, members: model.members.map((member) => (member === newMember ? { ...member, place } : member)) };
 }
 
 function still(model: QuorumModel): { during: QuorumModel; after: QuorumModel } {

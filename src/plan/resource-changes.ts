@@ -4,24 +4,24 @@ import { unknownAddresses } from "../spec/address-reference.ts";
 import { type DesiredResource, toldByTheSpec } from "./desired-resources.ts";
 import { type FoundResource, foundResource } from "./found-resource.ts";
 import type { ResourceChange } from "./plan.ts";
-import type { DriftNote, PlanDraft, Verdict } from "./plan-draft.ts";
+import type { DriftNote, PlanBuilder, PlannedAction } from "./plan-builder.ts";
 import type { Planning } from "./planning.ts";
 import { type Attributes, parseAddress, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 import type { StateResource } from "./state.ts";
 import { isRememberedOnly } from "./unreachable-machines.ts";
 
 export function resourceChanges(planning: Planning): readonly ResourceChange[] {
-  const { observed, desired, world, draft } = planning;
+  const { observed, desired, view, builder } = planning;
   const wanted = new Set(desired.map((resource) => resource.address));
   const changes = desired.map((resource) => {
-    const known = world.resources.get(resource.address);
-    const found = known === undefined ? foundResource(resource, observed, world) : null;
-    if (known !== undefined && isLeftAlone(planning, resource.address)) return leftAlone(known, draft);
+    const known = view.resources.get(resource.address);
+    const found = known === undefined ? foundResource(resource, observed, view) : null;
+    if (known !== undefined && isLeftAlone(planning, resource.address)) return leftAlone(known, builder);
     return change(planning, resource, known, found);
   });
-  const leaving = [...draft.verdicts.entries()]
+  const leaving = [...builder.actions.entries()]
     .filter(([address]) => !wanted.has(address))
-    .map(([address, verdict]) => deletion(address, world.resources.get(address), verdict));
+    .map(([address, decision]) => deletion(address, view.resources.get(address), decision));
   return [...changes, ...leaving];
 }
 
@@ -31,26 +31,26 @@ function change(
   known: StateResource | undefined,
   found: FoundResource | null,
 ): ResourceChange {
-  const { draft, refreshOnly = false } = planning;
-  const verdict: Verdict = draft.verdicts.get(resource.address) ?? { action: "noop", reason: null };
-  const imported = found !== null && (verdict.action === "noop" || verdict.action === "update") ? found : null;
-  const facts = { ...imported?.attributes, ...draft.facts.get(resource.address) };
+  const { builder, refreshOnly = false } = planning;
+  const decision: PlannedAction = builder.actions.get(resource.address) ?? { action: "noop", reason: null };
+  const imported = found !== null && (decision.action === "noop" || decision.action === "update") ? found : null;
+  const facts = { ...imported?.attributes, ...builder.facts.get(resource.address) };
   // A resource to be created does not exist, whatever the state says.
-  const before = known === undefined || verdict.action === "create" ? null : visible(known);
-  const replaced = verdict.action === "deleteThenCreate" || verdict.action === "createThenDelete";
+  const before = known === undefined || decision.action === "create" ? null : visible(known);
+  const replaced = decision.action === "deleteThenCreate" || decision.action === "createThenDelete";
   const fresh = before === null || replaced;
   // A resource changed in place keeps its known attributes, except those that the change renews.
-  const remade = new Set(verdict.action === "update" ? remadeByUpdate(resource.type) : []);
+  const remade = new Set(decision.action === "update" ? remadeByUpdate(resource.type) : []);
   const kept = Object.fromEntries(Object.entries(fresh ? {} : before).filter(([name]) => !remade.has(name)));
   // The spec's value of a known resource is not yet applied: it does not make the state outdated.
   const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);
   const wanted = notYet ? {} : resource.attributes;
-  const told = verdict.action === "noop" ? {} : carriedCertificate(planning, resource);
-  const late = verdict.action === "noop" ? new Set<string>() : unknownAttributes(resource, planning.desired);
+  const told = decision.action === "noop" ? {} : carriedCertificate(planning, resource);
+  const late = decision.action === "noop" ? new Set<string>() : unknownAttributes(resource, planning.desired);
   const planned: Attributes = {
     ...kept,
     ...told,
-    ...(replaced || verdict.action === "create" ? {} : facts),
+    ...(replaced || decision.action === "create" ? {} : facts),
     ...wanted,
   };
   const after: Attributes = Object.fromEntries(Object.entries(planned).filter(([name]) => !late.has(name)));
@@ -58,14 +58,14 @@ function change(
     address: resource.address,
     type: resource.type,
     name: resource.name,
-    action: verdict.action,
-    ...reasonOf(verdict),
+    action: decision.action,
+    ...reasonOf(decision),
     before,
     after,
     unknownAfter:
-      verdict.action === "noop" ? [] : [...resource.unknown, ...late].filter((name) => after[name] === undefined),
+      decision.action === "noop" ? [] : [...resource.unknown, ...late].filter((name) => after[name] === undefined),
     sensitive: [...new Set([...resource.sensitive, ...(known?.sensitive ?? [])])],
-    forcesReplacement: verdict.forces ?? (replaced && before !== null ? differing(resource, before) : []),
+    forcesReplacement: decision.forces ?? (replaced && before !== null ? differing(resource, before) : []),
     ...(imported === null ? {} : { importing: { id: imported.id } }),
   };
 }
@@ -81,27 +81,27 @@ function unknownAttributes(resource: DesiredResource, desired: readonly DesiredR
 }
 
 /** The certificate that a program is started with: known, unless this plan issues it. */
-function carriedCertificate({ world, draft }: Planning, { name, unknown }: DesiredResource): Attributes {
+function carriedCertificate({ view, builder }: Planning, { name, unknown }: DesiredResource): Attributes {
   if (!unknown.includes("certificate")) return {};
   const address = resourceAddress("haplan_certificate", name);
-  const issued = (draft.verdicts.get(address)?.action ?? "noop") !== "noop";
-  const certificate = world.resources.get(address)?.attributes["fingerprint"];
+  const issued = (builder.actions.get(address)?.action ?? "noop") !== "noop";
+  const certificate = view.resources.get(address)?.attributes["fingerprint"];
   return issued || typeof certificate !== "string" ? {} : { certificate };
 }
 
-function isLeftAlone({ world, draft }: Planning, address: ResourceAddress): boolean {
-  const { unreachable } = world;
-  return (draft.verdicts.get(address)?.action ?? "noop") === "noop" && isRememberedOnly(unreachable, address);
+function isLeftAlone({ view, builder }: Planning, address: ResourceAddress): boolean {
+  const { unreachable } = view;
+  return (builder.actions.get(address)?.action ?? "noop") === "noop" && isRememberedOnly(unreachable, address);
 }
 
-function leftAlone(known: StateResource, draft: PlanDraft): ResourceChange {
+function leftAlone(known: StateResource, builder: PlanBuilder): ResourceChange {
   const attributes = visible(known);
   return {
     address: known.address,
     type: known.type,
     name: known.name,
     action: "noop",
-    ...reasonOf(draft.verdicts.get(known.address)),
+    ...reasonOf(builder.actions.get(known.address)),
     before: attributes,
     after: attributes,
     unknownAfter: [],
@@ -133,15 +133,15 @@ function visible(known: StateResource): Attributes {
   return Object.fromEntries(Object.entries(known.attributes).filter(([name]) => !hidden.has(name)));
 }
 
-function deletion(address: ResourceAddress, known: StateResource | undefined, verdict: Verdict): ResourceChange {
+function deletion(address: ResourceAddress, known: StateResource | undefined, decision: PlannedAction): ResourceChange {
   return {
     address,
     ...parseAddress(address),
-    action: verdict.action,
-    ...reasonOf(verdict),
+    action: decision.action,
+    ...reasonOf(decision),
     before: known === undefined ? {} : visible(known),
     // While a part is destroyed, the rest may change or stay.
-    after: verdict.action === "delete" || known === undefined ? null : visible(known),
+    after: decision.action === "delete" || known === undefined ? null : visible(known),
     unknownAfter: [],
     sensitive: known?.sensitive ?? [],
     forcesReplacement: [],
@@ -164,8 +164,8 @@ export function driftChanges(drift: readonly DriftNote[]): readonly ResourceChan
   });
 }
 
-function reasonOf(verdict: Verdict | undefined): Pick<ResourceChange, "reason" | "reasonCode"> {
-  const reason = verdict?.reason ?? null;
+function reasonOf(decision: PlannedAction | undefined): Pick<ResourceChange, "reason" | "reasonCode"> {
+  const reason = decision?.reason ?? null;
   if (reason === null || typeof reason === "string") return { reason };
   return { reason: reason.text, reasonCode: reason.code };
 }

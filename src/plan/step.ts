@@ -3,7 +3,7 @@
  * contains everything that apply needs, so that apply decides nothing.
  */
 
-import type { JoinFacts } from "../units/join-facts.ts";
+import type { InitialCluster } from "../units/initial-cluster.ts";
 import type { LoadBalancerTargets } from "../units/load-balancer-targets.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
 
@@ -45,13 +45,13 @@ export type StepAction =
    * Writes the agent's unit and starts it. `join` is null for one that joins a running cluster: it gets the members at
    * the moment of its start, because earlier steps of the same plan may have changed them.
    */
-  | { readonly kind: "startAgent"; readonly member: string; readonly join: JoinFacts | null }
+  | { readonly kind: "startAgent"; readonly member: string; readonly join: InitialCluster | null }
   /** The agent's configuration changed: writes it and restarts, one member at a time. */
-  | { readonly kind: "updateAgent"; readonly member: string; readonly join: JoinFacts }
+  | { readonly kind: "updateAgent"; readonly member: string; readonly join: InitialCluster }
   /** The agent's certificate changed: writes it; the agent reloads it without a restart. */
-  | { readonly kind: "reloadAgent"; readonly member: string; readonly join: JoinFacts }
+  | { readonly kind: "reloadAgent"; readonly member: string; readonly join: InitialCluster }
   /** The agent is down but its data is intact: starts it as it was. */
-  | { readonly kind: "restartAgent"; readonly member: string; readonly join: JoinFacts | null }
+  | { readonly kind: "restartAgent"; readonly member: string; readonly join: InitialCluster | null }
   /** On the newest machine of this name; `generation` names another one, whose member does not vote. */
   | { readonly kind: "stopAgent"; readonly member: string; readonly generation?: number }
   /** Waits until these members are healthy and the cluster answers a linearizable read. */

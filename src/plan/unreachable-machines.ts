@@ -4,9 +4,9 @@
  */
 import { assertNever } from "../base/assert.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
+import { rememberedMachines } from "./observation-from-state.ts";
 import { type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
 import type { PlannerInput } from "./planner-input.ts";
-import { rememberedMachines } from "./remembered-observation.ts";
 import { parseAddress, type ResourceAddress } from "./resource.ts";
 import type { StepAction } from "./step.ts";
 

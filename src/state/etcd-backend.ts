@@ -18,7 +18,7 @@ import { rangeRequest } from "../raft-agent/api/range.ts";
 import type { RequestOp, TxnResponse } from "../raft-agent/api/txn.ts";
 import { emptyBytes } from "../raft-agent/api/wire.ts";
 import type { BackendSpec } from "../spec/cluster-spec.ts";
-import type { LockWish } from "./lock-holder.ts";
+import type { LockOptions } from "./lock-holder.ts";
 import {
   assertHolder,
   type Lock,
@@ -63,8 +63,10 @@ export function createEtcdBackend(options: EtcdBackendOptions): StateBackend {
         const { succeeded } = await client.txn({ compare: ours(keys.lock, fencing), success: [remove], failure: [] });
         if (!succeeded) throw lockLost(keys.lock);
       }),
-    acquireLock: (wish) =>
-      waitForLock({ ...wish, clock, pollMs }, () => withClient(session, (client) => tryTake(client, session, wish))),
+    acquireLock: (options) =>
+      waitForLock({ ...options, clock, pollMs }, () =>
+        withClient(session, (client) => tryTake(client, session, options)),
+      ),
     lockHolder: () => withClient(session, async (client) => (await readHolder(client, keys.lock))?.holder ?? null),
     forceUnlock: (lockId) => withClient(session, (client) => forceUnlock(client, keys.lock, lockId)),
   };
@@ -148,10 +150,10 @@ async function writeText(client: EtcdClient, session: EtcdSession, write: TextWr
 async function tryTake(
   client: EtcdClient,
   session: EtcdSession,
-  wish: LockWish,
+  options: LockOptions,
 ): Promise<Lock | { readonly holder: LockHolder } | null> {
   const { keys, clock } = session;
-  const holder = newHolder(wish.operation, clock.now());
+  const holder = newHolder(options.operation, clock.now());
   const grantedAt = clock.monotonicMs();
   const { ID: lease } = await client.leaseGrant(lockLeaseMs / 1000);
   const { succeeded, header } = await client.txn({

@@ -62,7 +62,7 @@ export function createLocalBackend({
       for (const file of [backupPath, path]) rmSync(file, { force: true });
       if (existsSync(directory)) syncDir(directory);
     },
-    acquireLock: (wish) => lockOnDisk({ ...wish, directory: locks, clock }, directory),
+    acquireLock: (options) => lockOnDisk({ ...options, directory: locks, clock }, directory),
     lockHolder: async () => lockHolder(locks, clock),
     forceUnlock: async (lockId) => forceUnlock(locks, lockId, clock),
   };

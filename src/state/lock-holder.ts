@@ -35,7 +35,7 @@ export type Lock = {
   release(): void | Promise<void>;
 };
 
-export type LockWish = {
+export type LockOptions = {
   /** `apply`, `destroy`, ... */
   readonly operation: string;
   /** How long to wait for another holder; 0 fails at once. */
@@ -69,10 +69,10 @@ export function newHolder(operation: string, now: number): LockHolder {
  * @throws HaplanError `lock/held`
  */
 export async function waitForLock(
-  wish: Pick<LockWish, "timeoutMs" | "signal"> & { readonly clock: Clock; readonly pollMs: number },
+  options: Pick<LockOptions, "timeoutMs" | "signal"> & { readonly clock: Clock; readonly pollMs: number },
   take: () => Promise<Lock | { readonly holder: LockHolder } | null>,
 ): Promise<Lock> {
-  const { timeoutMs, clock, pollMs, signal } = wish;
+  const { timeoutMs, clock, pollMs, signal } = options;
   const deadline = clock.monotonicMs() + timeoutMs;
   for (;;) {
     const outcome = await take();

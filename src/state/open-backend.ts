@@ -6,7 +6,7 @@ import { createLocalBackend } from "./local-backend.ts";
 import { createS3Backend } from "./s3-backend.ts";
 import type { StateBackend } from "./state-backend.ts";
 
-export type BackendSurroundings = {
+export type BackendOptions = {
   /** The cluster's own directory. */
   readonly directory: string;
   /** The base of relative paths in the spec. */
@@ -16,7 +16,7 @@ export type BackendSurroundings = {
 
 export function openBackend(
   { name, state }: Pick<ClusterSpec, "name" | "state">,
-  { directory, cwd, clock }: BackendSurroundings,
+  { directory, cwd, clock }: BackendOptions,
 ): StateBackend {
   const { backend } = state;
   switch (backend.type) {

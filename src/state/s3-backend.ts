@@ -10,7 +10,7 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import type { Clock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { BackendSpec } from "../spec/cluster-spec.ts";
-import type { LockWish } from "./lock-holder.ts";
+import type { LockOptions } from "./lock-holder.ts";
 import {
   assertHolder,
   type Lock,
@@ -61,7 +61,7 @@ export function createS3Backend(options: S3BackendOptions): StateBackend {
       if ((await putOurs(bucket, stateName, text, expected)) === null) throw moved(place);
     },
     remove: (fencing) => removeState(bucket, place, fencing),
-    acquireLock: (wish) => waitForLock({ ...wish, clock, pollMs }, () => tryTake(bucket, wish)),
+    acquireLock: (options) => waitForLock({ ...options, clock, pollMs }, () => tryTake(bucket, options)),
     lockHolder: async () => {
       const current = await readLock(bucket);
       return current === null || isFree(current.holder, clock) ? null : current.holder;
@@ -72,13 +72,13 @@ export function createS3Backend(options: S3BackendOptions): StateBackend {
 
 type LockObject = { readonly fencing: number; readonly holder: LockHolder };
 
-async function tryTake(bucket: Bucket, wish: LockWish): Promise<Lock | { readonly holder: LockHolder } | null> {
+async function tryTake(bucket: Bucket, options: LockOptions): Promise<Lock | { readonly holder: LockHolder } | null> {
   const { clock } = bucket.options;
   const current = await readLock(bucket);
   if (current !== null && !isFree(current.holder, clock)) return { holder: current.holder };
   const object: LockObject = {
     fencing: (current?.fencing ?? 0) + 1,
-    holder: newHolder(wish.operation, clock.now()),
+    holder: newHolder(options.operation, clock.now()),
   };
   const version = await putLock(bucket, object, current?.version ?? null);
   return version === null ? null : heldLock(bucket, object, version);

@@ -3,7 +3,7 @@
  * that was read (compare and swap), and it has the lock that protects it.
  */
 import type { CommandWords } from "../base/command-words.ts";
-import type { Lock, LockHolder, LockWish } from "./lock-holder.ts";
+import type { Lock, LockHolder, LockOptions } from "./lock-holder.ts";
 
 /** `version` is opaque: it changes with every write. */
 export type StoredText = { readonly text: string; readonly version: string };
@@ -33,7 +33,7 @@ export type StateBackend = {
   /** Removes the text and its backup. */
   remove(fencing: number | null): Promise<void>;
   /** @throws HaplanError `lock/held`, which names the holder */
-  acquireLock(wish: LockWish): Promise<Lock>;
+  acquireLock(options: LockOptions): Promise<Lock>;
   /** The current holder of the lock, or null. */
   lockHolder(): Promise<LockHolder | null>;
   /** Breaks the lock of the holder with this id. @throws HaplanError `lock/not-held` */

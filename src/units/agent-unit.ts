@@ -6,13 +6,13 @@
 import { assert } from "../base/assert.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
-import type { JoinFacts } from "./join-facts.ts";
+import type { InitialCluster } from "./initial-cluster.ts";
 import { hasPeerCertificate } from "./peer-certificate.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { agentUnitName, dataDirPlaceholder, peerTlsPaths, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
 
 /** `token` separates members of clusters that were created from equal specs: the state's lineage. */
-export type AgentStart = JoinFacts & { readonly token: string };
+export type AgentStart = InitialCluster & { readonly token: string };
 
 /** The maximum number of members of a cluster. */
 const maxLearners = 7;

@@ -69,7 +69,7 @@ describe("machines that a provider describes", () => {
     expect(out).not.toContain("destroy machine");
     expect(await cli.haplan("apply -auto-approve three.yaml")).toMatchObject({ code: 0 });
     for (const name of ["m1", "m2", "m3", "w1", "load-balancer"]) expect(recorded(name)).toMatchObject({ diskGb: 40 });
-    expect(cli.world.accidents).toEqual([]);
+    expect(cli.world.violations).toEqual([]);
     expect((await cli.haplan("plan -detailed-exitcode three.yaml")).code).toBe(0);
   });
 
@@ -85,7 +85,7 @@ describe("machines that a provider describes", () => {
       replace_paths: [["type"]],
     });
     expect(await cli.haplan("apply -auto-approve three.yaml")).toMatchObject({ code: 0 });
-    expect(cli.world.accidents).toEqual([]);
+    expect(cli.world.violations).toEqual([]);
     for (const name of ["m1", "m2", "m3", "w1", "load-balancer"])
       expect(recorded(name)).toMatchObject({ type: "large" });
     const order = cli.world.made.filter((name) => name.startsWith("m"));

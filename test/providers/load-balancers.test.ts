@@ -89,7 +89,7 @@ describe("a control plane behind a load balancer that a cloud runs", () => {
   async function apply(spec: ClusterSpec, more: Partial<PlannerInput> = {}): Promise<Plan> {
     const made = await plan(spec, more);
     expect(await applyPlan(made, world.ports())).toMatchObject({ kind: "applied" });
-    expect(world.accidents).toEqual([]);
+    expect(world.violations).toEqual([]);
     return made;
   }
 

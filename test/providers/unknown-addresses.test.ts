@@ -43,7 +43,7 @@ async function plan(world: FakeWorld, spec: ClusterSpec, more: Partial<PlannerIn
 async function apply(world: FakeWorld, spec: ClusterSpec, more: Partial<PlannerInput> = {}): Promise<Plan> {
   const made = await plan(world, spec, more);
   expect(await applyPlan(made, world.ports())).toMatchObject({ kind: "applied" });
-  expect(world.accidents).toEqual([]);
+  expect(world.violations).toEqual([]);
   return made;
 }
 

@@ -42,7 +42,7 @@ export type FakeMachine = {
 export type FakeMember = { id: string; name: string; peerUrl: string; learner: boolean };
 
 /** What survives the death of the process. */
-export type FakeFacts = {
+export type FakeState = {
   machines: Map<string, FakeMachine>;
   members: FakeMember[];
   leader: string | null;
@@ -59,7 +59,7 @@ export class Killed extends Error {
   override readonly name = "Killed";
 }
 
-export function emptyFacts(): FakeFacts {
+export function emptyFacts(): FakeState {
   return {
     machines: new Map(),
     members: [],
@@ -74,11 +74,11 @@ export function emptyFacts(): FakeFacts {
 }
 
 export class FakeWorld {
-  readonly facts: FakeFacts;
+  readonly facts: FakeState;
   readonly clock: VirtualClock = new VirtualClock();
   readonly events: ApplyEvent[] = [];
   /** What went wrong although nothing was asked for that could. */
-  readonly accidents: string[] = [];
+  readonly violations: string[] = [];
   /** Acts so far; the process dies before act number `killAt`. */
   acts = 0;
   killAt: number = Number.POSITIVE_INFINITY;
@@ -100,7 +100,7 @@ export class FakeWorld {
   /** Null where the load balancer is a unit. */
   cloud: FakeCloudLoadBalancer | null = null;
 
-  constructor(facts: FakeFacts = emptyFacts()) {
+  constructor(facts: FakeState = emptyFacts()) {
     this.facts = facts;
   }
 
@@ -153,11 +153,11 @@ export class FakeWorld {
     const had = this.hasQuorum();
     const served = this.servingTargets() > 0;
     const result = effect();
-    if (had && !this.destroying && !this.hasQuorum()) this.accidents.push(`${name} lost the quorum`);
+    if (had && !this.destroying && !this.hasQuorum()) this.violations.push(`${name} lost the quorum`);
     if (served && !this.destroying && this.hasQuorum() && this.#balancerRuns() && this.servingTargets() === 0) {
-      this.accidents.push(`${name} left the load balancer without a target`);
+      this.violations.push(`${name} left the load balancer without a target`);
     }
-    for (const place of this.#placesTakenTwice()) this.accidents.push(`${name}: two members listen at ${place}`);
+    for (const place of this.#placesTakenTwice()) this.violations.push(`${name}: two members listen at ${place}`);
     this.#elect();
     return result;
   }
@@ -281,7 +281,7 @@ export class FakeWorld {
     const there = this.#machinesOf(name).map((machine) => machine.identity.generation);
     for (const other of there) {
       if (other !== generation && other !== beside)
-        this.accidents.push(`${name} was made on top of generation ${other}`);
+        this.violations.push(`${name} was made on top of generation ${other}`);
     }
     const facts = Object.keys(attributes).length === 0 ? {} : { instanceId: `i-${name}-${generation}` };
     const found = this.#machinesOf(name).find((each) => each.identity.generation === generation);
@@ -305,7 +305,7 @@ export class FakeWorld {
         if (!chosen.includes(machine)) continue;
         this.facts.machines.delete(key);
         const votes = this.voters().some(({ id }) => id === machine.data);
-        if (typeof ref !== "string" && votes) this.accidents.push(`${refText(ref)} was destroyed while it voted`);
+        if (typeof ref !== "string" && votes) this.violations.push(`${refText(ref)} was destroyed while it voted`);
       }
       this.orphans = this.orphans.filter(({ machine }) => machine !== ref);
     });
@@ -365,7 +365,8 @@ export class FakeWorld {
         }
       }
       machine.data = members.find((member) => member.peerUrl === own)?.id ?? null;
-      if (this.#usedTwice(machine)) this.accidents.push(`${machine.identity.name} came back as a member that had data`);
+      if (this.#usedTwice(machine))
+        this.violations.push(`${machine.identity.name} came back as a member that had data`);
       return;
     }
     const told = flag("initial-cluster")
@@ -455,9 +456,9 @@ export class FakeWorld {
       .sort();
     if (now.join() === [...to].sort().join()) return;
     if (now.join() !== [...from].sort().join()) throw new HaplanError("control-plane/voters-moved", "voters moved");
-    if (to.length % 2 === 0) this.accidents.push(`${to.length} voters: an even number`);
+    if (to.length % 2 === 0) this.violations.push(`${to.length} voters: an even number`);
     if (to.filter((id) => this.isUp(id)).length < majorityOf(to.length))
-      this.accidents.push("joint change without quorum");
+      this.violations.push("joint change without quorum");
     for (const member of this.facts.members) member.learner = !to.includes(member.id);
     this.facts.configurationIndex += 2; // Into the joint configuration, and out of it.
   }

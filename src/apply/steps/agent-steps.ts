@@ -5,11 +5,11 @@ import type { StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
 import { peerUrl } from "../../units/addresses.ts";
 import { agentBlueprint } from "../../units/agent-unit.ts";
-import type { JoinFacts } from "../../units/join-facts.ts";
+import type { InitialCluster } from "../../units/initial-cluster.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import { liveMembership, type StepContext } from "../step-context.ts";
 import { awaitPresented } from "./await-presented.ts";
 import { removeLearner } from "./await-steps.ts";
@@ -20,7 +20,7 @@ type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "
 /** A member that is asked to stop hands leadership over and finishes the calls that it has: at most about 8 s. */
 const stopGraceMs = 10_000;
 
-export async function startAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
+export async function startAgent(context: StepContext, action: AgentStart): Promise<StepOutputs> {
   const { plan, ports, keeper, signal } = context;
   const join = action.join ?? (await liveJoin(context, action.member));
   const blueprint = agentBlueprint(plan.spec, action.member, { ...join, token: keeper.state.lineage });
@@ -35,7 +35,7 @@ export async function startAgent(context: StepContext, action: AgentStart): Prom
  * out. One that answers, in the place which the newcomer's replaces, is listed under a name of its own: of two with one
  * name an etcd would make one.
  */
-async function liveJoin(context: StepContext, name: string): Promise<JoinFacts> {
+async function liveJoin(context: StepContext, name: string): Promise<InitialCluster> {
   const { members } = await liveMembership(context);
   const { spec } = context.plan;
   const own = peerUrl(spec, spec.controlPlane.masters.find((master) => master.name === name)!);
@@ -66,7 +66,7 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
 export async function startMember(
   context: StepContext,
   action: StepAction & { readonly kind: "startAgent" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   try {
     return await startAgent(context, action);
   } catch (error) {
@@ -88,14 +88,14 @@ export async function startMember(
 export async function reloadAgent(
   context: StepContext,
   action: StepAction & { readonly kind: "reloadAgent" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   const facts = await startAgent(context, action);
   await awaitPresented(context, action.member);
   return facts;
 }
 
 /** Also for a process that is there and says nothing: only a stop makes room for a start. */
-export async function restartAgent(context: StepContext, action: AgentStart): Promise<StepFacts> {
+export async function restartAgent(context: StepContext, action: AgentStart): Promise<StepOutputs> {
   await context.ports.provider.stopUnit(action.member, agentUnitName, stopGraceMs, context.signal);
   return startAgent(context, action);
 }
@@ -103,7 +103,7 @@ export async function restartAgent(context: StepContext, action: AgentStart): Pr
 export async function stopAgent(
   context: StepContext,
   action: StepAction & { readonly kind: "stopAgent" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   const { member, generation } = action;
   await context.ports.provider.stopUnit(machineRef(member, generation), agentUnitName, stopGraceMs, context.signal);
   return {};

@@ -1,34 +1,34 @@
 /** CA and certificates. Secrets stay behind the port; only fingerprints and dates come back. */
 import type { ObservedCertificate } from "../../plan/observed-cluster.ts";
 import type { StepAction } from "../../plan/step.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
 type Of<Kind extends StepAction["kind"]> = StepAction & { readonly kind: Kind };
 
-export async function createAuthority({ ports, plan }: StepContext): Promise<StepFacts> {
+export async function createAuthority({ ports, plan }: StepContext): Promise<StepOutputs> {
   return factsOf(await ports.authority.createAuthority(`${plan.spec.name} haplan CA`));
 }
 
-export async function renewAuthority({ ports }: StepContext, action: Of<"renewAuthority">): Promise<StepFacts> {
+export async function renewAuthority({ ports }: StepContext, action: Of<"renewAuthority">): Promise<StepOutputs> {
   return factsOf(await ports.authority.renewAuthority(action.replaces));
 }
 
-export async function issueCertificate({ ports }: StepContext, action: Of<"issueCertificate">): Promise<StepFacts> {
+export async function issueCertificate({ ports }: StepContext, action: Of<"issueCertificate">): Promise<StepOutputs> {
   const { kind, ...request } = action;
   return factsOf(await ports.authority.issue(request));
 }
 
-export async function removeCertificate({ ports }: StepContext, action: Of<"removeCertificate">): Promise<StepFacts> {
+export async function removeCertificate({ ports }: StepContext, action: Of<"removeCertificate">): Promise<StepOutputs> {
   await ports.authority.removeCertificate(action.name);
   return {};
 }
 
-export async function removeAuthority({ ports }: StepContext): Promise<StepFacts> {
+export async function removeAuthority({ ports }: StepContext): Promise<StepOutputs> {
   await ports.authority.removeAuthority();
   return {};
 }
 
-function factsOf(certificate: Pick<ObservedCertificate, "fingerprint" | "notAfter">): StepFacts {
+function factsOf(certificate: Pick<ObservedCertificate, "fingerprint" | "notAfter">): StepOutputs {
   return { fingerprint: certificate.fingerprint, notAfter: certificate.notAfter };
 }

@@ -1,11 +1,11 @@
 /** Steps that wait: for members to be healthy, for a learner to have caught up. One good answer is none; a row of them counts. */
 import { HaplanError } from "../../base/haplan-error.ts";
+import { unitOf } from "../../plan/cluster-view.ts";
 import { newestMachine, type ObservedMember, type ObservedMembership } from "../../plan/observed-cluster.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
-import { unitOf } from "../../plan/world.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import { memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
 
 const logLines = 15;
@@ -15,7 +15,7 @@ const processLookMs = 1_000;
 export async function awaitQuorum(
   context: StepContext,
   action: StepAction & { readonly kind: "awaitQuorum" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   let last: ObservedMembership | null = null;
   const wait = await untilSteady(context, action.members, async () => {
     last = await (await context.connection.controlPlane()).observe();
@@ -118,7 +118,7 @@ export async function notHealthy(context: StepContext, { missing, ended }: Wait)
 export async function awaitCatchUp(
   context: StepContext,
   action: StepAction & { readonly kind: "awaitCatchUp" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   const id = memberIdOf(context, { name: action.member, memberId: action.memberId });
   let lag: number | null = null;
   const wait = await untilSteady(context, [action.member], async () => {

@@ -3,7 +3,7 @@ import { HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMembership } from "../../plan/observed-cluster.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
 type CheckMembers = StepAction & { readonly kind: "checkMembers" };
@@ -11,7 +11,7 @@ type CheckMembers = StepAction & { readonly kind: "checkMembers" };
 /** Far enough apart for an election to show between two of them. */
 const sampleIntervalMs = 1_000;
 
-export async function checkMembers(context: StepContext, action: CheckMembers): Promise<StepFacts> {
+export async function checkMembers(context: StepContext, action: CheckMembers): Promise<StepOutputs> {
   const { clock } = context.ports;
   const { healthSamples } = context.plan.spec.policy;
   let before: ObservedMembership | null = null;
@@ -43,7 +43,7 @@ function problemsOf(
 ): readonly string[] {
   if (membership === null) return ["none of them answers"];
   const leaderOf = (of: ObservedMembership): string | undefined => of.members.find((member) => member.leader)?.id;
-  const foreign = membership.strangers?.map(({ endpoint }) => `${endpoint} answers for another cluster`) ?? [];
+  const foreign = membership.foreignEndpoints?.map(({ endpoint }) => `${endpoint} answers for another cluster`) ?? [];
   return [
     ...(membership.clusterId === action.clusterId ? [] : [`the cluster is ${membership.clusterId}, not as planned`]),
     ...foreign,

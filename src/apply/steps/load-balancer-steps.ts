@@ -3,14 +3,14 @@ import type { StepAction } from "../../plan/step.ts";
 import { loadBalancerBlueprint, loadBalancerConfig } from "../../units/load-balancer-unit.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
 /** Starting and updating are one act: it runs with exactly this configuration when it returns. */
 export async function startLoadBalancer(
   { plan, ports, keeper, signal }: StepContext,
   action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   const blueprint = loadBalancerBlueprint(plan.spec, action);
   const { hosts, attributes } = ports.provider.model.describeLoadBalancer(plan.spec);
   const wanted = {
@@ -23,7 +23,7 @@ export async function startLoadBalancer(
   return hosts.length === 0 ? facts : { ...facts, ...carriedCertificate(keeper, blueprint) };
 }
 
-export async function stopLoadBalancer({ ports, signal }: StepContext): Promise<StepFacts> {
+export async function stopLoadBalancer({ ports, signal }: StepContext): Promise<StepOutputs> {
   await ports.loadBalancer.remove(signal);
   return {};
 }

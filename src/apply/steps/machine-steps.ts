@@ -3,7 +3,7 @@
 import type { StepAction } from "../../plan/step.ts";
 import type { MachineRef } from "../../providers/provider.ts";
 import { unknownAddresses } from "../../spec/address-reference.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
 type Of<Kind extends StepAction["kind"]> = StepAction & { readonly kind: Kind };
@@ -12,7 +12,7 @@ export function machineRef(name: string, generation: number | undefined): Machin
   return generation === undefined ? name : { name, generation };
 }
 
-export async function createMachine(context: StepContext, action: Of<"createMachine">): Promise<StepFacts> {
+export async function createMachine(context: StepContext, action: Of<"createMachine">): Promise<StepOutputs> {
   const { machine, address, zone, generation, attributes = {}, deposes } = action;
   const { lineage } = context.keeper.state;
   const beside = deposes === undefined ? {} : { beside: deposes };
@@ -21,16 +21,16 @@ export async function createMachine(context: StepContext, action: Of<"createMach
   return await context.ports.provider.createMachine(wanted, context.signal);
 }
 
-export async function updateMachine(context: StepContext, action: Of<"updateMachine">): Promise<StepFacts> {
+export async function updateMachine(context: StepContext, action: Of<"updateMachine">): Promise<StepOutputs> {
   return await context.ports.provider.updateMachine(action.machine, action.attributes, context.signal);
 }
 
-export async function renameMaster(context: StepContext, { from, to }: Of<"renameMaster">): Promise<StepFacts> {
+export async function renameMaster(context: StepContext, { from, to }: Of<"renameMaster">): Promise<StepOutputs> {
   await context.ports.provider.renameMachine(from, to, context.signal);
   return {};
 }
 
-export async function destroyMachine(context: StepContext, action: Of<"destroyMachine">): Promise<StepFacts> {
+export async function destroyMachine(context: StepContext, action: Of<"destroyMachine">): Promise<StepOutputs> {
   await context.ports.provider.destroyMachine(machineRef(action.machine, action.generation), context.signal);
   return {};
 }

@@ -1,13 +1,13 @@
 /** A snapshot of the data before the membership changes: what cannot be had is said, or, when it is required, stops. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { StepAction } from "../../plan/step.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
 export async function takeSnapshot(
   context: StepContext,
   action: StepAction & { readonly kind: "takeSnapshot" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   const { clock, snapshots } = context.ports;
   const name = new Date(clock.now()).toISOString().replaceAll(":", "-");
   try {

@@ -5,7 +5,7 @@ import { workerUnitName } from "../../units/unit-definition.ts";
 import { workerBlueprint } from "../../units/worker-unit.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
-import type { StepFacts } from "../state-edits.ts";
+import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
 const stopGraceMs = 2_000;
@@ -13,7 +13,7 @@ const stopGraceMs = 2_000;
 export async function startWorker(
   { plan, ports, keeper, signal }: StepContext,
   action: StepAction & { readonly kind: "startWorker" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   const blueprint = workerBlueprint(plan.spec, action.worker);
   const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(action.worker, unit, signal);
@@ -23,7 +23,7 @@ export async function startWorker(
 export async function stopWorker(
   { ports, signal }: StepContext,
   action: StepAction & { readonly kind: "stopWorker" },
-): Promise<StepFacts> {
+): Promise<StepOutputs> {
   await ports.provider.stopUnit(action.worker, workerUnitName, stopGraceMs, signal);
   return {};
 }

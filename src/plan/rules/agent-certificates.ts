@@ -6,7 +6,7 @@ import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { certificateValidity, dayOf } from "../certificate-validity.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { Planning } from "../planning.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
@@ -29,12 +29,12 @@ export function isRefusedByOthers({ observed, nowMs }: PlannerInput, master: str
 }
 
 /** A real etcd reads its certificates for every connection, but its trusted authorities only at start. */
-export function takesUpCertificates({ controlPlane }: ClusterSpec, draft: PlanDraft): boolean {
-  return controlPlane.engine === "agent" || !draft.steps.some(({ action }) => action.kind === "renewAuthority");
+export function takesUpCertificates({ controlPlane }: ClusterSpec, builder: PlanBuilder): boolean {
+  return controlPlane.engine === "agent" || !builder.steps.some(({ action }) => action.kind === "renewAuthority");
 }
 
 /** Why a master with the right files has to restart; null if its ports present these files. */
-export function notePresented({ observed, draft }: Planning, { name, address }: DesiredResource): string | null {
+export function notePresented({ observed, builder }: Planning, { name, address }: DesiredResource): string | null {
   const fingerprintOf = (certificate: string): string | undefined =>
     observed.certificates.find((each) => each.name === certificate)?.fingerprint;
   const own = fingerprintOf(name);
@@ -43,7 +43,7 @@ export function notePresented({ observed, draft }: Planning, { name, address }: 
     ({ master, port, fingerprint }) => master === name && wanted[port] !== undefined && fingerprint !== wanted[port],
   );
   if (other === undefined) return null;
-  draft.drift.push({
+  builder.drift.push({
     address,
     action: "update",
     reason: `its ${other.port} port presents another certificate, which expires on ${dayOf(other.notAfter)}`,

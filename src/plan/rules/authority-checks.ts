@@ -6,12 +6,12 @@ import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 
 export function checkAuthority(planning: Planning): void {
-  const { world, draft, spec, observed, nowMs } = planning;
-  if (world.phase !== "formed" || !spec.controlPlane.tls.enabled) return;
+  const { view, builder, spec, observed, nowMs } = planning;
+  if (view.phase !== "formed" || !spec.controlPlane.tls.enabled) return;
   const address = resourceAddress("haplan_ca", spec.name);
   const unauthenticated = observed.problems.find((problem) => problem.notAuthenticated);
   if (observed.authority === null) {
-    draft.refuse(
+    builder.refuse(
       "plan/authority-gone",
       "The certificate authority of this cluster is missing",
       `${unauthenticated === undefined ? "" : `haplan ${unauthenticated.message}. `}The members trust only certificates that it signed. Restore its files from a backup; members do not trust a new one.`,
@@ -20,7 +20,7 @@ export function checkAuthority(planning: Planning): void {
     return;
   }
   if (isAnother(planning, observed.authority)) {
-    draft.refuse(
+    builder.refuse(
       "plan/authority-replaced",
       "The members do not trust this certificate authority",
       `ca.crt in ${observed.authority.directory} did not sign the cluster's certificates. Every member, worker and client would reject certificates from it. Restore the earlier ca.crt and ca.key.`,
@@ -31,7 +31,7 @@ export function checkAuthority(planning: Planning): void {
   // If the authority itself has expired, no connection can be made: renewing it is the way out, and needs none.
   const expired = certificateValidity(observed.authority, nowMs).status === "expired";
   if (unauthenticated === undefined || expired) return;
-  draft.refuse(
+  builder.refuse(
     "plan/cannot-authenticate",
     "The state of the members is unknown",
     `haplan ${unauthenticated.message}. Without an answer, running members could be mistaken for dead ones. Restore the file.`,
@@ -39,11 +39,11 @@ export function checkAuthority(planning: Planning): void {
 }
 
 /** A renewed authority has signed the cluster's certificates with the same key; another authority has not. */
-function isAnother({ spec, observed, world }: Planning, authority: ObservedAuthority): boolean {
-  const known = world.resources.get(resourceAddress("haplan_ca", spec.name))?.attributes["fingerprint"];
+function isAnother({ spec, observed, view }: Planning, authority: ObservedAuthority): boolean {
+  const known = view.resources.get(resourceAddress("haplan_ca", spec.name))?.attributes["fingerprint"];
   if (typeof known !== "string" || known === authority.fingerprint) return false;
   return !observed.certificates.some((certificate) => {
-    const recorded = world.resources.get(resourceAddress("haplan_certificate", certificate.name));
+    const recorded = view.resources.get(resourceAddress("haplan_certificate", certificate.name));
     return certificate.trusted && recorded?.attributes["fingerprint"] === certificate.fingerprint;
   });
 }

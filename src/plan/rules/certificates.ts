@@ -6,13 +6,13 @@
 import { canonicalJson } from "../../base/canonical-json.ts";
 import { certificateLifetimeDays, certificateValidity, dayOf, validityText } from "../certificate-validity.ts";
 import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
+import type { ClusterView } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../observed-cluster.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { signingKeyFault } from "../signing-key.ts";
 import type { StateResource } from "../state.ts";
-import type { World } from "../world.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import { isRequested } from "./requested-replacements.ts";
 
@@ -34,7 +34,7 @@ type Due = {
  * units with other names already have theirs.
  */
 export function planCertificates(planning: Planning): IssuedCertificates {
-  const { desired, world, draft } = planning;
+  const { desired, view, builder } = planning;
   const { authority, certificates } = planning.observed;
   const found = new Map(certificates.map((certificate) => [certificate.name, certificate]));
   const renewal = authorityRenewal(planning);
@@ -43,8 +43,8 @@ export function planCertificates(planning: Planning): IssuedCertificates {
     if (resource.type !== "haplan_certificate") continue;
     const present = found.get(resource.name);
     const reason = whyIssue(planning, resource, present) ?? renewal?.leaves ?? null;
-    const known = world.resources.get(resource.address);
-    if (present !== undefined) noteCertificateDrift(resource, present, known, reason, draft);
+    const known = view.resources.get(resource.address);
+    if (present !== undefined) noteCertificateDrift(resource, present, known, reason, builder);
     if (reason !== null) due.push({ resource, reason, found: present });
   }
   if (
@@ -52,22 +52,22 @@ export function planCertificates(planning: Planning): IssuedCertificates {
     authority.signingKey !== "present" &&
     planning.spec.controlPlane.tls.adopted === undefined
   ) {
-    withoutKey(authority, due, draft);
-    return new Map(behind(found, world).map((name) => [name, null]));
+    withoutKey(authority, due, builder);
+    return new Map(behind(found, view).map((name) => [name, null]));
   }
   warnExpired(planning, due);
   warnOfAdoptedAuthority(planning);
   const authorityStep = planAuthority(planning, renewal);
   const issued = new Map<string, string | null>(
-    due.map((each) => [each.resource.name, issue(each, authorityStep, draft)]),
+    due.map((each) => [each.resource.name, issue(each, authorityStep, builder)]),
   );
-  for (const name of behind(found, world)) if (!issued.has(name)) issued.set(name, null);
+  for (const name of behind(found, view)) if (!issued.has(name)) issued.set(name, null);
   return issued;
 }
 
 /** Units with other certificates than the current ones, as left by an apply that was interrupted. */
-function behind(found: ReadonlyMap<string, ObservedCertificate>, world: World): readonly string[] {
-  return [...world.resources.values()].flatMap(({ type, name, attributes }) => {
+function behind(found: ReadonlyMap<string, ObservedCertificate>, view: ClusterView): readonly string[] {
+  return [...view.resources.values()].flatMap(({ type, name, attributes }) => {
     const carries = type === "haplan_agent" || type === "haplan_worker" || type === "haplan_load_balancer";
     const present = found.get(name)?.fingerprint;
     const carried = attributes["certificate"];
@@ -75,9 +75,9 @@ function behind(found: ReadonlyMap<string, ObservedCertificate>, world: World): 
   });
 }
 
-function issue({ resource, reason, found }: Due, authorityStep: string | null, draft: PlanDraft): string | null {
-  draft.judge(resource.address, reason.action, reason.text);
-  return draft.add(
+function issue({ resource, reason, found }: Due, authorityStep: string | null, builder: PlanBuilder): string | null {
+  builder.setAction(resource.address, reason.action, reason.text);
+  return builder.add(
     {
       kind: "issueCertificate",
       name: resource.name,
@@ -96,10 +96,10 @@ function whyIssue(
   resource: DesiredResource,
   found: ObservedCertificate | undefined,
 ): Reason | null {
-  const { world, nowMs, spec } = planning;
+  const { view, nowMs, spec } = planning;
   const update = (text: ChangeReason, canWait = false): Reason => ({ action: "update", text, canWait });
   if (found === undefined) {
-    const text = world.resources.has(resource.address) ? "its files are missing" : null;
+    const text = view.resources.has(resource.address) ? "its files are missing" : null;
     return { action: "create", text, canWait: false };
   }
   if (!found.trusted) return update("it was signed by another authority");
@@ -123,12 +123,12 @@ function noteCertificateDrift(
   found: ObservedCertificate,
   known: StateResource | undefined,
   reason: Reason | null,
-  draft: PlanDraft,
+  builder: PlanBuilder,
 ): void {
   const before = known?.attributes["fingerprint"];
   if (before === undefined || before === found.fingerprint) return;
   const { fingerprint, notAfter } = found;
-  draft.drift.push({
+  builder.drift.push({
     address,
     action: "update",
     reason: found.trusted ? "it was replaced outside of haplan" : "it was replaced by one of another authority",
@@ -136,11 +136,11 @@ function noteCertificateDrift(
     after: { fingerprint, notAfter },
   });
   // An equally valid one is kept, and recorded in the state.
-  if (reason === null) draft.facts.set(address, { fingerprint, notAfter });
+  if (reason === null) builder.facts.set(address, { fingerprint, notAfter });
 }
 
 /** Nothing can be signed: what can be postponed is postponed, with a warning. */
-function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: PlanDraft): void {
+function withoutKey(authority: ObservedAuthority, due: readonly Due[], builder: PlanBuilder): void {
   const fault = signingKeyFault(authority);
   const list = (some: readonly Due[]): string =>
     some
@@ -148,13 +148,13 @@ function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: Pl
       .join(", ");
   const urgent = due.filter(({ reason }) => !reason.canWait);
   if (urgent.length > 0) {
-    draft.refuse(
+    builder.refuse(
       "plan/authority-key-missing",
       `${urgent.length === 1 ? "A certificate has" : `${urgent.length} certificates have`} to be signed, but ${fault}`,
       `To be signed: ${list(urgent)}. Restore the authority's key for plan and apply. Plans that sign nothing do not need it.`,
     );
   } else if (due.length > 0) {
-    draft.warn(
+    builder.warn(
       "plan/renewal-without-key",
       `${due.length === 1 ? "A certificate is" : `${due.length} certificates are`} due for renewal, but ${fault}`,
       `Not renewed: ${list(due)}. Restore the authority's key for plan and apply.`,
@@ -162,13 +162,13 @@ function withoutKey(authority: ObservedAuthority, due: readonly Due[], draft: Pl
   }
 }
 
-function warnExpired({ nowMs, draft }: Planning, due: readonly Due[]): void {
+function warnExpired({ nowMs, builder }: Planning, due: readonly Due[]): void {
   const expired = due.filter(
     ({ found }) => found !== undefined && certificateValidity(found, nowMs).status === "expired",
   );
   if (expired.length === 0) return;
   const names = expired.map(({ resource }) => resource.name).join(", ");
-  draft.warn(
+  builder.warn(
     "plan/certificates-expired",
     `${expired.length === 1 ? "A certificate has" : `${expired.length} certificates have`} expired: ${names}`,
     "Members and clients reject new connections with an expired certificate. Applying this plan issues new certificates and distributes them.",
@@ -176,11 +176,11 @@ function warnExpired({ nowMs, draft }: Planning, due: readonly Due[]): void {
 }
 
 /** An authority that haplan did not create is renewed by the operator. */
-function warnOfAdoptedAuthority({ spec, observed, nowMs, draft }: Planning): void {
+function warnOfAdoptedAuthority({ spec, observed, nowMs, builder }: Planning): void {
   const { authority } = observed;
   if (spec.controlPlane.tls.adopted === undefined || authority === null) return;
   if (certificateValidity(authority, nowMs).daysLeft >= spec.policy.renewBeforeDays) return;
-  draft.warn(
+  builder.warn(
     "plan/adopted-authority-ends",
     `The members' certificate authority ${validityText(authority, nowMs)}`,
     `haplan did not create ${authority.directory} and does not renew it. Certificates that it signs cannot be valid longer.`,
@@ -202,25 +202,28 @@ function authorityRenewal({ observed, nowMs, desired }: Planning): AuthorityRene
   return { text: `it ${validityText(authority, nowMs)}`, replaces: authority.fingerprint, leaves };
 }
 
-function planAuthority({ observed, nowMs, desired, draft }: Planning, renewal: AuthorityRenewal | null): string | null {
+function planAuthority(
+  { observed, nowMs, desired, builder }: Planning,
+  renewal: AuthorityRenewal | null,
+): string | null {
   const resource = desired.find(({ type }) => type === "haplan_ca");
   if (resource === undefined) return null;
   if (observed.authority === null) {
-    draft.judge(resource.address, "create");
-    return draft.add({ kind: "createAuthority" }, [resource.address]);
+    builder.setAction(resource.address, "create");
+    return builder.add({ kind: "createAuthority" }, [resource.address]);
   }
   if (renewal === null) {
     const { fingerprint, notAfter } = observed.authority;
-    draft.facts.set(resource.address, { fingerprint, notAfter });
+    builder.facts.set(resource.address, { fingerprint, notAfter });
     return null;
   }
-  draft.judge(resource.address, "update", renewal.text);
+  builder.setAction(resource.address, "update", renewal.text);
   const until = dayOf(observed.authority.notAfter);
   const expired = certificateValidity(observed.authority, nowMs).status === "expired";
-  draft.warn(
+  builder.warn(
     "plan/authority-renewed",
     `The certificate authority ${validityText(observed.authority, nowMs)}: its certificate is renewed`,
     `Its name and key stay. Clients with a copy of ca.crt need the new one ${expired ? "now" : `before ${until}`}.`,
   );
-  return draft.add({ kind: "renewAuthority", replaces: renewal.replaces }, [resource.address]);
+  return builder.add({ kind: "renewAuthority", replaces: renewal.replaces }, [resource.address]);
 }

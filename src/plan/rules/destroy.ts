@@ -2,10 +2,10 @@
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
+import { unitOf } from "../cluster-view.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
-import { unitOf } from "../world.ts";
 import { hasAdopted } from "./adoption/adoption.ts";
 import { checkNamed, leadOut, leaveAdopted, namedMembers } from "./adoption/destroy-adopted.ts";
 import { machineAddress } from "./machines.ts";
@@ -23,39 +23,39 @@ export function planDestroy(planning: Planning): void {
 }
 
 function destroyAll(planning: Planning): void {
-  const { world, draft, observed } = planning;
+  const { view, builder, observed } = planning;
   const of = (...types: ResourceType[]): ResourceAddress[] =>
-    [...world.resources.values()]
+    [...view.resources.values()]
       .filter((resource) => types.includes(resource.type))
       .map((resource) => resource.address);
-  const machines = [...world.machines.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const machines = [...view.machines.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const stops = new Map<string, string | null>();
   const drop = (addresses: readonly ResourceAddress[]): readonly ResourceAddress[] => {
-    for (const address of addresses) draft.judge(address, "delete");
+    for (const address of addresses) builder.setAction(address, "delete");
     return addresses;
   };
   for (const { name } of machines.filter((machine) => unitOf(machine, workerUnitName) !== undefined)) {
     const worker = drop([resourceAddress("haplan_worker", name)]);
-    stops.set(name, draft.add({ kind: "stopWorker", worker: name }, worker));
+    stops.set(name, builder.add({ kind: "stopWorker", worker: name }, worker));
   }
   const workers = [...stops.values()];
   for (const { name } of machines.filter((machine) => unitOf(machine, loadBalancerUnitName) !== undefined)) {
     const served = drop([resourceAddress("haplan_load_balancer", name), ...of("haplan_lb_backend")]);
-    stops.set(name, draft.add({ kind: "stopLoadBalancer" }, served, workers));
+    stops.set(name, builder.add({ kind: "stopLoadBalancer" }, served, workers));
   }
-  if (world.loadBalancer?.onMachine === false) {
+  if (view.loadBalancer?.onMachine === false) {
     const served = drop([loadBalancerAddress, ...of("haplan_lb_backend")]);
-    stops.set(loadBalancerName, draft.add({ kind: "stopLoadBalancer" }, served, workers));
+    stops.set(loadBalancerName, builder.add({ kind: "stopLoadBalancer" }, served, workers));
   }
   const clients = [...stops.values()];
   if (hasAdopted(planning.spec)) leaveAdopted(planning, clients);
-  for (const { name } of machines.filter((machine) => agentRuns(world, machine.name) || machine.hasData)) {
+  for (const { name } of machines.filter((machine) => agentRuns(view, machine.name) || machine.hasData)) {
     const addresses = drop([resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name)]);
-    stops.set(name, draft.add({ kind: "stopAgent", member: name }, addresses, [...clients, draft.chainEnd]));
+    stops.set(name, builder.add({ kind: "stopAgent", member: name }, addresses, [...clients, builder.lastSerialStep]));
   }
   const destroyed = [
     ...machines.map(({ name }) =>
-      draft.add({ kind: "destroyMachine", machine: name }, drop([machineAddress(name)]), [stops.get(name) ?? null]),
+      builder.add({ kind: "destroyMachine", machine: name }, drop([machineAddress(name)]), [stops.get(name) ?? null]),
     ),
     ...destroyOrphans(planning),
   ];
@@ -66,8 +66,8 @@ function destroyAll(planning: Planning): void {
   // haplan does not remove the authority of adopted members.
   const ours = observed.authority !== null && planning.spec.controlPlane.tls.adopted === undefined;
   if (ours || certificates.length > 0) {
-    draft.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);
+    builder.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);
   }
-  const gone = [...world.resources.keys()].filter((address) => !draft.verdicts.has(address));
-  if (gone.length > 0) draft.add({ kind: "recordState" }, drop(gone), destroyed);
+  const gone = [...view.resources.keys()].filter((address) => !builder.actions.has(address));
+  if (gone.length > 0) builder.add({ kind: "recordState" }, drop(gone), destroyed);
 }

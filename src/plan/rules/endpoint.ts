@@ -8,7 +8,7 @@ import { clientHostPort } from "../../units/addresses.ts";
 import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import type { EndpointModel } from "../quorum-model.ts";
 import { resourceAddress } from "../resource.ts";
@@ -23,13 +23,13 @@ export function wantedTargets(spec: ClusterSpec): Targets {
 }
 
 /** The last known targets of the load balancer, whether it runs or not. */
-export function toldTargets({ spec, observed, world }: Planning): Targets {
+export function toldTargets({ spec, observed, view }: Planning): Targets {
   const wanted = wantedTargets(spec);
   const found = (name: string): string | undefined =>
-    world.members.find((member) => member.voter && member.name === name)?.clientPlace ?? wanted.get(name);
-  const voters = world.members.filter((member) => member.voter && member.name !== "");
+    view.members.find((member) => member.voter && member.name === name)?.clientPlace ?? wanted.get(name);
+  const voters = view.members.filter((member) => member.voter && member.name !== "");
   // Without a state the targets are unknown: a running load balancer is assumed to serve the voters.
-  const names = observed.backends.length > 0 ? observed.backends : world.resources.size === 0 ? voters : [];
+  const names = observed.backends.length > 0 ? observed.backends : view.resources.size === 0 ? voters : [];
   const attributes = new Map(observed.backends.map((backend) => [backend.name, backend.attributes]));
   return new Map(
     names.flatMap(({ name }): readonly (readonly [string, string])[] => {
@@ -42,9 +42,9 @@ export function toldTargets({ spec, observed, world }: Planning): Targets {
 
 /** The load balancer's part of the quorum model, before the plan. */
 export function endpointModel(planning: Planning): EndpointModel {
-  const { world } = planning;
+  const { view } = planning;
   return {
-    targets: world.loadBalancer?.running === true ? toldTargets(planning) : null,
+    targets: view.loadBalancer?.running === true ? toldTargets(planning) : null,
     wanted: wantedTargets(planning.spec),
   };
 }
@@ -58,16 +58,16 @@ export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTarge
 }
 
 /** Its listen address until its own machine moves, which comes last; absent if that stays. */
-export function presentPlace({ spec, world }: Planning): Pick<LoadBalancerTargets, "listensAt"> {
-  const address = world.loadBalancer?.address;
+export function presentPlace({ spec, view }: Planning): Pick<LoadBalancerTargets, "listensAt"> {
+  const address = view.loadBalancer?.address;
   if (address === undefined || address === spec.loadBalancer.address) return {};
-  const known = world.resources.get(loadBalancerAddress)?.attributes["ports"];
+  const known = view.resources.get(loadBalancerAddress)?.attributes["ports"];
   const ports = Array.isArray(known) ? known.filter((port) => typeof port === "number") : spec.loadBalancer.ports;
   return { listensAt: { address, ports } };
 }
 
 export class Endpoint {
-  readonly #draft: PlanDraft;
+  readonly #builder: PlanBuilder;
   readonly #wanted: Targets;
   /** Steps wait for the load balancer's certificate, which they write together with its configuration. */
   readonly #certificate: string | null;
@@ -82,11 +82,11 @@ export class Endpoint {
   #lastStep: string | null = null;
 
   constructor(planning: Planning, certificates: IssuedCertificates) {
-    const { spec, observed, world, draft } = planning;
-    this.#draft = draft;
+    const { spec, observed, view, builder } = planning;
+    this.#builder = builder;
     this.#wanted = wantedTargets(spec);
     this.#certificate = certificates.get(loadBalancerName) ?? null;
-    this.#active = world.loadBalancer?.running === true;
+    this.#active = view.loadBalancer?.running === true;
     this.#place = presentPlace(planning);
     this.#next = new Map(toldTargets(planning));
     this.#told = observed.backends.length > 0 ? new Map(this.#next) : new Map();
@@ -130,7 +130,7 @@ export class Endpoint {
       .filter((name) => this.#told.get(name) !== this.#next.get(name))
       .sort();
     this.#told = new Map(this.#next);
-    this.#lastStep = this.#draft.chain(
+    this.#lastStep = this.#builder.chain(
       { kind: "updateLoadBalancer", ...backendsOf(this.#told, this.#wanted), ...this.#place },
       [loadBalancerAddress, ...changed.map((name) => resourceAddress("haplan_lb_backend", name))],
       [this.#certificate],

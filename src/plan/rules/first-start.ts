@@ -1,18 +1,18 @@
 /** A cluster's first start: all members at once with the same `--initial-cluster`, then one wait for their quorum. */
 
-import type { JoinFacts } from "../../units/join-facts.ts";
+import type { InitialCluster } from "../../units/initial-cluster.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
+import { unitOf } from "../cluster-view.ts";
 import { resourceAddress } from "../resource.ts";
-import { unitOf } from "../world.ts";
 import { planMachine } from "./machines.ts";
 import { refuseFounders } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
 
 export function planFirstStart(planning: WithCertificates): void {
-  const { desired, world, certificates, draft, spec } = planning;
+  const { desired, view, certificates, builder, spec } = planning;
   refuseFounders(planning);
   const members = desired.filter((resource) => resource.type === "haplan_raft_member");
-  const join: JoinFacts = {
+  const join: InitialCluster = {
     clusterState: "new",
     initialCluster: members.map((member) => ({ name: member.name, peerUrl: String(member.attributes["peerUrl"]) })),
   };
@@ -27,18 +27,18 @@ export function planFirstStart(planning: WithCertificates): void {
   }
   const started = members.map(({ name }) => {
     const address = resourceAddress("haplan_agent", name);
-    const known = world.resources.has(address);
-    const running = unitOf(world.machines.get(name), agentUnitName)?.running === true;
+    const known = view.resources.has(address);
+    const running = unitOf(view.machines.get(name), agentUnitName)?.running === true;
     if (known && running && !certificates.has(name)) return null;
-    draft.judge(address, known ? "update" : "create", known ? "its process is gone" : null);
-    return draft.add(
+    builder.setAction(address, known ? "update" : "create", known ? "its process is gone" : null);
+    return builder.add(
       { kind: "startAgent", member: name, join },
       [address],
       [machines.get(name) ?? null, certificates.get(name) ?? null],
     );
   });
-  for (const member of members) draft.judge(member.address, "create");
-  draft.chain(
+  for (const member of members) builder.setAction(member.address, "create");
+  builder.chain(
     { kind: "awaitQuorum", members: spec.controlPlane.masters.map((master) => master.name) },
     members.map((member) => member.address),
     [...started, certificates.get("admin") ?? null],

@@ -1,16 +1,16 @@
 /** One new member from machine to caught-up learner. Until its vote counts, all of this can be undone. */
 
 import { peerUrl } from "../../units/addresses.ts";
-import { isJoinFacts, type JoinFacts } from "../../units/join-facts.ts";
+import { type InitialCluster, isInitialCluster } from "../../units/initial-cluster.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
+import { type ClusterView, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
-import { type MemberFact, machineOf, unitOf, type World } from "../world.ts";
 import { isHandedCertificate } from "./agent-certificates.ts";
 import type { JoiningMaster } from "./masters.ts";
-import { formerMachine, type Newcomer, prepareMachine } from "./newcomer-machine.ts";
+import { formerMachine, type NewMember, prepareMachine } from "./new-member-machine.ts";
 import type { WithCertificates } from "./stages.ts";
 import { whyUnitDiffers } from "./unit-condition.ts";
 
@@ -21,33 +21,33 @@ export type Join = {
 };
 
 export function joinMember(planning: WithCertificates, master: JoiningMaster): Join {
-  const { desired, world, certificates, draft } = planning;
+  const { desired, view, certificates, builder } = planning;
   const { name } = master;
   const machine = prepareMachine(planning, master, []);
   const member = resourceAddress("haplan_raft_member", name);
   const agent = resourceAddress("haplan_agent", name);
   // A real etcd accepts no new member while one is down, so the former one is removed first.
   const replacement = planning.spec.controlPlane.engine === "etcd" ? "deleteThenCreate" : "createThenDelete";
-  draft.judge(member, master.replaces === null ? "create" : replacement, master.reason);
+  builder.setAction(member, master.replaces === null ? "create" : replacement, master.reason);
   const runs = runsAsStarted(planning, master);
-  if (!runs) draft.judge(agent, agentVerdict(planning, master), master.reason);
+  if (!runs) builder.setAction(agent, agentAction(planning, master), master.reason);
   const resource = desired.find((candidate) => candidate.address === member)!;
   let added: string | null = null;
   if (master.learner === null) {
     const url = String(resource.attributes["peerUrl"]);
-    added = draft.chain({ kind: "addLearner", member: name, peerUrl: url }, [member], [machine]);
+    added = builder.chain({ kind: "addLearner", member: name, peerUrl: url }, [member], [machine]);
   }
-  const stuck = isStuck(world, master.learner);
+  const stuck = isStuck(view, master.learner);
   const issued = [name, peerCertificateName(name)].map((each) => certificates.get(each) ?? null);
   const waits = [machine, added, ...issued];
   const kind = stuck ? "restartAgent" : "startAgent";
-  const running = runs ? null : draft.add({ kind, member: name, join: null }, [agent], waits);
+  const running = runs ? null : builder.add({ kind, member: name, join: null }, [agent], waits);
   const maxLagEntries = planning.spec.policy.maxLearnerLagEntries;
   const memberId = master.learner?.id ?? null;
-  const ready = draft.add(
+  const ready = builder.add(
     { kind: "awaitCatchUp", member: name, memberId, maxLagEntries },
     [member],
-    [running, draft.chainEnd],
+    [running, builder.lastSerialStep],
   );
   return { ref: { name, memberId }, ready };
 }
@@ -58,15 +58,15 @@ export function joinMember(planning: WithCertificates, master: JoiningMaster): J
  */
 export function runsAsStarted(
   planning: WithCertificates,
-  { name, learner }: Pick<Newcomer, "name" | "learner">,
+  { name, learner }: Pick<NewMember, "name" | "learner">,
 ): boolean {
-  const { desired, world, certificates } = planning;
+  const { desired, view, certificates } = planning;
   if (learner?.answers !== true || isHandedCertificate(name, certificates)) return false;
   const address = resourceAddress("haplan_agent", name);
   // Of two machines with its name, the state's entry without a generation is the new member's.
   const recorded = planning.state?.resources.find((resource) => resource.address === address)?.attributes;
   const resource = desired.find((candidate) => candidate.address === address);
-  const unit = unitOf(machineOf(world, learner), agentUnitName);
+  const unit = unitOf(machineOf(view, learner), agentUnitName);
   if (recorded === undefined || resource === undefined || unit?.running !== true) return false;
   return (
     unit.definitionDigest === recorded["definitionDigest"] &&
@@ -75,29 +75,29 @@ export function runsAsStarted(
 }
 
 /** Its process runs but does not answer. */
-export function isStuck(world: World, learner: MemberFact | null): boolean {
+export function isStuck(view: ClusterView, learner: MemberView | null): boolean {
   if (learner === null || learner.answers) return false;
-  return unitOf(machineOf(world, learner), agentUnitName)?.running === true;
+  return unitOf(machineOf(view, learner), agentUnitName)?.running === true;
 }
 
-function agentVerdict(
+function agentAction(
   planning: Planning,
   master: JoiningMaster,
 ): "create" | "update" | "createThenDelete" | "deleteThenCreate" {
-  const { world } = planning;
+  const { view } = planning;
   if (formerMachine(planning, master) !== null) return "createThenDelete";
-  if (master.learner !== null && world.resources.has(resourceAddress("haplan_agent", master.name))) return "update";
-  return master.replaces !== null && world.machines.has(master.name) ? "deleteThenCreate" : "create";
+  if (master.learner !== null && view.resources.has(resourceAddress("haplan_agent", master.name))) return "update";
+  return master.replaces !== null && view.machines.has(master.name) ? "deleteThenCreate" : "create";
 }
 
 /**
  * The initial cluster that an agent was started with, from the state, so that its unit stays the same; else the spec's
  * masters.
  */
-export function knownJoin(planning: Planning, name: string): JoinFacts {
-  const { world } = planning;
-  const join = world.resources.get(resourceAddress("haplan_agent", name))?.attributes["join"];
-  if (isJoinFacts(join)) return join;
+export function initialClusterInState(planning: Planning, name: string): InitialCluster {
+  const { view } = planning;
+  const join = view.resources.get(resourceAddress("haplan_agent", name))?.attributes["join"];
+  if (isInitialCluster(join)) return join;
   return {
     clusterState: "existing",
     initialCluster: planning.spec.controlPlane.masters.map((master) => ({

@@ -7,22 +7,22 @@ import { unknownAddresses } from "../../spec/address-reference.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
+import type { ClusterView, FoundLoadBalancer } from "../cluster-view.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
-import type { FoundLoadBalancer, World } from "../world.ts";
 import { changedAttributes, forcingAttributes, haveChanged, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
-import { filesChanged, judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import { filesChanged, noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /**
  * One whose address is known only once it is made, and is in the masters' certificates, is made before all else, and serves
  * nobody yet. Returns the id of that step.
  */
-export function planLoadBalancerFirst({ spec, world, draft }: Planning): string | null {
-  if (!hasUnknownAddress(spec) || world.loadBalancer !== null) return null;
-  return draft.add({ kind: "startLoadBalancer", backends: [] }, [loadBalancerAddress]);
+export function planLoadBalancerFirst({ spec, view, builder }: Planning): string | null {
+  if (!hasUnknownAddress(spec) || view.loadBalancer !== null) return null;
+  return builder.add({ kind: "startLoadBalancer", backends: [] }, [loadBalancerAddress]);
 }
 
 function hasUnknownAddress({ loadBalancer }: ClusterSpec): boolean {
@@ -31,71 +31,72 @@ function hasUnknownAddress({ loadBalancer }: ClusterSpec): boolean {
 
 /** Returns the id of the step after which the load balancer serves the wanted masters; null if it does already. */
 export function planLoadBalancer(planning: WithCertificates & { readonly createdFirst: string | null }): string | null {
-  const { desired, world, certificates, endpoint, createdFirst, draft, spec, observed } = planning;
+  const { desired, view, certificates, endpoint, createdFirst, builder, spec, observed } = planning;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
   const hosts = desired.filter(
     ({ type, attributes }) => type === "haplan_machine" && attributes["role"] === "loadBalancer",
   );
-  const stop = (): string | null => draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [draft.chainEnd]);
+  const stop = (): string | null =>
+    builder.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [builder.lastSerialStep]);
   const made = hosts
     .map((machine) => ({ machine, step: planMachine(planning, machine, stop) }))
     .filter(({ step }) => step !== null);
   warnOfMove(planning);
-  const found = world.loadBalancer;
-  const known = world.resources.get(loadBalancerAddress)?.attributes;
+  const found = view.loadBalancer;
+  const known = view.resources.get(loadBalancerAddress)?.attributes;
   const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
-  const after = [...made.map(({ step }) => step), certificates.get(loadBalancerName) ?? null, draft.chainEnd];
+  const after = [...made.map(({ step }) => step), certificates.get(loadBalancerName) ?? null, builder.lastSerialStep];
 
   const [first] = made;
   if (found === null || first !== undefined) {
-    judgeStart(
+    planStart(
       planning,
-      found === null || first === undefined ? null : draft.reasonFor(first.machine.address),
+      found === null || first === undefined ? null : builder.reasonFor(first.machine.address),
       backends,
       known !== undefined,
     );
     const kind = createdFirst === null ? "startLoadBalancer" : "updateLoadBalancer";
-    return draft.add({ kind, backends: wanted }, addressesOf(backends), [...after, createdFirst]);
+    return builder.add({ kind, backends: wanted }, addressesOf(backends), [...after, createdFirst]);
   }
-  const changed = judgeBackends(
+  const changed = planBackends(
     planning,
     backends,
     observed.backends.map((backend) => backend.name),
   );
-  const reason = whyChanged(resource, found, certificates.has(loadBalancerName), world);
-  const forces = forcingAttributes(resource, world);
+  const reason = whyChanged(resource, found, certificates.has(loadBalancerName), view);
+  const forces = forcingAttributes(resource, view);
   if (hasUnknownAddress(spec) && (forces.length > 0 || isRequested(planning, loadBalancerAddress))) {
     refuseOtherAddress(planning);
     return null;
   }
   if (forces.length > 0) {
-    draft.judge(loadBalancerAddress, "deleteThenCreate", haveChanged(forces), forces);
-    const stopped = draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
-    return draft.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), [...after, stopped]);
+    builder.setAction(loadBalancerAddress, "deleteThenCreate", haveChanged(forces), forces);
+    const stopped = builder.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
+    return builder.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), [...after, stopped]);
   }
   if (!found.running) {
-    draft.judge(loadBalancerAddress, "update", found.onMachine ? "dead: its process is gone" : "it does not run");
-    noteDeadUnit(loadBalancerAddress, "stopped", draft);
-    return draft.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+    builder.setAction(loadBalancerAddress, "update", found.onMachine ? "dead: its process is gone" : "it does not run");
+    noteDeadUnit(loadBalancerAddress, "stopped", builder);
+    return builder.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
   }
   if (isRequested(planning, loadBalancerAddress)) {
-    draft.judge(loadBalancerAddress, "update", asRequested);
-    const stopped = draft.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
+    builder.setAction(loadBalancerAddress, "update", asRequested);
+    const stopped = builder.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
     const restart = { kind: "startLoadBalancer", backends: wanted } as const;
-    return draft.add(restart, [loadBalancerAddress, ...changed], [...after, stopped]);
+    return builder.add(restart, [loadBalancerAddress, ...changed], [...after, stopped]);
   }
   const settled = endpoint.settledBy;
   // Targets that are removed and added again leave it unchanged.
   if (reason === null && changed.length === 0) return settled;
-  judgeRunningUnit(loadBalancerAddress, reason ?? "its masters have changed", draft);
+  planRunningUnit(loadBalancerAddress, reason ?? "its masters have changed", builder);
   // The last step of the membership chain has already written the wanted configuration.
   if (settled !== null) return settled;
-  return draft.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+  return builder.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
 }
 
-function refuseOtherAddress({ draft }: Planning): void {
-  draft.refuse(
+function refuseOtherAddress({ builder }: Planning): void {
+  builder.refuse(
     "plan/endpoint-replaced",
     "Another load balancer in its place would have another address",
     "Clients and the masters' certificates have to know that address before the present one is gone, which one plan cannot do. Write the present settings of the load balancer, and do not ask for its replacement; a load balancer beside it, with a cluster of its own, can take over its clients.",
@@ -108,10 +109,10 @@ function whyChanged(
   resource: DesiredResource,
   found: FoundLoadBalancer,
   issued: boolean,
-  world: World,
+  view: ClusterView,
 ): ReturnType<typeof whyUnitStartsAgain> {
-  const known = world.resources.get(loadBalancerAddress)?.attributes;
-  const changed = changedAttributes(resource, resource.changedInPlace, world);
+  const known = view.resources.get(loadBalancerAddress)?.attributes;
+  const changed = changedAttributes(resource, resource.changedInPlace, view);
   if (changed.length > 0) return haveChanged(changed);
   const reason = whyUnitStartsAgain(resource, found, known, issued);
   return reason === filesChanged && !found.onMachine ? "it was changed outside of haplan" : reason;
@@ -121,14 +122,14 @@ function whyChanged(
  * Clients are not notified of a new address: they have to be reconfigured, and with TLS the former one fails before it
  * is gone.
  */
-function warnOfMove({ spec, world, draft }: Planning): void {
-  const present = world.loadBalancer?.address ?? world.machines.get(loadBalancerName)?.address;
+function warnOfMove({ spec, view, builder }: Planning): void {
+  const present = view.loadBalancer?.address ?? view.machines.get(loadBalancerName)?.address;
   const wanted = spec.loadBalancer.address;
   if (present === undefined || present === wanted) return;
   const tls = spec.controlPlane.tls.enabled
     ? ` The masters' certificates contain ${wanted} instead of ${present}, so new connections through ${present} fail as soon as the first master has its new certificate.`
     : "";
-  draft.warn(
+  builder.warn(
     "plan/endpoint-moves",
     `The endpoint moves from ${present} to ${wanted}`,
     `Clients have to be given the new address; writes through the former one fail until then.${tls}`,
@@ -136,16 +137,20 @@ function warnOfMove({ spec, world, draft }: Planning): void {
 }
 
 /** `replaced`: why its machine is another one; null if it ran on none. */
-function judgeStart(
-  { world, draft }: Planning,
+function planStart(
+  { view, builder }: Planning,
   replaced: ChangeReason | null,
   backends: readonly DesiredResource[],
   known: boolean,
 ): void {
   const reason = replaced ?? (known ? "it is gone" : null);
-  draft.judge(loadBalancerAddress, replaced !== null ? "deleteThenCreate" : "create", reason);
+  builder.setAction(loadBalancerAddress, replaced !== null ? "deleteThenCreate" : "create", reason);
   for (const { address } of backends) {
-    draft.judge(address, replaced !== null && world.resources.has(address) ? "deleteThenCreate" : "create", reason);
+    builder.setAction(
+      address,
+      replaced !== null && view.resources.has(address) ? "deleteThenCreate" : "create",
+      reason,
+    );
   }
 }
 
@@ -154,24 +159,24 @@ function addressesOf(backends: readonly DesiredResource[]): readonly ResourceAdd
 }
 
 /** Plans each backend by what the load balancer serves; returns the changed addresses. */
-function judgeBackends(
-  { world, draft }: Planning,
+function planBackends(
+  { view, builder }: Planning,
   backends: readonly DesiredResource[],
   served: readonly string[],
 ): readonly ResourceAddress[] {
   const changed: ResourceAddress[] = [];
   for (const backend of backends) {
-    const known = world.resources.get(backend.address);
+    const known = view.resources.get(backend.address);
     const retargeted = known !== undefined && known.attributes["target"] !== backend.attributes["target"];
     if (served.includes(backend.name) && !retargeted) continue;
-    draft.judge(backend.address, retargeted ? "update" : "create");
+    builder.setAction(backend.address, retargeted ? "update" : "create");
     changed.push(backend.address);
   }
   const wanted = new Set(backends.map((backend) => backend.name));
   for (const name of served) {
     if (wanted.has(name)) continue;
     const address = resourceAddress("haplan_lb_backend", name);
-    draft.judge(address, "delete", "its master leaves");
+    builder.setAction(address, "delete", "its master leaves");
     changed.push(address);
   }
   return changed;

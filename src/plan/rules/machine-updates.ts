@@ -7,33 +7,33 @@ import { changedAttributes, describedAttributes, haveChanged, itsNamed } from ".
 
 /** Masters one at a time, after all other changes of the membership; the others in parallel. */
 export function planMachineUpdates(planning: Planning): void {
-  const { desired, world, draft } = planning;
+  const { desired, view, builder } = planning;
   for (const machine of desired) {
-    if (machine.type !== "haplan_machine" || !world.machines.has(machine.name)) continue;
-    if (draft.verdicts.has(machine.address)) continue;
+    if (machine.type !== "haplan_machine" || !view.machines.has(machine.name)) continue;
+    if (builder.actions.has(machine.address)) continue;
     noteMachineDrift(planning, machine);
-    const changed = changedAttributes(machine, machine.changedInPlace, world);
+    const changed = changedAttributes(machine, machine.changedInPlace, view);
     if (changed.length === 0) continue;
-    draft.judge(machine.address, "update", haveChanged(changed));
+    builder.setAction(machine.address, "update", haveChanged(changed));
     const action = {
       kind: "updateMachine",
       machine: machine.name,
       attributes: describedAttributes(machine),
     } as const;
-    const isMaster = world.resources.has(resourceAddress("haplan_raft_member", machine.name));
-    if (isMaster) draft.chain(action, [machine.address]);
-    else draft.add(action, [machine.address]);
+    const isMaster = view.resources.has(resourceAddress("haplan_raft_member", machine.name));
+    if (isMaster) builder.chain(action, [machine.address]);
+    else builder.add(action, [machine.address]);
   }
 }
 
 /** Attributes that were observed with other values than they were created with. */
-function noteMachineDrift({ world, draft }: Planning, machine: DesiredResource): void {
-  const found = world.machines.get(machine.name)?.attributes ?? {};
-  const known = world.resources.get(machine.address)?.attributes ?? {};
-  const names = changedAttributes({ ...machine, attributes: known }, Object.keys(found), world);
+function noteMachineDrift({ view, builder }: Planning, machine: DesiredResource): void {
+  const found = view.machines.get(machine.name)?.attributes ?? {};
+  const known = view.resources.get(machine.address)?.attributes ?? {};
+  const names = changedAttributes({ ...machine, attributes: known }, Object.keys(found), view);
   if (names.length === 0) return;
   const pick = (from: Attributes): Attributes => Object.fromEntries(names.map((name) => [name, from[name] ?? null]));
-  draft.drift.push({
+  builder.drift.push({
     address: machine.address,
     action: "update",
     reason: `${itsNamed(names)} ${names.length === 1 ? "was" : "were"} changed outside of haplan`,

@@ -2,10 +2,10 @@
 
 import { sameJson } from "../../base/canonical-json.ts";
 import { asRequested } from "../change-reason.ts";
+import { type ClusterView, generationOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
-import { generationOf, type World } from "../world.ts";
 import { isRequested } from "./requested-replacements.ts";
 
 export function machineAddress(name: string): ResourceAddress {
@@ -21,19 +21,19 @@ export function planMachine(
   resource: DesiredResource,
   stopFirst: () => string | null,
 ): string | null {
-  const { world, draft } = planning;
-  const found = world.machines.get(resource.name);
+  const { view, builder } = planning;
+  const found = view.machines.get(resource.name);
   const address = String(resource.attributes["address"]);
   if (found === undefined) {
-    draft.judge(resource.address, "create", world.resources.has(resource.address) ? "it is gone" : null);
-    return draft.add(createMachine(resource, generationOf(world, resource.name) + 1), [resource.address]);
+    builder.setAction(resource.address, "create", view.resources.has(resource.address) ? "it is gone" : null);
+    return builder.add(createMachine(resource, generationOf(view, resource.name) + 1), [resource.address]);
   }
-  const forces = found.address === address ? forcingAttributes(resource, world) : ["address"];
+  const forces = found.address === address ? forcingAttributes(resource, view) : ["address"];
   if (forces.length === 0 && !isRequested(planning, resource.address)) return null;
-  if (forces.length > 0) draft.judge(resource.address, "deleteThenCreate", haveChanged(forces), forces);
-  else draft.judge(resource.address, "deleteThenCreate", asRequested);
-  const destroyed = draft.add({ kind: "destroyMachine", machine: resource.name }, [resource.address], [stopFirst()]);
-  return draft.add(createMachine(resource, found.generation + 1), [resource.address], [destroyed]);
+  if (forces.length > 0) builder.setAction(resource.address, "deleteThenCreate", haveChanged(forces), forces);
+  else builder.setAction(resource.address, "deleteThenCreate", asRequested);
+  const destroyed = builder.add({ kind: "destroyMachine", machine: resource.name }, [resource.address], [stopFirst()]);
+  return builder.add(createMachine(resource, found.generation + 1), [resource.address], [destroyed]);
 }
 
 export function createMachine(
@@ -66,18 +66,18 @@ export function describedAttributes({ attributes, replacedBy, changedInPlace }: 
 }
 
 /** Attributes, besides the address, that force replacement; unknown former values do not. */
-export function forcingAttributes(resource: DesiredResource, world: World): readonly string[] {
-  return changedAttributes(resource, resource.replacedBy, world).filter((name) => name !== "address");
+export function forcingAttributes(resource: DesiredResource, view: ClusterView): readonly string[] {
+  return changedAttributes(resource, resource.replacedBy, view).filter((name) => name !== "address");
 }
 
 /** Those of `names` whose values differ from the spec. */
 export function changedAttributes(
   { address, type, name, attributes }: DesiredResource,
   names: readonly string[],
-  world: World,
+  view: ClusterView,
 ): readonly string[] {
-  const found = type === "haplan_machine" ? world.machines.get(name)?.attributes : undefined;
-  const present = { ...world.resources.get(address)?.attributes, ...found };
+  const found = type === "haplan_machine" ? view.machines.get(name)?.attributes : undefined;
+  const present = { ...view.resources.get(address)?.attributes, ...found };
   return names.filter((each) => present[each] !== undefined && !sameJson(present[each], attributes[each]));
 }
 

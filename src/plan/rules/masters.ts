@@ -6,23 +6,23 @@
 
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
-import type { DesiredResource } from "../desired-resources.ts";
-import type { ObservedMachine } from "../observed-cluster.ts";
-import type { PlanDraft } from "../plan-draft.ts";
-import type { Planning } from "../planning.ts";
-import { resourceAddress } from "../resource.ts";
 import {
   areApart,
+  type ClusterView,
   isUnreachable,
   type MemberCondition,
-  type MemberFact,
+  type MemberView,
   machineOf,
   machinesNamed,
   memberCondition,
   recoverable,
   unitOf,
-  type World,
-} from "../world.ts";
+} from "../cluster-view.ts";
+import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedMachine } from "../observed-cluster.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
+import type { Planning } from "../planning.ts";
+import { resourceAddress } from "../resource.ts";
 import { forcingAttributes, haveChanged, machineAddress } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import { noteDeadUnit } from "./unit-condition.ts";
@@ -33,39 +33,39 @@ export type KeptMaster = {
   readonly kind: "keep" | "rebuild" | "move";
   readonly name: string;
   /** Its name differs from the master's if one is renamed: the new member is rebuilt in its place. */
-  readonly voter: MemberFact;
+  readonly voter: MemberView;
   readonly condition: MemberCondition;
   /** For a move: left by an interrupted apply, a member that does not vote yet. */
-  readonly learner: MemberFact | null;
+  readonly learner: MemberView | null;
 };
 
 export type JoiningMaster = {
   readonly kind: "join";
   readonly name: string;
   /** The voter that it replaces, which has the same name. */
-  readonly replaces: MemberFact | null;
+  readonly replaces: MemberView | null;
   /** Left by an interrupted apply: already a member, not yet a voter. */
-  readonly learner: MemberFact | null;
+  readonly learner: MemberView | null;
   readonly reason: ChangeReason | null;
 };
 
-export type MastersOutlook = {
+export type MasterChanges = {
   readonly kept: readonly KeptMaster[];
   readonly joining: readonly JoiningMaster[];
-  readonly leaving: readonly MemberFact[];
-  readonly strayLearners: readonly MemberFact[];
+  readonly leaving: readonly MemberView[];
+  readonly orphanedLearners: readonly MemberView[];
 };
 
-export function mastersOutlook(planning: Planning): MastersOutlook {
-  const { desired, world, draft } = planning;
+export function classifyMasters(planning: Planning): MasterChanges {
+  const { desired, view, builder } = planning;
   const kept: KeptMaster[] = [];
   const joining: JoiningMaster[] = [];
-  const used = new Set<MemberFact>();
+  const used = new Set<MemberView>();
   for (const resource of desired) {
     if (resource.type !== "haplan_raft_member") continue;
     const outcome = renamed(planning, resource) ?? masterOutcome(planning, resource);
-    if (outcome.kind !== "keep" && isUnreachable(world, outcome.name)) {
-      refuseUnreachableMaster(outcome.name, whyAnew(planning, resource, outcome), draft);
+    if (outcome.kind !== "keep" && isUnreachable(view, outcome.name)) {
+      refuseUnreachableMaster(outcome.name, whyAnew(planning, resource, outcome), builder);
     }
     if (outcome.kind === "join") {
       joining.push(outcome);
@@ -77,12 +77,12 @@ export function mastersOutlook(planning: Planning): MastersOutlook {
       if (outcome.learner !== null) used.add(outcome.learner);
     }
   }
-  const others = world.members.filter((member) => !used.has(member));
+  const others = view.members.filter((member) => !used.has(member));
   return {
     kept,
     joining,
     leaving: others.filter((member) => member.voter),
-    strayLearners: others.filter((member) => !member.voter),
+    orphanedLearners: others.filter((member) => !member.voter),
   };
 }
 
@@ -95,37 +95,37 @@ function whyAnew(planning: Planning, resource: DesiredResource, outcome: KeptMas
  * A new name at the address of a voter that the spec no longer lists: one address, so the voter leaves before the new
  * member joins.
  */
-function renamed({ spec, world }: Planning, { name }: DesiredResource): KeptMaster | null {
-  if (world.machines.has(name) || world.members.some((member) => member.name === name)) return null;
+function renamed({ spec, view }: Planning, { name }: DesiredResource): KeptMaster | null {
+  if (view.machines.has(name) || view.members.some((member) => member.name === name)) return null;
   const { masters } = spec.controlPlane;
   const address = masters.find((master) => master.name === name)?.address;
-  const voter = world.members.find(
+  const voter = view.members.find(
     (member) =>
       member.voter &&
-      memberCondition(world, member) === "healthy" &&
-      world.machines.get(member.name)?.address === address &&
+      memberCondition(view, member) === "healthy" &&
+      view.machines.get(member.name)?.address === address &&
       masters.every((master) => master.name !== member.name),
   );
   return voter === undefined ? null : { kind: "rebuild", name, voter, condition: "healthy", learner: null };
 }
 
 function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaster | JoiningMaster {
-  const { world } = planning;
+  const { view } = planning;
   const { name } = resource;
-  const own = world.members.filter((member) => member.name === name);
+  const own = view.members.filter((member) => member.name === name);
   const voters = own.filter((member) => member.voter);
   const voter = voters.find((member) => !movesPeerUrl(resource, member)) ?? voters[0] ?? null;
   const learner = usableLearner(planning, own, resource);
   if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
-  const condition = memberCondition(world, voter);
+  const condition = memberCondition(view, voter);
   if (!recoverable(condition)) {
-    const reason = lossReason(name, condition, world);
+    const reason = lossReason(name, condition, view);
     return { kind: "join", name, replaces: voter, learner, reason };
   }
   // A learner on its machine means that replacing this voter was started: the machine is the learner's now, even if the
   // learner cannot be used any more and joins again.
   const begun = own.some(
-    (member) => !member.voter && (member.started || member === learner) && sharesMachine(world, member, voter),
+    (member) => !member.voter && (member.started || member === learner) && sharesMachine(view, member, voter),
   );
   if (begun && condition !== "healthy") {
     return { kind: "join", name, replaces: voter, learner, reason: "its replacement was started" };
@@ -139,32 +139,32 @@ function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaste
   return { kind: "join", name, replaces: voter, learner, reason: why };
 }
 
-function sharesMachine(world: World, member: MemberFact, voter: MemberFact): boolean {
-  return machineOf(world, member) === machineOf(world, voter);
+function sharesMachine(view: ClusterView, member: MemberView, voter: MemberView): boolean {
+  return machineOf(view, member) === machineOf(view, voter);
 }
 
 /** Whether the master's machine can stay until another one of the same name has replaced it. */
-export function leavesItsPlace({ spec, world }: Planning, name: string): boolean {
+export function leavesItsPlace({ spec, view }: Planning, name: string): boolean {
   const wanted = spec.controlPlane.masters.find((master) => master.name === name)?.address;
-  const present = world.machines.get(name)?.address;
+  const present = view.machines.get(name)?.address;
   return wanted !== undefined && present !== undefined && areApart(present, wanted);
 }
 
-function lossReason(name: string, condition: MemberCondition, world: World): string {
-  if (condition === "dataGone") return "its data directory is empty";
-  const wasAdopted = world.resources.get(resourceAddress("haplan_raft_member", name))?.attributes["adopted"] === true;
+function lossReason(name: string, condition: MemberCondition, view: ClusterView): string {
+  if (condition === "dataLost") return "its data directory is empty";
+  const wasAdopted = view.resources.get(resourceAddress("haplan_raft_member", name))?.attributes["adopted"] === true;
   return wasAdopted ? "it does not answer and is no longer adopted" : "its machine is gone";
 }
 
-export function whyRebuild(planning: Planning, resource: DesiredResource, voter: MemberFact): ChangeReason | null {
-  const { world } = planning;
+export function whyRebuild(planning: Planning, resource: DesiredResource, voter: MemberView): ChangeReason | null {
+  const { view } = planning;
   if (voter.adopted) return null;
   const addresses = [resource.address, resourceAddress("haplan_machine", resource.name)];
   const asked = addresses.some((address) => isRequested(planning, address));
   // A rebuilt member has a higher generation than the requested one; requesting it again replaces it again.
   if (asked) return asRequested;
   const wanted = planning.spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
-  const machine = world.machines.get(resource.name);
+  const machine = view.machines.get(resource.name);
   // A member with a new peer URL on its machine is updated and restarts with it.
   if (machine === undefined) return movesPeerUrl(resource, voter) ? "its peer URL has changed" : null;
   if (machine.address !== wanted) return "its address has changed";
@@ -174,13 +174,13 @@ export function whyRebuild(planning: Planning, resource: DesiredResource, voter:
 }
 
 /** Attributes of the master's machine, beside its address, for whose change another machine takes its place. */
-export function forcedBy({ desired, world }: Planning, name: string): readonly string[] {
+export function forcedBy({ desired, view }: Planning, name: string): readonly string[] {
   const machine = desired.find(({ address }) => address === machineAddress(name));
-  return machine === undefined ? [] : forcingAttributes(machine, world);
+  return machine === undefined ? [] : forcingAttributes(machine, view);
 }
 
 /** Whether its peer URL differs from the spec. */
-export function movesPeerUrl(resource: DesiredResource, { peerUrl, adopted }: MemberFact): boolean {
+export function movesPeerUrl(resource: DesiredResource, { peerUrl, adopted }: MemberView): boolean {
   return !adopted && peerUrl !== "" && peerUrl !== resource.attributes["peerUrl"];
 }
 
@@ -193,14 +193,14 @@ function losesItsData(machine: ObservedMachine): boolean {
 
 /** A learner whose data is where it left it, or that has not started yet; any other is removed and joins again. */
 function usableLearner(
-  { spec, world }: Planning,
-  own: readonly MemberFact[],
+  { spec, view }: Planning,
+  own: readonly MemberView[],
   resource: DesiredResource,
-): MemberFact | null {
+): MemberView | null {
   const learner = own.find((member) => !member.voter && !movesPeerUrl(resource, member)) ?? null;
   const wanted = spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
-  const machine = machinesNamed(world, resource.name).find(({ address }) => address === wanted);
-  if (learner === null || machine === undefined || holdsFormerMember(world, machine, learner)) return null;
+  const machine = machinesNamed(view, resource.name).find(({ address }) => address === wanted);
+  if (learner === null || machine === undefined || holdsFormerMember(view, machine, learner)) return null;
   return learner.healthy || machine.hasData || !learner.started ? learner : null;
 }
 
@@ -208,18 +208,18 @@ function usableLearner(
  * An apply of another spec added the learner for a master at the same address; the data there is still the voter's. If
  * the state has the learner as the member of this machine the data is its own, even before it has reported its name.
  */
-function holdsFormerMember(world: World, machine: ObservedMachine, learner: MemberFact): boolean {
-  const known = world.resources.get(resourceAddress("haplan_raft_member", machine.name));
+function holdsFormerMember(view: ClusterView, machine: ObservedMachine, learner: MemberView): boolean {
+  const known = view.resources.get(resourceAddress("haplan_raft_member", machine.name));
   if (learner.started || !machine.hasData || known === undefined) return false;
   const own = known.attributes["memberId"] === learner.id && machine.generation === known.generation;
   return !own && machine.generation <= known.generation;
 }
 
 /** Ids of observed voters: known although they are not in the spec. */
-export function noteFoundVoters({ world, draft }: Planning): void {
-  for (const { id, voter, name, adopted, peerUrl } of world.members) {
+export function noteFoundVoters({ view, builder }: Planning): void {
+  for (const { id, voter, name, adopted, peerUrl } of view.members) {
     if (id === "" || !voter) continue;
-    draft.facts.set(
+    builder.facts.set(
       resourceAddress("haplan_raft_member", name),
       adopted ? { memberId: id, peerUrl } : { memberId: id },
     );
@@ -227,28 +227,32 @@ export function noteFoundVoters({ world, draft }: Planning): void {
 }
 
 /** Changes made outside of haplan since the state was written. */
-export function noteDrift({ outlook, world, draft }: Planning & { readonly outlook: MastersOutlook }): void {
-  for (const { name, voter, condition } of outlook.kept) {
-    const machine = world.machines.get(name);
+export function noteDrift({
+  masterChanges,
+  view,
+  builder,
+}: Planning & { readonly masterChanges: MasterChanges }): void {
+  for (const { name, voter, condition } of masterChanges.kept) {
+    const machine = view.machines.get(name);
     if (condition === "healthy" && machine !== undefined && losesItsData(machine))
-      noteDataGone(name, dataGoneUnderIt, draft);
-    if (condition === "away") noteAway(name, voter, draft);
-    if (condition === "unreachable") noteUnreachable(name, draft);
-    if (condition === "stopped" || condition === "silent") {
-      noteDeadUnit(resourceAddress("haplan_agent", name), condition, draft);
+      noteDataGone(name, dataGoneUnderIt, builder);
+    if (condition === "adoptedUnreachable") noteAdoptedUnreachable(name, voter, builder);
+    if (condition === "unreachable") noteUnreachable(name, builder);
+    if (condition === "stopped" || condition === "unresponsive") {
+      noteDeadUnit(resourceAddress("haplan_agent", name), condition, builder);
     }
   }
-  for (const { name, replaces, reason } of outlook.joining) {
-    if (replaces === null || !world.resources.has(resourceAddress("haplan_raft_member", name))) continue;
-    if (recoverable(memberCondition(world, replaces))) continue;
-    if (world.machines.has(name)) {
-      noteDataGone(name, reasonText(reason ?? "it is gone"), draft);
+  for (const { name, replaces, reason } of masterChanges.joining) {
+    if (replaces === null || !view.resources.has(resourceAddress("haplan_raft_member", name))) continue;
+    if (recoverable(memberCondition(view, replaces))) continue;
+    if (view.machines.has(name)) {
+      noteDataGone(name, reasonText(reason ?? "it is gone"), builder);
       continue;
     }
     const machine = resourceAddress("haplan_machine", name);
     // An adopted member had no machine of haplan's.
-    const address = world.resources.has(machine) ? machine : resourceAddress("haplan_raft_member", name);
-    draft.drift.push({
+    const address = view.resources.has(machine) ? machine : resourceAddress("haplan_raft_member", name);
+    builder.drift.push({
       address,
       action: "delete",
       reason: reasonText(reason ?? "it is gone"),
@@ -256,9 +260,9 @@ export function noteDrift({ outlook, world, draft }: Planning & { readonly outlo
       after: null,
     });
   }
-  for (const member of outlook.leaving) {
-    if (world.resources.has(resourceAddress("haplan_raft_member", member.name)) || world.resources.size === 0) continue;
-    draft.warn(
+  for (const member of masterChanges.leaving) {
+    if (view.resources.has(resourceAddress("haplan_raft_member", member.name)) || view.resources.size === 0) continue;
+    builder.warn(
       "plan/unknown-voter",
       `Voter ${member.name || member.id} is not in the state`,
       "It was added outside of haplan and is not in the spec: this plan removes it.",
@@ -266,8 +270,8 @@ export function noteDrift({ outlook, world, draft }: Planning & { readonly outlo
   }
 }
 
-function noteDataGone(name: string, reason: string, draft: PlanDraft): void {
-  draft.drift.push({
+function noteDataGone(name: string, reason: string, builder: PlanBuilder): void {
+  builder.drift.push({
     address: resourceAddress("haplan_agent", name),
     action: "update",
     reason,
@@ -276,23 +280,23 @@ function noteDataGone(name: string, reason: string, draft: PlanDraft): void {
   });
 }
 
-function noteAway(name: string, voter: MemberFact, draft: PlanDraft): void {
-  draft.drift.push({
+function noteAdoptedUnreachable(name: string, voter: MemberView, builder: PlanBuilder): void {
+  builder.drift.push({
     address: resourceAddress("haplan_raft_member", name),
     action: "update",
     reason: "it does not answer",
     before: { status: "answering" },
     after: { status: "not answering" },
   });
-  draft.warn(
+  builder.warn(
     "plan/adopted-away",
     `${name} was adopted and does not answer`,
     `haplan did not start it and does not restart it. Start it where it runs (its peer URL is ${voter.peerUrl || "unknown"}), or remove it from adopt.endpoints: then haplan replaces it with a member of its own.`,
   );
 }
 
-function noteUnreachable(name: string, draft: PlanDraft): void {
-  draft.drift.push({
+function noteUnreachable(name: string, builder: PlanBuilder): void {
+  builder.drift.push({
     address: resourceAddress("haplan_raft_member", name),
     action: "update",
     reason: "it does not answer, and its machine is unreachable",
@@ -302,6 +306,6 @@ function noteUnreachable(name: string, draft: PlanDraft): void {
 }
 
 /** Whether the agent's process exists. */
-export function agentRuns(world: World, name: string): boolean {
-  return machinesNamed(world, name).some((machine) => unitOf(machine, agentUnitName)?.running === true);
+export function agentRuns(view: ClusterView, name: string): boolean {
+  return machinesNamed(view, name).some((machine) => unitOf(machine, agentUnitName)?.running === true);
 }

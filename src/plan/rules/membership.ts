@@ -5,16 +5,16 @@
  */
 
 import { notInSpec } from "../change-reason.ts";
+import { type ClusterView, type MemberView, machineOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { isDeposed, type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef, StepAction } from "../step.ts";
-import { type MemberFact, machineOf, type World } from "../world.ts";
 import { hasAdopted } from "./adoption/adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
-import { type Join, joinMember, knownJoin } from "./join-member.ts";
-import { type JoiningMaster, type KeptMaster, type MastersOutlook, movesPeerUrl } from "./masters.ts";
-import { formerMachine, formerMember, tearDownGeneration } from "./newcomer-machine.ts";
+import { initialClusterInState, type Join, joinMember } from "./join-member.ts";
+import { type JoiningMaster, type KeptMaster, type MasterChanges, movesPeerUrl } from "./masters.ts";
+import { formerMachine, formerMember, tearDownGeneration } from "./new-member-machine.ts";
 import type { WithMasters } from "./stages.ts";
 
 export type MembershipResult = {
@@ -26,21 +26,21 @@ export type MembershipResult = {
   readonly started: ReadonlySet<string>;
 };
 
-export const refOf = (member: MemberFact): MemberRef => ({ name: member.name, memberId: member.id });
+export const refOf = (member: MemberView): MemberRef => ({ name: member.name, memberId: member.id });
 
 export function planMembership(planning: WithMasters & { readonly cleared: ReadonlySet<string> }): MembershipResult {
-  const { world, outlook, cleared } = planning;
+  const { view, masterChanges, cleared } = planning;
   const started = bringBack(planning);
-  for (const learner of outlook.strayLearners) {
-    const ownMachine = !world.spares.some((spare) => spare === machineOf(world, learner));
+  for (const learner of masterChanges.orphanedLearners) {
+    const ownMachine = !view.spares.some((spare) => spare === machineOf(view, learner));
     const leaves = forget(planning, learner) && ownMachine;
     if (leaves && !cleared.has(learner.name)) stopAndDestroy(planning, learner.name);
   }
-  if (outlook.joining.length > 0 || outlook.leaving.length > 0) planBackup(planning);
-  for (const master of outlook.joining) started.add(master.name);
-  const leader = world.members.find((member) => member.leader);
+  if (masterChanges.joining.length > 0 || masterChanges.leaving.length > 0) planBackup(planning);
+  for (const master of masterChanges.joining) started.add(master.name);
+  const leader = view.members.find((member) => member.leader);
   const before: MembershipResult = {
-    voters: sortedByName(world.members.filter((member) => member.voter).map(refOf)),
+    voters: sortedByName(view.members.filter((member) => member.voter).map(refOf)),
     leader: leader === undefined ? null : refOf(leader),
     started,
   };
@@ -52,27 +52,30 @@ export function planMembership(planning: WithMasters & { readonly cleared: Reado
 type VoteChange = WithMasters & { readonly before: MembershipResult };
 
 function planJointVotes(change: VoteChange): MembershipResult {
-  const { spec, outlook, before, draft } = change;
-  const joins = outlook.joining.map((master) => joinMember(change, master));
+  const { spec, masterChanges, before, builder } = change;
+  const joins = masterChanges.joining.map((master) => joinMember(change, master));
   const from = before.voters;
-  const to = sortedByName([...outlook.kept.map((master) => refOf(master.voter)), ...joins.map((join) => join.ref)]);
-  const going = [...outlook.leaving, ...replacedBy(outlook)];
+  const to = sortedByName([
+    ...masterChanges.kept.map((master) => refOf(master.voter)),
+    ...joins.map((join) => join.ref),
+  ]);
+  const going = [...masterChanges.leaving, ...replacedBy(masterChanges)];
   if (joins.length === 0 && going.length === 0) return { ...before, voters: to };
 
   const leader = moveVotes(change, joins, from, to);
   for (const member of going) {
-    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
+    builder.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
   }
-  for (const member of outlook.leaving) tearDown(change, member);
-  for (const master of outlook.joining) tearDownReplaced(change, master);
-  if (hasAdopted(spec)) draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
+  for (const member of masterChanges.leaving) tearDown(change, member);
+  for (const master of masterChanges.joining) tearDownReplaced(change, master);
+  if (hasAdopted(spec)) builder.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
   return { ...before, voters: to, leader };
 }
 
 /** Updates the members' peer URL of this one; null if they have it. */
 export function memberUpdate(
   desired: readonly DesiredResource[],
-  voter: MemberFact,
+  voter: MemberView,
 ): Extract<StepAction, { readonly kind: "updateMember" }> | null {
   const { id, name } = voter;
   const address = resourceAddress("haplan_raft_member", name);
@@ -88,13 +91,13 @@ function moveVotes(
   from: readonly MemberRef[],
   to: readonly MemberRef[],
 ): MemberRef | null {
-  const { outlook, before, endpoint, draft } = change;
+  const { masterChanges, before, endpoint, builder } = change;
   const last = lastToServe(change, before.leader);
-  endpoint.withdraw(outlook.leaving.filter((member) => member !== last).map(({ name }) => name));
+  endpoint.withdraw(masterChanges.leaving.filter((member) => member !== last).map(({ name }) => name));
   let leader = handOver(change, last, before.leader);
   const vote = (start: readonly MemberRef[], end: readonly MemberRef[]): void => {
     const ready = joins.filter(({ ref }) => end.includes(ref)).map((join) => join.ready);
-    draft.chain({ kind: "changeVoters", manner: "joint", from: start, to: end }, votersChanged(outlook), ready);
+    builder.chain({ kind: "changeVoters", manner: "joint", from: start, to: end }, votersChanged(masterChanges), ready);
     for (const { ref } of joins) if (end.includes(ref)) endpoint.offer(ref.name);
   };
   let start = from;
@@ -104,7 +107,7 @@ function moveVotes(
     vote(from, start);
     endpoint.withdraw([last.name]);
     if (leader?.memberId === last.id && first !== undefined) {
-      draft.chain({ kind: "moveLeader", from: leader, to: first.ref }, []);
+      builder.chain({ kind: "moveLeader", from: leader, to: first.ref }, []);
       leader = first.ref;
     }
   }
@@ -118,35 +121,35 @@ function moveVotes(
  * then each new member joins as a learner and is promoted, then the leaving members are removed, the leader last.
  */
 function planStepwiseVotes(change: VoteChange): MembershipResult {
-  const { outlook, before, endpoint, draft } = change;
+  const { masterChanges, before, endpoint, builder } = change;
   let { voters } = before;
-  const remove = (member: MemberFact): void => {
-    draft.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
+  const remove = (member: MemberView): void => {
+    builder.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
     voters = voters.filter((voter) => voter.memberId !== member.id);
   };
-  const dead = [...replacedBy(outlook), ...outlook.leaving.filter((member) => !member.answers)];
+  const dead = [...replacedBy(masterChanges), ...masterChanges.leaving.filter((member) => !member.answers)];
   for (const member of dead) remove(member);
-  for (const master of outlook.joining) {
+  for (const master of masterChanges.joining) {
     const join = joinMember(change, master);
     const to = sortedByName([...voters, join.ref]);
     const address = resourceAddress("haplan_raft_member", master.name);
-    draft.chain({ kind: "changeVoters", manner: "direct", from: voters, to }, [address], [join.ready]);
-    draft.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
+    builder.chain({ kind: "changeVoters", manner: "direct", from: voters, to }, [address], [join.ready]);
+    builder.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
     voters = to;
     endpoint.offer(master.name);
     tearDownReplaced(change, master);
   }
-  endpoint.withdraw(outlook.leaving.map(({ name }) => name));
+  endpoint.withdraw(masterChanges.leaving.map(({ name }) => name));
   const leader = handOver(change, null, before.leader);
-  for (const member of outlook.leaving) {
+  for (const member of masterChanges.leaving) {
     if (!dead.includes(member)) remove(member);
     tearDown(change, member);
   }
   return { ...before, voters, leader };
 }
 
-function votersChanged(outlook: MastersOutlook): readonly ResourceAddress[] {
-  const names = [...outlook.joining, ...outlook.leaving].map(({ name }) => name);
+function votersChanged(masterChanges: MasterChanges): readonly ResourceAddress[] {
+  const names = [...masterChanges.joining, ...masterChanges.leaving].map(({ name }) => name);
   return [...new Set(names.map((name) => resourceAddress("haplan_raft_member", name)))];
 }
 
@@ -154,25 +157,27 @@ function votersChanged(outlook: MastersOutlook): readonly ResourceAddress[] {
  * If no staying master serves clients, one of the leaving members keeps its vote, and serves, until others have theirs:
  * a member that does not vote serves no writes. Null if none needs to.
  */
-function lastToServe({ outlook, endpoint }: WithMasters, leader: MemberRef | null): MemberFact | null {
-  const stays = outlook.kept.some(({ voter, condition }) => condition === "healthy" && endpoint.serves(voter.name));
+function lastToServe({ masterChanges, endpoint }: WithMasters, leader: MemberRef | null): MemberView | null {
+  const stays = masterChanges.kept.some(
+    ({ voter, condition }) => condition === "healthy" && endpoint.serves(voter.name),
+  );
   // Alone it would be the very vote that the only new member is to have.
-  if (stays || outlook.joining.length < 2) return null;
-  const serving = outlook.leaving.filter(({ name, healthy }) => healthy && endpoint.serves(name));
+  if (stays || masterChanges.joining.length < 2) return null;
+  const serving = masterChanges.leaving.filter(({ name, healthy }) => healthy && endpoint.serves(name));
   return serving.find((member) => member.id === leader?.memberId) ?? serving[0] ?? null;
 }
 
 /** Members that others replace. */
-function replacedBy(outlook: MastersOutlook): readonly MemberFact[] {
-  return outlook.joining.flatMap((master) => (master.replaces === null ? [] : [master.replaces]));
+function replacedBy(masterChanges: MasterChanges): readonly MemberView[] {
+  return masterChanges.joining.flatMap((master) => (master.replaces === null ? [] : [master.replaces]));
 }
 
 /** As the policy requires; an adoption takes one anyway, before everything else. */
 export function planBackup(planning: Planning): void {
-  const { draft } = planning;
+  const { builder } = planning;
   if (!planning.spec.policy.backupBeforeMembershipChange) return;
-  if (draft.steps.some((step) => step.action.kind === "takeSnapshot" && step.id === draft.chainEnd)) return;
-  draft.chain({ kind: "takeSnapshot", required: true }, []);
+  if (builder.steps.some((step) => step.action.kind === "takeSnapshot" && step.id === builder.lastSerialStep)) return;
+  builder.chain({ kind: "takeSnapshot", required: true }, []);
 }
 
 export function sortedByName(members: readonly MemberRef[]): readonly MemberRef[] {
@@ -181,58 +186,58 @@ export function sortedByName(members: readonly MemberRef[]): readonly MemberRef[
 
 /** Members that are down with their data intact are started in place; a voter is never destroyed because it is down. */
 function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<string> }): Set<string> {
-  const { desired, world, outlook, certificates, cleared, draft } = planning;
+  const { desired, view, masterChanges, certificates, cleared, builder } = planning;
   // Its own address may have been one of those.
-  const vacated = cleared.size > 0 ? draft.chainEnd : null;
+  const vacated = cleared.size > 0 ? builder.lastSerialStep : null;
   const started = new Set<string>();
   const waited: string[] = [];
   const ids: (string | null)[] = [];
-  for (const { name, voter, condition } of outlook.kept) {
-    if (condition === "waiting") waited.push(name);
+  for (const { name, voter, condition } of masterChanges.kept) {
+    if (condition === "degraded") waited.push(name);
     const address = resourceAddress("haplan_agent", name);
     // It may be waiting for its certificate: it gets the new one before it is waited for.
     if (
-      condition === "waiting" &&
+      condition === "degraded" &&
       isHandedCertificate(name, certificates) &&
-      takesUpCertificates(planning.spec, draft)
+      takesUpCertificates(planning.spec, builder)
     ) {
-      draft.judge(address, "update", "its certificate is issued again");
-      const action = { kind: "reloadAgent", member: name, join: knownJoin(planning, name) } as const;
-      ids.push(draft.add(action, [address], certificateSteps(name, certificates)));
+      builder.setAction(address, "update", "its certificate is issued again");
+      const action = { kind: "reloadAgent", member: name, join: initialClusterInState(planning, name) } as const;
+      ids.push(builder.add(action, [address], certificateSteps(name, certificates)));
       started.add(name);
       continue;
     }
-    if (condition !== "stopped" && condition !== "silent") continue;
-    draft.judge(
+    if (condition !== "stopped" && condition !== "unresponsive") continue;
+    builder.setAction(
       address,
       "update",
       condition === "stopped" ? "dead: its process is gone" : "its process does not answer",
     );
-    const join = knownJoin(planning, name);
+    const join = initialClusterInState(planning, name);
     const update = memberUpdate(desired, voter);
-    const told = update === null ? null : draft.chain(update, []);
+    const told = update === null ? null : builder.chain(update, []);
     const waits = [vacated, told, ...certificateSteps(name, certificates)];
-    ids.push(draft.add({ kind: "restartAgent", member: name, join }, [address], waits));
+    ids.push(builder.add({ kind: "restartAgent", member: name, join }, [address], waits));
     started.add(name);
     waited.push(name);
   }
-  if (waited.length > 0 && (ids.length > 0 || !world.hasLeader)) {
-    draft.chain({ kind: "awaitQuorum", members: waited.sort() }, [], ids);
+  if (waited.length > 0 && (ids.length > 0 || !view.hasLeader)) {
+    builder.chain({ kind: "awaitQuorum", members: waited.sort() }, [], ids);
   }
   return started;
 }
 
 /** The leader transfers leadership before it leaves, if a staying voter can take over. */
 function handOver(
-  { outlook, draft }: WithMasters,
-  last: MemberFact | null,
+  { masterChanges, builder }: WithMasters,
+  last: MemberView | null,
   leader: MemberRef | null,
 ): MemberRef | null {
-  const leaves = outlook.leaving.some((member) => member.id === leader?.memberId);
+  const leaves = masterChanges.leaving.some((member) => member.id === leader?.memberId);
   if (leader === null || !leaves || leader.memberId === last?.id) return leader;
-  const successor = bestSuccessor(outlook.kept)?.voter ?? last;
+  const successor = bestSuccessor(masterChanges.kept)?.voter ?? last;
   if (successor === null) return null;
-  draft.chain({ kind: "moveLeader", from: leader, to: refOf(successor) }, []);
+  builder.chain({ kind: "moveLeader", from: leader, to: refOf(successor) }, []);
   return refOf(successor);
 }
 
@@ -241,18 +246,19 @@ export function bestSuccessor(kept: readonly KeptMaster[]): KeptMaster | null {
 }
 
 /** A replaced master's address stays with its successor. */
-function leavingAddress(change: VoteChange, member: MemberFact): readonly ResourceAddress[] {
-  const { world, outlook } = change;
-  const successor = outlook.joining.find((master) => master.name === member.name);
+function leavingAddress(change: VoteChange, member: MemberView): readonly ResourceAddress[] {
+  const { view, masterChanges } = change;
+  const successor = masterChanges.joining.find((master) => master.name === member.name);
   const former = successor === undefined ? null : formerMachine(change, successor);
   if (former !== null) return [formerMember(former)];
-  if (successor !== undefined || outlook.kept.some(({ name }) => name === member.name)) return deposedOf(member, world);
+  if (successor !== undefined || masterChanges.kept.some(({ name }) => name === member.name))
+    return deposedOf(member, view);
   return [resourceAddress("haplan_raft_member", member.name)];
 }
 
 /** The state's resources of a member whose name another one has now. */
-function deposedOf({ id }: MemberFact, world: World): readonly ResourceAddress[] {
-  return [...world.resources.values()]
+function deposedOf({ id }: MemberView, view: ClusterView): readonly ResourceAddress[] {
+  return [...view.resources.values()]
     .filter(
       ({ type, address, attributes }) =>
         type === "haplan_raft_member" && isDeposed(address) && attributes["memberId"] === id,
@@ -269,34 +275,37 @@ function tearDownReplaced(change: VoteChange, master: JoiningMaster): void {
 /**
  * The replaced machine may still exist under its successor's name. Returns whether the machine of that name is its own.
  */
-function forget({ desired, world, draft }: Planning, learner: MemberFact): boolean {
+function forget({ desired, view, builder }: Planning, learner: MemberView): boolean {
   const name = learner.name || learner.id;
   const address = resourceAddress("haplan_raft_member", name);
   const replaced = desired.some((resource) => resource.address === address);
-  const deposed = deposedOf(learner, world);
-  for (const each of deposed) draft.judge(each, "delete", "another generation has its address");
-  if (!replaced) draft.judge(address, "delete", "it is a learner that no master of the spec needs");
-  draft.chain({ kind: "removeMember", member: name, memberId: learner.id }, replaced ? deposed : [address, ...deposed]);
+  const deposed = deposedOf(learner, view);
+  for (const each of deposed) builder.setAction(each, "delete", "another generation has its address");
+  if (!replaced) builder.setAction(address, "delete", "it is a learner that no master of the spec needs");
+  builder.chain(
+    { kind: "removeMember", member: name, memberId: learner.id },
+    replaced ? deposed : [address, ...deposed],
+  );
   return !replaced && learner.name !== "";
 }
 
-function tearDown(planning: Planning, member: MemberFact): void {
-  const { world, draft } = planning;
-  const spare = world.spares.find((machine) => machine === machineOf(world, member));
+function tearDown(planning: Planning, member: MemberView): void {
+  const { view, builder } = planning;
+  const spare = view.spares.find((machine) => machine === machineOf(view, member));
   if (spare !== undefined) {
     tearDownGeneration(planning, spare);
     return;
   }
-  draft.judge(resourceAddress("haplan_raft_member", member.name), "delete", notInSpec);
+  builder.setAction(resourceAddress("haplan_raft_member", member.name), "delete", notInSpec);
   stopAndDestroy(planning, member.name);
 }
 
-function stopAndDestroy({ world, draft }: Planning, name: string): void {
-  if (!world.machines.has(name)) return;
+function stopAndDestroy({ view, builder }: Planning, name: string): void {
+  if (!view.machines.has(name)) return;
   const agent = resourceAddress("haplan_agent", name);
-  draft.judge(agent, "delete", notInSpec);
-  const stopped = draft.chain({ kind: "stopAgent", member: name }, [agent]);
+  builder.setAction(agent, "delete", notInSpec);
+  const stopped = builder.chain({ kind: "stopAgent", member: name }, [agent]);
   const machine = resourceAddress("haplan_machine", name);
-  draft.judge(machine, "delete", notInSpec);
-  draft.add({ kind: "destroyMachine", machine: name }, [machine], [stopped]);
+  builder.setAction(machine, "delete", notInSpec);
+  builder.add({ kind: "destroyMachine", machine: name }, [machine], [stopped]);
 }

@@ -10,7 +10,7 @@ import { certificateSteps } from "./agent-certificates.ts";
 import { isStuck, runsAsStarted } from "./join-member.ts";
 import { type KeptMaster, whyRebuild } from "./masters.ts";
 import { planBackup, sortedByName } from "./membership.ts";
-import { formerMachine, formerMember, prepareMachine, tearDownGeneration } from "./newcomer-machine.ts";
+import { formerMachine, formerMember, prepareMachine, tearDownGeneration } from "./new-member-machine.ts";
 import type { WithCertificates } from "./stages.ts";
 
 /** `beforeVote` adds steps that are needed before the old member loses its vote. Returns the voters afterwards. */
@@ -20,39 +20,39 @@ export function moveMember(
   voters: readonly MemberRef[],
   beforeVote: () => void,
 ): readonly MemberRef[] {
-  const { desired, world, certificates, draft } = planning;
+  const { desired, view, certificates, builder } = planning;
   const member = resourceAddress("haplan_raft_member", name);
   const agent = resourceAddress("haplan_agent", name);
   const resource = desired.find((candidate) => candidate.address === member)!;
   const reason = whyRebuild(planning, resource, voter);
-  const newcomer = { name, replaces: voter, learner, reason };
-  const former = formerMachine(planning, newcomer)!;
+  const newMember = { name, replaces: voter, learner, reason };
+  const former = formerMachine(planning, newMember)!;
   planBackup(planning);
-  for (const address of [agent, member]) draft.judge(address, "createThenDelete", reason, ["address"]);
-  const made = prepareMachine(planning, newcomer, [draft.chainEnd]);
+  for (const address of [agent, member]) builder.setAction(address, "createThenDelete", reason, ["address"]);
+  const made = prepareMachine(planning, newMember, [builder.lastSerialStep]);
   if (learner === null) {
-    draft.chain(
+    builder.chain(
       { kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) },
       [member],
       [made],
     );
   }
-  if (!runsAsStarted(planning, newcomer)) {
-    const start = isStuck(world, learner) ? "restartAgent" : "startAgent";
-    draft.chain({ kind: start, member: name, join: null }, [agent], [made, ...certificateSteps(name, certificates)]);
+  if (!runsAsStarted(planning, newMember)) {
+    const start = isStuck(view, learner) ? "restartAgent" : "startAgent";
+    builder.chain({ kind: start, member: name, join: null }, [agent], [made, ...certificateSteps(name, certificates)]);
   }
   const { maxLearnerLagEntries: maxLagEntries } = planning.spec.policy;
   const memberId = learner?.id ?? null;
-  draft.chain({ kind: "awaitCatchUp", member: name, memberId, maxLagEntries }, [member]);
+  builder.chain({ kind: "awaitCatchUp", member: name, memberId, maxLagEntries }, [member]);
   beforeVote();
   const to = sortedByName([...voters.filter((each) => each.memberId !== voter.id), { name, memberId }]);
   if (planning.spec.controlPlane.engine === "etcd") {
     const both = sortedByName([...voters, { name, memberId }]);
-    draft.chain({ kind: "changeVoters", manner: "direct", from: voters, to: both }, [member]);
+    builder.chain({ kind: "changeVoters", manner: "direct", from: voters, to: both }, [member]);
   } else {
-    draft.chain({ kind: "changeVoters", manner: "joint", from: voters, to }, [member, formerMember(former)]);
+    builder.chain({ kind: "changeVoters", manner: "joint", from: voters, to }, [member, formerMember(former)]);
   }
-  draft.chain({ kind: "removeMember", member: name, memberId: voter.id }, [formerMember(former)]);
+  builder.chain({ kind: "removeMember", member: name, memberId: voter.id }, [formerMember(former)]);
   tearDownGeneration(planning, former);
   return to;
 }

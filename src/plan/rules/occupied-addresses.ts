@@ -6,23 +6,23 @@
 
 import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { notInSpec } from "../change-reason.ts";
+import { type ClusterView, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
-import { type MemberFact, machineOf, unitOf, type World } from "../world.ts";
 import type { WithMasters } from "./stages.ts";
 
 export function checkOccupiedAddresses(planning: Planning): void {
-  const { desired, world } = planning;
-  if (world.phase !== "formed") return;
+  const { desired, view } = planning;
+  if (view.phase !== "formed") return;
   const wanted = addressesOf(desired);
   for (const master of desired) {
     if (master.type !== "haplan_machine" || master.attributes["role"] !== "master") continue;
     const address = String(master.attributes["address"]);
-    if (world.machines.get(master.name)?.address === address) continue;
-    const holder = holderOf(address, master.name, wanted, world);
-    if (holder === null || leavesFirst(master.name, holder, wanted, world)) continue;
+    if (view.machines.get(master.name)?.address === address) continue;
+    const holder = holderOf(address, master.name, wanted, view);
+    if (holder === null || leavesFirst(master.name, holder, wanted, view)) continue;
     refuse(planning, master, address, holder, wanted.get(holder.name));
   }
 }
@@ -31,11 +31,11 @@ function holderOf(
   address: string,
   name: string,
   wanted: ReadonlyMap<string, string>,
-  world: World,
+  view: ClusterView,
 ): ObservedMachine | null {
   const holds = (machine: ObservedMachine): boolean =>
     machine.name !== name && machine.address === address && listens(machine, wanted);
-  return [...world.machines.values()].find(holds) ?? null;
+  return [...view.machines.values()].find(holds) ?? null;
 }
 
 /** Whether the plan removes the current holder before `name` starts; the other rules plan it this way. */
@@ -43,51 +43,51 @@ function leavesFirst(
   name: string,
   holder: ObservedMachine,
   wanted: ReadonlyMap<string, string>,
-  world: World,
+  view: ClusterView,
 ): boolean {
   if (unitOf(holder, agentUnitName) === undefined) return false;
   const healthy = (member: string): boolean =>
-    world.members.some((each) => each.voter && each.healthy && !each.adopted && each.name === member);
-  if (isNoMember(holder, wanted, world)) return true;
-  const known = world.machines.has(name) || world.members.some((member) => member.name === name);
+    view.members.some((each) => each.voter && each.healthy && !each.adopted && each.name === member);
+  if (isNoMember(holder, wanted, view)) return true;
+  const known = view.machines.has(name) || view.members.some((member) => member.name === name);
   // It does not vote, or no longer does: it is removed before anything is added.
-  if (!wanted.has(holder.name) && !world.members.some((each) => each.voter && each.name === holder.name)) return true;
+  if (!wanted.has(holder.name) && !view.members.some((each) => each.voter && each.name === holder.name)) return true;
   // It is renamed. Or it has left by the time at which the others move.
   if (!wanted.has(holder.name)) return known ? healthy(name) : healthy(holder.name);
   // New members join before the others move: the current holder of their address is still there.
   if (!healthy(name)) return false;
-  return isVacated(holder, [name], wanted, world);
+  return isVacated(holder, [name], wanted, view);
 }
 
 /** A member left running by an interrupted apply; its address is freed before anything else is done. */
-function isNoMember(machine: ObservedMachine, wanted: ReadonlyMap<string, string>, world: World): boolean {
-  if (wanted.has(machine.name) || world.membersRemembered || world.members.length === 0) return false;
-  return unitOf(machine, agentUnitName) !== undefined && !world.members.some(({ name }) => name === machine.name);
+function isNoMember(machine: ObservedMachine, wanted: ReadonlyMap<string, string>, view: ClusterView): boolean {
+  if (wanted.has(machine.name) || view.membersRemembered || view.members.length === 0) return false;
+  return unitOf(machine, agentUnitName) !== undefined && !view.members.some(({ name }) => name === machine.name);
 }
 
 /**
  * Machines of former members, and of learners that are no longer in the spec, at addresses of masters: a master that is
  * down is started there before such a learner is removed. Returns their names.
  */
-export function clearAddresses({ desired, world, outlook, draft }: WithMasters): ReadonlySet<string> {
-  const { strayLearners } = outlook;
+export function clearAddresses({ desired, view, masterChanges, builder }: WithMasters): ReadonlySet<string> {
+  const { orphanedLearners } = masterChanges;
   const wanted = addressesOf(desired);
   const places = new Set(wanted.values());
   const cleared = new Set<string>();
-  for (const machine of world.machines.values()) {
+  for (const machine of view.machines.values()) {
     if (!places.has(machine.address)) continue;
-    const onIt = (learner: MemberFact): boolean =>
-      learner.name === machine.name && machineOf(world, learner) === machine;
-    const stray = !wanted.has(machine.name) && strayLearners.some(onIt);
-    if (!stray && !isNoMember(machine, wanted, world)) continue;
+    const onIt = (learner: MemberView): boolean =>
+      learner.name === machine.name && machineOf(view, learner) === machine;
+    const stray = !wanted.has(machine.name) && orphanedLearners.some(onIt);
+    if (!stray && !isNoMember(machine, wanted, view)) continue;
     const [agent, own] = [
       resourceAddress("haplan_agent", machine.name),
       resourceAddress("haplan_machine", machine.name),
     ];
     const reason = stray ? notInSpec : "it is no longer a member";
-    for (const address of [agent, own]) draft.judge(address, "delete", reason);
-    draft.chain({ kind: "stopAgent", member: machine.name }, [agent]);
-    draft.chain({ kind: "destroyMachine", machine: machine.name }, [own]);
+    for (const address of [agent, own]) builder.setAction(address, "delete", reason);
+    builder.chain({ kind: "stopAgent", member: machine.name }, [agent]);
+    builder.chain({ kind: "destroyMachine", machine: machine.name }, [own]);
     cleared.add(machine.name);
   }
   return cleared;
@@ -104,15 +104,15 @@ function isVacated(
   holder: ObservedMachine,
   before: readonly string[],
   wanted: ReadonlyMap<string, string>,
-  world: World,
+  view: ClusterView,
 ): boolean {
   const place = wanted.get(holder.name);
   if (place === undefined) return true;
   if (place === holder.address || before.includes(holder.name)) return false;
-  const next = holderOf(place, holder.name, wanted, world);
+  const next = holderOf(place, holder.name, wanted, view);
   return (
     next === null ||
-    (unitOf(next, agentUnitName) !== undefined && isVacated(next, [...before, holder.name], wanted, world))
+    (unitOf(next, agentUnitName) !== undefined && isVacated(next, [...before, holder.name], wanted, view))
   );
 }
 
@@ -124,16 +124,16 @@ function listens(machine: ObservedMachine, wanted: ReadonlyMap<string, string>):
 }
 
 function refuse(
-  { world, draft }: Planning,
+  { view, builder }: Planning,
   { name, address: resource }: DesiredResource,
   address: string,
   holder: ObservedMachine,
   holderGoesTo: string | undefined,
 ): void {
-  draft.refuse(
+  builder.refuse(
     "plan/address-occupied",
     `${name} cannot start at ${address}, where ${holder.name} still runs`,
-    wayOut(name, address, holder, holderGoesTo, world),
+    wayOut(name, address, holder, holderGoesTo, view),
     resource,
   );
 }
@@ -143,12 +143,12 @@ function wayOut(
   address: string,
   holder: ObservedMachine,
   holderGoesTo: string | undefined,
-  world: World,
+  view: ClusterView,
 ): string {
   if (holderGoesTo === undefined) {
     return `${holder.name} leaves only once ${name} votes, so both run for a while. Keep the name ${holder.name}, or give ${name} a free address; once that is applied, ${address} is free and ${name} can move there with another apply.`;
   }
-  if (world.machines.get(name)?.address !== holderGoesTo) {
+  if (view.machines.get(name)?.address !== holderGoesTo) {
     return `Move ${holder.name} first and apply, then move ${name} to its address.`;
   }
   return `They cannot swap addresses in one step. Move ${holder.name} to a free address and apply, then ${name} to ${address} and apply, then ${holder.name} to ${holderGoesTo}.`;

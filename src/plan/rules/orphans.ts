@@ -7,8 +7,8 @@ import type { Planning } from "../planning.ts";
 import { machineAddress } from "./machines.ts";
 
 /** By machine, sorted: what runs there, as `m1: agent (pid 812)`. */
-function orphansByMachine({ observed, world }: Planning): ReadonlyMap<string, string> {
-  const lost = observed.orphans.filter(({ machine }) => !world.machines.has(machine));
+function orphansByMachine({ observed, view }: Planning): ReadonlyMap<string, string> {
+  const lost = observed.orphans.filter(({ machine }) => !view.machines.has(machine));
   const names = [...new Set(lost.map(({ machine }) => machine))].sort();
   return new Map(
     names.map((name) => {
@@ -19,12 +19,12 @@ function orphansByMachine({ observed, world }: Planning): ReadonlyMap<string, st
 }
 
 export function checkOrphans(planning: Planning): void {
-  const { world, draft } = planning;
+  const { view, builder } = planning;
   const orphans = orphansByMachine(planning);
   if (orphans.size === 0 || planning.mode === "destroy") return;
   const list = [...orphans].map(([machine, processes]) => `  ${machine}: ${processes}`).join("\n");
-  if (world.phase === "none") {
-    draft.refuse(
+  if (view.phase === "none") {
+    builder.refuse(
       "plan/running-without-state",
       `The cluster "${planning.spec.name}" is running, but its state and its data are gone`,
       `These processes were started for it, but their directory no longer exists:\n${list}\nCreating the cluster again would stop them. Restore the directory from a backup, if there is one; data in the members' memory can be saved from them (etcdctl snapshot save). To stop them and start over, destroy first:`,
@@ -33,7 +33,7 @@ export function checkOrphans(planning: Planning): void {
     );
     return;
   }
-  draft.warn(
+  builder.warn(
     "plan/orphaned-process",
     `${orphans.size === 1 ? "A machine is gone but its processes run" : `${orphans.size} machines are gone but their processes run`}`,
     `Their directory no longer exists:\n${list}\nA member among them answers until it needs its data. Stop it (kill PID) and plan again: then it is replaced. Destroy stops all of them.`,
@@ -42,9 +42,9 @@ export function checkOrphans(planning: Planning): void {
 
 /** Processes left of missing machines are stopped with the rest. Returns the ids of the steps. */
 export function destroyOrphans(planning: Planning): readonly (string | null)[] {
-  const { draft } = planning;
+  const { builder } = planning;
   return [...orphansByMachine(planning)].map(([machine, processes]) => {
-    draft.judge(machineAddress(machine), "delete", `its directory is gone, but these run: ${processes}`);
-    return draft.add({ kind: "destroyMachine", machine }, [machineAddress(machine)]);
+    builder.setAction(machineAddress(machine), "delete", `its directory is gone, but these run: ${processes}`);
+    return builder.add({ kind: "destroyMachine", machine }, [machineAddress(machine)]);
   });
 }

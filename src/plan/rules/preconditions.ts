@@ -3,8 +3,8 @@
 import { majorityOf } from "../../base/majority.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { specWarnings } from "../../spec/spec-warnings.ts";
+import { lineagesFound, type MemberView, memberCondition, recoverable } from "../cluster-view.ts";
 import type { Planning } from "../planning.ts";
-import { lineagesFound, type MemberFact, memberCondition, recoverable } from "../world.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
 import { warnOfCuts } from "./failure-domains.ts";
@@ -13,7 +13,7 @@ import { checkOrphans } from "./orphans.ts";
 import { checkUnreachable } from "./unreachable.ts";
 
 export function checkPreconditions(planning: Planning): void {
-  const { draft } = planning;
+  const { builder } = planning;
   checkIdentity(planning);
   checkUnreachable(planning);
   checkOrphans(planning);
@@ -21,22 +21,22 @@ export function checkPreconditions(planning: Planning): void {
   if (planning.mode === "destroy") return;
   checkUnchangeable(planning, planning.spec);
   checkFirstStart(planning, planning.spec);
-  if (!draft.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(planning);
+  if (!builder.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(planning);
   checkRecoverable(planning);
   checkRoles(planning);
   checkOccupiedAddresses(planning);
   checkUnmanaged(planning);
-  for (const { code, summary, detail } of specWarnings(planning.spec)) draft.warn(code, summary, detail);
+  for (const { code, summary, detail } of specWarnings(planning.spec)) builder.warn(code, summary, detail);
   warnOfCuts(planning, planning.spec);
   for (const problem of planning.observed.problems) {
-    draft.warn("plan/not-observed", `${problem.subject} could not be observed`, problem.message);
+    builder.warn("plan/not-observed", `${problem.subject} could not be observed`, problem.message);
   }
 }
 
 /** Machines of other clusters, or without a cluster, are never changed. */
-export function checkIdentity({ spec, state, observed, world, draft }: Planning): void {
+export function checkIdentity({ spec, state, observed, view, builder }: Planning): void {
   if (state !== null && state.clusterName !== spec.name) {
-    draft.refuse(
+    builder.refuse(
       "plan/other-cluster",
       `The state belongs to cluster "${state.clusterName}", but the spec describes "${spec.name}"`,
       "A cluster cannot be renamed. Write the old name into metadata.name, or work in another directory.",
@@ -44,50 +44,50 @@ export function checkIdentity({ spec, state, observed, world, draft }: Planning)
   }
   const lineages = lineagesFound(observed);
   if (state === null && lineages.length > 1) {
-    draft.refuse(
+    builder.refuse(
       "plan/several-lineages",
       `There is no state, and the machines belong to ${lineages.length} different clusters`,
       `Found the lineages ${lineages.join(", ")}. Restore the state file, or destroy the machines that are not needed.`,
     );
     return;
   }
-  for (const stranger of world.strangers) {
-    draft.refuse(
+  for (const foreignMachine of view.foreignMachines) {
+    builder.refuse(
       "plan/foreign-machine",
-      `Machine ${stranger.name} belongs to another cluster`,
-      `Its lineage is ${stranger.lineage}; this cluster's is ${world.lineage}. Choose another name, or destroy it with the state it was created with.`,
-      `haplan_machine.${stranger.name}`,
+      `Machine ${foreignMachine.name} belongs to another cluster`,
+      `Its lineage is ${foreignMachine.lineage}; this cluster's is ${view.lineage}. Choose another name, or destroy it with the state it was created with.`,
+      `haplan_machine.${foreignMachine.name}`,
     );
   }
-  if (state === null && world.lineage !== null && world.phase === "formed") {
-    draft.warn(
+  if (state === null && view.lineage !== null && view.phase === "formed") {
+    builder.warn(
       "plan/state-rebuilt",
       "There is no state, but machines of this cluster exist",
-      `Their lineage is ${world.lineage}. They are adopted and not created again.`,
+      `Their lineage is ${view.lineage}. They are adopted and not created again.`,
     );
   }
 }
 
 /** Changes after which half of the members could not communicate with the other half. */
-function checkUnchangeable({ world, draft }: Planning, spec: ClusterSpec): void {
-  if (world.phase === "none") return;
-  const agents = [...world.resources.values()].filter((resource) => resource.type === "haplan_agent");
+function checkUnchangeable({ view, builder }: Planning, spec: ClusterSpec): void {
+  if (view.phase === "none") return;
+  const agents = [...view.resources.values()].filter((resource) => resource.type === "haplan_agent");
   const otherEngine = agents.find((agent) => agent.attributes["engine"] !== spec.controlPlane.engine);
   if (otherEngine !== undefined) {
     const engine = String(otherEngine.attributes["engine"]);
-    draft.refuse(
+    builder.refuse(
       "plan/engine-changed",
       `A running cluster cannot change its engine from ${engine} to ${spec.controlPlane.engine}`,
       `Members of different engines cannot communicate. Write "engine: ${engine}", or create a new cluster beside this one.`,
     );
   }
   const scheme = spec.controlPlane.tls.enabled ? "https:" : "http:";
-  const otherScheme = world.members.find(
+  const otherScheme = view.members.find(
     (member) => member.peerUrl !== "" && !member.adopted && !member.peerUrl.startsWith(scheme),
   );
   if (otherScheme !== undefined) {
     const enabled = !spec.controlPlane.tls.enabled;
-    draft.refuse(
+    builder.refuse(
       "plan/tls-changed",
       `TLS cannot be turned ${enabled ? "off" : "on"} while the cluster runs`,
       `Members with and without it cannot communicate, so the change would lose the quorum half-way. Write "tls: { enabled: ${enabled} }" for this cluster. To move its data, apply a spec with another name, other addresses and "tls: { enabled: ${!enabled} }" beside it, copy the keys with "etcdctl make-mirror", point clients at the new one, and destroy this one (docs/certificates.md).`,
@@ -96,12 +96,12 @@ function checkUnchangeable({ world, draft }: Planning, spec: ClusterSpec): void 
 }
 
 /** A machine keeps its role: its content for one role is in the way of the other. */
-function checkRoles({ desired, world, draft }: Planning): void {
+function checkRoles({ desired, view, builder }: Planning): void {
   for (const wanted of desired) {
     if (wanted.type !== "haplan_machine") continue;
-    const role = world.resources.get(wanted.address)?.attributes["role"];
+    const role = view.resources.get(wanted.address)?.attributes["role"];
     if (role === undefined || role === wanted.attributes["role"]) continue;
-    draft.refuse(
+    builder.refuse(
       "plan/role-changed",
       `${wanted.name} was a ${role} and is now a ${wanted.attributes["role"]}`,
       "A machine cannot change its role. Give the new one another name; the same plan removes the old one.",
@@ -111,11 +111,11 @@ function checkRoles({ desired, world, draft }: Planning): void {
 }
 
 /** Members of a formed cluster that answer from machines without this cluster's label. */
-function checkUnmanaged({ world, draft }: Planning): void {
-  if (world.phase !== "formed") return;
-  for (const member of world.members) {
-    if (!member.voter || memberCondition(world, member) !== "unmanaged" || member.name === "") continue;
-    draft.warn(
+function checkUnmanaged({ view, builder }: Planning): void {
+  if (view.phase !== "formed") return;
+  for (const member of view.members) {
+    if (!member.voter || memberCondition(view, member) !== "unmanaged" || member.name === "") continue;
+    builder.warn(
       "plan/unmanaged-member",
       `Voter ${member.name} runs on no machine of haplan's`,
       `It answers at ${member.peerUrl}. haplan counts its vote and leaves its process alone.`,
@@ -124,13 +124,13 @@ function checkUnmanaged({ world, draft }: Planning): void {
 }
 
 /** An interrupted first start continues with the members it was started with. */
-function checkFirstStart({ world, draft }: Planning, spec: ClusterSpec): void {
-  if (world.phase !== "forming") return;
+function checkFirstStart({ view, builder }: Planning, spec: ClusterSpec): void {
+  if (view.phase !== "forming") return;
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
-  for (const resource of world.resources.values()) {
+  for (const resource of view.resources.values()) {
     const begun = resource.type === "haplan_agent" ? resource.attributes["initialMembers"] : undefined;
     if (!Array.isArray(begun) || begun.join() === wanted.join()) continue;
-    draft.refuse(
+    builder.refuse(
       "plan/first-start-changed",
       "The cluster's first start is incomplete, with other masters",
       `It was started with ${begun.join(", ")}; the spec now lists ${wanted.join(", ")}. Apply the earlier spec first and change it then, or start over, after:`,
@@ -143,19 +143,19 @@ function checkFirstStart({ world, draft }: Planning, spec: ClusterSpec): void {
 
 /** Members that can only be replaced need a quorum of the others. */
 function checkRecoverable(planning: Planning): void {
-  const { world } = planning;
-  if (world.phase !== "formed") return;
-  const outgoing = world.members.filter((member) => world.votersOutgoing.includes(member.id));
-  for (const half of [world.members.filter((member) => member.voter), outgoing]) checkHalf(planning, half);
+  const { view } = planning;
+  if (view.phase !== "formed") return;
+  const outgoing = view.members.filter((member) => view.votersOutgoing.includes(member.id));
+  for (const half of [view.members.filter((member) => member.voter), outgoing]) checkHalf(planning, half);
 }
 
-function checkHalf({ world, draft }: Planning, voters: readonly MemberFact[]): void {
+function checkHalf({ view, builder }: Planning, voters: readonly MemberView[]): void {
   if (voters.length === 0) return;
-  const lost = voters.filter((member) => !recoverable(memberCondition(world, member)));
+  const lost = voters.filter((member) => !recoverable(memberCondition(view, member)));
   const left = voters.length - lost.length;
   if (left >= majorityOf(voters.length)) return;
-  const names = lost.map((member) => `${member.name} (${lossText(memberCondition(world, member))})`);
-  draft.refuse(
+  const names = lost.map((member) => `${member.name} (${lossText(memberCondition(view, member))})`);
+  builder.refuse(
     "plan/quorum-lost",
     `Quorum is lost: ${left} of ${voters.length} voters can come back, but ${majorityOf(voters.length)} are needed`,
     `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again, or restore the cluster from a snapshot.`,
@@ -163,5 +163,5 @@ function checkHalf({ world, draft }: Planning, voters: readonly MemberFact[]): v
 }
 
 function lossText(condition: string): string {
-  return condition === "dataGone" ? "its data directory is empty" : "its machine is gone";
+  return condition === "dataLost" ? "its data directory is empty" : "its machine is gone";
 }

@@ -6,7 +6,7 @@
 
 import { nearestName } from "../../spec/nearest-name.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { Planning } from "../planning.ts";
 import type { Step } from "../step.ts";
@@ -19,11 +19,11 @@ export function isRequested({ replace = [] }: PlannerInput, address: string): bo
 
 /** Before anything is planned: requests that no plan could fulfill. */
 export function checkRequests(planning: Planning): void {
-  const { desired, draft, replace = [], mode, refreshOnly = false } = planning;
+  const { desired, builder, replace = [], mode, refreshOnly = false } = planning;
   if (replace.length === 0) return;
   if (mode === "destroy" || refreshOnly) {
     const [flag, what] = mode === "destroy" ? ["-destroy", "removes everything"] : ["-refresh-only", "changes nothing"];
-    draft.refuse(
+    builder.refuse(
       "plan/replace-excluded",
       `-replace and ${flag} cannot be combined`,
       `A plan with ${flag} ${what}. Omit one of them.`,
@@ -32,8 +32,8 @@ export function checkRequests(planning: Planning): void {
   }
   const known = desired.map(({ address }): string => address);
   for (const address of replace) {
-    if (!known.includes(address)) refuseUnknown(address, known.filter(isReplaceable), draft);
-    else if (!isReplaceable(address)) refuseKind(address, draft);
+    if (!known.includes(address)) refuseUnknown(address, known.filter(isReplaceable), builder);
+    else if (!isReplaceable(address)) refuseKind(address, builder);
   }
 }
 
@@ -42,11 +42,11 @@ export function checkRequests(planning: Planning): void {
  * not confirmed yet.
  */
 export function refuseFounders(planning: Planning): void {
-  const { world, draft } = planning;
+  const { view, builder } = planning;
   for (const address of planning.replace ?? []) {
     const [type = "", name = ""] = address.split(/\.(.*)/s);
-    if (!ofMaster.has(type) || !world.founders.includes(name) || !world.machines.has(name)) continue;
-    draft.refuse(
+    if (!ofMaster.has(type) || !view.founders.includes(name) || !view.machines.has(name)) continue;
+    builder.refuse(
       "plan/not-replaced",
       `${address} cannot be replaced while the cluster's first start is incomplete`,
       "Apply without -replace first.",
@@ -57,7 +57,7 @@ export function refuseFounders(planning: Planning): void {
 
 /** After planning: a request that none of the steps fulfills. */
 export function checkFulfilled(planning: Planning, steps: readonly Step[]): void {
-  const { draft, replace = [], target = [] } = planning;
+  const { builder, replace = [], target = [] } = planning;
   const touched = new Set(steps.flatMap(({ addresses }) => addresses).map(replacedThing));
   for (const address of replace) {
     if (touched.has(replacedThing(address))) continue;
@@ -65,7 +65,7 @@ export function checkFulfilled(planning: Planning, steps: readonly Step[]): void
       target.length > 0
         ? `It is not among the targets: ${target.join(", ")}. Add -target=${address}, or plan without -target.`
         : "Other changes come first. Apply without -replace, and then with it.";
-    draft.refuse("plan/not-replaced", `${address} would not be replaced by this plan`, detail, address);
+    builder.refuse("plan/not-replaced", `${address} would not be replaced by this plan`, detail, address);
   }
 }
 
@@ -81,23 +81,23 @@ function isReplaceable(address: string): boolean {
   return !address.startsWith("haplan_ca.") && !address.startsWith("haplan_lb_backend.");
 }
 
-function refuseUnknown(address: string, candidates: readonly string[], draft: PlanDraft): void {
+function refuseUnknown(address: string, candidates: readonly string[], builder: PlanBuilder): void {
   const [type = "", name = ""] = address.split(/\.(.*)/s);
   const near = nearestName(address, candidates);
   const alike = candidates.filter((each) => each.startsWith(`${type}.`) || each.endsWith(`.${name}`));
   const shown = (alike.length === 0 ? candidates : alike).slice(0, candidatesMax);
   const more = (alike.length === 0 ? candidates : alike).length - shown.length;
   const hint = near === null ? "" : `Did you mean "${near}"? `;
-  draft.refuse(
+  builder.refuse(
     "plan/unknown-replace",
     `The spec has no resource "${address}" to replace`,
     `${hint}These can be replaced:\n${shown.map((each) => `  ${each}`).join("\n")}${more === 0 ? "" : `\n  ... and ${more} more`}`,
   );
 }
 
-function refuseKind(address: string, draft: PlanDraft): void {
+function refuseKind(address: string, builder: PlanBuilder): void {
   const detail = address.startsWith("haplan_ca.")
     ? "No member would trust another authority. Its certificate is renewed before it expires; to replace a certificate that it has signed, use the address of that certificate."
     : `It is a line in the load balancer's configuration. To restart the load balancer, write -replace=${loadBalancerAddress}.`;
-  draft.refuse("plan/not-replaceable", `${address} cannot be replaced`, detail, address);
+  builder.refuse("plan/not-replaceable", `${address} cannot be replaced`, detail, address);
 }

@@ -5,12 +5,12 @@
 
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
+import { generationOf, isUnreachable, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
-import { generationOf, isUnreachable, unitOf } from "../world.ts";
 import {
   certificateSteps,
   isHandedCertificate,
@@ -18,7 +18,7 @@ import {
   notePresented,
   takesUpCertificates,
 } from "./agent-certificates.ts";
-import { knownJoin } from "./join-member.ts";
+import { initialClusterInState } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
@@ -32,8 +32,8 @@ import { whyUnitDiffers } from "./unit-condition.ts";
  * comes back or joins could connect to them. The leader is last. Returns their names.
  */
 export function planUrgentRenewals(planning: WithMasters): ReadonlySet<string> {
-  const { desired, outlook, draft } = planning;
-  const urgent = outlook.kept.filter(
+  const { desired, masterChanges, builder } = planning;
+  const urgent = masterChanges.kept.filter(
     ({ kind, condition, name, voter }) =>
       kind === "keep" && condition === "healthy" && !voter.adopted && isRefusedByOthers(planning, name),
   );
@@ -48,13 +48,13 @@ export function planUrgentRenewals(planning: WithMasters): ReadonlySet<string> {
     updateInPlace(planning, master, change);
     renewed.add(master.name);
   }
-  if (restarting.length > 1) refuseRestarts(restarting.sort(), draft);
+  if (restarting.length > 1) refuseRestarts(restarting.sort(), builder);
   return renewed;
 }
 
 /** The first of them to restart could not connect to the others, and the plan would wait for it forever. */
-function refuseRestarts(names: readonly string[], draft: PlanDraft): void {
-  draft.refuse(
+function refuseRestarts(names: readonly string[], builder: PlanBuilder): void {
+  builder.refuse(
     "plan/expired-and-changed",
     `The certificates of ${names.join(", ")} have to be renewed before these masters can restart`,
     "Others reject their certificates, so a restarted master could not connect to the rest; but their configuration or files change as well, which requires a restart. Renew first: apply the last applied spec, with the version of haplan that applied it. Then apply this one. If that is not possible, kill the agents' processes: apply then starts all of them at once, with an outage of some seconds.",
@@ -62,15 +62,15 @@ function refuseRestarts(names: readonly string[], draft: PlanDraft): void {
 }
 
 export function planRollingUpdates(planning: WithMasters & { readonly membership: MembershipResult }): void {
-  const { desired, world, outlook, membership, endpoint } = planning;
+  const { desired, view, masterChanges, membership, endpoint } = planning;
   let { leader, voters } = membership;
   // An unhealthy one costs no tolerance; the leader is last.
   const turn = ({ voter, condition }: KeptMaster): number =>
     voter.id === leader?.memberId ? 2 : condition === "healthy" ? 1 : 0;
-  const own = outlook.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
+  const own = masterChanges.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
   const done = new Set<string>();
   for (const master of inOrderOfPlaces(planning, own)) {
-    if (isUnreachable(world, master.name)) continue;
+    if (isUnreachable(view, master.name)) continue;
     const change = plannedChange(planning, agentOf(desired, master));
     const moves = memberUpdate(desired, master.voter) !== null;
     if (master.kind === "keep" && ((change === null && !moves) || membership.started.has(master.name))) continue;
@@ -104,7 +104,7 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
     updateInPlace(planning, master, change);
     endpoint.offer(master.name);
   }
-  for (const master of outlook.kept) endpoint.offer(master.name);
+  for (const master of masterChanges.kept) endpoint.offer(master.name);
   endpoint.flush();
 }
 
@@ -114,30 +114,30 @@ function agentOf(desired: readonly DesiredResource[], { name }: KeptMaster): Des
 
 /** The peers get the member's new URL first; it listens there once it has restarted. */
 function updateInPlace(planning: WithCertificates, master: KeptMaster, change: AgentChange | null): void {
-  const { desired, certificates, draft } = planning;
+  const { desired, certificates, builder } = planning;
   const { name } = master;
   const update = memberUpdate(desired, master.voter);
-  if (update !== null) draft.chain(update, []);
+  if (update !== null) builder.chain(update, []);
   if (change !== null) {
     const agent = resourceAddress("haplan_agent", name);
-    draft.judge(agent, "update", change.reason);
-    if (change.kind === "restart") draft.chain({ kind: "stopAgent", member: name }, [agent]);
+    builder.setAction(agent, "update", change.reason);
+    if (change.kind === "restart") builder.chain({ kind: "stopAgent", member: name }, [agent]);
     const kind = change.kind === "reload" ? "reloadAgent" : change.kind === "restart" ? "restartAgent" : "updateAgent";
-    const act = { kind, member: name, join: knownJoin(planning, name) } as const;
-    draft.chain(act, [agent], certificateSteps(name, certificates));
+    const act = { kind, member: name, join: initialClusterInState(planning, name) } as const;
+    builder.chain(act, [agent], certificateSteps(name, certificates));
   }
-  draft.chain({ kind: "awaitQuorum", members: [name] }, movedMember(planning, master));
+  builder.chain({ kind: "awaitQuorum", members: [name] }, movedMember(planning, master));
 }
 
 /** The member as a resource, if restarting its agent changes its known attributes. */
-function movedMember({ desired, world, draft }: Planning, { name, voter }: KeptMaster): readonly ResourceAddress[] {
+function movedMember({ desired, view, builder }: Planning, { name, voter }: KeptMaster): readonly ResourceAddress[] {
   const address = resourceAddress("haplan_raft_member", name);
   const resource = desired.find((candidate) => candidate.address === address)!;
-  const known = world.resources.get(resource.address)?.attributes;
+  const known = view.resources.get(resource.address)?.attributes;
   const differs = (url: string): boolean => known !== undefined && known[url] !== resource.attributes[url];
   const peers = movesPeerUrl(resource, voter) || differs("peerUrl");
   if (!peers && !differs("clientUrl")) return [];
-  draft.judge(resource.address, "update", `its ${peers ? "peer" : "client"} URL has changed`);
+  builder.setAction(resource.address, "update", `its ${peers ? "peer" : "client"} URL has changed`);
   return [resource.address];
 }
 
@@ -154,12 +154,12 @@ function plannedChange(planning: WithCertificates, resource: DesiredResource): A
 }
 
 function neededChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
-  const { world, certificates, draft } = planning;
-  const known = world.resources.get(resource.address)?.attributes;
-  const found = unitOf(world.machines.get(resource.name), agentUnitName);
+  const { view, certificates, builder } = planning;
+  const known = view.resources.get(resource.address)?.attributes;
+  const found = unitOf(view.machines.get(resource.name), agentUnitName);
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
   if (isHandedCertificate(resource.name, certificates)) {
-    const restarts = differs !== null || !takesUpCertificates(planning.spec, draft);
+    const restarts = differs !== null || !takesUpCertificates(planning.spec, builder);
     return { kind: restarts ? "update" : "reload", reason: differs ?? "its certificate is issued again" };
   }
   if (differs !== null) return { kind: "update", reason: differs };
@@ -169,7 +169,7 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
 
 /** A member that moves to the address of another one waits until that one has moved. */
 function inOrderOfPlaces(planning: Planning, masters: readonly KeptMaster[]): readonly KeptMaster[] {
-  const { world } = planning;
+  const { view } = planning;
   const { masters: wanted } = planning.spec.controlPlane;
   const waiting = [...masters];
   const ordered: KeptMaster[] = [];
@@ -177,7 +177,7 @@ function inOrderOfPlaces(planning: Planning, masters: readonly KeptMaster[]): re
     const free = waiting.findIndex(({ kind, name, voter }) => {
       const address = wanted.find((master) => master.name === name)?.address;
       const holds = (other: KeptMaster): boolean =>
-        other.voter !== voter && world.machines.get(other.voter.name)?.address === address;
+        other.voter !== voter && view.machines.get(other.voter.name)?.address === address;
       return kind === "keep" || !waiting.some(holds);
     });
     // Cycles have been refused before.
@@ -188,50 +188,50 @@ function inOrderOfPlaces(planning: Planning, masters: readonly KeptMaster[]): re
 
 /** To a member that stays if there is one, or that has already been rebuilt. */
 function handOver(
-  { outlook, draft }: WithMasters,
+  { masterChanges, builder }: WithMasters,
   master: KeptMaster,
   done: ReadonlySet<string>,
   leader: MemberRef,
   voters: readonly MemberRef[],
 ): MemberRef | null {
-  const others = outlook.kept.filter((candidate) => candidate !== master);
+  const others = masterChanges.kept.filter((candidate) => candidate !== master);
   const settled = others.filter(({ kind, name }) => kind === "keep" || done.has(name));
   const successor = bestSuccessor(settled) ?? bestSuccessor(others);
   const names = successor === null ? [] : [successor.name, successor.voter.name];
   const to =
     voters.find(({ name }) => names.includes(name)) ?? voters.find(({ memberId }) => memberId !== leader.memberId);
   if (to === undefined) return null;
-  draft.chain({ kind: "moveLeader", from: leader, to }, []);
+  builder.chain({ kind: "moveLeader", from: leader, to }, []);
   return to;
 }
 
 /** Another member at the same address, of the same name or another one: the old one stops first. */
 function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonly MemberRef[]): readonly MemberRef[] {
-  const { desired, world, certificates, draft } = planning;
+  const { desired, view, certificates, builder } = planning;
   const { name, voter } = master;
   const [member, agent, machine] = addressesOf(name);
   const [oldMember, oldAgent, oldMachine] = addressesOf(voter.name);
   const resource = desired.find((candidate) => candidate.address === member)!;
-  judgeRebuild(planning, resource, master);
+  planRebuild(planning, resource, master);
   const stepwise = planning.spec.controlPlane.engine === "etcd";
   planBackup(planning);
   // A real etcd accepts no new member while one is down: the old one is removed before it stops.
   const remove = { kind: "removeMember", member: voter.name, memberId: voter.id } as const;
   const removed = voter.name === name ? [] : [oldMember];
-  if (stepwise) draft.chain(remove, removed);
-  draft.chain({ kind: "stopAgent", member: voter.name }, [oldAgent]);
-  draft.chain({ kind: "destroyMachine", machine: voter.name }, [oldMachine]);
+  if (stepwise) builder.chain(remove, removed);
+  builder.chain({ kind: "stopAgent", member: voter.name }, [oldAgent]);
+  builder.chain({ kind: "destroyMachine", machine: voter.name }, [oldMachine]);
   const machineResource = desired.find((candidate) => candidate.address === machine)!;
-  draft.chain(createMachine(machineResource, generationOf(world, name) + 1), [machine]);
-  draft.chain({ kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) }, [member]);
-  draft.chain({ kind: "startAgent", member: name, join: null }, [agent], [certificates.get(name) ?? null]);
+  builder.chain(createMachine(machineResource, generationOf(view, name) + 1), [machine]);
+  builder.chain({ kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) }, [member]);
+  builder.chain({ kind: "startAgent", member: name, join: null }, [agent], [certificates.get(name) ?? null]);
   const maxLagEntries = planning.spec.policy.maxLearnerLagEntries;
-  draft.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
+  builder.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
   const others = voters.filter((each) => each.memberId !== voter.id);
   const to = sortedByName([...others, { name, memberId: null }]);
   const from = stepwise ? others : voters;
-  draft.chain({ kind: "changeVoters", manner: stepwise ? "direct" : "joint", from, to }, [member]);
-  if (!stepwise) draft.chain(remove, removed);
+  builder.chain({ kind: "changeVoters", manner: stepwise ? "direct" : "joint", from, to }, [member]);
+  if (!stepwise) builder.chain(remove, removed);
   return to;
 }
 
@@ -239,12 +239,12 @@ function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, 
   return [resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name), machineAddress(name)];
 }
 
-function judgeRebuild(planning: Planning, resource: DesiredResource, { name, voter }: KeptMaster): void {
-  const { world, draft } = planning;
+function planRebuild(planning: Planning, resource: DesiredResource, { name, voter }: KeptMaster): void {
+  const { view, builder } = planning;
   if (voter.name !== name) {
-    for (const address of addressesOf(name)) draft.judge(address, "create", `it replaces ${voter.name}`);
-    for (const address of addressesOf(voter.name)) draft.judge(address, "delete", `${name} replaces it`);
-    draft.warn(
+    for (const address of addressesOf(name)) builder.setAction(address, "create", `it replaces ${voter.name}`);
+    for (const address of addressesOf(voter.name)) builder.setAction(address, "delete", `${name} replaces it`);
+    builder.warn(
       "plan/renamed-master",
       `${name} replaces ${voter.name}, which has the same address`,
       `${voter.name} is destroyed with its data, and ${name} is a new member that catches up from the others. If only the name has changed, write \`moved: [{ from: ${voter.name}, to: ${name} }]\` beside \`masters\` in the spec: then the machine, its data and the member's id are kept.`,
@@ -253,8 +253,9 @@ function judgeRebuild(planning: Planning, resource: DesiredResource, { name, vot
   }
   const reason = whyRebuild(planning, resource, voter);
   const wanted = planning.spec.controlPlane.masters.find((master) => master.name === name)?.address;
-  const moves = world.machines.get(name)?.address !== wanted;
+  const moves = view.machines.get(name)?.address !== wanted;
   const forced = moves ? ["address"] : forcedBy(planning, name);
   const forces = forced.length === 0 ? undefined : forced;
-  for (const address of [...addressesOf(name)].reverse()) draft.judge(address, "deleteThenCreate", reason, forces);
+  for (const address of [...addressesOf(name)].reverse())
+    builder.setAction(address, "deleteThenCreate", reason, forces);
 }

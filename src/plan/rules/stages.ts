@@ -2,7 +2,7 @@
 import type { Planning } from "../planning.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
-import type { MastersOutlook } from "./masters.ts";
+import type { MasterChanges } from "./masters.ts";
 
 export type WithCertificates = Planning & {
   readonly certificates: IssuedCertificates;
@@ -10,4 +10,4 @@ export type WithCertificates = Planning & {
 };
 
 /** For a formed cluster. */
-export type WithMasters = WithCertificates & { readonly outlook: MastersOutlook };
+export type WithMasters = WithCertificates & { readonly masterChanges: MasterChanges };

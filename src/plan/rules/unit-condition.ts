@@ -1,6 +1,6 @@
 /** Units in place: why one is replaced, and drift of units that do not run. */
 import type { DesiredResource } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
 import type { Attributes, ResourceAddress } from "../resource.ts";
 
 export const filesChanged = "its files were changed outside of haplan";
@@ -21,11 +21,11 @@ export function whyUnitDiffers(
  * Found running, of unknown origin: it is imported, and the step that starts it changes nothing if its definition
  * matches.
  */
-const foundInTheWorld = "it exists already: recorded in the state";
+const foundInCluster = "it exists already: recorded in the state";
 
 /** Plans a running unit, changed for `reason`. */
-export function judgeRunningUnit(address: ResourceAddress, reason: string, draft: PlanDraft): void {
-  draft.judge(address, reason === foundInTheWorld ? "noop" : "update", reason);
+export function planRunningUnit(address: ResourceAddress, reason: string, builder: PlanBuilder): void {
+  builder.setAction(address, reason === foundInCluster ? "noop" : "update", reason);
 }
 
 /** For a unit without data that may be restarted at any time; `issued`: its certificate is issued again. */
@@ -36,13 +36,17 @@ export function whyUnitStartsAgain(
   issued: boolean,
 ): string | null {
   if (issued) return "its certificate is issued again";
-  if (recorded === undefined) return foundInTheWorld;
+  if (recorded === undefined) return foundInCluster;
   return whyUnitDiffers(resource, recorded, unit.definitionDigest);
 }
 
-export function noteDeadUnit(address: ResourceAddress, condition: "stopped" | "silent", draft: PlanDraft): void {
+export function noteDeadUnit(
+  address: ResourceAddress,
+  condition: "stopped" | "unresponsive",
+  builder: PlanBuilder,
+): void {
   const stopped = condition === "stopped";
-  draft.drift.push({
+  builder.drift.push({
     address,
     action: "update",
     reason: stopped ? "its process is gone" : "its process does not answer",

@@ -2,33 +2,33 @@
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
-import type { PlanDraft } from "../plan-draft.ts";
+import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 
-export function checkUnreachable({ mode, state, desired, world, draft }: Planning): void {
-  for (const { name, reason } of world.unreachable) {
+export function checkUnreachable({ mode, state, desired, view, builder }: Planning): void {
+  for (const { name, reason } of view.unreachable) {
     const machine = resourceAddress("haplan_machine", name);
     const runsElsewhere = name === loadBalancerName && !desired.some((resource) => resource.address === machine);
     const address = runsElsewhere ? loadBalancerAddress : machine;
     const isKnown = state?.resources.some((resource) => resource.address === address) === true;
     const isWanted = desired.some((resource) => resource.address === address);
     if (mode === "destroy") {
-      draft.refuse(
+      builder.refuse(
         "plan/unreachable",
         `${address} is unreachable, so its content cannot be removed`,
         `${reason}. Make it reachable, and destroy again.`,
         address,
       );
-    } else if (isWanted && (world.phase !== "formed" || !isKnown)) {
-      draft.refuse(
+    } else if (isWanted && (view.phase !== "formed" || !isKnown)) {
+      builder.refuse(
         "plan/unreachable",
         `${address} is unreachable, and its content is not in the state`,
         `${reason}. Make it reachable, or remove it from the spec.`,
         address,
       );
     } else if (isKnown) {
-      draft.warn(
+      builder.warn(
         "plan/unreachable",
         `${address} is unreachable`,
         `${reason}. ${runsElsewhere ? "Its condition is unknown, and it stays as it is" : "Its content is unknown and stays as it is"}: this plan changes nothing there. It is not replaced because of this; to replace it, plan with -replace=${address}.`,
@@ -38,9 +38,9 @@ export function checkUnreachable({ mode, state, desired, world, draft }: Plannin
 }
 
 /** A master that has to be changed, or replaced, on a machine that is unreachable. */
-export function refuseUnreachableMaster(name: string, why: string, draft: PlanDraft): void {
+export function refuseUnreachableMaster(name: string, why: string, builder: PlanBuilder): void {
   const address = resourceAddress("haplan_machine", name);
-  draft.refuse(
+  builder.refuse(
     "plan/unreachable",
     `${address} is unreachable, but master ${name} has to be changed: ${why}`,
     `Make it reachable and plan again. If it is lost, plan with -replace=${address}.`,

@@ -2,14 +2,14 @@
 
 import { workerUnitName } from "../../units/unit-definition.ts";
 import { asRequested, notInSpec } from "../change-reason.ts";
+import { unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
-import { unitOf } from "../world.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
-import { judgeRunningUnit, noteDeadUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import { noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** `loadBalancer`: id of the step after which it serves the wanted masters. */
 type WithLoadBalancer = WithCertificates & { readonly loadBalancer: string | null };
@@ -25,50 +25,50 @@ export function planWorkers(planning: WithLoadBalancer): void {
 }
 
 function planWorker(planning: WithLoadBalancer, resource: DesiredResource, machine: DesiredResource): void {
-  const { world, certificates, loadBalancer, draft } = planning;
+  const { view, certificates, loadBalancer, builder } = planning;
   const { name, address } = resource;
-  const stop = (): string | null => draft.add({ kind: "stopWorker", worker: name }, [address]);
+  const stop = (): string | null => builder.add({ kind: "stopWorker", worker: name }, [address]);
   const made = planMachine(planning, machine, stop);
-  const unit = unitOf(world.machines.get(name), workerUnitName);
-  const known = world.resources.get(address)?.attributes;
+  const unit = unitOf(view.machines.get(name), workerUnitName);
+  const known = view.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, loadBalancer];
   if (unit === undefined || made !== null) {
-    draft.judge(
+    builder.setAction(
       address,
       unit === undefined ? "create" : "deleteThenCreate",
-      unit !== undefined ? draft.reasonFor(machine.address) : known === undefined ? null : "it is gone",
+      unit !== undefined ? builder.reasonFor(machine.address) : known === undefined ? null : "it is gone",
     );
-    draft.add({ kind: "startWorker", worker: name }, [address], after);
+    builder.add({ kind: "startWorker", worker: name }, [address], after);
     return;
   }
   if (unit.running && isRequested(planning, address)) {
-    draft.judge(address, "update", asRequested);
-    const stopped = draft.add({ kind: "stopWorker", worker: name }, [address], after);
-    draft.add({ kind: "startWorker", worker: name }, [address], [...after, stopped]);
+    builder.setAction(address, "update", asRequested);
+    const stopped = builder.add({ kind: "stopWorker", worker: name }, [address], after);
+    builder.add({ kind: "startWorker", worker: name }, [address], [...after, stopped]);
     return;
   }
   const reason = unit.running
     ? whyUnitStartsAgain(resource, unit, known, certificates.has(name))
     : "dead: its process is gone";
   if (reason === null) return;
-  if (!unit.running) noteDeadUnit(address, "stopped", draft);
-  judgeRunningUnit(address, reason, draft);
-  draft.add({ kind: "startWorker", worker: name }, [address], after);
+  if (!unit.running) noteDeadUnit(address, "stopped", builder);
+  planRunningUnit(address, reason, builder);
+  builder.add({ kind: "startWorker", worker: name }, [address], after);
 }
 
 /** Workers in the state or among the machines' units that are not in the spec. */
-function removeWorkers({ desired, world, draft }: Planning): void {
+function removeWorkers({ desired, view, builder }: Planning): void {
   const wanted = new Set(desired.filter((resource) => resource.type === "haplan_worker").map((worker) => worker.name));
-  const known = [...world.resources.values()].filter((resource) => resource.type === "haplan_worker");
-  const found = [...world.machines.values()].filter((machine) => unitOf(machine, workerUnitName) !== undefined);
+  const known = [...view.resources.values()].filter((resource) => resource.type === "haplan_worker");
+  const found = [...view.machines.values()].filter((machine) => unitOf(machine, workerUnitName) !== undefined);
   const names = new Set([...known.map((worker) => worker.name), ...found.map((machine) => machine.name)]);
   for (const name of [...names].sort()) {
-    if (wanted.has(name) || !world.machines.has(name)) continue;
+    if (wanted.has(name) || !view.machines.has(name)) continue;
     const address = resourceAddress("haplan_worker", name);
-    draft.judge(address, "delete", notInSpec);
-    const stopped = draft.add({ kind: "stopWorker", worker: name }, [address]);
+    builder.setAction(address, "delete", notInSpec);
+    const stopped = builder.add({ kind: "stopWorker", worker: name }, [address]);
     // A master or load balancer of the same name needs a machine of its own, which its rule creates.
-    draft.judge(machineAddress(name), "delete", notInSpec);
-    draft.add({ kind: "destroyMachine", machine: name }, [machineAddress(name)], [stopped]);
+    builder.setAction(machineAddress(name), "delete", notInSpec);
+    builder.add({ kind: "destroyMachine", machine: name }, [machineAddress(name)], [stopped]);
   }
 }

@@ -6,10 +6,10 @@
 import { majorityOf } from "../../../base/majority.ts";
 import type { ClusterSpec } from "../../../spec/cluster-spec.ts";
 import { clientUrl } from "../../../units/addresses.ts";
+import type { MemberView } from "../../cluster-view.ts";
 import type { Planning } from "../../planning.ts";
 import { canLose, modelOf } from "../../quorum-model.ts";
 import { resourceAddress } from "../../resource.ts";
-import type { MemberFact } from "../../world.ts";
 import type { WithMasters } from "../stages.ts";
 
 export function hasAdopted(spec: ClusterSpec): boolean {
@@ -17,14 +17,14 @@ export function hasAdopted(spec: ClusterSpec): boolean {
 }
 
 export function planAdoption(planning: WithMasters): void {
-  const { world, outlook, draft } = planning;
-  const adopted = outlook.kept.map((master) => master.voter).filter((voter) => voter.adopted);
-  const fresh = adopted.filter((voter) => !world.resources.has(resourceAddress("haplan_raft_member", voter.name)));
+  const { view, masterChanges, builder } = planning;
+  const adopted = masterChanges.kept.map((master) => master.voter).filter((voter) => voter.adopted);
+  const fresh = adopted.filter((voter) => !view.resources.has(resourceAddress("haplan_raft_member", voter.name)));
   for (const voter of fresh) {
-    draft.judge(resourceAddress("haplan_raft_member", voter.name), "noop", "running: adopted as it is");
+    builder.setAction(resourceAddress("haplan_raft_member", voter.name), "noop", "running: adopted as it is");
   }
-  if (adopted.length === 0 || (fresh.length === 0 && outlook.joining.length === 0)) return;
-  draft.chain(
+  if (adopted.length === 0 || (fresh.length === 0 && masterChanges.joining.length === 0)) return;
+  builder.chain(
     {
       kind: "checkMembers",
       clusterId: planning.observed.membership?.clusterId ?? "",
@@ -37,25 +37,25 @@ export function planAdoption(planning: WithMasters): void {
     },
     adopted.map((voter) => resourceAddress("haplan_raft_member", voter.name)),
   );
-  if (outlook.joining.length > 0) {
-    draft.chain({ kind: "takeSnapshot", required: planning.spec.policy.backupBeforeMembershipChange }, []);
+  if (masterChanges.joining.length > 0) {
+    builder.chain({ kind: "takeSnapshot", required: planning.spec.policy.backupBeforeMembershipChange }, []);
     sayWhatChanges(planning, planning.spec);
   }
-  draft.holdBehindChain();
+  builder.addBarrier();
 }
 
-function endpointOf(spec: ClusterSpec, voter: MemberFact): string {
+function endpointOf(spec: ClusterSpec, voter: MemberView): string {
   return clientUrl(spec, spec.controlPlane.masters.find((master) => master.name === voter.name)!);
 }
 
 /** The risk of the current configuration, in numbers. */
-function sayWhatChanges({ world, draft }: Planning, { controlPlane }: ClusterSpec): void {
-  const now = world.members.filter((member) => member.voter).length;
+function sayWhatChanges({ view, builder }: Planning, { controlPlane }: ClusterSpec): void {
+  const now = view.members.filter((member) => member.voter).length;
   const then = controlPlane.masters.length;
   const tolerance = then - majorityOf(then);
-  draft.warn(
+  builder.warn(
     "plan/adopted-design",
-    `The current ${now} voters tolerate ${canLose(modelOf(world)) ?? 0} failures`,
+    `The current ${now} voters tolerate ${canLose(modelOf(view)) ?? 0} failures`,
     `Every write needs ${majorityOf(now)} of ${now}${now === 2 ? ": if either fails, writes stop" : ""}. After this plan ${then} voters tolerate ${tolerance} ${tolerance === 1 ? "failure" : "failures"} of any member.`,
   );
 }

@@ -19,7 +19,7 @@ import {
 import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
-export type MemberFact = {
+export type MemberView = {
   readonly id: string;
   readonly name: string;
   readonly peerUrl: string;
@@ -48,7 +48,7 @@ export type FoundLoadBalancer = ObservedLoadBalancer & {
  */
 export type ClusterPhase = "none" | "forming" | "formed";
 
-export type World = {
+export type ClusterView = {
   readonly lineage: string | null;
   readonly phase: ClusterPhase;
   /**
@@ -58,7 +58,7 @@ export type World = {
   /** The others of two with one name: that of a new member without a vote yet, or of the one that it has replaced. */
   readonly spares: readonly ObservedMachine[];
   /** At an address of this cluster, with another cluster's label. */
-  readonly strangers: readonly ObservedMachine[];
+  readonly foreignMachines: readonly ObservedMachine[];
   /** They are in `machines` as recorded in the state. */
   readonly unreachable: readonly UnreachableMachine[];
   /**
@@ -69,7 +69,7 @@ export type World = {
   readonly unseated: readonly { readonly name: string; readonly generation: number }[];
   /** Null if there is none. */
   readonly loadBalancer: FoundLoadBalancer | null;
-  readonly members: readonly MemberFact[];
+  readonly members: readonly MemberView[];
   /** While the cluster is forming: its initial members. */
   readonly founders: readonly string[];
   readonly votersOutgoing: readonly string[];
@@ -85,7 +85,7 @@ export function lineagesFound(observed: ObservedCluster): readonly string[] {
   return [...new Set(observed.machines.map((machine) => machine.lineage))].sort();
 }
 
-export function readWorld(spec: ClusterSpec, state: State | null, observed: ObservedCluster): World {
+export function readClusterView(spec: ClusterSpec, state: State | null, observed: ObservedCluster): ClusterView {
   const lineage = state?.lineage ?? lineagesFound(observed)[0] ?? null;
   const ours = observed.machines.filter((machine) => machine.lineage === lineage);
   // Members to be adopted are a cluster already, whether they answer or not.
@@ -103,7 +103,7 @@ export function readWorld(spec: ClusterSpec, state: State | null, observed: Obse
     machines,
     spares: ours.filter((machine) => machines.get(machine.name) !== machine),
     unreachable: observed.unreachable ?? [],
-    strangers: observed.machines.filter((machine) => machine.lineage !== lineage),
+    foreignMachines: observed.machines.filter((machine) => machine.lineage !== lineage),
     resources: resourcesOf(state, unseated),
     unseated,
     loadBalancer: loadBalancerOf(observed, machines.get(loadBalancerName)),
@@ -129,7 +129,7 @@ function loadBalancerOf(
 function machinesThatCount(
   spec: ClusterSpec,
   ours: readonly ObservedMachine[],
-  members: readonly MemberFact[],
+  members: readonly MemberView[],
 ): ReadonlyMap<string, ObservedMachine> {
   const names = [...new Set(ours.map(({ name }) => name))];
   return new Map(
@@ -146,7 +146,7 @@ function machinesThatCount(
   );
 }
 
-function unseatedIn(state: State | null, machines: World["machines"]): World["unseated"] {
+function unseatedIn(state: State | null, machines: ClusterView["machines"]): ClusterView["unseated"] {
   return [...machines.values()]
     .filter(({ name, generation }) =>
       state?.resources.some(({ address }) => address === deposedAddress("haplan_machine", name, generation)),
@@ -154,7 +154,7 @@ function unseatedIn(state: State | null, machines: World["machines"]): World["un
     .map(({ name, generation }) => ({ name, generation }));
 }
 
-function resourcesOf(state: State | null, unseated: World["unseated"]): World["resources"] {
+function resourcesOf(state: State | null, unseated: ClusterView["unseated"]): ClusterView["resources"] {
   const resources = new Map((state?.resources ?? []).map((resource) => [resource.address, resource]));
   for (const { name, generation } of unseated) {
     for (const type of masterTypes) {
@@ -193,7 +193,7 @@ function observedMembers(
   state: State | null,
   observed: ObservedCluster,
   machines: readonly ObservedMachine[],
-): readonly MemberFact[] {
+): readonly MemberView[] {
   const own = spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);
   const nameOf = new Map(own.map((master) => [peerUrl(spec, master), master.name]));
   const adoptedName = adoptedNames(spec, state);
@@ -285,7 +285,7 @@ function rememberedMembers(
   state: State | null,
   phase: ClusterPhase,
   machines: readonly ObservedMachine[],
-): readonly MemberFact[] {
+): readonly MemberView[] {
   if (phase !== "formed") return [];
   const silent = { healthy: false, answers: false, leader: false, started: true, adopted: false };
   if (state === null) {
@@ -337,46 +337,46 @@ function rememberedName(resource: StateResource, state: State, machines: readonl
  */
 export type MemberCondition =
   | "healthy"
-  | "waiting"
-  | "silent"
+  | "degraded"
+  | "unresponsive"
   | "stopped"
-  | "dataGone"
-  | "machineGone"
+  | "dataLost"
+  | "machineLost"
   | "unmanaged"
-  | "away"
+  | "adoptedUnreachable"
   | "unreachable";
 
-export function memberCondition(world: World, member: MemberFact): MemberCondition {
-  if (member.adopted) return member.healthy ? "healthy" : member.answers ? "waiting" : "away";
-  const machine = machineOf(world, member);
-  if (machine === undefined) return member.answers ? "unmanaged" : "machineGone";
+export function memberCondition(view: ClusterView, member: MemberView): MemberCondition {
+  if (member.adopted) return member.healthy ? "healthy" : member.answers ? "degraded" : "adoptedUnreachable";
+  const machine = machineOf(view, member);
+  if (machine === undefined) return member.answers ? "unmanaged" : "machineLost";
   if (member.healthy) return "healthy";
-  if (isUnreachable(world, member.name)) return member.answers ? "waiting" : "unreachable";
-  if (!machine.hasData) return "dataGone";
+  if (isUnreachable(view, member.name)) return member.answers ? "degraded" : "unreachable";
+  if (!machine.hasData) return "dataLost";
   const agent = unitOf(machine, agentUnitName);
   if (agent?.running !== true) return "stopped";
-  return member.answers ? "waiting" : "silent";
+  return member.answers ? "degraded" : "unresponsive";
 }
 
-export function isUnreachable(world: World, machine: string): boolean {
-  return whyUnreachable(world.unreachable, machine) !== null;
+export function isUnreachable(view: ClusterView, machine: string): boolean {
+  return whyUnreachable(view.unreachable, machine) !== null;
 }
 
 /** Whether a member will vote again without being replaced. */
 export function recoverable(condition: MemberCondition): boolean {
-  return condition !== "dataGone" && condition !== "machineGone";
+  return condition !== "dataLost" && condition !== "machineLost";
 }
 
 /** The machine of a member: of two with its name the one that its peer URL leads to. */
-export function machineOf(world: World, { name, peerUrl }: MemberFact): ObservedMachine | undefined {
-  const named = machinesNamed(world, name);
+export function machineOf(view: ClusterView, { name, peerUrl }: MemberView): ObservedMachine | undefined {
+  const named = machinesNamed(view, name);
   return named.length === 1 ? named[0] : (named.find(({ address }) => isAt(peerUrl, address)) ?? named[0]);
 }
 
 /** All machines of a name, the current one first. */
-export function machinesNamed(world: World, name: string): readonly ObservedMachine[] {
-  const counts = world.machines.get(name);
-  return [...(counts === undefined ? [] : [counts]), ...world.spares.filter((machine) => machine.name === name)];
+export function machinesNamed(view: ClusterView, name: string): readonly ObservedMachine[] {
+  const counts = view.machines.get(name);
+  return [...(counts === undefined ? [] : [counts]), ...view.spares.filter((machine) => machine.name === name)];
 }
 
 export function unitOf(machine: ObservedMachine | undefined, unit: string): ObservedUnit | undefined {
@@ -384,10 +384,10 @@ export function unitOf(machine: ObservedMachine | undefined, unit: string): Obse
 }
 
 /** The highest generation of a machine that exists or existed; 0 if there never was one. */
-export function generationOf(world: World, machine: string): number {
+export function generationOf(view: ClusterView, machine: string): number {
   return Math.max(
     0,
-    ...machinesNamed(world, machine).map(({ generation }) => generation),
-    world.resources.get(`haplan_machine.${machine}`)?.generation ?? 0,
+    ...machinesNamed(view, machine).map(({ generation }) => generation),
+    view.resources.get(`haplan_machine.${machine}`)?.generation ?? 0,
   );
 }

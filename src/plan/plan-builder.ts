@@ -13,7 +13,7 @@ import type { Step, StepAction } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
 import { machineActedOn, whyLeftAlone } from "./unreachable-machines.ts";
 
-export type Verdict = {
+export type PlannedAction = {
   readonly action: ChangeAction;
   readonly reason: ChangeReason | null;
   /** Attributes that force replacement. */
@@ -28,19 +28,19 @@ export type DriftNote = {
   readonly after: Attributes | null;
 };
 
-export class PlanDraft {
+export class PlanBuilder {
   /** Machines on which no step may act. */
   readonly #unreachable: readonly UnreachableMachine[];
   readonly steps: Step[] = [];
-  readonly verdicts: Map<ResourceAddress, Verdict> = new Map();
+  readonly actions: Map<ResourceAddress, PlannedAction> = new Map();
   readonly drift: DriftNote[] = [];
   readonly refusals: Diagnostic[] = [];
   readonly warnings: Diagnostic[] = [];
   /** Known values that are not in the spec: ids of observed members. */
   readonly facts: Map<ResourceAddress, Attributes> = new Map();
   readonly #ids = new Set<string>();
-  #lastOfChain: string | null = null;
-  #gate: string | null = null;
+  #lastSerialStep: string | null = null;
+  #barrier: string | null = null;
 
   constructor(unreachable: readonly UnreachableMachine[] = []) {
     this.#unreachable = unreachable;
@@ -60,7 +60,7 @@ export class PlanDraft {
     const wanted = stepId(action);
     let id = wanted;
     for (let copy = 2; this.#ids.has(id); copy += 1) id = `${wanted}~${copy}`;
-    const known = [this.#gate, ...after].filter((name): name is string => name !== null);
+    const known = [this.#barrier, ...after].filter((name): name is string => name !== null);
     for (const name of known) assert(this.#ids.has(name), `step ${id} waits for ${name}, which is no step of the plan`);
     this.#ids.add(id);
     this.steps.push({ id, title: stepTitle(action), action, addresses, after: [...new Set(known)] });
@@ -73,22 +73,22 @@ export class PlanDraft {
     addresses: readonly ResourceAddress[],
     after: readonly (string | null)[] = [],
   ): string | null {
-    const id = this.add(action, addresses, [this.#lastOfChain, ...after]);
-    this.#lastOfChain = id ?? this.#lastOfChain;
+    const id = this.add(action, addresses, [this.#lastSerialStep, ...after]);
+    this.#lastSerialStep = id ?? this.#lastSerialStep;
     return id;
   }
 
   /** Makes every later step wait for the current end of the membership chain. */
-  holdBehindChain(): void {
-    this.#gate = this.#lastOfChain;
+  addBarrier(): void {
+    this.#barrier = this.#lastSerialStep;
   }
 
   /** Id of the last step of the membership chain so far. */
-  get chainEnd(): string | null {
-    return this.#lastOfChain;
+  get lastSerialStep(): string | null {
+    return this.#lastSerialStep;
   }
 
-  judge(
+  setAction(
     address: ResourceAddress,
     action: ChangeAction,
     reason: ChangeReason | null = null,
@@ -96,15 +96,15 @@ export class PlanDraft {
   ): void {
     const leftAlone = whyLeftAlone(this.#unreachable, address);
     if (leftAlone !== null) {
-      this.verdicts.set(address, { action: "noop", reason: `unreachable: ${leftAlone}` });
+      this.actions.set(address, { action: "noop", reason: `unreachable: ${leftAlone}` });
       return;
     }
-    this.verdicts.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
+    this.actions.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
   }
 
   /** Why the resource changes, as planned so far. */
   reasonFor(address: ResourceAddress): ChangeReason | null {
-    return this.verdicts.get(address)?.reason ?? null;
+    return this.actions.get(address)?.reason ?? null;
   }
 
   refuse(

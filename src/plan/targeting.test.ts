@@ -1,4 +1,4 @@
-/** Plans for a part of the world: targets, refresh only, and plans made from memory. */
+/** Plans for a part of the view: targets, refresh only, and plans made from memory. */
 import { describe, expect, it } from "vitest";
 import {
   emptyObservation,
@@ -7,10 +7,10 @@ import {
   settledObservation,
   settledState,
 } from "../../test/support/planned-cluster.ts";
+import { observationFromState } from "./observation-from-state.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
-import { rememberedObservation } from "./remembered-observation.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
@@ -90,18 +90,18 @@ describe("a refresh-only plan", () => {
 describe("a plan from memory", () => {
   it("finds nothing to do where nothing was changed in the spec", () => {
     const state = settledState(three);
-    const plan = planned(fixtureInput(three, { state, observed: rememberedObservation(three, state) }));
+    const plan = planned(fixtureInput(three, { state, observed: observationFromState(three, state) }));
     expect(plan.steps).toEqual([]);
   });
 
   it("plans the same steps for a change as one that looked at a healthy cluster", () => {
     const state = settledState(three);
     const looked = planned(fixtureInput(five, { state, observed: settledObservation(three) }));
-    const remembered = planned(fixtureInput(five, { state, observed: rememberedObservation(five, state) }));
+    const remembered = planned(fixtureInput(five, { state, observed: observationFromState(five, state) }));
     expect(remembered.steps).toEqual(looked.steps);
   });
 
   it("of nothing is a first start", () => {
-    expect(rememberedObservation(three, null)).toEqual(emptyObservation);
+    expect(observationFromState(three, null)).toEqual(emptyObservation);
   });
 });

@@ -5,7 +5,7 @@
  */
 import { nearestName } from "../spec/nearest-name.ts";
 import type { ResourceChange } from "./plan.ts";
-import type { PlanDraft } from "./plan-draft.ts";
+import type { PlanBuilder } from "./plan-builder.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { Planning } from "./planning.ts";
 import type { ResourceAddress } from "./resource.ts";
@@ -14,27 +14,27 @@ import { stepId, stepTitle } from "./step-name.ts";
 import { traitsOf } from "./step-traits.ts";
 
 /** `imports` are the addresses of resources that exist but are not in the state. */
-export function narrowSteps(planning: Planning, imports: readonly ResourceAddress[]): readonly Step[] {
-  const { desired, world, draft, mode, target = [], refreshOnly = false } = planning;
+export function applyTargets(planning: Planning, imports: readonly ResourceAddress[]): readonly Step[] {
+  const { desired, view, builder, mode, target = [], refreshOnly = false } = planning;
   // All addresses that may be targeted.
-  const known = [...desired.map(({ address }) => address), ...world.resources.keys(), ...draft.verdicts.keys()];
+  const known = [...desired.map(({ address }) => address), ...view.resources.keys(), ...builder.actions.keys()];
   if (refreshOnly) {
-    draft.warn(
+    builder.warn(
       "plan/refresh-only",
       "This plan updates the state and changes nothing else",
       "Differences from the spec remain. Plan without -refresh-only to see what would resolve them.",
     );
-    checkTargets(target, known, draft);
-    return recordOnly(draft.steps, imports, target);
+    checkTargets(target, known, builder);
+    return recordOnly(builder.steps, imports, target);
   }
-  if (target.length === 0) return draft.steps;
-  checkTargets(target, known, draft);
-  draft.warn(
+  if (target.length === 0) return builder.steps;
+  checkTargets(target, known, builder);
+  builder.warn(
     "plan/targeted",
     "Resource targeting is in effect",
     "The plan contains only the targets and their dependencies; other differences from the spec remain. Use -target for exceptions, not as a routine.",
   );
-  return chosenSteps(draft.steps, target, mode === "apply");
+  return chosenSteps(builder.steps, target, mode === "apply");
 }
 
 /** This step records what other steps would have recorded. */
@@ -70,7 +70,7 @@ function chosenSteps(steps: readonly Step[], target: readonly string[], whole: b
 }
 
 /** Drops changes that no step of the reduced plan makes. */
-export function narrowChanges(
+export function targetedChanges(
   { target = [], refreshOnly = false }: PlannerInput,
   changes: readonly ResourceChange[],
   steps: readonly Step[],
@@ -91,14 +91,14 @@ function importOnly(change: ResourceChange, refreshOnly: boolean): ResourceChang
   return { ...change, action: "noop", reason: null, unknownAfter: [], forcesReplacement: [] };
 }
 
-function checkTargets(target: readonly string[], known: readonly string[], draft: PlanDraft): void {
-  for (const address of target) if (!known.includes(address)) refuseTarget(address, known, draft);
+function checkTargets(target: readonly string[], known: readonly string[], builder: PlanBuilder): void {
+  for (const address of target) if (!known.includes(address)) refuseTarget(address, known, builder);
 }
 
-function refuseTarget(address: string, known: readonly string[], draft: PlanDraft): void {
+function refuseTarget(address: string, known: readonly string[], builder: PlanBuilder): void {
   const nearest = nearestName(address, known);
   const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
-  draft.refuse(
+  builder.refuse(
     "plan/unknown-target",
     `There is no resource "${address}" to target`,
     `${hint}Write the address of a resource in the spec or the state, such as haplan_worker.w1.`,

@@ -16,7 +16,7 @@ import type {
 import { type Attributes, type ResourceType, resourceAddress, specName } from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
-export function rememberedObservation(spec: ClusterSpec, state: State | null): ObservedCluster {
+export function observationFromState(spec: ClusterSpec, state: State | null): ObservedCluster {
   const of = (type: ResourceType): readonly StateResource[] =>
     (state?.resources ?? []).filter((resource) => resource.type === type);
   const members = of("haplan_raft_member");
