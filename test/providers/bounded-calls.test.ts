@@ -139,6 +139,22 @@ describe("haplan over a connection", () => {
     expect(remote.open).toBe(0);
   });
 
+  it("plans and applies what does not need a machine that hangs, and does not replace it", async () => {
+    const remote = new FakeRemote(cli.world.ports().provider);
+    const limits = { machinesAtOnce: 10, callTimeoutMs: 100 };
+    cli.openProvider = (options) => remote.session({ ...options, limits, clock: systemClock });
+    expect(await cli.haplan("apply -auto-approve three.yaml")).toMatchObject({ code: 0 });
+    remote.hung.add("m2");
+    for (const unit of cli.world.facts.machines.get("w1")!.units.values()) unit.running = false;
+    const planned = await cli.haplan("plan three.yaml");
+    expect(planned.err + planned.out).toMatch(/haplan_machine\.m2 is unreachable/);
+    expect(planned.err + planned.out).toMatch(/No answer within 0\.1 s \(observe m2\)/);
+    const applied = await cli.haplan("apply -auto-approve three.yaml");
+    expect(applied).toMatchObject({ code: 0 });
+    expect(cli.world.facts.machines.get("w1")?.units.get("worker")?.running).toBe(true);
+    expect(cli.world.facts.machines.get("m2")?.identity.generation).toBe(1);
+  });
+
   it("says that nothing was changed when it is stopped while it looks at a machine that hangs", async () => {
     const remote = new FakeRemote(cli.world.ports().provider);
     remote.hung.add("m2");

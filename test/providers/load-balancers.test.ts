@@ -1,31 +1,23 @@
 /** The contract of load balancers, kept by one that is a unit and by one that a cloud runs; and what is planned for the latter. */
+
 import { beforeEach, describe, expect, it } from "vitest";
 import { applyPlan } from "../../src/apply/apply-plan.ts";
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
-import type { LoadBalancer, WantedLoadBalancer } from "../../src/providers/load-balancer.ts";
+import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
-import { loadBalancerBlueprint, loadBalancerConfig } from "../../src/units/load-balancer-unit.ts";
+import { loadBalancerConfig } from "../../src/units/load-balancer-unit.ts";
 import { createCliFixture } from "../support/command-line.ts";
 import { FakeCloudLoadBalancer } from "../support/fake-cloud-load-balancer.ts";
 import { FakeWorld } from "../support/fake-world.ts";
 import { fixtureNowMs, fixtureSpec } from "../support/planned-cluster.ts";
+import { describeLoadBalancer } from "./load-balancer-contract.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"], { workers: 1 });
-
-function wanted(spec: ClusterSpec): WantedLoadBalancer {
-  const targets = { backends: spec.controlPlane.masters.map(({ name }) => name) };
-  return {
-    lineage: "lineage-1",
-    attributes: {},
-    config: loadBalancerConfig(spec, targets),
-    unit: async () => loadBalancerBlueprint(spec, targets).definition,
-  };
-}
 
 async function unitOnMachine(): Promise<LoadBalancer> {
   const { provider, loadBalancer } = new FakeWorld().ports();
@@ -34,38 +26,8 @@ async function unitOnMachine(): Promise<LoadBalancer> {
   return loadBalancer;
 }
 
-describe.each([
-  ["is a unit on a machine", unitOnMachine],
-  ["a cloud runs", async () => new FakeCloudLoadBalancer()],
-])("a load balancer that %s", (_, open) => {
-  let loadBalancer: LoadBalancer;
-  beforeEach(async () => {
-    loadBalancer = await open();
-  });
-
-  it("is the same however often it is ensured, and another one with other backends", async () => {
-    const first = await loadBalancer.ensure(wanted(three));
-    expect(first).toMatchObject({ definitionDigest: expect.any(String) });
-    expect(await loadBalancer.ensure(wanted(three))).toEqual(first);
-    const second = await loadBalancer.ensure(wanted(five));
-    expect(second["definitionDigest"]).not.toBe(first["definitionDigest"]);
-  });
-
-  it("is found as it was made, or among the units of its machines", async () => {
-    const { definitionDigest } = await loadBalancer.ensure(wanted(three));
-    const found = await loadBalancer.observe("lineage-1");
-    if (found.kind === "onMachines") return;
-    expect(found).toMatchObject({ kind: "present", running: true, definitionDigest });
-    expect(await loadBalancer.observe("lineage-2")).toEqual({ kind: "absent" });
-  });
-
-  it("is gone once it is removed, however often that is asked", async () => {
-    await loadBalancer.remove();
-    await loadBalancer.ensure(wanted(three));
-    for (let twice = 0; twice < 2; twice += 1) await loadBalancer.remove();
-    expect(await loadBalancer.observe("lineage-1")).not.toMatchObject({ kind: "present" });
-  });
-});
+describeLoadBalancer("that is a unit on a machine", unitOnMachine);
+describeLoadBalancer("that a cloud runs", async () => new FakeCloudLoadBalancer());
 
 describe("a control plane behind a load balancer that a cloud runs", () => {
   let world: FakeWorld;

@@ -7,11 +7,14 @@ import type { ObservedMachine } from "../../src/plan/observed-cluster.ts";
 import type { MachineIdentity, Provider } from "../../src/providers/provider.ts";
 import { unitDigest } from "../../src/providers/unit-digest.ts";
 import type { UnitDefinition } from "../../src/units/unit-definition.ts";
+import { fixtureSpec } from "../support/planned-cluster.ts";
 
 export type OpenedProvider = {
   readonly provider: Provider;
   /** Opens another session with the same machines. */
   again(): Promise<Provider>;
+  /** Makes a machine unreachable, and returns how to undo that; absent for a provider whose machines are always reachable. */
+  cutOff?(name: string): () => void;
   /** Removes what was made for the test. */
   close(): Promise<void>;
 };
@@ -165,6 +168,28 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
       expect(await Promise.race([Promise.allSettled(calls), late])).not.toBe("late");
       await provider.createMachine(m1);
       expect(await found()).toMatchObject([{ name: "m1", generation: 1 }]);
+    });
+
+    it("returns the attributes that its model lists as unknown, of a new machine and of an existing one", async () => {
+      const host = { name: m1.name, address: m1.address, zone: null, role: "worker" } as const;
+      const { attributes, unknown } = provider.model.describeMachine(fixtureSpec(["m1", "m2", "m3"]), host);
+      for (let twice = 0; twice < 2; twice += 1) {
+        const returned = await provider.createMachine({ ...m1, attributes });
+        expect(Object.keys(returned).toSorted()).toEqual(unknown.toSorted());
+      }
+    });
+
+    it("reports a machine that it cannot reach as unreachable, not as absent, and finds the others", async () => {
+      if (opened.cutOff === undefined) return;
+      await provider.createMachine(m1);
+      await provider.createMachine({ ...m1, name: "m2", address: second.address });
+      const reconnect = opened.cutOff("m1");
+      const observed = await provider.observe("lineage-a", []);
+      reconnect();
+      expect(observed).toMatchObject({
+        machines: [{ name: "m2" }],
+        unreachable: [{ name: "m1", reason: expect.stringMatching(/./) }],
+      });
     });
 
     it("serves at least one machine at once", () => {

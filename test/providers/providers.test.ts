@@ -2,7 +2,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
 import { boundedProvider } from "../../src/providers/bounded-provider.ts";
 import { localLimits } from "../../src/providers/local/local-model.ts";
@@ -41,7 +40,11 @@ function openBehind(...pattern: readonly Fault[]): () => Promise<OpenedProvider>
     const remote = new FakeRemote(local);
     remote.faults = Array.from({ length: 200 }, () => pattern).flat();
     const again = async (): Promise<Provider> => remote.session({ attempts: pattern.length, limits, ...unstopped() });
-    return { provider: await again(), again, close };
+    const cutOff = (name: string): (() => void) => {
+      remote.cutOff.add(name);
+      return () => remote.cutOff.delete(name);
+    };
+    return { provider: await again(), again, close, cutOff };
   };
 }
 
@@ -52,23 +55,3 @@ if (process.env["HAPLAN_TEST_EVERYTHING"] !== undefined) {
   describeProvider("behind a connection that loses every call first", openBehind("lost", "none"));
   describeProvider("behind a connection that loses and delays", openBehind("noAnswer", "lost", "late"));
 }
-
-describe("a machine that is cut off", () => {
-  it("is unreachable, not gone, and the others are found", async () => {
-    const { local, close } = makeLocal();
-    const remote = new FakeRemote(local);
-    const session = remote.session({ limits, ...unstopped() });
-    const machine = { name: "m1", address: "127.77.18.1", zone: null, lineage: "lineage-a", generation: 1 };
-    await session.createMachine(machine);
-    await session.createMachine({ ...machine, name: "m2" });
-    remote.cutOff.add("m1");
-    expect(await session.observe("lineage-a", [])).toMatchObject({
-      machines: [{ name: "m2" }],
-      unreachable: [{ name: "m1", reason: "no route to host" }],
-    });
-    await Promise.all(["m1", "m2"].map((name) => local.destroyMachine(name)));
-    await session.close();
-    expect(remote.open).toBe(0);
-    await close();
-  });
-});
