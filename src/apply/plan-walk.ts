@@ -37,7 +37,7 @@ export class PlanWalk {
   readonly #ports: ApplyPorts;
   readonly #options: PlanWalkOptions;
   readonly #connection: Connection;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<Step, Promise<void>>();
   #probe: OpenedProbe | null = null;
   #failure: StepFailure | null = null;
   #fatal: unknown = null;
@@ -93,8 +93,8 @@ export class PlanWalk {
         if (position === -1) break;
         const step = waiting.splice(position, 1)[0]!;
         this.#running.set(
-          step.id,
-          this.#execute(step).finally(() => this.#running.delete(step.id)),
+          step,
+          this.#execute(step).finally(() => this.#running.delete(step)),
         );
       }
       if (this.#running.size === 0) return;
@@ -109,14 +109,13 @@ export class PlanWalk {
   #isFree(step: Step): boolean {
     if (!step.after.every((id) => this.#options.done.has(id)) || !this.#hasMachineFree(step)) return false;
     if (!traitsOf(step.action).needsQuorum) return true;
-    const other = this.#plan.steps.some((each) => this.#running.has(each.id) && traitsOf(each.action).needsQuorum);
-    return !other;
+    return ![...this.#running.keys()].some((other) => traitsOf(other.action).needsQuorum);
   }
 
-  /** The provider serves so many machines at once: a step that would only wait for its turn is not begun. */
+  /** A step that would only wait for a free slot of the provider is not started. */
   #hasMachineFree({ action }: Step): boolean {
     if (machineActedOn(action) === null) return true;
-    const busy = this.#plan.steps.filter((each) => this.#running.has(each.id) && machineActedOn(each.action) !== null);
+    const busy = [...this.#running.keys()].filter((other) => machineActedOn(other.action) !== null);
     return busy.length < this.#ports.provider.limits.machinesAtOnce;
   }
 

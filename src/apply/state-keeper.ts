@@ -20,7 +20,7 @@ export class StateKeeper {
   readonly #store: ApplyPorts["stateStore"];
   readonly #plan: Plan;
   readonly #model: ProviderModel;
-  /** Some addresses are known only while the plan is carried out. */
+  /** Whether the spec refers to addresses that are known after apply. */
   readonly #hasUnknownAddresses: boolean;
   #desired: ReadonlyMap<string, DesiredResource>;
   #writing: Promise<void> = Promise.resolve();
@@ -50,14 +50,16 @@ export class StateKeeper {
     return new StateKeeper(state, plan, ports);
   }
 
-  /** The spec with all addresses that are known by now. */
+  /** The spec with the addresses that are known by now. */
   get spec(): ClusterSpec {
-    return resolveKnownAddresses(this.#plan.spec, this.#current.resources);
+    const { spec } = this.#plan;
+    return this.#hasUnknownAddresses ? resolveKnownAddresses(spec, this.#current.resources) : spec;
   }
 
-  /** The step's action with them; a machine that is made has its former address in the state, which is not its own. */
+  /** The action with these addresses. A machine that is created does not get the address of the former one in the state. */
   resolved(action: StepAction): StepAction {
-    return action.kind === "createMachine" ? action : resolveKnownAddresses(action, this.#current.resources);
+    if (!this.#hasUnknownAddresses || action.kind === "createMachine") return action;
+    return resolveKnownAddresses(action, this.#current.resources);
   }
 
   #desiredWith(resources: readonly StateResource[]): ReadonlyMap<string, DesiredResource> {
@@ -140,7 +142,7 @@ export class StateKeeper {
   }
 }
 
-/** The address that an edit brings counts for the edit itself, too. */
+/** The resources after the edit: its attributes may refer to an address that it contains. */
 function withEdit(resources: readonly StateResource[], edit: StateEdit & { kind: "upsert" }): readonly StateResource[] {
   const known = resources.find(({ address }) => address === edit.address);
   const [type, name] = edit.address.split(/\.(.*)/s) as [StateResource["type"], string];
