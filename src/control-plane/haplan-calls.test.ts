@@ -1,6 +1,6 @@
 /** haplan.v1 from the tool's side, with agents of this release and of the one before. */
 import { describe, expect, it } from "vitest";
-import { createWorld, self } from "../../test/support/single-member.ts";
+import { createHarness, self } from "../../test/support/single-member.ts";
 import { EtcdClient } from "../etcd-client/etcd-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
@@ -21,11 +21,11 @@ function clientOver(ask: Ask): EtcdClient {
 }
 
 async function agentOfThisRelease(): Promise<Ask> {
-  const world = await createWorld();
-  const { membership } = world.services.machine;
+  const harness = await createHarness();
+  const { membership } = harness.services.machine;
   membership.change({ voters: [self], votersOutgoing: [], learners: [other] }, { added: [] });
   return async (path, request) => {
-    const { status, messages } = await world.unary(path, request);
+    const { status, messages } = await harness.unary(path, request);
     if (status!.code !== StatusCode.ok) throw new GrpcError(status!.code, status!.text);
     return messages[0]!;
   };

@@ -9,7 +9,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { WriteAvailability } from "../../src/apply/apply-event.ts";
 import type { ProbeClientRequest, ProbeRequest } from "../../src/apply/ports.ts";
 import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
-import { listeningFront } from "../support/listening-front.ts";
+import { listenForTestClients } from "../support/listening-clients.ts";
 import { buildDir } from "./cluster-fixture.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-bundled-"));
@@ -39,7 +39,7 @@ describe("the bundled programs", () => {
 
   it("T10: have the write probe in a thread of its own", async () => {
     const url = "http://127.77.42.6:2379";
-    const front = await listeningFront([`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`]);
+    const front = await listenForTestClients([`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`]);
     front.serve();
     const clients: ProbeClientRequest[] = [true, false].map((connects) => ({ connects, endpoints: [url], tls: null }));
     const away: MembersRequest = { endpoints: ["http://127.77.42.6:2399"], tls: null };

@@ -61,13 +61,13 @@ export function describeReady(ready: Ready): readonly string[] {
   const lines: string[] = [];
   const { softState, hardState, installSnapshot } = ready;
   if (softState !== null) {
-    const leader = softState.leader === null ? "nobody" : memberNumber(softState.leader);
+    const leader = softState.leader === null ? "none" : memberNumber(softState.leader);
     lines.push(`is ${softState.role} in term ${softState.term}, follows ${leader}`);
   }
   if (installSnapshot !== null) lines.push(`installs ${installSnapshot.index}/${installSnapshot.term}`);
   if (ready.entries.length > 0) lines.push(`writes ${ready.entries.map(describeEntry).join(", ")}`);
   if (hardState !== null) {
-    const vote = hardState.votedFor === null ? "nobody" : memberNumber(hardState.votedFor);
+    const vote = hardState.votedFor === null ? "none" : memberNumber(hardState.votedFor);
     lines.push(`writes term ${hardState.term}, vote for ${vote}, commit ${hardState.commitIndex}`);
   }
   for (const message of ready.messages) lines.push(`sends ${describeMessage(message)}`);

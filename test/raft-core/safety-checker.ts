@@ -69,7 +69,7 @@ export class SafetyChecker {
       const key = `${entry.index}/${entry.term}`;
       const known = this.#chains.get(key);
       if (known !== undefined && known !== chain) {
-        throw new SafetyViolation(`Log matching: ${member} holds another log up to ${key} than somebody else`);
+        throw new SafetyViolation(`Log matching: ${member} has another log up to ${key} than another member`);
       }
       this.#chains.set(key, chain);
       log.set(entry.index, { term: entry.term, chain });
@@ -96,7 +96,7 @@ export class SafetyChecker {
     const chain = this.#logs.get(member)?.get(entry.index)?.chain ?? -1;
     const known = this.#applied.get(entry.index);
     if (known !== undefined && known.chain !== chain) {
-      throw new SafetyViolation(`State machine safety: ${member} applies something else at ${entry.index}`);
+      throw new SafetyViolation(`State machine safety: ${member} applies another entry at ${entry.index}`);
     }
     this.#applied.set(entry.index, { term: entry.term, chain });
     this.highestApplied = Math.max(this.highestApplied, entry.index);

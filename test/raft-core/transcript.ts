@@ -142,7 +142,7 @@ class Transcript {
       for (const message of arriving) this.#deliver(message);
       if (isQuiet && arriving.length === 0) return;
     }
-    throw new Error("The members do not come to rest");
+    throw new Error("The members do not settle");
   }
 
   #ready(member: MemoryMember): boolean {
@@ -180,7 +180,7 @@ class Transcript {
       (from === "*" || memberNumber(message.from) === Number(from)) &&
       (to === "*" || memberNumber(message.to) === Number(to));
     const moved = this.#network.filter(matches).slice(0, count === undefined ? undefined : Number(count));
-    if (moved.length === 0) throw new Error(`No message travels ${way}`);
+    if (moved.length === 0) throw new Error(`No message is in flight on ${way}`);
     this.#network = this.#network.filter((message) => !moved.includes(message));
     for (const message of moved) act(message);
   }
@@ -189,7 +189,7 @@ class Transcript {
     const { role, term, leader, commitIndex, lastIndex, lastTerm, configuration, peers } = this.#member(
       String(n),
     ).raft.status();
-    const follows = leader === null ? "nobody" : memberNumber(leader);
+    const follows = leader === null ? "none" : memberNumber(leader);
     const end = `commit ${commitIndex}, log ends ${lastIndex}/${lastTerm}`;
     this.#log(`${n} ${role}, term ${term}, follows ${follows}, ${end}, ${describeConfiguration(configuration)}`);
     for (const [peer, { state, matchIndex, nextIndex }] of peers) {

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
-import { createWorld } from "../support/single-member.ts";
+import { createHarness } from "../support/single-member.ts";
 import { type AccessRow, columns, type Outcome, readAccessTable } from "./access-tables.ts";
 import { AccessTrial, pathOf } from "./access-trial.ts";
 import { GuardedMember, type Holder, resolveEveryName } from "./guarded-member.ts";
 
-const servedPaths = (await createWorld()).services.methods.map(({ path }) => path);
+const servedPaths = (await createHarness()).services.methods.map(({ path }) => path);
 const clientRows = readAccessTable("The private service on the client port");
 const peerRows = readAccessTable("The peer port");
 

@@ -11,8 +11,8 @@ export const etcdInstalled: boolean = spawnSync("etcd", ["--version"]).status ==
 export type EtcdFixture = { readonly url: string; stop(): Promise<void> };
 
 /**
- * `address` is a loopback address that nobody else uses. It begins empty and leaves nothing behind, unless `keptDir` is
- * given for its data. @throws when it does not become healthy within 10 s
+ * `address` is an unused loopback address. The data directory starts empty and is removed afterwards, unless `keptDir`
+ * is given. @throws when it does not become healthy within 10 s
  */
 export async function startEtcd(address: string, keptDir?: string): Promise<EtcdFixture> {
   const directory = keptDir ?? mkdtempSync(join(tmpdir(), "haplan-etcd-"));
@@ -24,7 +24,7 @@ export async function startEtcd(address: string, keptDir?: string): Promise<Etcd
     `--listen-peer-urls=${peer}`,
     `--initial-advertise-peer-urls=${peer}`,
     `--initial-cluster=default=${peer}`,
-    // Alone, it only waits for itself.
+    // A single member only waits for itself.
     "--heartbeat-interval=20",
     "--election-timeout=200",
   ];

@@ -94,7 +94,7 @@ export class RawClient {
   async until(condition: () => boolean): Promise<void> {
     if (condition()) return;
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`Nothing came of it: ${this.summary()}`)), 5_000);
+      const timer = setTimeout(() => reject(new Error(`The condition did not hold in time: ${this.summary()}`)), 5_000);
       this.#onChange = () => {
         if (condition()) resolve();
         else if (this.closed) reject(new Error(`Connection closed: ${this.summary()}`));

@@ -1,6 +1,6 @@
 /**
  * For tests: a whole member over the real store in memory, with a consensus that commits and applies at once, and
- * calls that remember what was sent. Leadership, time and lost proposals are the test's to set.
+ * calls that record what was sent. Tests control leadership, time and lost proposals.
  */
 
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
@@ -21,15 +21,15 @@ export const self: MemberId = "8e9e05c52164694d";
 export type RecordedCall = ServerCall & {
   readonly messages: Uint8Array[];
   status: { code: StatusCode; text: string } | null;
-  /** What `send` answers: false plays a client that does not read. */
+  /** The result of `send`: false simulates a client that does not read. */
   accepting: boolean;
   close(): void;
 };
 
-export type World = {
+export type Harness = {
   readonly services: MemberServices;
   readonly clock: { nowMs: number };
-  /** What consensus believes; tests change it. */
+  /** The state of consensus; tests change it. */
   readonly consensus: {
     leader: MemberId | null;
     term: number;
@@ -93,12 +93,12 @@ export type WorldOptions = Partial<Omit<MemberServicesOptions, "machine" | "cons
   readonly versions?: EntryVersions;
 };
 
-export async function createWorld({ store: given, versions, ...overrides }: WorldOptions = {}): Promise<World> {
+export async function createHarness({ store: given, versions, ...overrides }: WorldOptions = {}): Promise<Harness> {
   const store = given ?? (await openStore({ backend: new MemoryBackend() }));
   const founder = { id: self, name: "m1", peerUrls: ["http://127.77.15.1:2380"], clientUrls: [], learner: false };
   new MembershipStore(store.metadata).seed([founder], { voters: [self], votersOutgoing: [], learners: [] });
   const clock = { nowMs: 1_700_000_000_000 };
-  const consensus: World["consensus"] = {
+  const consensus: Harness["consensus"] = {
     leader: self,
     term: 2,
     index: 0,
@@ -117,7 +117,7 @@ export async function createWorld({ store: given, versions, ...overrides }: Worl
     clock: {
       now: () => clock.nowMs,
       monotonicMs: () => clock.nowMs,
-      // Waiting is over at once, and the clock shows it: loops that poll end by their own deadline.
+      // Waiting ends at once, and the clock advances: polling loops end by their own deadline.
       sleep: async (ms) => {
         clock.nowMs += ms;
       },
@@ -156,7 +156,7 @@ function afterTurns(turns: number, run: () => void): void {
   queueMicrotask(turns <= 1 ? run : () => afterTurns(turns - 1, run));
 }
 
-function createPort(state: World["consensus"], services: () => MemberServices): ConsensusPort {
+function createPort(state: Harness["consensus"], services: () => MemberServices): ConsensusPort {
   const configuration = (): Configuration => services().machine.membership.configuration;
   return {
     memberId: self,

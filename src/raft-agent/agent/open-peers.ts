@@ -64,7 +64,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
   });
 }
 
-/** Peers are dialed when they are added, and rejected once they are removed; removed members are told by the others. */
+/** Peers are dialed when they are added, and rejected once they are removed; removed members are notified by the others. */
 export function followMembership(
   transport: PeerTransport,
   { identity, membership }: Pick<PeerParts, "identity" | "membership">,

@@ -175,7 +175,7 @@ describe("the wire reader", () => {
     ["a known field with the wrong wire type", "0a0161"],
     ["field number zero", "0001"],
     ["an unterminated group", "fb3e08"],
-  ])("refuses %s", (_what, hex) => {
+  ])("rejects %s", (_what, hex) => {
     expect(() => compaction.decodeCompactionRequest(Buffer.from(hex, "hex"))).toThrow(WireError);
   });
 });

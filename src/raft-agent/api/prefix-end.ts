@@ -1,4 +1,4 @@
-/** The range end with which `prefix` asks for all keys that begin with it: the first key behind them, or a zero byte. */
+/** The range end with which `prefix` selects all keys that start with it: the first key after them, or a zero byte. */
 export function prefixEnd(prefix: Uint8Array): Uint8Array {
   for (let last = prefix.length - 1; last >= 0; last--) {
     if (prefix[last] === 0xff) continue;

@@ -166,16 +166,16 @@ describe("bbolt database", () => {
   it("is either read or rejected, whichever bit is flipped", () => {
     const whole = encode(generate(8, 300));
     const random = createRandom(9);
-    let refused = 0;
+    let rejected = 0;
     for (let round = 0; round < 700; round++) {
       const bytes = Buffer.from(whole);
       // Headers and elements are the sensitive part: most flips go to the start of a page.
       const page = random.below(bytes.length / defaultPageBytes);
       const at = page * defaultPageBytes + random.below(round % 4 === 0 ? defaultPageBytes : 96);
       bytes[at] = round % 2 === 0 ? bytes[at]! ^ (1 << random.below(8)) : random.below(256);
-      if (readOrReject(bytes) === "rejected") refused++;
+      if (readOrReject(bytes) === "rejected") rejected++;
     }
-    expect(refused).toBeGreaterThan(150);
+    expect(rejected).toBeGreaterThan(150);
   });
 
   it("is rejected, without a loop, when a page refers to one of its ancestors", () => {

@@ -5,7 +5,8 @@
  * page    id u64 | flags u16 | element count u16 | overflow pages u32 | elements | keys and values
  * leaf    flags u32 | position u32 | key length u32 | value length u32       position counts from the element itself
  * branch  position u32 | key length u32 | child page u64
- * bucket  root page u64 (0 = the page follows inline) | sequence u64          the value of an element with the bucket flag
+ * bucket  root page u64 (0 = the page follows inline) | sequence u64          the value of an element with the bucket
+ * flag
  * ```
  */
 import { HaplanError } from "../../base/haplan-error.ts";

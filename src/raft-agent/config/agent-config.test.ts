@@ -78,8 +78,8 @@ describe("createAgentConfig", () => {
   it("requires client certificates when a CA is set, and uses them for login only when enabled", () => {
     const named = config([...certificate, "--trusted-ca-file=/ca"]);
     expect(named.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: false });
-    const told = config([...certificate, "--trusted-ca-file=/ca", "--client-cert-auth"]);
-    expect(told.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: true });
+    const required = config([...certificate, "--trusted-ca-file=/ca", "--client-cert-auth"]);
+    expect(required.clientTls).toMatchObject({ requireClientCertificate: true, loginByCertificate: true });
   });
 
   it("accepts cipher suites by etcd's names, and keeps those of TLS 1.3 enabled", () => {

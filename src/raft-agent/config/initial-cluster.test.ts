@@ -44,7 +44,7 @@ describe("readInitialCluster", () => {
     ["s=http://10.0.0.1", "it has no port"],
     [`s=${url}/p`, "it must not have a path"],
     [`s=${url};t=x`, "expected name=url"],
-  ])('R15: refuses "%s"', (text, message) => {
+  ])('R15: rejects "%s"', (text, message) => {
     expect(() => readInitialCluster(text)).toThrow(SettingsError);
     expect(() => readInitialCluster(text)).toThrow(message);
   });
@@ -74,7 +74,7 @@ describe("assertInitialCluster", () => {
     [`s=${url},t=http://LOCALHOST:1,u=http://localhost:1`, 'http://localhost:1 to "t" and to "u"'],
     [`s=${url},s=${url}`, 'to "s" twice'],
     [`s=${url},t=http://a:1,t=http://a:1`, 'to "t" twice'],
-  ])('R17: refuses "%s" at the first start', (text, message) => {
+  ])('R17: rejects "%s" at the first start', (text, message) => {
     expect(() => assertInitialCluster(config(text))).toThrow(SettingsError);
     expect(() => assertInitialCluster(config(text))).toThrow(message);
   });

@@ -3,7 +3,7 @@
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { describe, expect, it } from "vitest";
-import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall, self } from "../../../test/support/single-member.ts";
 import { parseMemberId } from "../../base/member-id.ts";
 import {
   MemberAddRequestSchema,
@@ -50,9 +50,9 @@ const requests: readonly Request[] = [
 
 type Trio = {
   /** The member that clients call, and two members that it sees as leader, one after the other. */
-  readonly asked: World;
-  readonly leader: World;
-  readonly next: World;
+  readonly asked: Harness;
+  readonly leader: Harness;
+  readonly next: Harness;
   /** Entries of the leader, in its log and its successor's. */
   readonly entries: number[];
   /** What happens to the leader's responses: all arrive, or none while the change is applied. */
@@ -63,9 +63,9 @@ type Trio = {
 
 /** Whatever one leader applies, the next one has in its log and applies as well. */
 async function createTrio(): Promise<Trio> {
-  const [asked, leader, next] = [await createWorld(), await createWorld(), await createWorld()];
+  const [asked, leader, next] = [await createHarness(), await createHarness(), await createHarness()];
   const trio: Trio = { asked, leader, next, entries: [], answers: "arrive", unapplied: null };
-  for (const world of [leader, next]) bringLearner(world);
+  for (const harness of [leader, next]) bringLearner(harness);
   const { services } = leader;
   const follow = (index: number, apply: () => void): void => {
     const run = (): void => {
@@ -101,18 +101,19 @@ async function createTrio(): Promise<Trio> {
   return trio;
 }
 
-function bringLearner(world: World): void {
-  const { membership } = world.services.machine;
+function bringLearner(harness: Harness): void {
+  const { membership } = harness.services.machine;
   const added = [{ id: learner, peerUrls: ["http://127.0.82.3:2380"], learner: true }];
   membership.change({ voters: [self], votersOutgoing: [], learners: [learner] }, { added });
-  world.consensus.progress.push({ member: learner, matchIndex: 1_000, active: true });
+  harness.consensus.progress.push({ member: learner, matchIndex: 1_000, active: true });
   // @ts-expect-error a limit for the test only
-  world.services.context.limits.learnersMax = 9;
+  harness.services.context.limits.learnersMax = 9;
 }
 
 const statusOf = ({ code, text }: { code: StatusCode; text: string }) => ({ code, text });
 const ok = { code: StatusCode.ok, text: "" };
-const urlsOf = (world: World): string[] => world.services.machine.membership.list().flatMap(({ peerUrls }) => peerUrls);
+const urlsOf = (harness: Harness): string[] =>
+  harness.services.machine.membership.list().flatMap(({ peerUrls }) => peerUrls);
 const addedTo = (call: RecordedCall): bigint | undefined =>
   fromBinary(MemberAddResponseSchema, call.messages[0]!).member?.ID;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, self } from "../../../test/support/single-member.ts";
+import { createHarness, self } from "../../../test/support/single-member.ts";
 import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { Proposer } from "./proposer.ts";
@@ -8,7 +8,7 @@ const other = "1111111111111111";
 
 // `request-numbers-reused-after-restart` among the mutants of the simulator.
 it("a restarted member does not mistake an entry from before the restart for the result of a new request", async () => {
-  const { services } = await createWorld();
+  const { services } = await createHarness();
   const { decode } = createCommandCodec(self);
   const numbers: number[] = [];
   const consensus = {
@@ -45,7 +45,7 @@ it("a restarted member does not mistake an entry from before the restart for the
 });
 
 it("no result is awaited for a closed call, nor twice", async () => {
-  const { context } = (await createWorld()).services;
+  const { context } = (await createHarness()).services;
   const numbers: number[] = [];
   const consensus = {
     ...context.consensus,
@@ -72,7 +72,7 @@ it("no result is awaited for a closed call, nor twice", async () => {
 describe("a command accepted by a leader", () => {
   async function taken() {
     const state = { nowMs: 0, leader: self as string | null, term: 2, appliedTerm: 2 };
-    const { context } = (await createWorld()).services;
+    const { context } = (await createHarness()).services;
     const numbers: number[] = [];
     const { decode } = createCommandCodec(self);
     const consensus = {

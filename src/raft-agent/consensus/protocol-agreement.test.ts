@@ -1,7 +1,7 @@
 /** New kinds of commands in a cluster of two releases. Leases serve as the new feature of version 2. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { createWorld, type RecordedCall, self, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall, self } from "../../../test/support/single-member.ts";
 import { LeaseGrantRequestSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { CommandKind, createCommandCodec } from "../state-machine/command.ts";
@@ -18,30 +18,30 @@ const newLeases = (supported: number): EntryVersions => ({
 });
 
 /** A leader of version 2, and two other members. */
-async function createCluster(): Promise<World> {
-  const world = await createWorld({ versions: newLeases(2) });
+async function createCluster(): Promise<Harness> {
+  const harness = await createHarness({ versions: newLeases(2) });
   const configuration = { voters: [self, second], votersOutgoing: [], learners: [third] };
-  world.services.machine.membership.change(configuration, { added: [] });
-  return world;
+  harness.services.machine.membership.change(configuration, { added: [] });
+  return harness;
 }
 
-const grant = (world: World): Promise<RecordedCall> => {
+const grant = (harness: Harness): Promise<RecordedCall> => {
   const request = create(LeaseGrantRequestSchema, { TTL: 60n });
-  return world.unary("/etcdserverpb.Lease/LeaseGrant", toBinary(LeaseGrantRequestSchema, request));
+  return harness.unary("/etcdserverpb.Lease/LeaseGrant", toBinary(LeaseGrantRequestSchema, request));
 };
 
-async function settle(world: World): Promise<number> {
+async function settle(harness: Harness): Promise<number> {
   for (let turn = 0; turn < 5; turn++) {
-    world.services.tick();
+    harness.services.tick();
     await new Promise(setImmediate);
   }
-  return world.services.machine.membership.protocolVersion;
+  return harness.services.machine.membership.protocolVersion;
 }
 
 describe("a new kind of command", () => {
   it("is rejected until every member, including learners, supports its version, and accepted from then on", async () => {
-    const world = await createCluster();
-    const { supportedVersions: supported } = world.consensus;
+    const harness = await createCluster();
+    const { supportedVersions: supported } = harness.consensus;
     const states: [string, number][] = [];
     for (const [member, version] of [
       [second, 1],
@@ -49,8 +49,8 @@ describe("a new kind of command", () => {
       [second, 2],
     ] as const) {
       supported.set(member, version);
-      expect(await settle(world)).toBe(1);
-      const { status } = await grant(world);
+      expect(await settle(harness)).toBe(1);
+      const { status } = await grant(harness);
       states.push([status!.text, status!.code]);
     }
     const rejection =
@@ -58,38 +58,38 @@ describe("a new kind of command", () => {
       "upgrade the other members first";
     expect(states).toEqual(Array.from({ length: 3 }, () => [rejection, StatusCode.failedPrecondition]));
     supported.set(third, 2);
-    expect(await settle(world)).toBe(2);
-    expect((await grant(world)).status?.code).toBe(StatusCode.ok);
+    expect(await settle(harness)).toBe(2);
+    expect((await grant(harness)).status?.code).toBe(StatusCode.ok);
   });
 
   it("waits for a disconnected member: it may come back with the previous release", async () => {
-    const world = await createCluster();
-    world.consensus.supportedVersions.set(second, 2);
-    expect(await settle(world)).toBe(1);
-    world.consensus.supportedVersions.set(third, 2);
-    expect(await settle(world)).toBe(2);
+    const harness = await createCluster();
+    harness.consensus.supportedVersions.set(second, 2);
+    expect(await settle(harness)).toBe(1);
+    harness.consensus.supportedVersions.set(third, 2);
+    expect(await settle(harness)).toBe(2);
   });
 
   it("stays allowed when a member of the previous release joins: the version never decreases", async () => {
-    const world = await createCluster();
-    for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
-    expect(await settle(world)).toBe(2);
-    world.consensus.supportedVersions.set(second, 1);
-    expect(await settle(world)).toBe(2);
-    expect((await grant(world)).status?.code).toBe(StatusCode.ok);
+    const harness = await createCluster();
+    for (const member of [second, third]) harness.consensus.supportedVersions.set(member, 2);
+    expect(await settle(harness)).toBe(2);
+    harness.consensus.supportedVersions.set(second, 1);
+    expect(await settle(harness)).toBe(2);
+    expect((await grant(harness)).status?.code).toBe(StatusCode.ok);
   });
 
   it("is proposed only by the leader", async () => {
-    const world = await createCluster();
-    for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
-    world.consensus.leader = second;
-    expect(await settle(world)).toBe(1);
+    const harness = await createCluster();
+    for (const member of [second, third]) harness.consensus.supportedVersions.set(member, 2);
+    harness.consensus.leader = second;
+    expect(await settle(harness)).toBe(1);
   });
 });
 
 describe("a member of the previous release", () => {
   it("stops at an entry of a later kind, and at the one that raises the version", async () => {
-    const { services } = await createWorld({ versions: newLeases(1) });
+    const { services } = await createHarness({ versions: newLeases(1) });
     const codec = createCommandCodec(second);
     const leases = codec.encode(CommandKind.leaseGrant, 1, encodeLeaseGrant({ ttlSeconds: 60, id: 7n }));
     expect(() => services.applyEntry(1, 1, leases)).toThrow(/Cannot read log entry of kind 5 /);
@@ -99,10 +99,10 @@ describe("a member of the previous release", () => {
   });
 
   it("does not start with the data of a cluster that has agreed on a later version", async () => {
-    const world = await createCluster();
-    for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
-    await settle(world);
-    const { store } = world.services.machine;
+    const harness = await createCluster();
+    for (const member of [second, third]) harness.consensus.supportedVersions.set(member, 2);
+    await settle(harness);
+    const { store } = harness.services.machine;
     expect(() => new StateMachine({ self, store, versions: newLeases(1) })).toThrow(
       /the cluster has agreed on protocol version 2, but this haplan-agent supports only 1; start the release/,
     );

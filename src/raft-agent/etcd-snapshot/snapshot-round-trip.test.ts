@@ -226,7 +226,7 @@ describe("snapshot in etcd's format", () => {
     new LeaseTable(store.metadata).grant(7n, 60);
     const whole = await toFile(store);
     const random = createRandom(3);
-    const outcomes = { refused: 0, read: 0 };
+    const outcomes = { rejected: 0, read: 0 };
     for (let round = 0; round < 400; round++) {
       const bytes = Buffer.from(whole);
       // Half of them where pages have their headers and elements.
@@ -239,9 +239,9 @@ describe("snapshot in etcd's format", () => {
         outcomes.read++;
       } catch (error) {
         expect(error).toMatchObject({ code: damagedCode });
-        outcomes.refused++;
+        outcomes.rejected++;
       }
     }
-    expect(outcomes.refused).toBeGreaterThan(30);
+    expect(outcomes.rejected).toBeGreaterThan(30);
   });
 });

@@ -1,15 +1,15 @@
-/** An HTTP/1.1 server that listens nowhere: it is handed connections that somebody else has accepted. */
+/** An HTTP/1.1 server without a port: it receives connections accepted elsewhere. */
 import { createServer, type RequestListener, type Server, type ServerOptions } from "node:http";
 import { endStalledPipelines } from "./pipeline-watchdog.ts";
 
-/** How long a client may take for the head of a request, and how often that is looked at. */
+/** The time limit for a client to send the head of a request, and the interval of that check. */
 const patience: ServerOptions = { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 };
 
 /** For `server.emit("connection", socket)`. */
 export function createDetachedServer(handler: RequestListener, options: ServerOptions = {}): Server {
   const server = createServer({ ...patience, ...options }, handler);
   endStalledPipelines(server);
-  // Node.js keeps track of connections (slow heads, closeAllConnections) from the moment that a server listens.
+  // Node.js tracks connections (slow heads, closeAllConnections) from the moment that a server listens.
   server.emit("listening");
   return server;
 }

@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { createWorld, self, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, self } from "../../../test/support/single-member.ts";
 import { methodCounters } from "../grpc/method-counters.ts";
 import { memberValues } from "../metrics/member-values.ts";
 import { createMetrics } from "../metrics/metrics.ts";
@@ -16,11 +16,11 @@ afterEach(() => {
   }
 });
 
-type Site = { world: World; url: string };
+type Site = { harness: Harness; url: string };
 
 async function openSite(hostWhitelist = ["*"]): Promise<Site> {
-  const world = await createWorld();
-  const { services } = world;
+  const harness = await createHarness();
+  const { services } = harness;
   const counters = services.methods.map(({ path, kind }) => methodCounters(path, kind));
   const metrics = createMetrics({
     version: "3.6.1",
@@ -35,7 +35,7 @@ async function openSite(hostWhitelist = ["*"]): Promise<Site> {
   const server = createServer(handler);
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, "127.77.15.2", resolve));
-  return { world, url: `http://127.77.15.2:${(server.address() as AddressInfo).port}` };
+  return { harness, url: `http://127.77.15.2:${(server.address() as AddressInfo).port}` };
 }
 
 const get = async ({ url }: Site, path: string, method = "GET"): Promise<[number, string]> => {
@@ -52,7 +52,7 @@ describe("large responses over HTTP", () => {
   /** A store with this many MiB in values of 4 MiB. */
   async function filledSite(mib: number): Promise<Site> {
     const site = await openSite();
-    const writing = site.world.services.machine.store.beginWrite();
+    const writing = site.harness.services.machine.store.beginWrite();
     for (let at = 0; at < mib / 4; at++) writing.put(Buffer.from(`k${at}`), Buffer.alloc(4 << 20), 0n);
     writing.end();
     return site;
@@ -89,7 +89,7 @@ describe("large responses over HTTP", () => {
 describe("health over HTTP", () => {
   it("T11: reports a stopping member as live and not ready", async () => {
     const site = await openSite();
-    site.world.services.announceShutdown();
+    site.harness.services.announceShutdown();
     const lines =
       "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\n" +
       "[-]shutdown failed: this member is stopping\n";
@@ -147,7 +147,7 @@ describe("health over HTTP", () => {
 
   it("distinguishes a missing leader from a member that is down", async () => {
     const site = await openSite();
-    site.world.consensus.leader = null;
+    site.harness.consensus.leader = null;
     expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"RAFT NO LEADER"}']);
     expect((await get(site, "/health?serializable=true"))[0]).toBe(200);
     expect((await get(site, "/livez"))[0]).toBe(200);
@@ -169,7 +169,7 @@ describe("health over HTTP", () => {
 
   it("A10: reports an alarm of a type that has no name as unknown, and excludes it by its number", async () => {
     const site = await openSite();
-    site.world.services.machine.alarms.activate({ member: self, type: 5 as AlarmType });
+    site.harness.services.machine.alarms.activate({ member: self, type: 5 as AlarmType });
     expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"ALARM UNKNOWN"}']);
     expect((await get(site, "/health?exclude=CORRUPT"))[0]).toBe(503);
     expect((await get(site, "/health?exclude=5"))[0]).toBe(200);
@@ -177,7 +177,7 @@ describe("health over HTTP", () => {
 
   it("reports alarms unless they are excluded", async () => {
     const site = await openSite();
-    const { alarms } = site.world.services.machine;
+    const { alarms } = site.harness.services.machine;
     alarms.activate({ member: self, type: AlarmType.noSpace });
     expect(await get(site, "/health")).toEqual([503, '{"health":"false","reason":"ALARM NOSPACE"}']);
     expect((await get(site, "/health?serializable=true"))[0]).toBe(503);
@@ -204,7 +204,7 @@ describe("health over HTTP", () => {
 
   it("serves version and metrics, and rejects unknown hosts", async () => {
     const site = await openSite();
-    site.world.services.machine.membership.setClusterVersion("3.6.0");
+    site.harness.services.machine.membership.setClusterVersion("3.6.0");
     expect((await get(site, "/version"))[1]).toBe('{"etcdserver":"3.6.1","etcdcluster":"3.6.0","storage":"3.6.0"}');
     expect((await get(site, "/metrics"))[1]).toContain("etcd_server_has_leader 1\n");
     const [status, text] = await get(await openSite(["example.org"]), "/health");

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createWorld, self } from "../../../test/support/single-member.ts";
+import { createHarness, self } from "../../../test/support/single-member.ts";
 import { openAuthority } from "../../pki/authority.ts";
 import { GrpcServer } from "../grpc/grpc-server.ts";
 import { type ClientListener, type ListenerTls, listenForClients } from "../http2/client-listener.ts";
@@ -54,7 +54,7 @@ afterAll(async () => {
 });
 
 async function open(withTls: boolean): Promise<Port> {
-  const { services } = await createWorld({
+  const { services } = await createHarness({
     auth: {
       bcryptCost: 4,
       loginByCertificate: true,

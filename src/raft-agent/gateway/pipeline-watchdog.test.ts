@@ -7,7 +7,7 @@ import { endStalledPipelines } from "./pipeline-watchdog.ts";
 const host = "127.77.40.6";
 const page = "x".repeat(100_000);
 
-describe("a connection whose requests wait behind one without an answer", () => {
+describe("a connection whose requests wait behind a pending one", () => {
   const servers: Server[] = [];
   afterEach(() => {
     for (const server of servers.splice(0)) server.closeAllConnections();
@@ -33,13 +33,13 @@ describe("a connection whose requests wait behind one without an answer", () => 
     return { client, closed, answer: waits[0]! };
   }
 
-  it("is closed when its client has gone", async () => {
+  it("is closed when its client has disconnected", async () => {
     const { client, closed } = await pipeline(100);
     client.destroy();
     await closed;
   });
 
-  it("goes on when the answer comes", async () => {
+  it("continues when the response arrives", async () => {
     const { client, answer } = await pipeline(60_000);
     answer.end("done");
     let received = 0;
@@ -52,7 +52,7 @@ describe("a connection whose requests wait behind one without an answer", () => 
 });
 
 describe("a connection that is not read", () => {
-  it("stays as long as its client takes something of the answers", () => {
+  it("stays open as long as its client reads some of the responses", () => {
     vi.useFakeTimers();
     const server = createServer();
     endStalledPipelines(server, 1_000);

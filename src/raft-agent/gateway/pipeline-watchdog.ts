@@ -1,12 +1,12 @@
 /**
- * Node.js stops to read a connection once the answers that wait behind one which is not there yet are large, and then
- * does not learn that the client has gone: a lock that is waited for, with requests behind it, would wait for ever.
+ * Node.js stops reading a connection once large responses wait behind a pending one, and then does not detect that the
+ * client has disconnected: a waiting lock, with requests after it, would wait forever.
  */
 import type { Server } from "node:http";
 import { Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
 
-/** A client that reads its answers, however slowly, has taken some of them within this time. */
+/** A client that reads its responses, however slowly, has taken some of them within this time. */
 const stallMsMax = 10_000;
 
 /** Closes connections of `server` that are not read and on which nothing is written for `stallMs`. */

@@ -5,14 +5,14 @@ import { etcdKeepalive, IdlePing } from "./ping-policy.ts";
 it.each([2 ** 31, 3_600_000_000, Number.MAX_SAFE_INTEGER])(
   "a client is not pinged at once when the idle time exceeds the maximum timer (%d ms)",
   async (intervalMs) => {
-    const told: string[] = [];
+    const calls: string[] = [];
     const ping = new IdlePing(
       { ...etcdKeepalive, intervalMs },
-      () => told.push("ping"),
-      () => told.push("dead"),
+      () => calls.push("ping"),
+      () => calls.push("dead"),
     );
     await pause(20);
     ping.stop();
-    expect(told).toEqual([]);
+    expect(calls).toEqual([]);
   },
 );

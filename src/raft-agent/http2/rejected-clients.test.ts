@@ -17,7 +17,7 @@ type Pem = { readonly ca: string; readonly cert: string; readonly key: string };
 
 let directory: string;
 let listener: ClientListener;
-const pem: Record<"server" | "client" | "expired" | "stranger", Pem> = {} as never;
+const pem: Record<"server" | "client" | "expired" | "unknown", Pem> = {} as never;
 const rejections: RejectedConnection[] = [];
 
 beforeAll(async () => {
@@ -35,7 +35,7 @@ beforeAll(async () => {
   await issue("expired", "ours", Date.now() - 400 * day);
   await issue("server", "ours");
   await issue("client", "ours");
-  await issue("stranger", "theirs");
+  await issue("unknown", "theirs");
   listener = await listenForClients({
     host,
     port: 0,
@@ -92,7 +92,7 @@ describe("A15: a rejected client", () => {
     ],
     [
       "of another authority",
-      () => callWith({ ...pem.stranger, ca: ca() }),
+      () => callWith({ ...pem.unknown, ca: ca() }),
       { error: "tls: failed to verify certificate: x509: certificate signed by unknown authority" },
     ],
     [

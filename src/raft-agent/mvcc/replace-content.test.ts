@@ -45,7 +45,7 @@ function textOf(store: Store): string {
  * The observable state of a store: its index, the value, the number of keys, and the first of them. A reader that
  * waits for an entry reads as soon as the store reports it, and must find its keys.
  */
-function tell(store: Store): string {
+function describeStore(store: Store): string {
   const { kvs, count } = store.range(rangeRequest(Buffer.from("\0"), { rangeEnd: Buffer.from("\0"), limit: 3 }));
   const values = kvs.map((kv) => Buffer.from(decodeKeyValue(kv).value.slice(0, 3)).toString());
   return `entry ${store.consistentIndex}: ${textOf(store)}, ${count} keys, ${values}`;
@@ -64,13 +64,13 @@ describe("a store whose content is replaced", () => {
     const follower = await openInDir();
     fill(follower, "old", before);
     await follower.flush();
-    const told: string[] = [];
+    const seen: string[] = [];
     let isDone = false;
     const asking = (async () => {
       while (!isDone) {
         // In the turn of the event loop, and between one promise and the next.
         for (let i = 0; i < 20; i++) {
-          told.push(tell(follower));
+          seen.push(describeStore(follower));
           await null;
         }
         await new Promise((resolve) => setImmediate(resolve));
@@ -84,13 +84,13 @@ describe("a store whose content is replaced", () => {
     };
     await follower.importSnapshot(stream()).finally(() => (isDone = true));
     await asking;
-    told.push(tell(follower));
+    seen.push(describeStore(follower));
 
     const old = `entry ${before + 1}: old, ${before + 1} keys, old,old,old`;
     const fresh = `entry ${after + 1}: new, ${after + 1} keys, new,new,new`;
-    expect([...new Set(told)]).toEqual([old, fresh]);
+    expect([...new Set(seen)]).toEqual([old, fresh]);
     fill(follower, "newer", 1);
-    expect(tell(follower)).toBe(`entry ${after + 2}: newer, ${after + 2} keys, new,new,new`);
+    expect(describeStore(follower)).toBe(`entry ${after + 2}: newer, ${after + 2} keys, new,new,new`);
   });
 
   it.each([0, 11])(
@@ -135,7 +135,7 @@ describe("a store whose content is replaced", () => {
     await expect(copy.next()).rejects.toMatchObject({ code: "store/replaced" });
     expect(() => view.scan(0, 0, () => true)).toThrow("has replaced the content");
     view.close();
-    expect(tell(follower)).toContain("entry 51: new");
+    expect(describeStore(follower)).toContain("entry 51: new");
   });
 
   // The simulator found reads that had waited for an entry of the snapshot but were answered from the previous keys.

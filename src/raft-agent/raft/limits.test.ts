@@ -203,8 +203,8 @@ describe("limits", () => {
     const leader = leaderWith({ maxLearnerLagEntries: 5 });
     const fourth = memberId(4);
     const wanted = { target: { voters: [...voters, fourth], learners: [] }, context: payload(0) };
-    const refused = { accepted: false, reason: "learnerNotReady", lagging: [fourth] };
-    expect(leader.raft.proposeConfiguration(wanted)).toEqual(refused);
+    const rejected = { accepted: false, reason: "learnerNotReady", lagging: [fourth] };
+    expect(leader.raft.proposeConfiguration(wanted)).toEqual(rejected);
     leader.raft.proposeConfiguration({ target: { voters, learners: [fourth] }, context: payload(0) });
     drain(leader);
     send(leader, other, { kind: "appendResponse", accepted: true, index: 3, hintIndex: 0, hintTerm: 0 });
@@ -212,7 +212,7 @@ describe("limits", () => {
     drain(leader);
     send(leader, other, { kind: "appendResponse", accepted: true, index: 9, hintIndex: 0, hintTerm: 0 });
     send(leader, fourth, { kind: "appendResponse", accepted: true, index: 3, hintIndex: 0, hintTerm: 0 });
-    expect(leader.raft.proposeConfiguration(wanted)).toEqual(refused);
+    expect(leader.raft.proposeConfiguration(wanted)).toEqual(rejected);
     send(leader, fourth, { kind: "appendResponse", accepted: true, index: 4, hintIndex: 0, hintTerm: 0 });
     expect(leader.raft.proposeConfiguration(wanted)).toMatchObject({ accepted: true, index: 10 });
     expect(leader.raft.proposeConfiguration(wanted)).toMatchObject({ accepted: false, reason: "changeInProgress" });

@@ -50,8 +50,8 @@ describe("quorum", () => {
         expect(open).toBe(won ? "won" : "pending");
         // And the same rejected votes are lost exactly when all others together are not a quorum.
         const others = new Set(members.filter((member) => !granted.has(member)));
-        const refused = tallyVotes(voterGroups, (member) => (granted.has(member) ? false : undefined));
-        expect(refused).toBe(isQuorum(voterGroups, others) ? "pending" : "lost");
+        const rejected = tallyVotes(voterGroups, (member) => (granted.has(member) ? false : undefined));
+        expect(rejected).toBe(isQuorum(voterGroups, others) ? "pending" : "lost");
       }
     }
   });
@@ -72,7 +72,7 @@ describe("quorum", () => {
     );
   });
 
-  it("an empty voterGroups elects nobody and commits nothing", () => {
+  it("without voters no election is won and nothing is committed", () => {
     expect(tallyVotes([], () => true)).toBe("lost");
     expect(quorumValue([], () => 7)).toBe(0);
   });

@@ -1,7 +1,7 @@
 /**
- * The rules whose breach loses or forks data, each a small named decision. The core asks for them at one place each;
+ * The rules whose violation loses or forks data, each a small named decision. The core asks for each at one place;
  * everything else in this directory is bookkeeping around them. Being values, they can be replaced one at a time: the
- * simulator plants a broken rule and must notice. Nothing but tests ever passes other rules than these.
+ * simulator injects a broken rule and must detect it. Only tests pass other rules than these.
  */
 import type { Configuration } from "./configuration.ts";
 import type { LogIndex, MemberId, Term } from "./entry.ts";

@@ -1,7 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import { create, type DescMessage, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall } from "../../../test/support/single-member.ts";
 import * as rpc from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { encodeRangeRequest, rangeRequest } from "../api/range.ts";
 import { signToken, type TokenKeys } from "../auth/json-web-token.ts";
@@ -13,58 +13,60 @@ const secret = createSecretKey(Buffer.from("secret"));
 const signing: TokenKeys = { method: "HS256", signKey: secret, verifyKey: secret };
 
 function ask<Request extends DescMessage>(
-  world: World,
+  harness: Harness,
   method: string,
   schema: Request,
   fields: MessageInitShape<Request>,
   headers: Record<string, string> = {},
 ): Promise<RecordedCall> {
-  return world.unary(`/etcdserverpb.Auth/${method}`, toBinary(schema, create(schema, fields)), headers);
+  return harness.unary(`/etcdserverpb.Auth/${method}`, toBinary(schema, create(schema, fields)), headers);
 }
 
-async function worldWithRoot(auth: NonNullable<Parameters<typeof createWorld>[0]>["auth"] & object): Promise<World> {
-  const world = await createWorld({ auth: { bcryptCost: 4, ...auth } });
-  await ask(world, "UserAdd", rpc.AuthUserAddRequestSchema, { name: "root", password: "pw" });
-  await ask(world, "UserGrantRole", rpc.AuthUserGrantRoleRequestSchema, { user: "root", role: "root" });
-  await ask(world, "AuthEnable", rpc.AuthEnableRequestSchema, {});
-  return world;
+async function worldWithRoot(
+  auth: NonNullable<Parameters<typeof createHarness>[0]>["auth"] & object,
+): Promise<Harness> {
+  const harness = await createHarness({ auth: { bcryptCost: 4, ...auth } });
+  await ask(harness, "UserAdd", rpc.AuthUserAddRequestSchema, { name: "root", password: "pw" });
+  await ask(harness, "UserGrantRole", rpc.AuthUserGrantRoleRequestSchema, { user: "root", role: "root" });
+  await ask(harness, "AuthEnable", rpc.AuthEnableRequestSchema, {});
+  return harness;
 }
 
-const login = (world: World): Promise<RecordedCall> =>
-  ask(world, "Authenticate", rpc.AuthenticateRequestSchema, { name: "root", password: "pw" });
-const read = async (world: World, headers: Record<string, string>): Promise<string | undefined> =>
-  (await world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(Buffer.from("k"))), headers)).status
+const login = (harness: Harness): Promise<RecordedCall> =>
+  ask(harness, "Authenticate", rpc.AuthenticateRequestSchema, { name: "root", password: "pw" });
+const read = async (harness: Harness, headers: Record<string, string>): Promise<string | undefined> =>
+  (await harness.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(Buffer.from("k"))), headers)).status
     ?.text;
 
 describe("access by JSON web tokens", () => {
   it("needs no stored login, and ends with its expiry and with every change of users and roles", async () => {
-    const world = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
-    const { token } = fromBinary(rpc.AuthenticateResponseSchema, (await login(world)).messages[0]!);
+    const harness = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
+    const { token } = fromBinary(rpc.AuthenticateResponseSchema, (await login(harness)).messages[0]!);
     const headers = { authorization: `Bearer ${token}` };
-    expect(await read(world, headers)).toBe("");
-    world.services.snapshotInstalled();
-    expect(await read(world, headers)).toBe("");
-    await ask(world, "RoleAdd", rpc.AuthRoleAddRequestSchema, { name: "r" }, headers);
-    expect(await read(world, headers)).toBe(EtcdErrors.authOldRevision.text);
-    const again = fromBinary(rpc.AuthenticateResponseSchema, (await login(world)).messages[0]!);
-    expect(await read(world, { token: again.token })).toBe("");
-    world.clock.nowMs += 60_000;
-    expect(await read(world, { token: again.token })).toBe(EtcdErrors.invalidAuthToken.text);
+    expect(await read(harness, headers)).toBe("");
+    harness.services.snapshotInstalled();
+    expect(await read(harness, headers)).toBe("");
+    await ask(harness, "RoleAdd", rpc.AuthRoleAddRequestSchema, { name: "r" }, headers);
+    expect(await read(harness, headers)).toBe(EtcdErrors.authOldRevision.text);
+    const again = fromBinary(rpc.AuthenticateResponseSchema, (await login(harness)).messages[0]!);
+    expect(await read(harness, { token: again.token })).toBe("");
+    harness.clock.nowMs += 60_000;
+    expect(await read(harness, { token: again.token })).toBe(EtcdErrors.invalidAuthToken.text);
   });
 
   it.each([2 ** 53, 1e300, -1, 1.5, "1", null])("A low: rejects tokens with the revision %s", async (revision) => {
-    const world = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
-    const exp = Math.floor(world.clock.nowMs / 1_000) + 60;
+    const harness = await worldWithRoot({ tokens: { kind: "jwt", keys: signing, ttlMs: 60_000 } });
+    const exp = Math.floor(harness.clock.nowMs / 1_000) + 60;
     const token = signToken(signing, { username: "root", revision, exp } as never);
-    expect(await read(world, { token })).toBe(EtcdErrors.invalidAuthToken.text);
-    const added = await ask(world, "RoleAdd", rpc.AuthRoleAddRequestSchema, { name: "r" }, { token });
+    expect(await read(harness, { token })).toBe(EtcdErrors.invalidAuthToken.text);
+    const added = await ask(harness, "RoleAdd", rpc.AuthRoleAddRequestSchema, { name: "r" }, { token });
     expect(added.status).toEqual({ code: EtcdErrors.invalidAuthToken.code, text: EtcdErrors.invalidAuthToken.text });
   });
 
   it("reports that a member without a private key cannot issue tokens", async () => {
     const keys: TokenKeys = { ...signing, signKey: null };
-    const world = await worldWithRoot({ tokens: { kind: "jwt", keys, ttlMs: 60_000 } });
-    expect((await login(world)).status?.text).toBe("auth: token signing attempted with verify-only key");
+    const harness = await worldWithRoot({ tokens: { kind: "jwt", keys, ttlMs: 60_000 } });
+    expect((await login(harness)).status?.text).toBe("auth: token signing attempted with verify-only key");
   });
 });
 
@@ -80,8 +82,8 @@ describe("access by certificate", () => {
   });
 
   it("uses the common name as the user, unless a token names another one", async () => {
-    const world = await worldWithRoot({ loginByCertificate: true });
-    const { access, machine } = world.services.context;
+    const harness = await worldWithRoot({ loginByCertificate: true });
+    const { access, machine } = harness.services.context;
     expect(access.callerOf(callOf("root"))).toEqual({ user: "root", authRevision: machine.auth.revision });
     expect(access.authorize(callOf("root"), "root")).toBeNull();
     expect(access.authorize(callOf("stranger"), "root")).toEqual(EtcdErrors.userNotFound);
@@ -90,14 +92,14 @@ describe("access by certificate", () => {
   });
 
   it("is ignored without --client-cert-auth", async () => {
-    const world = await worldWithRoot({});
-    expect(world.services.context.access.callerOf(callOf("root"))).toBeNull();
+    const harness = await worldWithRoot({});
+    expect(harness.services.context.access.callerOf(callOf("root"))).toBeNull();
   });
 });
 
 describe("served methods", () => {
   it("declare their callers while authentication is enabled", async () => {
-    const { methods } = (await createWorld()).services;
+    const { methods } = (await createHarness()).services;
     const pathsOf = (level: AccessLevel): string[] =>
       methods.filter(({ access }) => access === level).map(({ path }) => path);
     expect(pathsOf("root").toSorted()).toEqual([

@@ -7,7 +7,7 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { type Compare, CompareResult, CompareTarget } from "../api/compare.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
@@ -26,13 +26,13 @@ const { READ, WRITE, READWRITE } = Permission_Type;
 type Headers = Record<string, string>;
 
 async function ask<Request extends DescMessage>(
-  world: World,
+  harness: Harness,
   method: string,
   schema: Request,
   fields: MessageInitShape<Request>,
   headers: Headers = {},
 ): Promise<RecordedCall> {
-  return await world.unary(`/etcdserverpb.${method}`, toBinary(schema, create(schema, fields)), headers);
+  return await harness.unary(`/etcdserverpb.${method}`, toBinary(schema, create(schema, fields)), headers);
 }
 
 function answerOf<Answer extends DescMessage>(schema: Answer, call: RecordedCall): MessageShape<Answer> {
@@ -40,14 +40,14 @@ function answerOf<Answer extends DescMessage>(schema: Answer, call: RecordedCall
   return fromBinary(schema, call.messages[0]!);
 }
 
-const addUser = (world: World, name: string, password = name, headers: Headers = {}): Promise<RecordedCall> =>
-  ask(world, "Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name, password }, headers);
-const addRole = (world: World, name: string, headers: Headers = {}): Promise<RecordedCall> =>
-  ask(world, "Auth/RoleAdd", rpc.AuthRoleAddRequestSchema, { name }, headers);
-const grantRole = (world: World, user: string, role: string, headers: Headers = {}): Promise<RecordedCall> =>
-  ask(world, "Auth/UserGrantRole", rpc.AuthUserGrantRoleRequestSchema, { user, role }, headers);
+const addUser = (harness: Harness, name: string, password = name, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(harness, "Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name, password }, headers);
+const addRole = (harness: Harness, name: string, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(harness, "Auth/RoleAdd", rpc.AuthRoleAddRequestSchema, { name }, headers);
+const grantRole = (harness: Harness, user: string, role: string, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(harness, "Auth/UserGrantRole", rpc.AuthUserGrantRoleRequestSchema, { user, role }, headers);
 const grant = (
-  world: World,
+  harness: Harness,
   name: string,
   permType: Permission_Type,
   key: string,
@@ -55,29 +55,29 @@ const grant = (
   headers: Headers = {},
 ): Promise<RecordedCall> => {
   const perm = { permType, key: text(key), rangeEnd: text(rangeEnd) };
-  return ask(world, "Auth/RoleGrantPermission", rpc.AuthRoleGrantPermissionRequestSchema, { name, perm }, headers);
+  return ask(harness, "Auth/RoleGrantPermission", rpc.AuthRoleGrantPermissionRequestSchema, { name, perm }, headers);
 };
-const enable = (world: World, headers: Headers = {}): Promise<RecordedCall> =>
-  ask(world, "Auth/AuthEnable", rpc.AuthEnableRequestSchema, {}, headers);
+const enable = (harness: Harness, headers: Headers = {}): Promise<RecordedCall> =>
+  ask(harness, "Auth/AuthEnable", rpc.AuthEnableRequestSchema, {}, headers);
 
-async function login(world: World, name: string, password = name): Promise<Headers> {
-  const call = await ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name, password });
+async function login(harness: Harness, name: string, password = name): Promise<Headers> {
+  const call = await ask(harness, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name, password });
   return { token: answerOf(rpc.AuthenticateResponseSchema, call).token };
 }
 
 /** Users root and ann; ann reads [a, c), writes [b, d) and both reads and writes `rw`. */
-async function guardedWorld(): Promise<{ world: World; root: Headers; ann: Headers }> {
-  const world = await createWorld({ auth: { bcryptCost: 4 } });
-  for (const name of ["root", "ann"]) await addUser(world, name);
-  await addRole(world, "r");
-  await grant(world, "r", READ, "a", "b");
-  await grant(world, "r", READ, "b", "c");
-  await grant(world, "r", WRITE, "b", "d");
-  await grant(world, "r", READWRITE, "rw");
-  await grantRole(world, "ann", "r");
-  await grantRole(world, "root", "root");
-  await enable(world);
-  return { world, root: await login(world, "root"), ann: await login(world, "ann") };
+async function guardedHarness(): Promise<{ harness: Harness; root: Headers; ann: Headers }> {
+  const harness = await createHarness({ auth: { bcryptCost: 4 } });
+  for (const name of ["root", "ann"]) await addUser(harness, name);
+  await addRole(harness, "r");
+  await grant(harness, "r", READ, "a", "b");
+  await grant(harness, "r", READ, "b", "c");
+  await grant(harness, "r", WRITE, "b", "d");
+  await grant(harness, "r", READWRITE, "rw");
+  await grantRole(harness, "ann", "r");
+  await grantRole(harness, "root", "root");
+  await enable(harness);
+  return { harness, root: await login(harness, "root"), ann: await login(harness, "ann") };
 }
 
 const put = (key: string, overrides: Partial<PutRequest> = {}): PutRequest => ({
@@ -155,36 +155,36 @@ const annsRequests: readonly Row[] = [
 ];
 
 describe("permissions", () => {
-  let shared: Awaited<ReturnType<typeof guardedWorld>>;
+  let shared: Awaited<ReturnType<typeof guardedHarness>>;
   beforeAll(async () => {
-    shared = await guardedWorld();
+    shared = await guardedHarness();
   });
 
   it.each(annsRequests)("user %s", async (_title, path, request, error) => {
-    const { world, ann } = shared;
+    const { harness, ann } = shared;
     const wanted = error === null ? { code: StatusCode.ok, text: "" } : pick(EtcdErrors[error]);
-    expect((await world.unary(path, request, ann)).status).toEqual(wanted);
+    expect((await harness.unary(path, request, ann)).status).toEqual(wanted);
   });
 
   it("calls without a user are rejected, and root may do everything", async () => {
-    const { world, root } = await guardedWorld();
+    const { harness, root } = await guardedHarness();
     for (const [, path, request] of annsRequests) {
-      expect((await world.unary(path, request)).status, path).toEqual(pick(EtcdErrors.userEmpty));
-      expect((await world.unary(path, request, { token: "x" })).status, path).toEqual(
+      expect((await harness.unary(path, request)).status, path).toEqual(pick(EtcdErrors.userEmpty));
+      expect((await harness.unary(path, request, { token: "x" })).status, path).toEqual(
         pick(EtcdErrors.invalidAuthToken),
       );
     }
     for (const [, path, request] of annsRequests.filter(([, , , error]) => error !== null).slice(0, 14)) {
-      expect((await world.unary(path, request, root)).status?.text, path).not.toMatch(/permission|user/);
+      expect((await harness.unary(path, request, root)).status?.text, path).not.toMatch(/permission|user/);
     }
   });
 
   it("a user may read only its own entry and roles", async () => {
-    const { world, ann } = await guardedWorld();
+    const { harness, ann } = await guardedHarness();
     const user = (name: string): Promise<RecordedCall> =>
-      ask(world, "Auth/UserGet", rpc.AuthUserGetRequestSchema, { name }, ann);
+      ask(harness, "Auth/UserGet", rpc.AuthUserGetRequestSchema, { name }, ann);
     const role = (name: string): Promise<RecordedCall> =>
-      ask(world, "Auth/RoleGet", rpc.AuthRoleGetRequestSchema, { role: name }, ann);
+      ask(harness, "Auth/RoleGet", rpc.AuthRoleGetRequestSchema, { role: name }, ann);
     expect(answerOf(rpc.AuthUserGetResponseSchema, await user("ann")).roles).toEqual(["r"]);
     expect((await user("root")).status).toEqual(pick(EtcdErrors.permissionDenied));
     expect(answerOf(rpc.AuthRoleGetResponseSchema, await role("r")).perm).toHaveLength(4);
@@ -192,22 +192,22 @@ describe("permissions", () => {
   });
 
   it("a lease with keys of other users cannot be revoked, used or inspected", async () => {
-    const { world, root, ann } = await guardedWorld();
-    await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
-    await world.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
+    const { harness, root, ann } = await guardedHarness();
+    await ask(harness, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
+    await harness.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
     const denied = pick(EtcdErrors.permissionDenied);
-    expect((await ask(world, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, ann)).status).toEqual(
+    expect((await ask(harness, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, ann)).status).toEqual(
       denied,
     );
-    expect((await world.unary(`${kv}Put`, putBytes("c", { lease: 7n }), ann)).status).toEqual(denied);
+    expect((await harness.unary(`${kv}Put`, putBytes("c", { lease: 7n }), ann)).status).toEqual(denied);
     const ask7 = { ID: 7n, keys: true };
-    const looked = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, ask7, ann);
+    const looked = await ask(harness, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, ask7, ann);
     expect(looked.status).toEqual(denied);
-    expect((await ask(world, "Lease/LeaseLeases", rpc.LeaseLeasesRequestSchema, {}, ann)).status).toEqual(denied);
+    expect((await ask(harness, "Lease/LeaseLeases", rpc.LeaseLeasesRequestSchema, {}, ann)).status).toEqual(denied);
     // A7: the remaining TTL of a lease is not secret, as in etcd.
-    const left = await ask(world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n }, ann);
+    const left = await ask(harness, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n }, ann);
     expect(answerOf(rpc.LeaseTimeToLiveResponseSchema, left)).toMatchObject({ grantedTTL: 100n, keys: [] });
-    expect((await ask(world, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, root)).status?.code).toBe(
+    expect((await ask(harness, "Lease/LeaseRevoke", rpc.LeaseRevokeRequestSchema, { ID: 7n }, root)).status?.code).toBe(
       0,
     );
   });
@@ -217,52 +217,52 @@ describe("permissions", () => {
     ["root, on root's own connection", "root", () => "127.77.15.1:1"],
     ["root, on as many connections", "root", (at) => `127.77.15.1:${2 + at}`],
   ])("A11: root logs in at once while 270 wrong passwords wait, for %s", async (_, name, addressOf) => {
-    const { world } = await guardedWorld();
+    const { harness } = await guardedHarness();
     const request = create(rpc.AuthenticateRequestSchema, { name, password: "wrong" });
     const bytes = toBinary(rpc.AuthenticateRequestSchema, request);
     let waiting = 270;
     const wrong = Array.from({ length: waiting }, (_each, at) =>
-      world.unary("/etcdserverpb.Auth/Authenticate", bytes, {}, addressOf(at)).finally(() => {
+      harness.unary("/etcdserverpb.Auth/Authenticate", bytes, {}, addressOf(at)).finally(() => {
         waiting--;
       }),
     );
-    expect((await login(world, "root"))["token"]).not.toBe("");
+    expect((await login(harness, "root"))["token"]).not.toBe("");
     expect(waiting).toBeGreaterThan(200);
     const codes = (await Promise.all(wrong)).map(({ status }) => status?.code);
     expect(codes.filter((code) => code === EtcdErrors.authFailed.code).length).toBeGreaterThan(200);
   });
 
   it("A7: a lease is renewed by users that may write its keys, at a follower and at the leader", async () => {
-    const { world, root, ann } = await guardedWorld();
-    const follower = await guardedWorld();
-    follower.world.consensus.leader = "00000000000000aa";
-    follower.world.consensus.peers.set("00000000000000aa", world.services);
-    follower.world.services.leadershipChanged();
-    const renew = async (at: World, headers: Headers): Promise<RecordedCall> => {
+    const { harness, root, ann } = await guardedHarness();
+    const follower = await guardedHarness();
+    follower.harness.consensus.leader = "00000000000000aa";
+    follower.harness.consensus.peers.set("00000000000000aa", harness.services);
+    follower.harness.services.leadershipChanged();
+    const renew = async (at: Harness, headers: Headers): Promise<RecordedCall> => {
       const { call, handler } = at.stream("/etcdserverpb.Lease/LeaseKeepAlive", headers);
       handler.onMessage(encodeLeaseKeepAliveRequest({ id: 7n }));
       while (call.messages.length === 0 && call.status === null) await new Promise((resolve) => setImmediate(resolve));
       return call;
     };
-    await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
-    expect((await renew(world, ann)).messages).toHaveLength(1);
-    await world.unary(`${kv}Put`, putBytes("rw", { lease: 7n }), ann);
-    expect((await renew(world, ann)).messages).toHaveLength(1);
-    expect((await renew(follower.world, follower.ann)).messages).toHaveLength(1);
-    await world.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
-    expect((await renew(world, ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
-    expect((await renew(follower.world, follower.ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
-    expect((await renew(world, root)).messages).toHaveLength(1);
-    expect((await renew(follower.world, follower.root)).messages).toHaveLength(1);
+    await ask(harness, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
+    expect((await renew(harness, ann)).messages).toHaveLength(1);
+    await harness.unary(`${kv}Put`, putBytes("rw", { lease: 7n }), ann);
+    expect((await renew(harness, ann)).messages).toHaveLength(1);
+    expect((await renew(follower.harness, follower.ann)).messages).toHaveLength(1);
+    await harness.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
+    expect((await renew(harness, ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect((await renew(follower.harness, follower.ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    expect((await renew(harness, root)).messages).toHaveLength(1);
+    expect((await renew(follower.harness, follower.root)).messages).toHaveLength(1);
   });
 
   it("A2: hashes of the keyspace are for root only, and limited in number", async () => {
-    const { world, root, ann } = await guardedWorld();
+    const { harness, root, ann } = await guardedHarness();
     const facts = (request: unknown, headers: Headers): Promise<RecordedCall> =>
-      world.unary("/haplan.v1.Haplan/Facts", text(JSON.stringify(request)), headers);
+      harness.unary("/haplan.v1.Haplan/Facts", text(JSON.stringify(request)), headers);
     expect((await facts({ hash: true }, ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
     expect((await facts({}, ann)).status?.code).toBe(0);
-    const hashKv = (): Promise<RecordedCall> => ask(world, "Maintenance/HashKV", rpc.HashKVRequestSchema, {}, root);
+    const hashKv = (): Promise<RecordedCall> => ask(harness, "Maintenance/HashKV", rpc.HashKVRequestSchema, {}, root);
     const scans = await Promise.all([1, 2, 3].flatMap(() => [facts({ hash: true }, root), hashKv()]));
     const tooMany = pick(EtcdErrors.tooManyRequests);
     expect(scans.map(({ status }) => status?.code)).toEqual([0, 0, 0, 0, tooMany.code, tooMany.code]);
@@ -274,8 +274,8 @@ describe("permissions", () => {
   it.each(["null", "[]", "7", "{", '{"hash":"yes"}'])(
     "A low: message %s to haplan's service is rejected as malformed",
     async (body) => {
-      const { world, root } = await guardedWorld();
-      const { status } = await world.unary("/haplan.v1.Haplan/Facts", text(body), root);
+      const { harness, root } = await guardedHarness();
+      const { status } = await harness.unary("/haplan.v1.Haplan/Facts", text(body), root);
       expect(status).toMatchObject({
         code: StatusCode.internal,
         text: expect.stringContaining("the message is not a haplan.v1.FactsRequest"),
@@ -284,9 +284,9 @@ describe("permissions", () => {
   );
 
   it("a watch is rejected with the reason in grpc-go's format", async () => {
-    const { world, ann } = await guardedWorld();
+    const { harness, ann } = await guardedHarness();
     const reasonFor = (headers: Headers, key: string, rangeEnd = ""): string | undefined => {
-      const { call, handler } = world.stream("/etcdserverpb.Watch/Watch", headers);
+      const { call, handler } = harness.stream("/etcdserverpb.Watch/Watch", headers);
       const request = watchCreateRequest(text(key), { rangeEnd: text(rangeEnd) });
       handler.onMessage(encodeWatchRequest({ kind: "create", request }));
       const { created, canceled, cancelReason, watchId } = decodeWatchResponse(call.messages[0]!);
@@ -305,11 +305,11 @@ describe("permissions", () => {
   });
 
   it("streams require a user, or root", async () => {
-    const { world, ann } = await guardedWorld();
-    const alive = world.stream("/etcdserverpb.Lease/LeaseKeepAlive");
+    const { harness, ann } = await guardedHarness();
+    const alive = harness.stream("/etcdserverpb.Lease/LeaseKeepAlive");
     alive.handler.onMessage(encodeLeaseKeepAliveRequest({ id: 1n }));
     expect(alive.call.status).toEqual(pick(EtcdErrors.userEmpty));
-    expect(world.stream("/etcdserverpb.Maintenance/Snapshot", ann).call.status).toEqual(
+    expect(harness.stream("/etcdserverpb.Maintenance/Snapshot", ann).call.status).toEqual(
       pick(EtcdErrors.permissionDenied),
     );
   });
@@ -317,31 +317,31 @@ describe("permissions", () => {
 
 describe("users and roles", () => {
   it("are changed with etcd's errors", async () => {
-    const world = await createWorld({ auth: { bcryptCost: 4 } });
+    const harness = await createHarness({ auth: { bcryptCost: 4 } });
     const results: (string | undefined)[] = [];
     const note = async (call: Promise<RecordedCall>): Promise<void> => void results.push((await call).status?.text);
     const user = (method: string, fields: { name?: string; role?: string }): Promise<RecordedCall> =>
-      ask(world, `Auth/${method}`, rpc.AuthUserRevokeRoleRequestSchema, fields);
-    await note(enable(world));
-    await note(addUser(world, ""));
-    await note(addUser(world, "root"));
-    await note(addUser(world, "root"));
-    await note(enable(world));
-    await note(grantRole(world, "root", "root"));
-    await note(grantRole(world, "root", "root"));
-    await note(grantRole(world, "root", "none"));
-    await note(grantRole(world, "none", "none"));
+      ask(harness, `Auth/${method}`, rpc.AuthUserRevokeRoleRequestSchema, fields);
+    await note(enable(harness));
+    await note(addUser(harness, ""));
+    await note(addUser(harness, "root"));
+    await note(addUser(harness, "root"));
+    await note(enable(harness));
+    await note(grantRole(harness, "root", "root"));
+    await note(grantRole(harness, "root", "root"));
+    await note(grantRole(harness, "root", "none"));
+    await note(grantRole(harness, "none", "none"));
     await note(user("UserRevokeRole", { name: "root", role: "none" }));
     await note(user("UserDelete", { name: "none" }));
-    await note(addRole(world, ""));
-    await note(addRole(world, "r"));
-    await note(addRole(world, "r"));
-    await note(ask(world, "Auth/RoleGrantPermission", rpc.AuthRoleGrantPermissionRequestSchema, { name: "r" }));
-    await note(grant(world, "none", READ, "a"));
-    await note(ask(world, "Auth/RoleRevokePermission", rpc.AuthRoleRevokePermissionRequestSchema, { role: "r" }));
-    await note(ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "none" }));
-    await note(ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name: "root", password: "root" }));
-    await note(addUser(world, "n".repeat(1_025)));
+    await note(addRole(harness, ""));
+    await note(addRole(harness, "r"));
+    await note(addRole(harness, "r"));
+    await note(ask(harness, "Auth/RoleGrantPermission", rpc.AuthRoleGrantPermissionRequestSchema, { name: "r" }));
+    await note(grant(harness, "none", READ, "a"));
+    await note(ask(harness, "Auth/RoleRevokePermission", rpc.AuthRoleRevokePermissionRequestSchema, { role: "r" }));
+    await note(ask(harness, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "none" }));
+    await note(ask(harness, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name: "root", password: "root" }));
+    await note(addUser(harness, "n".repeat(1_025)));
     expect(results.map((one) => one?.replace("etcdserver: ", ""))).toEqual([
       "root user does not exist",
       "user name is empty",
@@ -367,13 +367,13 @@ describe("users and roles", () => {
   });
 
   it("root stays root while authentication is enabled", async () => {
-    const { world, root } = await guardedWorld();
+    const { harness, root } = await guardedHarness();
     const error = pick(EtcdErrors.invalidAuthManagement);
     const refused = [
-      await ask(world, "Auth/UserDelete", rpc.AuthUserDeleteRequestSchema, { name: "root" }, root),
-      await ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "root" }, root),
+      await ask(harness, "Auth/UserDelete", rpc.AuthUserDeleteRequestSchema, { name: "root" }, root),
+      await ask(harness, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "root" }, root),
       await ask(
-        world,
+        harness,
         "Auth/UserRevokeRole",
         rpc.AuthUserRevokeRoleRequestSchema,
         { name: "root", role: "root" },
@@ -384,14 +384,14 @@ describe("users and roles", () => {
   });
 
   it("increment their revision with every change, and survive a restart", async () => {
-    const { world, root } = await guardedWorld();
+    const { harness, root } = await guardedHarness();
     const status = answerOf(
       rpc.AuthStatusResponseSchema,
-      await ask(world, "Auth/AuthStatus", rpc.AuthStatusRequestSchema, {}, root),
+      await ask(harness, "Auth/AuthStatus", rpc.AuthStatusRequestSchema, {}, root),
     );
     expect([status.enabled, status.authRevision]).toEqual([true, 10n]);
-    world.services.machine.load();
-    const { auth } = world.services.machine;
+    harness.services.machine.load();
+    const { auth } = harness.services.machine;
     expect([auth.enabled, auth.revision, auth.userNames(), auth.roleNames()]).toEqual([
       true,
       10,
@@ -402,19 +402,19 @@ describe("users and roles", () => {
   });
 
   it("a deleted role is revoked from its users", async () => {
-    const { world, root, ann } = await guardedWorld();
-    await ask(world, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "r" }, root);
-    expect((await world.unary(`${kv}Range`, rangeBytes("a"), ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
+    const { harness, root, ann } = await guardedHarness();
+    await ask(harness, "Auth/RoleDelete", rpc.AuthRoleDeleteRequestSchema, { role: "r" }, root);
+    expect((await harness.unary(`${kv}Range`, rangeBytes("a"), ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
   });
 });
 
 describe("logins", () => {
   it("are rejected with etcd's texts", async () => {
-    const { world, root } = await guardedWorld();
+    const { harness, root } = await guardedHarness();
     const options = { noPassword: true };
-    await ask(world, "Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name: "cn", options }, root);
+    await ask(harness, "Auth/UserAdd", rpc.AuthUserAddRequestSchema, { name: "cn", options }, root);
     const attempt = async (name: string, password: string): Promise<RecordedCall["status"]> =>
-      (await ask(world, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name, password })).status;
+      (await ask(harness, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name, password })).status;
     expect(await attempt("ann", "wrong")).toEqual(pick(EtcdErrors.authFailed));
     expect(await attempt("nobody", "x")).toEqual(pick(EtcdErrors.authFailed));
     expect(await attempt("cn", "x")).toEqual({
@@ -424,62 +424,62 @@ describe("logins", () => {
   });
 
   it("end with a new password, with the user, after 300 s without use, and when authentication ends", async () => {
-    const { world, root, ann } = await guardedWorld();
+    const { harness, root, ann } = await guardedHarness();
     const read = async (headers: Headers): Promise<StatusCode | undefined> =>
-      (await world.unary(`${kv}Range`, rangeBytes("a"), headers)).status?.code;
-    world.clock.nowMs += 299_000;
+      (await harness.unary(`${kv}Range`, rangeBytes("a"), headers)).status?.code;
+    harness.clock.nowMs += 299_000;
     expect(await read(ann)).toBe(StatusCode.ok);
-    world.clock.nowMs += 299_000;
+    harness.clock.nowMs += 299_000;
     expect(await read(ann)).toBe(StatusCode.ok);
-    world.clock.nowMs += 300_000;
+    harness.clock.nowMs += 300_000;
     expect(await read(ann)).toBe(StatusCode.unauthenticated);
     expect(await read(root)).toBe(StatusCode.unauthenticated);
-    const [again, asRoot] = [await login(world, "ann"), await login(world, "root")];
+    const [again, asRoot] = [await login(harness, "ann"), await login(harness, "root")];
     const change = { name: "ann", password: "new" };
-    await ask(world, "Auth/UserChangePassword", rpc.AuthUserChangePasswordRequestSchema, change, asRoot);
+    await ask(harness, "Auth/UserChangePassword", rpc.AuthUserChangePasswordRequestSchema, change, asRoot);
     expect(await read(again)).toBe(StatusCode.unauthenticated);
-    const renewed = await login(world, "ann", "new");
+    const renewed = await login(harness, "ann", "new");
     expect(await read(renewed)).toBe(StatusCode.ok);
-    await ask(world, "Auth/UserDelete", rpc.AuthUserDeleteRequestSchema, { name: "ann" }, asRoot);
+    await ask(harness, "Auth/UserDelete", rpc.AuthUserDeleteRequestSchema, { name: "ann" }, asRoot);
     expect(await read(renewed)).toBe(StatusCode.unauthenticated);
-    await ask(world, "Auth/AuthDisable", rpc.AuthDisableRequestSchema, {}, asRoot);
+    await ask(harness, "Auth/AuthDisable", rpc.AuthDisableRequestSchema, {}, asRoot);
     expect(await read({})).toBe(StatusCode.ok);
   });
 
   it("the token of an entry that is not applied here yet is waited for", async () => {
-    const { world } = await guardedWorld();
-    const index = world.consensus.index + 2;
+    const { harness } = await guardedHarness();
+    const index = harness.consensus.index + 2;
     let done = false;
-    const early = world.unary(`${kv}Range`, rangeBytes("a"), { token: `AAAAAAAAAAAAAAAA.${index}` });
+    const early = harness.unary(`${kv}Range`, rangeBytes("a"), { token: `AAAAAAAAAAAAAAAA.${index}` });
     void early.then(() => {
       done = true;
     });
     await new Promise((resolve) => setImmediate(resolve));
     expect(done).toBe(false);
-    await login(world, "ann");
-    await login(world, "ann");
+    await login(harness, "ann");
+    await login(harness, "ann");
     expect((await early).status).toEqual(pick(EtcdErrors.invalidAuthToken));
   });
 
   it("a command based on older users and roles is rejected where it is applied", async () => {
-    const { world, ann } = await guardedWorld();
-    const { auth } = world.services.machine;
-    const putting = world.unary(`${kv}Put`, putBytes("b"), ann);
+    const { harness, ann } = await guardedHarness();
+    const { auth } = harness.services.machine;
+    const putting = harness.unary(`${kv}Put`, putBytes("b"), ann);
     // As if a change had been applied in between.
     auth.countRevision();
     expect((await putting).status).toEqual(pick(EtcdErrors.authOldRevision));
   });
 
   it("a forwarded call is made under its user's name", async () => {
-    const { world, root, ann } = await guardedWorld();
-    const follower = await guardedWorld();
-    follower.world.consensus.leader = "00000000000000aa";
-    follower.world.consensus.peers.set("00000000000000aa", world.services);
-    follower.world.services.leadershipChanged();
+    const { harness, root, ann } = await guardedHarness();
+    const follower = await guardedHarness();
+    follower.harness.consensus.leader = "00000000000000aa";
+    follower.harness.consensus.peers.set("00000000000000aa", harness.services);
+    follower.harness.services.leadershipChanged();
     const timeToLive = (headers: Headers): Promise<RecordedCall> =>
-      ask(follower.world, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n, keys: true }, headers);
-    await ask(world, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
-    await world.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
+      ask(follower.harness, "Lease/LeaseTimeToLive", rpc.LeaseTimeToLiveRequestSchema, { ID: 7n, keys: true }, headers);
+    await ask(harness, "Lease/LeaseGrant", rpc.LeaseGrantRequestSchema, { ID: 7n, TTL: 100n }, ann);
+    await harness.unary(`${kv}Put`, putBytes("foreign", { lease: 7n }), root);
     expect((await timeToLive({})).status).toEqual(pick(EtcdErrors.userEmpty));
     expect((await timeToLive(follower.ann)).status).toEqual(pick(EtcdErrors.permissionDenied));
     expect(answerOf(rpc.LeaseTimeToLiveResponseSchema, await timeToLive(follower.root)).grantedTTL).toBe(100n);

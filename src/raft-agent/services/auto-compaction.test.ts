@@ -1,31 +1,31 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness } from "../../../test/support/single-member.ts";
 import { encodePutRequest } from "../api/put.ts";
 import { emptyBytes } from "../api/wire.ts";
 import type { AutoCompactionMode } from "./auto-compaction.ts";
 
 const minuteMs = 60_000;
 
-async function write(world: World): Promise<void> {
+async function write(harness: Harness): Promise<void> {
   const request = { key: Buffer.from("a"), value: emptyBytes, lease: 0n };
   const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
-  await world.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
+  await harness.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
 }
 
 /** Writes once per minute and returns what was compacted after each. */
 async function liveFor(minutes: number, autoCompaction: AutoCompactionMode, leads = true): Promise<number[]> {
-  const world = await createWorld({ autoCompaction });
+  const harness = await createHarness({ autoCompaction });
   const compacted: number[] = [];
   for (let minute = 1; minute <= minutes; minute++) {
-    await write(world);
-    if (!leads) world.consensus.leader = "00000000000000aa";
+    await write(harness);
+    if (!leads) harness.consensus.leader = "00000000000000aa";
     for (let step = 0; step < 10; step++) {
-      world.clock.nowMs += minuteMs / 10;
-      world.services.tick();
+      harness.clock.nowMs += minuteMs / 10;
+      harness.services.tick();
     }
-    if (!leads) world.consensus.leader = world.services.context.consensus.memberId;
+    if (!leads) harness.consensus.leader = harness.services.context.consensus.memberId;
     await new Promise((resolve) => setImmediate(resolve));
-    compacted.push(world.services.machine.store.compactedRevision);
+    compacted.push(harness.services.machine.store.compactedRevision);
   }
   return compacted;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, self, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, self } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { type Compare, CompareResult, CompareTarget } from "../api/compare.ts";
 import { decodeDeleteRangeResponse, encodeDeleteRangeRequest } from "../api/delete-range.ts";
@@ -44,149 +44,150 @@ const compare = (parts: Partial<Compare>): Compare => ({
 });
 
 const send = {
-  put: (world: World, request: PutRequest) => world.unary("/etcdserverpb.KV/Put", encodePutRequest(request)),
-  range: (world: World, request: RangeRequest) => world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(request)),
-  txn: (world: World, request: TxnRequest) => world.unary("/etcdserverpb.KV/Txn", encodeTxnRequest(request)),
-  delete: (world: World, key: string, rangeEnd = "", prevKv = false) =>
-    world.unary(
+  put: (harness: Harness, request: PutRequest) => harness.unary("/etcdserverpb.KV/Put", encodePutRequest(request)),
+  range: (harness: Harness, request: RangeRequest) =>
+    harness.unary("/etcdserverpb.KV/Range", encodeRangeRequest(request)),
+  txn: (harness: Harness, request: TxnRequest) => harness.unary("/etcdserverpb.KV/Txn", encodeTxnRequest(request)),
+  delete: (harness: Harness, key: string, rangeEnd = "", prevKv = false) =>
+    harness.unary(
       "/etcdserverpb.KV/DeleteRange",
       encodeDeleteRangeRequest({ key: text(key), rangeEnd: text(rangeEnd), prevKv }),
     ),
-  compact: (world: World, revision: number, physical = false) =>
-    world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision, physical })),
+  compact: (harness: Harness, revision: number, physical = false) =>
+    harness.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision, physical })),
 };
 
 const statusOf = (error: EtcdError): { code: StatusCode; text: string } => ({ code: error.code, text: error.text });
 
 describe("KV service", () => {
   it("puts, reads, overwrites and deletes with etcd's revisions", async () => {
-    const world = await createWorld();
-    const first = decodePutResponse((await send.put(world, put("a", "1"))).messages[0]!);
+    const harness = await createHarness();
+    const first = decodePutResponse((await send.put(harness, put("a", "1"))).messages[0]!);
     expect(first.header).toMatchObject({ memberId: 0x8e9e05c52164694dn, revision: 2, raftTerm: 2 });
-    const second = decodePutResponse((await send.put(world, put("a", "2", { prevKv: true }))).messages[0]!);
+    const second = decodePutResponse((await send.put(harness, put("a", "2", { prevKv: true }))).messages[0]!);
     expect(second.header?.revision).toBe(3);
     expect(Buffer.from(decodeKeyValue(second.prevKv!).value).toString()).toBe("1");
-    const read = decodeRangeResponse((await send.range(world, rangeRequest(text("a")))).messages[0]!);
+    const read = decodeRangeResponse((await send.range(harness, rangeRequest(text("a")))).messages[0]!);
     expect(decodeKeyValue(read.kvs[0]!)).toMatchObject({ createRevision: 2, modRevision: 3, version: 2 });
-    const old = decodeRangeResponse((await send.range(world, rangeRequest(text("a"), { revision: 2 }))).messages[0]!);
+    const old = decodeRangeResponse((await send.range(harness, rangeRequest(text("a"), { revision: 2 }))).messages[0]!);
     expect(old.header?.revision).toBe(3);
-    const none = decodeDeleteRangeResponse((await send.delete(world, "b")).messages[0]!);
+    const none = decodeDeleteRangeResponse((await send.delete(harness, "b")).messages[0]!);
     expect([none.deleted, none.header?.revision]).toEqual([0, 3]);
-    const gone = decodeDeleteRangeResponse((await send.delete(world, "a", "b", true)).messages[0]!);
+    const gone = decodeDeleteRangeResponse((await send.delete(harness, "a", "b", true)).messages[0]!);
     expect([gone.deleted, gone.prevKvs.length, gone.header?.revision]).toEqual([1, 1, 4]);
   });
 
   it("keeps value or lease of a key that is put with ignore_value or ignore_lease", async () => {
-    const world = await createWorld();
-    await send.put(world, put("a", "1"));
-    await send.put(world, put("a", "", { ignoreValue: true }));
-    const read = decodeRangeResponse((await send.range(world, rangeRequest(text("a")))).messages[0]!);
+    const harness = await createHarness();
+    await send.put(harness, put("a", "1"));
+    await send.put(harness, put("a", "", { ignoreValue: true }));
+    const read = decodeRangeResponse((await send.range(harness, rangeRequest(text("a")))).messages[0]!);
     expect(decodeKeyValue(read.kvs[0]!)).toMatchObject({ version: 2, value: new Uint8Array(text("1")) });
   });
 
-  const badRequests: [string, EtcdError, (world: World) => ReturnType<World["unary"]>][] = [
-    ["put without a key", EtcdErrors.emptyKey, (world) => send.put(world, put(""))],
+  const badRequests: [string, EtcdError, (harness: Harness) => ReturnType<Harness["unary"]>][] = [
+    ["put without a key", EtcdErrors.emptyKey, (harness) => send.put(harness, put(""))],
     [
       "put of ignored value",
       EtcdErrors.valueProvided,
-      (world) => send.put(world, put("k", "v", { ignoreValue: true })),
+      (harness) => send.put(harness, put("k", "v", { ignoreValue: true })),
     ],
     [
       "put of ignored lease",
       EtcdErrors.leaseProvided,
-      (world) => send.put(world, put("k", "", { ignoreLease: true, lease: 1n })),
+      (harness) => send.put(harness, put("k", "", { ignoreLease: true, lease: 1n })),
     ],
     [
       "put that keeps the value of an absent key",
       EtcdErrors.keyNotFound,
-      (world) => send.put(world, put("k", "", { ignoreValue: true })),
+      (harness) => send.put(harness, put("k", "", { ignoreValue: true })),
     ],
-    ["put on an unknown lease", EtcdErrors.leaseNotFound, (world) => send.put(world, put("k", "", { lease: 9n }))],
+    ["put on an unknown lease", EtcdErrors.leaseNotFound, (harness) => send.put(harness, put("k", "", { lease: 9n }))],
     [
       "put above the size limit",
       EtcdErrors.requestTooLarge,
-      (world) => send.put(world, put("k", "v".repeat(1_600_000))),
+      (harness) => send.put(harness, put("k", "v".repeat(1_600_000))),
     ],
-    ["range without a key", EtcdErrors.emptyKey, (world) => send.range(world, rangeRequest(text("")))],
+    ["range without a key", EtcdErrors.emptyKey, (harness) => send.range(harness, rangeRequest(text("")))],
     [
       "range of an unknown order",
       EtcdErrors.invalidSortOption,
-      (world) => send.range(world, rangeRequest(text("k"), { sortOrder: 3 })),
+      (harness) => send.range(harness, rangeRequest(text("k"), { sortOrder: 3 })),
     ],
     [
       "range of an unknown target",
       EtcdErrors.invalidSortOption,
-      (world) => send.range(world, rangeRequest(text("k"), { sortTarget: 5 })),
+      (harness) => send.range(harness, rangeRequest(text("k"), { sortTarget: 5 })),
     ],
     [
       "range in the future",
       EtcdErrors.futureRevision,
-      (world) => send.range(world, rangeRequest(text("k"), { revision: 99 })),
+      (harness) => send.range(harness, rangeRequest(text("k"), { revision: 99 })),
     ],
-    ["delete without a key", EtcdErrors.emptyKey, (world) => send.delete(world, "")],
-    ["compaction in the future", EtcdErrors.futureRevision, (world) => send.compact(world, 99)],
+    ["delete without a key", EtcdErrors.emptyKey, (harness) => send.delete(harness, "")],
+    ["compaction in the future", EtcdErrors.futureRevision, (harness) => send.compact(harness, 99)],
     [
       "txn with an empty operation",
       EtcdErrors.keyNotFound,
-      (world) => send.txn(world, txnOf({ success: [{ kind: "none" }] })),
+      (harness) => send.txn(harness, txnOf({ success: [{ kind: "none" }] })),
     ],
     [
       "txn with a compare without key",
       EtcdErrors.emptyKey,
-      (world) => send.txn(world, txnOf({ compare: [compare({ key: text("") })] })),
+      (harness) => send.txn(harness, txnOf({ compare: [compare({ key: text("") })] })),
     ],
     [
       "txn with too many operations",
       EtcdErrors.tooManyOps,
-      (world) => send.txn(world, txnOf({ failure: Array.from({ length: 129 }, (_, at) => putOp(`k${at}`)) })),
+      (harness) => send.txn(harness, txnOf({ failure: Array.from({ length: 129 }, (_, at) => putOp(`k${at}`)) })),
     ],
     [
       "txn whose nested txn exceeds the remaining limit",
       EtcdErrors.tooManyOps,
-      (world) => {
+      (harness) => {
         const inner = txnOp({ success: Array.from({ length: 128 }, (_, at) => putOp(`k${at}`)) });
-        return send.txn(world, txnOf({ success: [inner] }));
+        return send.txn(harness, txnOf({ success: [inner] }));
       },
     ],
     [
       "txn with an unknown lease",
       EtcdErrors.leaseNotFound,
-      (world) => send.txn(world, txnOf({ success: [putOp("a"), putOp("k", "", { lease: 9n })] })),
+      (harness) => send.txn(harness, txnOf({ success: [putOp("a"), putOp("k", "", { lease: 9n })] })),
     ],
     [
       "txn that keeps the value of an absent key",
       EtcdErrors.keyNotFound,
-      (world) => send.txn(world, txnOf({ success: [putOp("a"), putOp("k", "", { ignoreLease: true })] })),
+      (harness) => send.txn(harness, txnOf({ success: [putOp("a"), putOp("k", "", { ignoreLease: true })] })),
     ],
     [
       "txn that writes and reads the future",
       EtcdErrors.futureRevision,
-      (world) => send.txn(world, txnOf({ success: [putOp("a"), rangeOp("a", { revision: 99 })] })),
+      (harness) => send.txn(harness, txnOf({ success: [putOp("a"), rangeOp("a", { revision: 99 })] })),
     ],
     [
       "txn that only reads the future",
       EtcdErrors.futureRevision,
-      (world) => send.txn(world, txnOf({ success: [rangeOp("a", { revision: 99 })] })),
+      (harness) => send.txn(harness, txnOf({ success: [rangeOp("a", { revision: 99 })] })),
     ],
   ];
   for (const [name, error, run] of badRequests) {
     it(`rejects a ${name} and writes nothing`, async () => {
-      const world = await createWorld();
-      expect((await run(world)).status).toEqual(statusOf(error));
-      expect(world.services.machine.store.revision).toBe(1);
+      const harness = await createHarness();
+      expect((await run(harness)).status).toEqual(statusOf(error));
+      expect(harness.services.machine.store.revision).toBe(1);
     });
   }
 
   it("rejects compacted revisions, and a compaction at or below them", async () => {
-    const world = await createWorld();
-    for (const value of ["1", "2", "3"]) await send.put(world, put("a", value));
-    expect((await send.compact(world, 3, true)).status?.code).toBe(StatusCode.ok);
-    expect((await send.range(world, rangeRequest(text("a"), { revision: 2 }))).status).toEqual(
+    const harness = await createHarness();
+    for (const value of ["1", "2", "3"]) await send.put(harness, put("a", value));
+    expect((await send.compact(harness, 3, true)).status?.code).toBe(StatusCode.ok);
+    expect((await send.range(harness, rangeRequest(text("a"), { revision: 2 }))).status).toEqual(
       statusOf(EtcdErrors.compacted),
     );
-    expect((await send.range(world, rangeRequest(text("a"), { revision: 3 }))).status?.code).toBe(StatusCode.ok);
-    expect((await send.compact(world, 3)).status).toEqual(statusOf(EtcdErrors.compacted));
-    expect((await send.compact(world, 0)).status).toEqual(statusOf(EtcdErrors.compacted));
+    expect((await send.range(harness, rangeRequest(text("a"), { revision: 3 }))).status?.code).toBe(StatusCode.ok);
+    expect((await send.compact(harness, 3)).status).toEqual(statusOf(EtcdErrors.compacted));
+    expect((await send.compact(harness, 0)).status).toEqual(statusOf(EtcdErrors.compacted));
   });
 
   const duplicates: [string, boolean, Partial<TxnRequest>][] = [
@@ -217,8 +218,8 @@ describe("KV service", () => {
   ];
   for (const [name, duplicate, parts] of duplicates) {
     it(`${duplicate ? "rejects" : "allows"} a txn with ${name}`, async () => {
-      const world = await createWorld();
-      const { status } = await send.txn(world, txnOf(parts));
+      const harness = await createHarness();
+      const { status } = await send.txn(harness, txnOf(parts));
       expect(status).toEqual(duplicate ? statusOf(EtcdErrors.duplicateKey) : { code: StatusCode.ok, text: "" });
     });
   }
@@ -273,22 +274,22 @@ describe("KV service", () => {
   ];
   for (const [name, succeeded, parts] of compares) {
     it(`evaluates to ${succeeded}: ${name}`, async () => {
-      const world = await createWorld();
+      const harness = await createHarness();
       for (const [key, val] of [
         ["k", "1"],
         ["k", "2"],
         ["k2", "1"],
       ] as const)
-        await send.put(world, put(key, val));
-      const answer = decodeTxnResponse((await send.txn(world, txnOf({ compare: [compare(parts)] }))).messages[0]!);
+        await send.put(harness, put(key, val));
+      const answer = decodeTxnResponse((await send.txn(harness, txnOf({ compare: [compare(parts)] }))).messages[0]!);
       expect(answer.succeeded).toBe(succeeded);
       const inWrite = txnOf({ compare: [compare(parts)], success: [putOp("s")], failure: [putOp("f")] });
-      expect(decodeTxnResponse((await send.txn(world, inWrite)).messages[0]!).succeeded).toBe(succeeded);
+      expect(decodeTxnResponse((await send.txn(harness, inWrite)).messages[0]!).succeeded).toBe(succeeded);
     });
   }
 
   it("sees its own writes in a txn, evaluates nested conditions before them, and bumps one revision", async () => {
-    const world = await createWorld();
+    const harness = await createHarness();
     const absent = compare({ key: text("a"), target: CompareTarget.create });
     const request = txnOf({
       success: [
@@ -299,7 +300,7 @@ describe("KV service", () => {
         deleteOp("z"),
       ],
     });
-    const answer = decodeTxnResponse((await send.txn(world, request)).messages[0]!);
+    const answer = decodeTxnResponse((await send.txn(harness, request)).messages[0]!);
     expect(answer.header?.revision).toBe(2);
     const shown = answer.responses.map((op) => {
       if (op.kind === "range") return [op.kind, op.response.header?.revision, op.response.count];
@@ -317,147 +318,150 @@ describe("KV service", () => {
   });
 
   it("keeps the revision when the chosen branch changes nothing", async () => {
-    const world = await createWorld();
-    await send.put(world, put("a"));
-    const answer = decodeTxnResponse((await send.txn(world, txnOf({ success: [deleteOp("x")] }))).messages[0]!);
+    const harness = await createHarness();
+    await send.put(harness, put("a"));
+    const answer = decodeTxnResponse((await send.txn(harness, txnOf({ success: [deleteOp("x")] }))).messages[0]!);
     expect(answer.header?.revision).toBe(2);
   });
 
   it("rejects requests that need space under a NOSPACE alarm, but allows deletes", async () => {
-    const world = await createWorld();
-    await send.put(world, put("a"));
+    const harness = await createHarness();
+    await send.put(harness, put("a"));
     const alarm = { member: self, type: AlarmType.noSpace };
-    world.services.context.proposer.propose(
+    harness.services.context.proposer.propose(
       CommandKind.alarm,
       encodeAlarm({ action: AlarmAction.activate, alarm }),
       () => {},
     );
-    expect((await send.put(world, put("b"))).status).toEqual(statusOf(EtcdErrors.noSpace));
-    expect((await send.txn(world, txnOf({ failure: [putOp("b")] }))).status).toEqual(statusOf(EtcdErrors.noSpace));
-    expect((await send.delete(world, "a")).status?.code).toBe(StatusCode.ok);
-    expect((await send.compact(world, 3)).status?.code).toBe(StatusCode.ok);
-    world.services.tick();
+    expect((await send.put(harness, put("b"))).status).toEqual(statusOf(EtcdErrors.noSpace));
+    expect((await send.txn(harness, txnOf({ failure: [putOp("b")] }))).status).toEqual(statusOf(EtcdErrors.noSpace));
+    expect((await send.delete(harness, "a")).status?.code).toBe(StatusCode.ok);
+    expect((await send.compact(harness, 3)).status?.code).toBe(StatusCode.ok);
+    harness.services.tick();
     await Promise.resolve();
     await Promise.resolve();
-    expect((await send.put(world, put("b"))).status?.code).toBe(StatusCode.ok);
+    expect((await send.put(harness, put("b"))).status?.code).toBe(StatusCode.ok);
   });
 
   it("raises NOSPACE for the cluster when its quota is exceeded", async () => {
-    const world = await createWorld({ quotaBytes: 1_000 });
-    expect((await send.put(world, put("a", "v".repeat(500)))).status?.code).toBe(StatusCode.ok);
-    expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
+    const harness = await createHarness({ quotaBytes: 1_000 });
+    expect((await send.put(harness, put("a", "v".repeat(500)))).status?.code).toBe(StatusCode.ok);
+    expect((await send.put(harness, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
     await Promise.resolve();
-    expect(world.services.machine.alarms.list(0)).toEqual([{ member: self, type: AlarmType.noSpace }]);
+    expect(harness.services.machine.alarms.list(0)).toEqual([{ member: self, type: AlarmType.noSpace }]);
   });
 
   for (const [name, makeRoom] of [
-    ["a physical compaction", (world: World) => send.compact(world, 3, true)],
-    ["a defragmentation", (world: World) => world.unary("/etcdserverpb.Maintenance/Defragment", new Uint8Array(0))],
+    ["a physical compaction", (harness: Harness) => send.compact(harness, 3, true)],
+    [
+      "a defragmentation",
+      (harness: Harness) => harness.unary("/etcdserverpb.Maintenance/Defragment", new Uint8Array(0)),
+    ],
   ] as const) {
     it(`A8: accepts a put right after ${name} that has freed space, without waiting for the next measurement`, async () => {
-      const world = await createWorld({ quotaBytes: 1_000 });
-      await send.put(world, put("a", "v".repeat(500)));
-      expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
-      await send.delete(world, "a");
-      if (!name.includes("compaction")) await send.compact(world, 3);
-      expect((await makeRoom(world)).status).toEqual({ code: StatusCode.ok, text: "" });
-      expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
-      expect(world.services.machine.alarms.list(0)).toEqual([]);
+      const harness = await createHarness({ quotaBytes: 1_000 });
+      await send.put(harness, put("a", "v".repeat(500)));
+      expect((await send.put(harness, put("b", "v".repeat(500)))).status).toEqual(statusOf(EtcdErrors.noSpace));
+      await send.delete(harness, "a");
+      if (!name.includes("compaction")) await send.compact(harness, 3);
+      expect((await makeRoom(harness)).status).toEqual({ code: StatusCode.ok, text: "" });
+      expect((await send.put(harness, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
+      expect(harness.services.machine.alarms.list(0)).toEqual([]);
     });
   }
 
   it("A8: accepts a put right after the alarm is disarmed when there is space", async () => {
-    const world = await createWorld({ quotaBytes: 1_000 });
-    await send.put(world, put("a", "v".repeat(500)));
-    await send.put(world, put("b", "v".repeat(500)));
-    await send.delete(world, "a");
-    await send.compact(world, 3);
+    const harness = await createHarness({ quotaBytes: 1_000 });
+    await send.put(harness, put("a", "v".repeat(500)));
+    await send.put(harness, put("b", "v".repeat(500)));
+    await send.delete(harness, "a");
+    await send.compact(harness, 3);
     await new Promise(setImmediate);
     const alarm = { member: self, type: AlarmType.noSpace };
-    await world.unary("/etcdserverpb.Maintenance/Alarm", encodeAlarm({ action: AlarmAction.deactivate, alarm }));
-    expect((await send.put(world, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
+    await harness.unary("/etcdserverpb.Maintenance/Alarm", encodeAlarm({ action: AlarmAction.deactivate, alarm }));
+    expect((await send.put(harness, put("b", "v".repeat(500)))).status).toEqual({ code: StatusCode.ok, text: "" });
   });
 
   it("rejects everything that touches data under a CORRUPT alarm", async () => {
-    const world = await createWorld();
+    const harness = await createHarness();
     const alarm = { member: self, type: AlarmType.corrupt };
-    world.services.context.proposer.propose(
+    harness.services.context.proposer.propose(
       CommandKind.alarm,
       encodeAlarm({ action: AlarmAction.activate, alarm }),
       () => {},
     );
-    expect((await send.put(world, put("b"))).status).toEqual(statusOf(EtcdErrors.corrupt));
+    expect((await send.put(harness, put("b"))).status).toEqual(statusOf(EtcdErrors.corrupt));
     // Reading stays possible, as in etcd: the operator has to inspect what is left.
-    expect((await send.range(world, rangeRequest(text("b")))).status).toEqual({ code: StatusCode.ok, text: "" });
+    expect((await send.range(harness, rangeRequest(text("b")))).status).toEqual({ code: StatusCode.ok, text: "" });
   });
 });
 
 describe("KV service without a working leader", () => {
   it("responds `request timed out` to writes and linearizable reads after seven seconds, and still serves serializable reads", async () => {
-    const world = await createWorld();
-    await send.put(world, put("a", "1"));
-    world.consensus.leader = null;
-    const written = send.put(world, put("b"));
-    const read = send.range(world, rangeRequest(text("a")));
+    const harness = await createHarness();
+    await send.put(harness, put("a", "1"));
+    harness.consensus.leader = null;
+    const written = send.put(harness, put("b"));
+    const read = send.range(harness, rangeRequest(text("a")));
     await Promise.resolve();
-    world.clock.nowMs += 6_999;
-    world.services.tick();
-    world.clock.nowMs += 1;
-    world.services.tick();
+    harness.clock.nowMs += 6_999;
+    harness.services.tick();
+    harness.clock.nowMs += 1;
+    harness.services.tick();
     expect((await written).status).toEqual(statusOf(EtcdErrors.timeout));
     expect((await read).status).toEqual(statusOf(EtcdErrors.timeout));
-    const serializable = await send.range(world, rangeRequest(text("a"), { serializable: true }));
+    const serializable = await send.range(harness, rangeRequest(text("a"), { serializable: true }));
     expect(decodeRangeResponse(serializable.messages[0]!).count).toBe(1);
   });
 
   it("accepts writes that arrived before the leader", async () => {
-    const world = await createWorld();
-    world.consensus.leader = null;
-    const written = send.put(world, put("b"));
-    world.consensus.leader = self;
-    world.services.leadershipChanged();
+    const harness = await createHarness();
+    harness.consensus.leader = null;
+    const written = send.put(harness, put("b"));
+    harness.consensus.leader = self;
+    harness.services.leadershipChanged();
     expect((await written).status?.code).toBe(StatusCode.ok);
   });
 
   it("responds `no leader` at once to calls with `hasleader`", async () => {
-    const world = await createWorld();
-    world.consensus.leader = null;
-    const call = await world.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(text("a"))), {
+    const harness = await createHarness();
+    harness.consensus.leader = null;
+    const call = await harness.unary("/etcdserverpb.KV/Range", encodeRangeRequest(rangeRequest(text("a"))), {
       hasleader: "true",
     });
     expect(call.status).toEqual(statusOf(EtcdErrors.noLeader));
   });
 
   it("responds `leader changed` to reads whose leader is lost", async () => {
-    const world = await createWorld();
-    world.consensus.swallowReads = true;
-    const read = send.range(world, rangeRequest(text("a")));
+    const harness = await createHarness();
+    harness.consensus.swallowReads = true;
+    const read = send.range(harness, rangeRequest(text("a")));
     await Promise.resolve();
-    world.services.readFailed(1);
+    harness.services.readFailed(1);
     expect((await read).status).toEqual(statusOf(EtcdErrors.leaderChanged));
   });
 
   it("responds `too many requests` when applying lags more than 5000 entries", async () => {
-    const world = await createWorld();
-    world.consensus.lag = 5_001;
-    expect((await send.put(world, put("a"))).status).toEqual(statusOf(EtcdErrors.tooManyRequests));
+    const harness = await createHarness();
+    harness.consensus.lag = 5_001;
+    expect((await send.put(harness, put("a"))).status).toEqual(statusOf(EtcdErrors.tooManyRequests));
   });
 
   it("responds `server stopped` to every waiting caller when it stops", async () => {
-    const world = await createWorld();
-    world.consensus.swallowProposals = true;
-    const written = send.put(world, put("b"));
-    world.services.stop();
+    const harness = await createHarness();
+    harness.consensus.swallowProposals = true;
+    const written = send.put(harness, put("b"));
+    harness.services.stop();
     expect((await written).status).toEqual(statusOf(EtcdErrors.stopped));
-    expect((await send.range(world, rangeRequest(text("a")))).status).toEqual(statusOf(EtcdErrors.stopped));
+    expect((await send.range(harness, rangeRequest(text("a")))).status).toEqual(statusOf(EtcdErrors.stopped));
   });
 
   it("rejects an invalid client API version", async () => {
-    const world = await createWorld();
+    const harness = await createHarness();
     const request = encodeRangeRequest(rangeRequest(text("a")));
-    const bad = await world.unary("/etcdserverpb.KV/Range", request, { "client-api-version": "newest" });
+    const bad = await harness.unary("/etcdserverpb.KV/Range", request, { "client-api-version": "newest" });
     expect(bad.status).toEqual(statusOf(EtcdErrors.invalidClientApiVersion));
-    const good = await world.unary("/etcdserverpb.KV/Range", request, { "client-api-version": "3.5" });
+    const good = await harness.unary("/etcdserverpb.KV/Range", request, { "client-api-version": "3.5" });
     expect(good.status?.code).toBe(StatusCode.ok);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { encodePutRequest } from "../api/put.ts";
@@ -17,25 +17,28 @@ import { LargeRange } from "./large-range.ts";
 const all: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
 const keys = 400;
 
-async function put(world: World, key: string, bytes: number): Promise<void> {
+async function put(harness: Harness, key: string, bytes: number): Promise<void> {
   const flags = { lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false };
-  await world.unary(
+  await harness.unary(
     "/etcdserverpb.KV/Put",
     encodePutRequest({ key: Buffer.from(key), value: Buffer.alloc(bytes), ...flags }),
   );
 }
 
 /** 400 keys of 1 to 4 kB. */
-async function filled(): Promise<World> {
-  const world = await createWorld();
-  for (let at = 0; at < keys; at++) await put(world, `k/${String(at).padStart(4, "0")}`, 1_000 * (1 + (at % 4)));
-  return world;
+async function filled(): Promise<Harness> {
+  const harness = await createHarness();
+  for (let at = 0; at < keys; at++) await put(harness, `k/${String(at).padStart(4, "0")}`, 1_000 * (1 + (at % 4)));
+  return harness;
 }
 
 /** The source after the first keys were read, and the state of its call. */
-function begin(world: World, options: Partial<RangeRequest>): { source: LargeRange; call: ServerCall; text(): string } {
+function begin(
+  harness: Harness,
+  options: Partial<RangeRequest>,
+): { source: LargeRange; call: ServerCall; text(): string } {
   const request = rangeRequest(Buffer.from("k/"), options);
-  const cursor = world.services.machine.store.openRange(request);
+  const cursor = harness.services.machine.store.openRange(request);
   let text = "";
   const call: ServerCall = {
     path: "/etcdserverpb.KV/Range",
@@ -49,7 +52,7 @@ function begin(world: World, options: Partial<RangeRequest>): { source: LargeRan
     },
   };
   const opened = { cursor, first: cursor.read(10_000) };
-  return { source: new LargeRange(world.services.context, call, request, opened), call, text: () => text };
+  return { source: new LargeRange(harness.services.context, call, request, opened), call, text: () => text };
 }
 
 function rest(source: LargeRange): Buffer {
@@ -70,10 +73,10 @@ describe("a large range", () => {
     ["at a past revision", { ...all, revision: 350 }],
   ];
   it.each(requests)("A6: is the same response in parts as in one piece: %s", async (_title, options) => {
-    const world = await filled();
-    const { source } = begin(world, options);
+    const harness = await filled();
+    const { source } = begin(harness, options);
     const expectedBytes = source.expectedBytes();
-    const call = await world.unary(
+    const call = await harness.unary(
       "/etcdserverpb.KV/Range",
       encodeRangeRequest(rangeRequest(Buffer.from("k/"), options)),
     );
@@ -85,11 +88,11 @@ describe("a large range", () => {
   });
 
   it("A6: stays at its revision during writes, and its header has that one", async () => {
-    const world = await filled();
-    const { source } = begin(world, all);
+    const harness = await filled();
+    const { source } = begin(harness, all);
     const parts = [source.next() as Uint8Array];
-    await put(world, "k/0399", 9_000);
-    await put(world, "k/9999", 9_000);
+    await put(harness, "k/0399", 9_000);
+    await put(harness, "k/9999", 9_000);
     for (let part = source.next(); part !== null; part = source.next()) parts.push(part as Uint8Array);
     const { header, kvs, count } = decodeRangeResponse(Buffer.concat(parts));
     expect([header?.revision, kvs.length, count]).toEqual([keys + 1, keys, keys]);
@@ -98,11 +101,11 @@ describe("a large range", () => {
   });
 
   it("A6: starts over at the latest revision when the unread rest is compacted", async () => {
-    const world = await filled();
-    const { source } = begin(world, all);
+    const harness = await filled();
+    const { source } = begin(harness, all);
     source.next();
-    await put(world, "k/0399", 9_000);
-    await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys + 2, physical: true }));
+    await put(harness, "k/0399", 9_000);
+    await harness.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys + 2, physical: true }));
     expect(source.next()).toBe("again");
     const { header, kvs } = decodeRangeResponse(rest(source));
     expect([header?.revision, kvs.length]).toEqual([keys + 2, keys]);
@@ -110,18 +113,18 @@ describe("a large range", () => {
   });
 
   it("A6: ends as compacted when the requested revision is", async () => {
-    const world = await filled();
-    const { source, text } = begin(world, { ...all, revision: 300 });
+    const harness = await filled();
+    const { source, text } = begin(harness, { ...all, revision: 300 });
     source.next();
-    await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
+    await harness.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
     expect([source.next(), text()]).toEqual([null, "etcdserver: mvcc: required revision has been compacted"]);
   });
 
   it("A6: continues across a compaction that leaves its revision readable", async () => {
-    const world = await filled();
-    const { source } = begin(world, all);
+    const harness = await filled();
+    const { source } = begin(harness, all);
     source.next();
-    await world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
+    await harness.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision: keys, physical: true }));
     expect(source.next()).toBeInstanceOf(Uint8Array);
   });
 });

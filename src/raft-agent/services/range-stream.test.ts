@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall } from "../../../test/support/single-member.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
 import { encodePutRequest } from "../api/put.ts";
 import {
@@ -18,18 +18,18 @@ const all: Partial<RangeRequest> = { rangeEnd: Buffer.from([0]) };
 const emptyValue = new Uint8Array(0);
 const keyAt = (at: number): Buffer => Buffer.from(`k/${String(at).padStart(4, "0")}`);
 
-async function filled(count: number, valueBytes = 10): Promise<World> {
-  const world = await createWorld();
+async function filled(count: number, valueBytes = 10): Promise<Harness> {
+  const harness = await createHarness();
   for (let at = 0; at < count; at++) {
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
     const request = { key: keyAt(at), value: Buffer.alloc(valueBytes), lease: 0n, ...flags };
-    await world.unary("/etcdserverpb.KV/Put", encodePutRequest(request));
+    await harness.unary("/etcdserverpb.KV/Put", encodePutRequest(request));
   }
-  return world;
+  return harness;
 }
 
-async function ask(world: World, options: Partial<RangeRequest>): Promise<RecordedCall> {
-  const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
+async function ask(harness: Harness, options: Partial<RangeRequest>): Promise<RecordedCall> {
+  const { call, handler } = harness.stream("/etcdserverpb.KV/RangeStream");
   handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), options)));
   for (let turn = 0; turn < 2_000 && call.status === null; turn++) await new Promise((next) => setImmediate(next));
   return call;
@@ -45,8 +45,8 @@ function pieces(call: RecordedCall): RangeResponse[] {
 
 describe("RangeStream", () => {
   it("streams the pieces of one range, with header and count in the last one", async () => {
-    const world = await filled(100);
-    const call = await ask(world, all);
+    const harness = await filled(100);
+    const call = await ask(harness, all);
     const parts = pieces(call);
     expect(call.status?.code).toBe(StatusCode.ok);
     expect(parts.length).toBeGreaterThan(1);
@@ -71,13 +71,13 @@ describe("RangeStream", () => {
   });
 
   it("A17: stays at its initial revision during writes, and its header has that one", async () => {
-    const world = await filled(50);
-    const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
+    const harness = await filled(50);
+    const { call, handler } = harness.stream("/etcdserverpb.KV/RangeStream");
     call.accepting = false;
     handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), { ...all, serializable: true })));
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
     const late = { key: Buffer.from("k/0049x"), value: Buffer.alloc(1), lease: 0n, ...flags };
-    await world.unary("/etcdserverpb.KV/Put", encodePutRequest(late));
+    await harness.unary("/etcdserverpb.KV/Put", encodePutRequest(late));
     call.accepting = true;
     handler.onDrain();
     for (let turn = 0; turn < 100 && call.status === null; turn++) await new Promise((next) => setImmediate(next));
@@ -86,13 +86,13 @@ describe("RangeStream", () => {
   });
 
   it("A17: has a header as old as its data for every piece with writes in between", async () => {
-    const world = await filled(60);
+    const harness = await filled(60);
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
-    const { call, handler } = world.stream("/etcdserverpb.KV/RangeStream");
+    const { call, handler } = harness.stream("/etcdserverpb.KV/RangeStream");
     call.accepting = false;
     handler.onMessage(encodeRangeRequest(rangeRequest(Buffer.from("k/"), { ...all, serializable: true })));
     for (let piece = 0; piece < 20 && call.status === null; piece++) {
-      await world.unary(
+      await harness.unary(
         "/etcdserverpb.KV/Put",
         encodePutRequest({ key: keyAt(piece), value: emptyValue, lease: 0n, ...flags }),
       );
@@ -105,8 +105,8 @@ describe("RangeStream", () => {
   });
 
   it("A17: has the latest revision as of the first piece in the header of a past read", async () => {
-    const world = await filled(30);
-    const parts = pieces(await ask(world, { ...all, revision: 21 }));
+    const harness = await filled(30);
+    const parts = pieces(await ask(harness, { ...all, revision: 21 }));
     expect(parts.flatMap(({ kvs }) => kvs).length).toBe(20);
     expect(parts.at(-1)?.header?.revision).toBe(31);
   });
@@ -119,31 +119,33 @@ describe("RangeStream", () => {
     [SortTarget.key, SortOrder.ascend],
   ] as const;
   it.each(orders)("A14: streams each key once for sort target %i with order %i", async (sortTarget, sortOrder) => {
-    const world = await filled(45);
+    const harness = await filled(45);
     const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
     // The newest value is that of the first key: an order by revision is not key order.
     for (let at = 44; at >= 0; at--)
-      await world.unary(
+      await harness.unary(
         "/etcdserverpb.KV/Put",
         encodePutRequest({ key: keyAt(at), value: keyAt(99 - at), lease: 0n, ...flags }),
       );
-    const call = await ask(world, { ...all, sortTarget, sortOrder });
+    const call = await ask(harness, { ...all, sortTarget, sortOrder });
     expect(call.status).toEqual({ code: StatusCode.ok, text: "" });
     const keys = pieces(call).flatMap(({ kvs }) => kvs.map((kv) => Buffer.from(decodeKeyValue(kv).key)));
     expect(keys).toEqual(Array.from({ length: 45 }, (_, at) => keyAt(at)));
   });
 
   it("returns a count in one message, and rejects ranges that it cannot split", async () => {
-    const world = await filled(12);
-    expect(pieces(await ask(world, { ...all, countOnly: true }))).toMatchObject([{ kvs: [], count: 12, more: false }]);
-    expect((await ask(world, { ...all, sortOrder: SortOrder.descend })).status).toEqual({
+    const harness = await filled(12);
+    expect(pieces(await ask(harness, { ...all, countOnly: true }))).toMatchObject([
+      { kvs: [], count: 12, more: false },
+    ]);
+    expect((await ask(harness, { ...all, sortOrder: SortOrder.descend })).status).toEqual({
       code: StatusCode.unimplemented,
       text: "RangeStream does not support custom sort orders",
     });
-    expect((await ask(world, { ...all, minModRevision: 3 })).status).toEqual({
+    expect((await ask(harness, { ...all, minModRevision: 3 })).status).toEqual({
       code: StatusCode.unimplemented,
       text: "RangeStream does not support revision filters",
     });
-    expect((await ask(world, { ...all, revision: 999 })).status?.code).toBe(StatusCode.outOfRange);
+    expect((await ask(harness, { ...all, revision: 999 })).status?.code).toBe(StatusCode.outOfRange);
   });
 });

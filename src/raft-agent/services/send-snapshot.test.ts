@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
-import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall } from "../../../test/support/single-member.ts";
 import { SnapshotResponseSchema } from "../api/gen/etcdserverpb/rpc_pb.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { DatabaseReader } from "../bbolt/database-reader.ts";
@@ -11,9 +11,9 @@ import { bytesSource } from "../bbolt/page-source.ts";
 const path = "/etcdserverpb.Maintenance/Snapshot";
 
 /** A member with some data, and the number of its open views. */
-async function worldWithData(): Promise<{ world: World; openViews: () => number }> {
-  const world = await createWorld();
-  const { store } = world.services.machine;
+async function harnessWithData(): Promise<{ harness: Harness; openViews: () => number }> {
+  const harness = await createHarness();
+  const { store } = harness.services.machine;
   for (let i = 0; i < 100; i++) {
     const txn = store.beginWrite();
     txn.put(Buffer.from(`k${i}`), Buffer.alloc(1000, "v"), 0n);
@@ -26,15 +26,15 @@ async function worldWithData(): Promise<{ world: World; openViews: () => number 
     const opened = await view();
     return { ...opened, close: () => void open-- };
   };
-  return { world, openViews: () => open };
+  return { harness, openViews: () => open };
 }
 
 const responses = (call: RecordedCall) => call.messages.map((bytes) => fromBinary(SnapshotResponseSchema, bytes));
 
 describe("Snapshot", () => {
   it("sends the database in small messages with the remaining size, and its SHA-256 at the end", async () => {
-    const { world, openViews } = await worldWithData();
-    const { call, handler } = world.stream(path);
+    const { harness, openViews } = await harnessWithData();
+    const { call, handler } = harness.stream(path);
     handler.onMessage(new Uint8Array(0));
     handler.onHalfClose();
     await vi.waitFor(() => expect(call.status).toEqual({ code: StatusCode.ok, text: "" }));
@@ -52,8 +52,8 @@ describe("Snapshot", () => {
   });
 
   it("waits for a client that does not read, and releases the view when it disconnects", async () => {
-    const { world, openViews } = await worldWithData();
-    const { call, handler } = world.stream(path);
+    const { harness, openViews } = await harnessWithData();
+    const { call, handler } = harness.stream(path);
     call.accepting = false;
     handler.onMessage(new Uint8Array(0));
     await vi.waitFor(() => expect(call.messages).toHaveLength(1));
@@ -68,11 +68,11 @@ describe("Snapshot", () => {
   });
 
   it("is rejected beyond four at a time, and without a request", async () => {
-    const { world } = await worldWithData();
-    const open = Array.from({ length: 4 }, () => world.stream(path));
-    expect(world.stream(path).call.status?.text).toBe("etcdserver: too many requests");
+    const { harness } = await harnessWithData();
+    const open = Array.from({ length: 4 }, () => harness.stream(path));
+    expect(harness.stream(path).call.status?.text).toBe("etcdserver: too many requests");
     open[0]!.handler.onClose();
-    const { call, handler } = world.stream(path);
+    const { call, handler } = harness.stream(path);
     handler.onHalfClose();
     expect(call.status?.code).toBe(StatusCode.internal);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { createWorld, type RecordedCall, type World } from "../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall } from "../../../test/support/single-member.ts";
 import { encodeCompactionRequest } from "../api/compaction.ts";
 import { encodeDeleteRangeRequest } from "../api/delete-range.ts";
 import { decodeKeyValue } from "../api/key-value.ts";
@@ -17,8 +17,8 @@ import { EtcdErrors } from "../state-machine/etcd-error.ts";
 const text = (value: string): Uint8Array => Buffer.from(value);
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const put = (world: World, key: string, value: string): Promise<unknown> =>
-  world.unary(
+const put = (harness: Harness, key: string, value: string): Promise<unknown> =>
+  harness.unary(
     "/etcdserverpb.KV/Put",
     encodePutRequest({
       key: text(key),
@@ -29,18 +29,18 @@ const put = (world: World, key: string, value: string): Promise<unknown> =>
       ignoreLease: false,
     }),
   );
-const remove = (world: World, key: string, rangeEnd = ""): Promise<unknown> =>
-  world.unary(
+const remove = (harness: Harness, key: string, rangeEnd = ""): Promise<unknown> =>
+  harness.unary(
     "/etcdserverpb.KV/DeleteRange",
     encodeDeleteRangeRequest({ key: text(key), rangeEnd: text(rangeEnd), prevKv: false }),
   );
-const compact = (world: World, revision: number): Promise<unknown> =>
-  world.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision, physical: true }));
+const compact = (harness: Harness, revision: number): Promise<unknown> =>
+  harness.unary("/etcdserverpb.KV/Compact", encodeCompactionRequest({ revision, physical: true }));
 
 type Watching = { call: RecordedCall; handler: StreamHandler };
 
-function openWatch(world: World, headers?: Record<string, string>): Watching {
-  return world.stream("/etcdserverpb.Watch/Watch", headers);
+function openWatch(harness: Harness, headers?: Record<string, string>): Watching {
+  return harness.stream("/etcdserverpb.Watch/Watch", headers);
 }
 
 function create({ handler }: Watching, key: string, parts: Partial<WatchCreateRequest> = {}): void {
@@ -74,13 +74,13 @@ function shown(value: Uint8Array): string {
 
 describe("watch service", () => {
   it("sends created first, then the events of the turn in order", async () => {
-    const world = await createWorld();
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    const watching = openWatch(harness);
     create(watching, "a", { rangeEnd: text("c") });
-    await put(world, "a", "1");
-    await put(world, "c", "not in range");
-    await put(world, "b", "2");
-    await remove(world, "a");
+    await put(harness, "a", "1");
+    await put(harness, "c", "not in range");
+    await put(harness, "b", "2");
+    await remove(harness, "a");
     await turn();
     expect(
       transcript(watching)
@@ -90,8 +90,8 @@ describe("watch service", () => {
   });
 
   it("assigns free ids, accepts the client's, and rejects duplicates and empty ranges", async () => {
-    const world = await createWorld();
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    const watching = openWatch(harness);
     create(watching, "a");
     create(watching, "a", { watchId: 7 });
     create(watching, "a", { watchId: 7 });
@@ -109,10 +109,10 @@ describe("watch service", () => {
   });
 
   it("serves history, previous values and filters", async () => {
-    const world = await createWorld();
-    for (const value of ["1", "2"]) await put(world, "a", value);
-    await remove(world, "a");
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    for (const value of ["1", "2"]) await put(harness, "a", value);
+    await remove(harness, "a");
+    const watching = openWatch(harness);
     create(watching, "a", { startRevision: 2, prevKv: true });
     create(watching, "a", { startRevision: 2, filters: [WatchFilter.noPut] });
     await turn();
@@ -121,10 +121,10 @@ describe("watch service", () => {
   });
 
   it("cancels a watcher whose start is compacted, with the compacted revision", async () => {
-    const world = await createWorld();
-    for (const value of ["1", "2", "3"]) await put(world, "a", value);
-    await compact(world, 3);
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    for (const value of ["1", "2", "3"]) await put(harness, "a", value);
+    await compact(harness, 3);
+    const watching = openWatch(harness);
     create(watching, "a", { startRevision: 2 });
     await turn();
     await turn();
@@ -132,23 +132,23 @@ describe("watch service", () => {
   });
 
   it("responds to the cancel of a known watcher only", async () => {
-    const world = await createWorld();
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    const watching = openWatch(harness);
     create(watching, "a");
     watching.handler.onMessage(encodeWatchRequest({ kind: "cancel", watchId: 0 }));
     watching.handler.onMessage(encodeWatchRequest({ kind: "cancel", watchId: 0 }));
-    await put(world, "a", "1");
+    await put(harness, "a", "1");
     await turn();
     expect(transcript(watching)).toEqual(["#0@1 created", "#0@1 canceled"]);
   });
 
   it("responds to a progress request after the preceding events, and not while a watcher is behind", async () => {
-    const world = await createWorld();
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    const watching = openWatch(harness);
     const ask = (): void => watching.handler.onMessage(encodeWatchRequest({ kind: "progress" }));
     ask();
     create(watching, "a");
-    await put(world, "a", "1");
+    await put(harness, "a", "1");
     ask();
     expect(transcript(watching)).toEqual(["#0@1 created", "#0@2 a=1", "#-1@2"]);
     create(watching, "a", { startRevision: 10 });
@@ -157,40 +157,40 @@ describe("watch service", () => {
   });
 
   it("notifies idle watchers of progress at the interval", async () => {
-    const world = await createWorld({ limits: { watchProgressIntervalMs: 1_000 } });
-    const watching = openWatch(world);
+    const harness = await createHarness({ limits: { watchProgressIntervalMs: 1_000 } });
+    const watching = openWatch(harness);
     create(watching, "a", { progressNotify: true });
     create(watching, "a");
-    world.clock.nowMs += 900;
-    await put(world, "a", "1");
+    harness.clock.nowMs += 900;
+    await put(harness, "a", "1");
     await turn();
     transcript(watching);
-    world.clock.nowMs += 500;
-    world.services.tick();
+    harness.clock.nowMs += 500;
+    harness.services.tick();
     expect(transcript(watching)).toEqual([]);
-    world.clock.nowMs += 700;
-    world.services.tick();
+    harness.clock.nowMs += 700;
+    harness.services.tick();
     expect(transcript(watching)).toEqual(["#0@2"]);
   });
 
   it("does not notify lagging watchers of progress", async () => {
-    const world = await createWorld({ limits: { watchProgressIntervalMs: 1_000 } });
-    await put(world, "a", "1");
-    const watching = openWatch(world);
+    const harness = await createHarness({ limits: { watchProgressIntervalMs: 1_000 } });
+    await put(harness, "a", "1");
+    const watching = openWatch(harness);
     create(watching, "a", { progressNotify: true, startRevision: 2 });
-    world.clock.nowMs += 2_000;
-    world.services.tick();
+    harness.clock.nowMs += 2_000;
+    harness.services.tick();
     expect(transcript(watching)).toEqual(["#0@2 created"]);
     await turn();
     expect(transcript(watching)).toEqual(["#0@2 a=1"]);
   });
 
   it("splits large batches only for watchers that permit it", async () => {
-    const world = await createWorld();
-    for (const key of ["a1", "a2", "a3"]) await put(world, key, "v".repeat(1_000_000));
+    const harness = await createHarness();
+    for (const key of ["a1", "a2", "a3"]) await put(harness, key, "v".repeat(1_000_000));
     // One revision, which is one batch however large it is.
-    await remove(world, "a", "b");
-    const watching = openWatch(world);
+    await remove(harness, "a", "b");
+    const watching = openWatch(harness);
     const range = { rangeEnd: text("b"), startRevision: 5, prevKv: true };
     create(watching, "a", { ...range, fragment: true });
     create(watching, "a", { ...range, fragment: false });
@@ -206,12 +206,12 @@ describe("watch service", () => {
   });
 
   it("keeps events for a client until it reads", async () => {
-    const world = await createWorld();
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    const watching = openWatch(harness);
     create(watching, "a");
     watching.call.accepting = false;
     for (const value of ["1", "2", "3"]) {
-      await put(world, "a", value);
+      await put(harness, "a", value);
       await turn();
     }
     const whileBlocked = transcript(watching);
@@ -225,24 +225,24 @@ describe("watch service", () => {
   });
 
   it("ends streams with `hasleader` after three election timeouts without leader, and no others", async () => {
-    const world = await createWorld();
-    const withLeader = openWatch(world, { hasleader: "true" });
-    const without = openWatch(world);
-    world.consensus.leader = null;
-    world.services.tick();
-    world.clock.nowMs += 2_999;
-    world.services.tick();
+    const harness = await createHarness();
+    const withLeader = openWatch(harness, { hasleader: "true" });
+    const without = openWatch(harness);
+    harness.consensus.leader = null;
+    harness.services.tick();
+    harness.clock.nowMs += 2_999;
+    harness.services.tick();
     expect(withLeader.call.status).toBeNull();
-    world.clock.nowMs += 1;
-    world.services.tick();
+    harness.clock.nowMs += 1;
+    harness.services.tick();
     expect(withLeader.call.status).toEqual({ code: EtcdErrors.noLeader.code, text: EtcdErrors.noLeader.text });
     expect(without.call.status).toBeNull();
-    const late = openWatch(world, { hasleader: "true" });
+    const late = openWatch(harness, { hasleader: "true" });
     expect(late.call.status?.text).toBe(EtcdErrors.noLeader.text);
   });
 
   it("delivers the content of a snapshot from the leader after the member was behind", async () => {
-    const [behind, ahead] = [await createWorld(), await createWorld()];
+    const [behind, ahead] = [await createHarness(), await createHarness()];
     const watching = openWatch(behind);
     create(watching, "a");
     transcript(watching);
@@ -255,12 +255,12 @@ describe("watch service", () => {
   });
 
   it("drops the watchers of a closed stream", async () => {
-    const world = await createWorld();
-    const watching = openWatch(world);
+    const harness = await createHarness();
+    const watching = openWatch(harness);
     create(watching, "a");
-    expect(world.services.watchHub.watcherCount).toBe(1);
+    expect(harness.services.watchHub.watcherCount).toBe(1);
     watching.handler.onHalfClose();
     watching.handler.onClose();
-    expect([world.services.watchHub.watcherCount, world.services.watchService.streamCount]).toEqual([0, 0]);
+    expect([harness.services.watchHub.watcherCount, harness.services.watchService.streamCount]).toEqual([0, 0]);
   });
 });

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { listeningFront } from "../../../../test/support/listening-front.ts";
+import { listenForTestClients } from "../../../../test/support/listening-clients.ts";
 import { openAuthority } from "../../../pki/authority.ts";
 import type { ClientListeners } from "./client-listeners.ts";
 
@@ -58,7 +58,7 @@ async function openFront(): Promise<ClientListeners> {
     `--key-file=${file("server.key")}`,
     `--trusted-ca-file=${file("ca.crt")}`,
   ];
-  return listeningFront(flags);
+  return listenForTestClients(flags);
 }
 
 /** The name in the certificate that a port presents. */

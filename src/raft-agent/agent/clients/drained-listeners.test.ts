@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { listeningFront } from "../../../../test/support/listening-front.ts";
+import { listenForTestClients } from "../../../../test/support/listening-clients.ts";
 import { systemClock } from "../../../base/clock.ts";
 import type { ClientListeners } from "./client-listeners.ts";
 
@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 
 async function serving(): Promise<ClientListeners> {
-  front = await listeningFront([`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`]);
+  front = await listenForTestClients([`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`]);
   front.serve();
   return front;
 }

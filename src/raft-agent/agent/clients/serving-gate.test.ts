@@ -2,7 +2,7 @@
 import { get } from "node:http";
 import { connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { listeningFront } from "../../../../test/support/listening-front.ts";
+import { listenForTestClients } from "../../../../test/support/listening-clients.ts";
 import { EtcdClient } from "../../../etcd-client/etcd-client.ts";
 import { connect as connectGrpc } from "../../../etcd-client/grpc-client.ts";
 import type { ClientListeners } from "./client-listeners.ts";
@@ -19,7 +19,7 @@ async function listen(listenHttp: boolean): Promise<void> {
     `--listen-metrics-urls=http://${host}:${metricsAlone}`,
     `--advertise-client-urls=http://${host}:${both}`,
   ];
-  front = await listeningFront(flags);
+  front = await listenForTestClients(flags);
 }
 
 afterEach(() => front.close());

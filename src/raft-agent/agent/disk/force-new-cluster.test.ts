@@ -27,14 +27,14 @@ const host = "127.77.42.2";
 const force = "--force-new-cluster";
 
 let config: AgentConfig;
-let founding: InitialCluster;
+let initialCluster: InitialCluster;
 let self: MemberId;
 let others: MemberId[];
 beforeEach(() => {
   config = configWith();
-  founding = bootstrapCluster(config);
-  self = founding.identity.memberId;
-  others = founding.members
+  initialCluster = bootstrapCluster(config);
+  self = initialCluster.identity.memberId;
+  others = initialCluster.members
     .map(({ id }) => id)
     .filter((id) => id !== self)
     .sort();
@@ -51,7 +51,7 @@ function configWith(...flags: string[]): AgentConfig {
 
 /** Writes to the log of the stopped member. */
 async function write(...batches: WalBatch[]): Promise<void> {
-  const metadata = encodeIdentity(founding.identity);
+  const metadata = encodeIdentity(initialCluster.identity);
   const { wal } = await openWal({ fileSystem: createNodeFileSystem(config.walDir), directory: ".", metadata });
   for (const batch of batches) await wal.append(batch);
   await wal.close();
@@ -96,7 +96,7 @@ const memberUpdate = (index: number, body: MemberUpdateBody): Entry => ({
 
 /** Responds on a peer port like a member of the cluster. */
 async function answerAt(port: number): Promise<{ close(): Promise<unknown> }> {
-  const { clusterId } = founding.identity;
+  const { clusterId } = initialCluster.identity;
   const server = createServer(createDirectoryHandler({ clusterId, version: "3.6.1", members: () => [] }));
   await new Promise<void>((resolve) => server.listen(port, host, resolve));
   return { close: () => new Promise((resolve) => server.close(resolve)) };
@@ -201,7 +201,7 @@ describe("--force-new-cluster", () => {
   it("is rejected where there is no usable data", async () => {
     await expect(start(force)).rejects.toThrow(`"${directory}" holds no usable member data`);
     const { hardState, snapshot } = joiningState();
-    founding = { ...founding, identity: { ...founding.identity, founder: false } };
+    initialCluster = { ...initialCluster, identity: { ...initialCluster.identity, founder: false } };
     await write({ hardState, entries: [], snapshot });
     await expect(start(force)).rejects.toThrow("it has not received the cluster's data, or was removed from it");
   });

@@ -23,19 +23,19 @@ const flags = ["--name=m1", `--data-dir=${directory}`, "--initial-cluster=m1=htt
 const configWith = (...more: string[]): AgentConfig =>
   createAgentConfig(readSettings([...flags, ...more], {}, () => ""));
 const config = configWith();
-const founding = bootstrapCluster(config);
-const founded = bootstrapState(founding.members.map(({ id }) => id));
+const initialCluster = bootstrapCluster(config);
+const bootstrapped = bootstrapState(initialCluster.members.map(({ id }) => id));
 
 /** The log of an initial member whose process ended before its store had written anything. */
 async function beginLog(snapshots: readonly SnapshotMetadata[]): Promise<void> {
   const { wal } = await openWal({
     fileSystem: createNodeFileSystem(config.walDir),
     directory: ".",
-    metadata: encodeIdentity(founding.identity),
+    metadata: encodeIdentity(initialCluster.identity),
   });
-  await wal.append({ hardState: founded.hardState, entries: [], snapshot: founded.snapshot });
+  await wal.append({ hardState: bootstrapped.hardState, entries: [], snapshot: bootstrapped.snapshot });
   for (const snapshot of snapshots) {
-    await wal.append({ hardState: { ...founded.hardState, commitIndex: snapshot.index }, entries: [], snapshot });
+    await wal.append({ hardState: { ...bootstrapped.hardState, commitIndex: snapshot.index }, entries: [], snapshot });
   }
   await wal.close();
 }
@@ -58,20 +58,20 @@ function membersIn({ metadata }: MemberStorage["store"]): readonly Member[] {
 describe("an initial member whose store is still empty", () => {
   it("gets the initial members again", async () => {
     await beginLog([]);
-    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
+    expect(await open(({ store }) => membersIn(store))).toEqual(initialCluster.members);
   });
 
   it("starts for the first time when its process ended before its log was created", async () => {
     mkdirSync(config.walDir, { recursive: true });
     writeFileSync(join(config.walDir, "000000000001.log.making"), "");
-    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
+    expect(await open(({ store }) => membersIn(store))).toEqual(initialCluster.members);
   });
 
   it("keeps the initial members of its first start, whatever --initial-cluster is later", async () => {
     await beginLog([]);
     await open(() => undefined);
     const elsewhere = configWith("--initial-cluster=m2=http://localhost:2381", "--name=m2");
-    expect(await open(({ store }) => membersIn(store), elsewhere)).toEqual(founding.members);
+    expect(await open(({ store }) => membersIn(store), elsewhere)).toEqual(initialCluster.members);
   });
 
   it("is not bootstrapped with members other than those of its log", async () => {
@@ -81,12 +81,12 @@ describe("an initial member whose store is still empty", () => {
       "--initial-advertise-peer-urls=http://localhost:2381",
     );
     await expect(open(() => undefined, elsewhere)).rejects.toThrow(/use the flags of the first start/);
-    expect(await open(({ store }) => membersIn(store))).toEqual(founding.members);
+    expect(await open(({ store }) => membersIn(store))).toEqual(initialCluster.members);
   });
 
   // Found by the simulator: it was mistaken for a member that has the snapshot, although its store had nothing of it.
   it("installs the received snapshot, and does not get the initial members", async () => {
-    await beginLog([{ ...founded.snapshot, index: 15, term: 8 }]);
+    await beginLog([{ ...bootstrapped.snapshot, index: 15, term: 8 }]);
     const { members, awaits } = await open(({ restored, store }) => ({
       members: membersIn(store),
       awaits: awaitsSnapshot(restored.snapshot.index, store.consistentIndex),
@@ -126,7 +126,7 @@ describe("a member whose log is in another directory", () => {
     );
     expect(existsSync(fast)).toBe(false);
     renameSync(config.walDir, fast);
-    expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
+    expect(await open(({ identity }) => identity, moved)).toEqual(initialCluster.identity);
   });
 
   it("R21: without the flag the error names the missing directory, and what to do if the log is lost", async () => {
@@ -139,7 +139,7 @@ describe("a member whose log is in another directory", () => {
 
   it("R21: the new directory may be the root of a file system", async () => {
     mkdirSync(join(fast, "lost+found"), { recursive: true });
-    expect(await open(({ store }) => membersIn(store), moved)).toEqual(founding.members);
-    expect(await open(({ identity }) => identity, moved)).toEqual(founding.identity);
+    expect(await open(({ store }) => membersIn(store), moved)).toEqual(initialCluster.members);
+    expect(await open(({ identity }) => identity, moved)).toEqual(initialCluster.identity);
   });
 });

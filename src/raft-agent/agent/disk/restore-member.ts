@@ -45,16 +45,16 @@ export async function restoreMember(options: RestoreOptions): Promise<RestoredMe
   const stagedDir = temporary(dataDir);
   const logDir = isInside ? join(stagedDir, logInside) : temporary(resolve(config.walDir));
   try {
-    const founding = bootstrapCluster(config);
-    const state = bootstrapState(founding.members.map(({ id }) => id));
-    const imported = await fillStore(join(stagedDir, "member/snap"), options, founding, state);
-    await beginLog(logDir, founding, state);
+    const initialCluster = bootstrapCluster(config);
+    const state = bootstrapState(initialCluster.members.map(({ id }) => id));
+    const imported = await fillStore(join(stagedDir, "member/snap"), options, initialCluster, state);
+    await beginLog(logDir, initialCluster, state);
     for (const directory of [join(stagedDir, "member"), stagedDir]) syncDir(directory);
     for (const target of targets) {
       renameSync(temporary(target), target);
       syncDir(dirname(target));
     }
-    return { ...imported, memberId: founding.identity.memberId, clusterId: founding.identity.clusterId };
+    return { ...imported, memberId: initialCluster.identity.memberId, clusterId: initialCluster.identity.clusterId };
   } catch (error) {
     for (const target of targets) rmSync(temporary(target), { recursive: true, force: true });
     throw error;
@@ -72,7 +72,7 @@ function assertEmpty(directory: string): void {
 async function fillStore(
   directory: string,
   { database, bumpRevision }: RestoreOptions,
-  founding: InitialCluster,
+  initialCluster: InitialCluster,
   state: RestoredState,
 ): Promise<ImportedKeys & ImportedMetadata> {
   makeDirDurably(directory);
@@ -83,7 +83,7 @@ async function fillStore(
       keys = await importKeys(database, empty, bumpRevision);
     });
     const metadata = importMetadata(database, backend.metadata);
-    new MembershipStore(backend.metadata).seed(founding.members, state.snapshot.configuration);
+    new MembershipStore(backend.metadata).seed(initialCluster.members, state.snapshot.configuration);
     backend.setConsistentIndex(state.snapshot.index, state.snapshot.term);
     await backend.commit();
     return { ...keys!, ...metadata };

@@ -1,6 +1,6 @@
 /** What watchers and readers of a follower observe while it installs a snapshot into its store. */
 import { describe, expect, it } from "vitest";
-import { createWorld, type RecordedCall, type World } from "../../../../test/support/single-member.ts";
+import { createHarness, type Harness, type RecordedCall } from "../../../../test/support/single-member.ts";
 import { decodeKeyValue } from "../../api/key-value.ts";
 import { encodePutRequest } from "../../api/put.ts";
 import {
@@ -39,15 +39,15 @@ class SlowBackend extends MemoryBackend {
   }
 }
 
-function put(world: World, value: string): Promise<unknown> {
+function put(harness: Harness, value: string): Promise<unknown> {
   const request = { key: Buffer.from("k"), value: Buffer.from(value), lease: 0n };
   const flags = { prevKv: false, ignoreValue: false, ignoreLease: false };
-  return world.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
+  return harness.unary("/etcdserverpb.KV/Put", encodePutRequest({ ...request, ...flags }));
 }
 
 /** Watches every key; the result returns what was sent since the last call, one word for each event or notification. */
-function watch(world: World, fields: Partial<WatchCreateRequest>): () => string[] {
-  const { call, handler } = world.stream("/etcdserverpb.Watch/Watch");
+function watch(harness: Harness, fields: Partial<WatchCreateRequest>): () => string[] {
+  const { call, handler } = harness.stream("/etcdserverpb.Watch/Watch");
   const request = watchCreateRequest(Uint8Array.of(0), { ...prefix, progressNotify: true, ...fields });
   handler.onMessage(encodeWatchRequest({ kind: "create", request }));
   return () => readWatch(call);
@@ -81,22 +81,22 @@ async function during(work: Promise<void>, look: () => void): Promise<void> {
   look();
 }
 
-async function openFollower(): Promise<{ world: World; exchange: SnapshotExchange }> {
+async function openFollower(): Promise<{ harness: Harness; exchange: SnapshotExchange }> {
   const store = await openStore({ backend: new SlowBackend() });
-  const world = await createWorld({ store, limits: { watchProgressIntervalMs: 100 } });
+  const harness = await createHarness({ store, limits: { watchProgressIntervalMs: 100 } });
   const clock = { now: () => 1, monotonicMs: () => 1, sleep: async () => {} };
   const fileSystem = new MemoryFileSystem().mount();
   const exchange = new SnapshotExchange({
     files: await openSnapshotStore({ fileSystem, directory: "snap", clock }),
     store,
-    onInstalled: () => world.services.snapshotInstalled(),
+    onInstalled: () => harness.services.snapshotInstalled(),
     onLog: () => {},
   });
-  return { world, exchange };
+  return { harness, exchange };
 }
 
 /** Delivers the content of `leader` to the follower, which does not install it yet. */
-async function deliver(leader: World, follower: SnapshotExchange): Promise<void> {
+async function deliver(leader: Harness, follower: SnapshotExchange): Promise<void> {
   const { store } = leader.services.machine;
   const sender = new SnapshotExchange({
     files: await openSnapshotStore({
@@ -117,28 +117,28 @@ async function deliver(leader: World, follower: SnapshotExchange): Promise<void>
 
 describe("a follower that installs a snapshot", () => {
   it("A16: sends no progress notification ahead of events, and moves no watcher back before its creation", async () => {
-    const leader = await createWorld();
-    const { world, exchange } = await openFollower();
+    const leader = await createHarness();
+    const { harness, exchange } = await openFollower();
     for (const value of ["1", "2", "3"]) {
       await put(leader, value);
-      await put(world, value);
+      await put(harness, value);
     }
     for (const value of ["4", "5", "6"]) await put(leader, value);
-    const early = watch(world, {});
+    const early = watch(harness, {});
     expect(early()).toEqual(["created@4"]);
     await deliver(leader, exchange);
 
     const seen: string[] = [];
     const late: (() => string[])[] = [];
     await during(exchange.install(metadata.index), () => {
-      if (world.services.machine.store.revision === 7) late.push(watch(world, {}));
-      world.clock.nowMs += 1_000;
-      world.services.tick();
+      if (harness.services.machine.store.revision === 7) late.push(watch(harness, {}));
+      harness.clock.nowMs += 1_000;
+      harness.services.tick();
       seen.push(...early());
     });
     await turn();
-    world.clock.nowMs += 1_000;
-    world.services.tick();
+    harness.clock.nowMs += 1_000;
+    harness.services.tick();
     seen.push(...early());
     expect(seen.join(" ").replaceAll(/(note@\d+)( \1)+/g, "$1")).toBe("note@4 event@5 event@6 event@7 note@7");
     expect(late.length).toBeGreaterThan(100);
@@ -146,8 +146,8 @@ describe("a follower that installs a snapshot", () => {
   });
 
   it("A16: has the leases of the snapshot in the turn in which it has its keys", async () => {
-    const leader = await createWorld();
-    const { world, exchange } = await openFollower();
+    const leader = await createHarness();
+    const { harness, exchange } = await openFollower();
     const grant = encodeLeaseGrant({ id: 77n, ttlSeconds: 60 });
     await new Promise<void>((resolve) =>
       leader.services.context.proposer.propose(CommandKind.leaseGrant, grant, () => resolve()),
@@ -155,7 +155,7 @@ describe("a follower that installs a snapshot", () => {
     await put(leader, "1");
     await deliver(leader, exchange);
     const seen = new Set<string>();
-    const { machine } = world.services;
+    const { machine } = harness.services;
     const look = (): void => void seen.add(`revision ${machine.store.revision}, lease ${machine.leases.has(77n)}`);
     await during(exchange.install(metadata.index), look);
     expect([...seen]).toEqual(["revision 1, lease false", "revision 2, lease true"]);

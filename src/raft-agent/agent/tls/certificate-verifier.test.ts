@@ -17,7 +17,7 @@ const host = "127.77.35.2";
 let directory: string;
 
 beforeAll(async () => {
-  directory = mkdtempSync(join(tmpdir(), "haplan-judge-"));
+  directory = mkdtempSync(join(tmpdir(), "haplan-verifier-"));
   const authority = openAuthority({ directory });
   await authority.createAuthority("ca");
   for (const [name, names] of [
@@ -65,7 +65,7 @@ async function verify(
   maxVersion: "TLSv1.2" | "TLSv1.3",
 ): Promise<string | null> {
   const listening = files("m1", wanted);
-  const judged = createCertificateVerifier(listening);
+  const verify = createCertificateVerifier(listening);
   const { cert, key, ca } = readTlsMaterial(listening);
   const server = createServer({ cert, key, ca: ca!, requestCert: true });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
@@ -74,7 +74,7 @@ async function verify(
   const shown = readTlsMaterial(files(caller));
   const client = connect({ host, port, cert: shown.cert, key: shown.key, ca: shown.ca!, maxVersion });
   client.on("error", () => {});
-  const expected = judged(await accepted);
+  const expected = verify(await accepted);
   client.destroy();
   server.close();
   return expected;

@@ -17,15 +17,15 @@ function createRequest(overrides: Partial<WatchCreateRequest>): WatchCreateReque
   return watchCreateRequest(bytes("a"), overrides);
 }
 
-type Told = { type: number; key: string; revision: number; value: string; previous: string | null };
+type SeenEvent = { type: number; key: string; revision: number; value: string; previous: string | null };
 
 /** A client that accepts at most `room` deliveries before it is full. */
 class Client {
   room = Number.POSITIVE_INFINITY;
-  readonly told = new Map<number, Told[]>();
+  readonly events = new Map<number, SeenEvent[]>();
   readonly compacted = new Map<number, number>();
   readonly stream: WatchStream;
-  refused = false;
+  rejected = false;
 
   constructor(hub: WatchHub) {
     this.stream = hub.openStream({ offer: (delivery) => this.#take(delivery) });
@@ -33,14 +33,14 @@ class Client {
 
   #take(delivery: WatchDelivery): boolean {
     if (this.room <= 0) {
-      this.refused = true;
+      this.rejected = true;
       return false;
     }
     this.room--;
     if (delivery.kind === "compacted") this.compacted.set(delivery.watchId, delivery.compactRevision);
     else {
-      const list = this.told.get(delivery.watchId) ?? [];
-      this.told.set(delivery.watchId, list);
+      const list = this.events.get(delivery.watchId) ?? [];
+      this.events.set(delivery.watchId, list);
       const { events } = decodeWatchResponse(delivery.batch.encoded);
       expect(events.length).toBe(delivery.batch.eventEnds.length);
       for (const event of events) {
@@ -59,7 +59,7 @@ class Client {
 
   drain(room: number): void {
     this.room = room;
-    this.refused = false;
+    this.rejected = false;
     this.stream.drained();
   }
 }
@@ -136,7 +136,7 @@ describe("the watch hub", () => {
         for (const client of clients) client.drain(Number.POSITIVE_INFINITY);
         run();
         for (const { client, id, request, from } of created) {
-          expect(clients[client]!.told.get(id) ?? []).toEqual(expectedEvents(store, request, from, store.revision));
+          expect(clients[client]!.events.get(id) ?? []).toEqual(expectedEvents(store, request, from, store.revision));
         }
         const futures = created.filter(({ from }) => from > store.revision + 1).length;
         expect(hub.laggingCount).toBe(futures);
@@ -157,7 +157,9 @@ describe("the watch hub", () => {
     run();
     expect(old).toMatchObject({ kind: "created", watchId: 0, revision: 5 });
     expect([...client.compacted]).toEqual([[0, 4]]);
-    expect(client.told.get(exact.kind === "created" ? exact.watchId : -1)?.map((one) => one.revision)).toEqual([4, 5]);
+    expect(client.events.get(exact.kind === "created" ? exact.watchId : -1)?.map((one) => one.revision)).toEqual([
+      4, 5,
+    ]);
     expect(client.stream.watcherCount).toBe(1);
   });
 
@@ -168,7 +170,7 @@ describe("the watch hub", () => {
     const client = new Client(hub);
     client.stream.create(createRequest({ startRevision: 3 }));
     run();
-    expect(client.told.get(0)?.map(({ type, revision }) => `${type}@${revision}`)).toEqual(["1@3", "0@4", "1@5"]);
+    expect(client.events.get(0)?.map(({ type, revision }) => `${type}@${revision}`)).toEqual(["1@3", "0@4", "1@5"]);
   });
 
   it("continues from history after the store was replaced by a snapshot", async () => {
@@ -184,7 +186,7 @@ describe("the watch hub", () => {
     await store.importSnapshot(ahead.exportSnapshot());
     hub.storeReplaced();
     run();
-    expect(client.told.get(0)?.map((one) => one.value)).toEqual(["2", "3"]);
+    expect(client.events.get(0)?.map((one) => one.value)).toEqual(["2", "3"]);
   });
 
   it("rejects an empty range, a used id and a negative revision", async () => {
@@ -234,12 +236,12 @@ function checkProgress(
     if (revision !== null) expect(ownRevision).toBe(revision);
     if (ownRevision === null) continue;
     expect(ownRevision).toBe(store.revision);
-    expect(client.told.get(id) ?? []).toEqual(expectedEvents(store, request, from, ownRevision));
+    expect(client.events.get(id) ?? []).toEqual(expectedEvents(store, request, from, ownRevision));
   }
 }
 
-function expectedEvents(store: Store, request: WatchCreateRequest, from: number, to: number): Told[] {
-  const expected: Told[] = [];
+function expectedEvents(store: Store, request: WatchCreateRequest, from: number, to: number): SeenEvent[] {
+  const expected: SeenEvent[] = [];
   store.history(from, to, (event) => {
     const inRange =
       request.rangeEnd.length === 0

@@ -6,11 +6,11 @@ import { readSettings } from "../../src/raft-agent/config/read-settings.ts";
 import { GrpcServer } from "../../src/raft-agent/grpc/grpc-server.ts";
 import { memberValues } from "../../src/raft-agent/metrics/member-values.ts";
 import { createMetrics } from "../../src/raft-agent/metrics/metrics.ts";
-import { createWorld, self } from "./single-member.ts";
+import { createHarness, self } from "./single-member.ts";
 
-/** Listens at the places that `flags` name. */
-export async function listeningFront(flags: readonly string[]): Promise<ClientListeners> {
-  const { services } = await createWorld();
+/** Listens at the addresses in `flags`. */
+export async function listenForTestClients(flags: readonly string[]): Promise<ClientListeners> {
+  const { services } = await createHarness();
   const grpc = new GrpcServer({ methods: services.methods });
   const metrics = createMetrics({
     version: "3.6.1",
