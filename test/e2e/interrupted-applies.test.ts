@@ -142,7 +142,7 @@ describe("destroy and apply that are asked to stop", () => {
     const refused = await cluster.haplan(["apply", "-auto-approve"]);
     expect(refused).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('The cluster "e2e" runs, and its state'),
+      stderr: expect.stringContaining('The cluster "e2e" is running, but its state'),
     });
     expect(refused.stderr).toMatch(/ m1: agent \(pid \d+\)[\s\S]*\n│ {5}haplan destroy\n/);
     // The refused apply has left nothing behind.
