@@ -12,6 +12,7 @@ import type { Mutations } from "./mutations.ts";
 import { Network } from "./network.ts";
 import { clusterToken } from "./open-disk.ts";
 import type { Profile } from "./profile.ts";
+import { newerVersion, olderVersion } from "./releases.ts";
 import { Life, SimulatedTime } from "./simulated-time.ts";
 import { emptyStatistics, type Statistics } from "./statistics.ts";
 import { Trace, textNumber } from "./trace.ts";
@@ -42,6 +43,7 @@ export class Cluster implements World {
     const initialMembers = Array.from({ length: profile.members }, (_, at) =>
       computeMemberId([`http://founder-${at}:2380`], clusterToken),
     ).sort();
+    this.observer.readable.isMixed = profile.mixesReleases;
     for (const id of initialMembers) this.#addHost(id, initialMembers);
     for (const id of initialMembers) this.start(this.hosts.get(id)!);
   }
@@ -75,6 +77,8 @@ export class Cluster implements World {
   start(host: Host): void {
     if (host.state !== "down") return;
     host.state = "up";
+    // The operator no longer starts the older release.
+    if (this.observer.readable.isRaised) host.version = newerVersion;
     const life = new Life(this.time, () => host.clockOffsetMs);
     host.life = life;
     this.#note(host, "starts");
@@ -136,6 +140,14 @@ export class Cluster implements World {
       this.fail(error);
       return;
     }
+    if (failure === "tooOld") {
+      try {
+        this.observer.readable.unreadable(host.id, host.runsSinceMs ?? this.time.nowMs);
+      } catch (violation) {
+        this.fail(violation);
+        return;
+      }
+    }
     this.#end(host, "stops", true);
     host.endProcess();
     if (failure === "damaged") {
@@ -175,6 +187,7 @@ export class Cluster implements World {
 
   #addHost(id: MemberId, initialMembers: readonly MemberId[] | null): Host {
     const host = new Host(id, initialMembers, { time: this.time, random: this.random, profile: this.profile.disk });
+    if (this.profile.mixesReleases && this.random.below(4) !== 0) host.version = olderVersion;
     this.hosts.set(id, host);
     return host;
   }

@@ -5,6 +5,7 @@ import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import { MemoryFileSystem } from "../../src/raft-agent/wal/file-system.fake.ts";
 import type { MemberProcess } from "./member-process.ts";
 import type { DiskProfile } from "./profile.ts";
+import { newerVersion } from "./releases.ts";
 import type { Life, SimulatedTime } from "./simulated-time.ts";
 
 /**
@@ -29,6 +30,10 @@ export class Host {
   isLeaving = false;
   /** The offset of its wall clock. */
   clockOffsetMs = 0;
+  /** The highest protocol version that the installed program supports. */
+  version: number = newerVersion;
+  /** When its last process joined the network; null before the first one. */
+  runsSinceMs: number | null = null;
   /** A bit of its log was flipped: it may reject its log and not start. */
   wasFlipped = false;
   /** Its disk was restored from an older copy: it may have lost acknowledged entries. */

@@ -123,6 +123,9 @@ function printSummary(ran: number, failed: number, sum: Statistics, wallMs: numb
     ["leases granted", sum.leasesGranted],
     ["leases renewed or queried", sum.leasesRenewed],
     ["compactions of keys", sum.keyCompactions],
+    ["members upgraded", sum.upgrades],
+    ["members taken back", sum.takenBack],
+    ["clusters that agreed on a version", sum.versionsRaised],
     ["undecided histories", sum.undecidedHistories],
   ];
   for (const [name, value] of lines) console.log(`${name.padEnd(32)} ${String(value).padStart(12)}`);

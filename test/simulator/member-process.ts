@@ -30,12 +30,12 @@ import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
 import type { MemberServices } from "../../src/raft-agent/services/member-services.ts";
 import { openSnapshotStore } from "../../src/raft-agent/snapshot/snapshot-store.ts";
 import type { MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
-import { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
-import { supportedVersions } from "../../src/raft-agent/transport/handshake.ts";
+import type { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
 import type { Endpoint } from "./network.ts";
-import { createServices, type Opened, openDisk } from "./open-disk.ts";
+import { createMachine, createServices, type Opened, openDisk } from "./open-disk.ts";
+import { newerVersion } from "./releases.ts";
 import type { Life } from "./simulated-time.ts";
 import { textNumber } from "./trace.ts";
 import type { World } from "./world.ts";
@@ -59,6 +59,7 @@ class ObservedRaft extends Raft {
 
 export class MemberProcess implements Endpoint {
   readonly life: Life;
+  readonly version: number;
   readonly services: MemberServices;
   readonly driver: ConsensusDriver;
   readonly store: Store;
@@ -107,13 +108,14 @@ export class MemberProcess implements Endpoint {
   ) {
     const { opened, snapshots, events } = parts;
     this.life = life;
+    this.version = host.version;
     this.store = opened.store;
     this.#world = world;
     this.#host = host;
     this.#snapshots = snapshots;
     world.observer.started?.(host.id, opened.restored.snapshot, opened.restored.entries);
     this.#raft = this.#createRaft(opened.restored);
-    const machine = new StateMachine({ self: host.id, store: opened.store });
+    const machine = createMachine(world, host, opened.store);
     this.driver = this.#createDriver(opened.wal, machine);
     const { network } = world;
     this.link = new ConsensusClient({
@@ -123,8 +125,11 @@ export class MemberProcess implements Endpoint {
       clock: life.clock,
       driver: this.driver,
       transport: {
-        versionWith: () => supportedVersions.highest,
-        supportedVersion: () => supportedVersions.highest,
+        versionWith: (peer) => Math.min(this.version, network.versionOf(peer) ?? this.version),
+        supportedVersion: (peer) => {
+          const version = network.versionOf(peer);
+          return world.mutations.agreesOnHighest === true && version !== null ? newerVersion : version;
+        },
         request: (peer, kind, body, timeoutMs) => network.request(host.id, peer, kind, body, timeoutMs),
       },
       servePeer: (from, request, done) => this.#servePeer(from, request, done),
@@ -134,6 +139,7 @@ export class MemberProcess implements Endpoint {
     events.on("snapshotInstalled", (index) => this.#snapshotInstalled(index));
     this.#retention = this.#createRetention(opened);
     network.attach(host.id, this);
+    host.runsSinceMs = world.time.nowMs;
     const atOnce = settledTicks(tickMs, world.profile.raft.heartbeatTicks * tickMs);
     let gathered = 0;
     // Like agent/loops/tick-timer.ts: several at once while a leader is known.

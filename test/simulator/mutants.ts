@@ -52,6 +52,13 @@ const busy: Partial<Profile> = {
   raft: { electionTimeoutTicks: 20, heartbeatTicks: 4, maxLearnerLagEntries: 50 },
 };
 
+/** Members of two releases; the newer one compacts often. */
+const mixedReleases: Partial<Profile> = {
+  ...busy,
+  mixesReleases: true,
+  weights: only({ compact: 8, transfer: 2, kill: 2 }),
+};
+
 /** Frequent power losses with slow disks and quick restarts. */
 const powerCuts: Partial<Profile> = {
   ...busy,
@@ -272,5 +279,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
   "watchers-told-late-of-a-snapshot": { mutations: { notifiesLateOfReplacement: true }, bias: watchedSnapshots },
   "lease-promised-before-cleared": { mutations: { promisesUncleared: true }, bias: heldLeases },
   "leases-counted-on-wall-clock": { mutations: { countsOnWallClock: true }, bias: heldLeases },
+  "new-kind-proposed-before-agreement": { mutations: { proposesEarly: true }, bias: mixedReleases },
+  "version-agreed-on-without-all-members": { mutations: { agreesOnHighest: true }, bias: mixedReleases },
   "voters-added-one-by-one": { mutations: { addsVotersOneByOne: true }, bias: changingVoters },
 };

@@ -32,6 +32,10 @@ export type Mutations = {
   readonly promisesUncleared?: boolean;
   /** TTLs are measured on the wall clock. */
   readonly countsOnWallClock?: boolean;
+  /** A new kind of entry is proposed before the cluster has agreed on its version. */
+  readonly proposesEarly?: boolean;
+  /** The leader raises the version without regard to the other members'. */
+  readonly agreesOnHighest?: boolean;
   /** New members are promoted one by one. */
   readonly addsVotersOneByOne?: boolean;
 };

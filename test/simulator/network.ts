@@ -16,6 +16,8 @@ import { type Trace, textNumber } from "./trace.ts";
 /** A member's process from the network's view. */
 export type Endpoint = {
   readonly life: Life;
+  /** The highest protocol version that its program supports. */
+  readonly version: number;
   receive(message: Message): void;
   connected(peer: MemberId): void;
   disconnected(peer: MemberId): void;
@@ -35,6 +37,7 @@ export class Network {
   readonly #profile: NetworkProfile;
   readonly #endpoints = new Map<MemberId, Endpoint>();
   readonly #links = new Map<string, Link>();
+  readonly #versions = new Map<MemberId, number>();
   /** Partitioned directions, with the number of the partition. */
   readonly #cuts = new Map<string, number>();
   /** Pairs whose connection is broken until a time. */
@@ -57,6 +60,7 @@ export class Network {
 
   attach(id: MemberId, endpoint: Endpoint): void {
     this.#endpoints.set(id, endpoint);
+    this.#versions.set(id, endpoint.version);
     for (const [peer, other] of this.#endpoints) {
       if (peer === id || !other.life.alive) continue;
       endpoint.connected(peer);
@@ -64,10 +68,16 @@ export class Network {
     }
   }
 
+  /** From its greeting; null once its connections are closed. After a power loss they are still open for its peers. */
+  versionOf(id: MemberId): number | null {
+    return this.#versions.get(id) ?? null;
+  }
+
   /** The process of `id` ended. A killed process closes its connections at once, a dead machine sends nothing. */
   detach(id: MemberId, closesConnections: boolean): void {
     const gone = this.#endpoints.get(id);
     this.#endpoints.delete(id);
+    if (closesConnections) this.#versions.delete(id);
     for (const [peer, other] of this.#endpoints) {
       const afterMs = closesConnections && !this.#isCut(id, peer) ? 0.1 + this.#random.next() * 5 : deadAfterMs;
       other.life.after(afterMs, () => {

@@ -10,11 +10,12 @@ import type { MemberId } from "../../src/raft-agent/raft/entry.ts";
 import type { RestoredState } from "../../src/raft-agent/raft/state.ts";
 import { MemberServices } from "../../src/raft-agent/services/member-services.ts";
 import type { Member, MembershipChange } from "../../src/raft-agent/state-machine/membership.ts";
-import type { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
+import { StateMachine } from "../../src/raft-agent/state-machine/state-machine.ts";
 import { openWal } from "../../src/raft-agent/wal/open-wal.ts";
 import type { Wal } from "../../src/raft-agent/wal/wal.ts";
 import type { Host } from "./host.ts";
 import type { Mutations } from "./mutations.ts";
+import { olderVersion, versionsOfRelease } from "./releases.ts";
 import { SimulatedBackend } from "./simulated-backend.ts";
 import type { Life } from "./simulated-time.ts";
 import type { World } from "./world.ts";
@@ -50,6 +51,18 @@ export async function openDisk(world: World, host: Host, life: Life): Promise<Op
   }
   life.every(profile.disk.storeCommitMs, () => void store.flush());
   return { wal, store, restored };
+}
+
+/** The state machine, with what the release on the host knows. */
+export function createMachine({ mutations, profile }: World, host: Host, store: Store): StateMachine {
+  if (!profile.mixesReleases) return new StateMachine({ self: host.id, store });
+  const versions = versionsOfRelease(host.version);
+  const machine = new StateMachine({ self: host.id, store, versions });
+  if (mutations.proposesEarly === true) {
+    // What it reads stays as it is; services ask this for what they may propose.
+    Object.assign(machine, { versions: { ...versions, since: () => olderVersion } });
+  }
+  return machine;
 }
 
 export function createServices(

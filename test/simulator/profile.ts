@@ -75,6 +75,8 @@ export type Profile = {
   /** How often the network is partitioned between old and new voters during a change. */
   readonly cutAtChangeChance: number;
   readonly weights: Readonly<Record<FaultKind, number>>;
+  /** Members of two releases, upgraded and taken back one at a time. */
+  readonly mixesReleases: boolean;
 };
 
 /** The frequencies of faults in every run, when they are neither biased nor disabled. */
@@ -152,6 +154,7 @@ export function drawProfile(random: Random, bias: Partial<Profile> = {}): Profil
     watchers: pick([0, 1, 2]),
     leaseHolders: pick([0, 2, 4]),
     answerLossChance: pick([0, 0, 0.05, 0.2]),
+    mixesReleases: false,
   };
   return { ...profile, ...bias };
 }

@@ -28,6 +28,8 @@ const quickToFind = [
   "watch-progress-ahead",
   "lease-promised-before-cleared",
   "leases-counted-on-wall-clock",
+  "new-kind-proposed-before-agreement",
+  "version-agreed-on-without-all-members",
   "voters-added-one-by-one",
 ];
 
@@ -77,6 +79,13 @@ describe("simulation", () => {
     expect(sum.leasesRenewed).toBeGreaterThan(0);
     expect(sum.snapshotsInstalled).toBeGreaterThan(0);
     expect(sum.keyCompactions).toBeGreaterThan(0);
+  });
+
+  it("mixes two releases, upgraded and taken back, and finds nothing wrong", async () => {
+    const sum = await runClean([1, 2, 3], { mixesReleases: true, members: 3, durationMs: 8_000, faultEveryMs: 500 });
+    expect(sum.upgrades).toBeGreaterThan(0);
+    expect(sum.takenBack).toBeGreaterThan(0);
+    expect(sum.versionsRaised).toBeGreaterThan(0);
   });
 
   it.each(everything ? Object.keys(mutants) : quickToFind)(

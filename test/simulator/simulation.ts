@@ -19,12 +19,15 @@ import { Operator } from "./operator.ts";
 import { PairWriter } from "./pair-writer.ts";
 import { drawProfile, type Profile } from "./profile.ts";
 import type { Statistics } from "./statistics.ts";
+import { Upgrader } from "./upgrader.ts";
 import { Violation } from "./violation.ts";
 import { Watcher } from "./watcher.ts";
 
 /** The time limit for a cluster to settle after the faults. */
 const settleWithinMs = 90_000;
 const restCheckMs = 500;
+/** Sets the draw of mixed runs apart from all others of a seed. */
+const mixingSalt = 0x6d_69_78;
 
 export type RunOptions = {
   readonly seed: number;
@@ -43,7 +46,9 @@ export type RunResult = {
 
 export async function runSeed({ seed, mutations = {}, bias = {} }: RunOptions): Promise<RunResult> {
   const random = createRandom(seed);
-  const profile = drawProfile(random, bias);
+  // Drawn apart, so that the other seeds' runs do not depend on it.
+  const mixesReleases = Object.keys(mutations).length === 0 && createRandom(seed ^ mixingSalt).below(3) === 0;
+  const profile = drawProfile(random, { mixesReleases, ...bias });
   const cluster = new Cluster(random, profile, mutations);
   let violation: RunResult["violation"] = null;
   try {
@@ -53,6 +58,7 @@ export async function runSeed({ seed, mutations = {}, bias = {} }: RunOptions): 
   }
   const { statistics, trace, time } = cluster;
   statistics.simulatedMs = time.nowMs;
+  if (cluster.observer.readable.isRaised) statistics.versionsRaised++;
   statistics.events = time.eventCount;
   return { seed, digest: trace.digest(), statistics, violation };
 }
@@ -61,6 +67,7 @@ async function live(cluster: Cluster): Promise<void> {
   const { profile, time } = cluster;
   const operator = new Operator(cluster);
   const nemesis = new Nemesis(cluster, operator);
+  const upgrader = new Upgrader(cluster);
   for (let client = 1; client <= profile.clients; client++) new Client(cluster, client);
   const watchers = Array.from({ length: profile.watchers }, () => new Watcher(cluster));
   if (watchers.length > 0) new PairWriter(cluster);
@@ -68,6 +75,7 @@ async function live(cluster: Cluster): Promise<void> {
   await cluster.run(profile.durationMs);
   cluster.throwViolation();
   nemesis.stop();
+  upgrader.stop();
   cluster.note([], "the faults end");
   endFaults(cluster, operator);
   await settleCluster(cluster, operator, watchers, time.nowMs + settleWithinMs);

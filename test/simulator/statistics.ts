@@ -19,6 +19,10 @@ const zero = {
   leasesGranted: 0,
   leasesRenewed: 0,
   keyCompactions: 0,
+  upgrades: 0,
+  takenBack: 0,
+  /** Runs that have agreed on what only the newer release knows. */
+  versionsRaised: 0,
   /** Histories of a key that were too expensive to decide. */
   undecidedHistories: 0,
 };

@@ -147,3 +147,22 @@ describe("a command accepted by a leader", () => {
     expect(answers).toEqual([error]);
   });
 });
+
+it("a command that must not reach a later leader is refused when no leader takes it now", async () => {
+  const { context } = (await createHarness()).services;
+  const propose = () => ({ accepted: false, reason: "leadershipTransferring" }) as const;
+  const { limits } = context.proposer;
+  const proposer = new Proposer({
+    consensus: { ...context.consensus, propose },
+    clock: { now: () => 0, monotonicMs: () => 0 },
+    limits,
+    appliedTerm: () => 0,
+    agreedVersion: () => 1,
+  });
+  const results: unknown[] = [];
+  const done = (result: unknown): void => void results.push(result);
+  proposer.propose(CommandKind.txn, Buffer.from("x"), done, { caller: null, call: null, isParked: false });
+  expect([results, proposer.pendingCount]).toEqual([[EtcdErrors.notLeader], 0]);
+  proposer.propose(CommandKind.txn, Buffer.from("x"), done);
+  expect([results.length, proposer.pendingCount]).toEqual([1, 1]);
+});

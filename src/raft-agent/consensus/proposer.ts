@@ -25,6 +25,8 @@ export type Requester = {
   readonly caller: Caller | null;
   /** The client's call, if there is one: once it is closed, the command is applied without a response. */
   readonly call: { readonly open: boolean } | null;
+  /** False for a command that is not offered again if no leader accepts it now; true by default. */
+  readonly isParked?: boolean;
 };
 
 export type ProposerLimits = {
@@ -58,6 +60,8 @@ type Waiter = {
   acceptedInTerm: Term;
   /** An entry of a later term is applied, and the command is not. */
   isOvertaken: boolean;
+  /** Whether it is parked when no leader accepts it. */
+  readonly isParked: boolean;
   readonly kind: CommandKind;
   readonly call: Requester["call"];
   readonly done: (result: ApplyResult) => void;
@@ -117,7 +121,7 @@ export class Proposer {
     kind: Kind,
     body: Uint8Array,
     done: ProposalDone<Kind>,
-    { caller, call }: Requester = { caller: null, call: null },
+    { caller, call, isParked = true }: Requester = { caller: null, call: null },
   ): void {
     const rejection = this.#rejection(kind, body);
     if (rejection !== null) {
@@ -133,6 +137,7 @@ export class Proposer {
       parked: null,
       acceptedInTerm: 0,
       isOvertaken: false,
+      isParked,
       call,
       kind,
       // `complete` admits only results of this kind.
@@ -240,13 +245,13 @@ export class Proposer {
       return;
     }
     const error = errorOfRejection(result.reason);
-    if (error === null) {
+    if (error === null && waiter.isParked) {
       waiter.parked = payload;
       this.#parkedNumbers.add(number);
       return;
     }
     this.#drop(number);
-    this.#fail(waiter.done, error);
+    this.#fail(waiter.done, error ?? EtcdErrors.notLeader);
   }
 
   #offerParked(): void {

@@ -11,7 +11,7 @@ import { type EntryVersions, entryVersions, versionToAgreeOn } from "../state-ma
 import { StateMachine } from "../state-machine/state-machine.ts";
 import { supportedVersions } from "../transport/handshake.ts";
 
-const [second, third] = ["1111111111111111", "2222222222222222"];
+const [second, third, leaving] = ["1111111111111111", "2222222222222222", "3333333333333333"];
 const newLeases = (supported: number): EntryVersions => ({
   supported,
   since: (kind) => (kind === CommandKind.leaseGrant ? 2 : entryVersions.since(kind)),
@@ -77,6 +77,16 @@ describe("a new kind of command", () => {
     harness.consensus.supportedVersions.set(second, 1);
     expect(await settle(harness)).toBe(2);
     expect((await grant(harness)).status?.code).toBe(StatusCode.ok);
+  });
+
+  it("waits for a member that is being removed: it receives the log until its removal is committed", async () => {
+    const world = await createCluster();
+    for (const member of [second, third]) world.consensus.supportedVersions.set(member, 2);
+    world.consensus.supportedVersions.set(leaving, 1);
+    world.consensus.progress.push({ member: leaving, matchIndex: 1, active: true });
+    expect(await settle(world)).toBe(1);
+    world.consensus.progress.pop();
+    expect(await settle(world)).toBe(2);
   });
 
   it("is proposed only by the leader", async () => {

@@ -9,12 +9,17 @@ import { ElectionSafety } from "./election-safety.ts";
 import { LeaderCompleteness } from "./leader-completeness.ts";
 import { LogBook } from "./log-book.ts";
 import { OddConfigurations } from "./odd-configurations.ts";
+import { ReadableEntries } from "./readable-entries.ts";
 import { StateMachines } from "./state-machines.ts";
 import { WrittenHistory } from "./written-history.ts";
 
 export class Checkers implements Observer {
   readonly #configurations = new OddConfigurations();
-  readonly #book = new LogBook((member, entry) => this.#configurations.appended(member, entry));
+  readonly readable: ReadableEntries;
+  readonly #book = new LogBook((member, entry) => {
+    this.#configurations.appended(member, entry);
+    this.readable.appended(member, entry);
+  });
   readonly #elections = new ElectionSafety();
   readonly #completeness = new LeaderCompleteness(this.#book);
   readonly #machines = new StateMachines();
@@ -22,6 +27,7 @@ export class Checkers implements Observer {
 
   constructor(now: () => number) {
     this.written = new WrittenHistory(now);
+    this.readable = new ReadableEntries(now);
   }
 
   started(member: MemberId, snapshot: SnapshotMetadata, entries: readonly Entry[]): void {
@@ -36,6 +42,7 @@ export class Checkers implements Observer {
       this.#elections.elected(member, ready.softState.term);
       this.#completeness.elected(member, ready.softState.term);
     }
+    this.readable.committed(ready.committed);
     this.#completeness.committed(member, term, ready.committed);
   }
 
