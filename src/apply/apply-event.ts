@@ -1,13 +1,13 @@
 /**
- * What apply tells while it works: facts, in the order in which they happened, for a person's screen or a program's
- * stream. The engine emits them and never prints; a view turns each into text or JSON. Durations are in milliseconds
- * and measured by the engine's clock.
+ * Events of a running apply, in the order in which they happened, for a screen or for a program's stream. The engine
+ * emits them and never prints; a view renders each as text or JSON. Durations are in milliseconds, measured by the
+ * engine's clock.
  */
 import type { ResourceAddress } from "../plan/resource.ts";
 import type { Step } from "../plan/step.ts";
 
 export type ApplyEvent =
-  /** First event: what will be done. `alreadyDone` are ids of steps that an interrupted apply of this plan completed. */
+  /** First event: the steps to run. `alreadyDone` are ids of steps that an interrupted apply of this plan completed. */
   | {
       readonly kind: "planned";
       readonly planId: string;
@@ -15,14 +15,14 @@ export type ApplyEvent =
       readonly alreadyDone: readonly string[];
     }
   | { readonly kind: "stepStarted"; readonly step: Step }
-  /** Sent now and then while a step is under way. `detail` says what it waits for: `1200 entries behind`. */
+  /** Sent occasionally while a step runs. `detail` says what it waits for: `1200 entries behind`. */
   | {
       readonly kind: "stepProgress";
       readonly step: Step;
       readonly elapsedMs: number;
       readonly detail: string | null;
     }
-  /** `adopted`: what the step should make was already there, left by an interrupted run. `id` is the pid, member id, ... */
+  /** `adopted`: the object existed already, left by an interrupted run. `id` is the pid, member id, ... */
   | {
       readonly kind: "stepCompleted";
       readonly step: Step;
@@ -30,7 +30,7 @@ export type ApplyEvent =
       readonly adopted: boolean;
       readonly id: string | null;
     }
-  /** The step that ends the apply. `message` is one line; `detail` may hold several, such as the end of a log. */
+  /** The step that ends the apply. `message` is one line; `detail` may have several, such as the end of a log. */
   | {
       readonly kind: "stepFailed";
       readonly step: Step;
@@ -39,7 +39,7 @@ export type ApplyEvent =
       readonly message: string;
       readonly detail: string | null;
     }
-  /** The quorum was looked at before a step that touches it. A gate that is not open stops the apply. */
+  /** The quorum was checked before a step that affects it. A gate that is not open stops the apply. */
   | {
       readonly kind: "quorumGate";
       readonly step: Step;
@@ -47,11 +47,11 @@ export type ApplyEvent =
       readonly voters: number;
       readonly healthyVoters: number;
       readonly quorum: number;
-      /** Null while there is no working quorum, as in `QuorumRow`. */
+      /** Null without a working quorum, as in `QuorumRow`. */
       readonly canLose: number | null;
       readonly reason: string;
     }
-  /** The membership is now this; names, sorted. `votersOutgoing` is empty unless a joint change is under way. */
+  /** The current membership; names, sorted. `votersOutgoing` is empty unless a joint change is in progress. */
   | {
       readonly kind: "membershipChange";
       readonly step: Step;
@@ -59,36 +59,36 @@ export type ApplyEvent =
       readonly votersOutgoing: readonly string[];
       readonly learners: readonly string[];
     }
-  /** The step goes on, and not quite as one would wish. */
+  /** The step continues with a problem that is not an error. */
   | { readonly kind: "stepWarning"; readonly step: Step; readonly message: string }
   /** Null: it could not be measured. */
   | { readonly kind: "writeAvailability"; readonly availability: WriteAvailability | null }
-  /** Last event of an apply that went through to its end. */
+  /** Last event of a completed apply. */
   | { readonly kind: "applied"; readonly summary: ApplySummary };
 
-/** How writing through the load balancer fared while apply was at work; measured by a probe that writes a counter. */
+/** Write availability through the load balancer during apply, measured by a probe that writes a counter. */
 export type WriteAvailability = {
   readonly attempts: number;
   readonly failed: number;
-  /** What the first write that failed was answered; null when none did. */
+  /** The error of the first failed write; null if none failed. */
   readonly firstFailure: string | null;
-  /** The longest time that a client waited for the acknowledgement of a write, as the client that fared worst. */
+  /** The longest time that a client waited for the acknowledgment of a write, for the worst client. */
   readonly longestGapMs: number;
-  /** How long some client had no write acknowledged after one that failed. */
+  /** How long some client had no write acknowledged after a failed one. */
   readonly unavailableMs: number;
-  /** How long writes were tried. */
+  /** How long writes were attempted. */
   readonly measuredMs: number;
 };
 
-/** What apply made, in Terraform's sense of the words. */
+/** The counts of apply, as Terraform counts. */
 export type ApplySummary = {
   readonly imported: number;
   readonly added: number;
   readonly changed: number;
   readonly destroyed: number;
-  /** Resources that are not as wanted although the apply went through. */
+  /** Resources that are not as wanted although the apply completed. */
   readonly degraded: readonly ResourceAddress[];
 };
 
-/** Takes events; must not throw. */
+/** Receives events; must not throw. */
 export type ApplyListener = (event: ApplyEvent) => void;

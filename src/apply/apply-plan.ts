@@ -1,6 +1,6 @@
 /**
- * Carries out a plan from where it stands. The walk stops at the first failure, lets finish what is under way, and can
- * be started again after any crash: the journal tells what was done, the world what was made.
+ * Executes a plan from its current position. Execution stops at the first failure, lets running steps finish, and can
+ * be resumed after any crash: the journal records what was done, the provider what was created.
  */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { HaplanError } from "../base/haplan-error.ts";
@@ -16,7 +16,7 @@ import { stateEdits } from "./state-edits.ts";
 import { StateKeeper } from "./state-keeper.ts";
 
 export type ApplyOptions = {
-  /** How many steps may be under way at once. */
+  /** How many steps may run at once. */
   readonly parallelism?: number;
   /** Aborted by the first SIGINT. */
   readonly signal?: AbortSignal;
@@ -25,17 +25,18 @@ export type ApplyOptions = {
 
 export type ApplyOutcome =
   | { readonly kind: "applied"; readonly summary: ApplySummary }
-  /** Nothing was touched. */
+  /** Nothing was changed. */
   | { readonly kind: "refused"; readonly diagnostics: readonly Diagnostic[] }
   | ({ readonly kind: "failed"; readonly step: Step; readonly error: HaplanError } & Progress)
-  /** Stopped because the signal said so; state and journal are on disk. Applying again goes on from here. */
+  /** Stopped by the signal; state and journal are on disk. Applying again resumes. */
   | ({ readonly kind: "interrupted" } & Progress);
 
 type Progress = { readonly stepsDone: number; readonly remaining: readonly Step[] };
 
 /**
- * Carries out `plan`, which must be fresh (`plan/staleness.ts`) or have been begun by an earlier call that was cut off.
- * @throws whatever state store or journal throw: then nothing more is done.
+ * Executes `plan`, which must be fresh (`plan/staleness.ts`) or have been started by an earlier call that was
+ * interrupted.
+ * @throws errors of the state store or the journal: then nothing more is done.
  */
 export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOptions = {}): Promise<ApplyOutcome> {
   const { parallelism = 10, progressIntervalMs = 10_000, signal = new AbortController().signal } = options;
@@ -51,14 +52,14 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
     if (problems === null) return { kind: "interrupted", stepsDone: 0, remaining: plan.steps };
     if (problems.some((problem) => problem.severity === "error")) return { kind: "refused", diagnostics: problems };
   } else if (found === null && plan.mode === "apply") {
-    // The state is written before the first intent: without it, this journal is another life's.
+    // The state is written before the first intent: without it, this journal belongs to another lineage.
     return { kind: "refused", diagnostics: [movedState(plan)] };
   }
   const begun = stepIds(records, "intent");
   const done = stepIds(records, "done");
   ports.emit({ kind: "planned", planId: plan.id, steps: plan.steps, alreadyDone: [...done] });
   const keeper = await StateKeeper.open(plan, ports);
-  // A step that was journalled as done may have died before its state was written.
+  // A step may have been journaled as done in a run that died before its state was written.
   for (const record of records.filter((candidate) => candidate.phase === "done")) {
     const step = plan.steps.find((candidate) => candidate.id === record.stepId);
     if (step !== undefined)
@@ -91,7 +92,7 @@ function movedState(plan: Plan): Diagnostic {
   return {
     severity: "error",
     code: "plan/stale",
-    summary: "Saved plan is stale: the state has moved",
+    summary: "Saved plan is stale: the state has changed",
     detail: `The plan was made for serial ${plan.binding.stateSerial}. Plan again.`,
   };
 }
@@ -100,7 +101,7 @@ function stepIds(records: readonly JournalRecord[], phase: JournalRecord["phase"
   return new Set(records.filter((record) => record.phase === phase).map((record) => record.stepId));
 }
 
-/** What was adopted was never made: it is left alone, and forgotten. A part may have been destroyed only. */
+/** haplan did not create adopted members: they are left alone, and forgotten. Only a part may have been destroyed. */
 function nothingLeft({ resources }: State): boolean {
   return resources.every((resource) => resource.attributes["adopted"] === true);
 }

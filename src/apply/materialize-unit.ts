@@ -1,4 +1,4 @@
-/** From blueprint to what a provider runs: certificates and rendered templates are added as files, keys private. */
+/** Completes a blueprint for a provider: adds certificates and rendered templates as files, keys private. */
 
 import type { Authority } from "../pki/authority-port.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";

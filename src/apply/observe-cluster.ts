@@ -1,4 +1,4 @@
-/** Gathers what the planner calls the observed cluster from everyone who knows a part of it. */
+/** Collects the observed cluster for the planner from all sources. */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { ProbeListener } from "../control-plane/control-plane.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
@@ -33,11 +33,11 @@ const keptOut: ReadonlySet<string> = new Set([
 export type ObserveRequest = {
   readonly spec: ClusterSpec;
   readonly state: State | null;
-  /** Aborted when the run is to stop: machines that do not answer are waited for no longer. */
+  /** Aborted when the run is to stop: machines that do not answer are no longer waited for. */
   readonly signal?: AbortSignal;
 };
 
-/** Changes nothing. What could not be looked at is in `problems`. */
+/** Changes nothing. What could not be observed is in `problems`. */
 export async function observeCluster(
   ports: ObservePorts,
   { spec: written, state, signal }: ObserveRequest,
@@ -74,7 +74,7 @@ export async function observeCluster(
   };
 }
 
-/** One that cannot be looked at is taken to be as it was left. */
+/** An unreachable one is assumed to be as it was left. */
 function loadBalancerFound(found: LoadBalancerObservation, state: State | null): Pick<ObservedCluster, "loadBalancer"> {
   switch (found.kind) {
     case "onMachines":
@@ -90,7 +90,7 @@ function loadBalancerFound(found: LoadBalancerObservation, state: State | null):
   }
 }
 
-/** Asks the ports of haplan's own masters that run, all at once. */
+/** Queries the ports of haplan's own running masters, all at once. */
 async function observePresented(
   { authority, askPresented }: ObservePorts,
   spec: ClusterSpec,
@@ -100,7 +100,7 @@ async function observePresented(
     machines.some((machine) => machine.name === name && unitOf(machine, agentUnitName)?.running),
   );
   if (!spec.controlPlane.tls.enabled || running.length === 0) return [];
-  // Without anything to show, a port may still show what it has.
+  // Without a client certificate, a port may still present its own.
   const tls = await authority.clientMaterial().catch(() => null);
   const asked = running.flatMap((master) => [
     { master: master.name, port: "client" as const, url: clientUrl(spec, master) },
@@ -127,7 +127,7 @@ async function observeMembership(
     .filter((resource) => resource.type === "haplan_raft_member")
     .map((resource) => resource.attributes["clientUrl"])
     .filter((url): url is string => typeof url === "string");
-  // Before anything of ours was put anywhere, whoever listens there is a stranger and no member.
+  // Before anything of this cluster was created, a listener there is not a member of it.
   const hasAgents = machines.some((machine) => machine.units.some((unit) => unit.name === agentUnitName));
   const adopting = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   if (known.length === 0 && !hasAgents && !adopting) return null;
@@ -147,7 +147,7 @@ async function observeMembership(
   try {
     return await controlPlane.observe(onProbe);
   } catch (error) {
-    // Members that keep haplan out are there: to plan as if nobody answered would be wrong.
+    // Members that reject haplan exist: planning as if none answered would be wrong.
     if (error instanceof HaplanError && keptOut.has(error.code)) throw error;
     problems.push({ subject: "the membership", message: errorText(error) });
     return null;
@@ -157,8 +157,8 @@ async function observeMembership(
 }
 
 /**
- * What the load balancer serves is what it was last told: its unit's digest tells whether that still holds, and a unit
- * that was changed is put right as a whole.
+ * The targets of the load balancer are those of its last update: its unit's digest shows whether that still holds, and
+ * a changed unit is repaired as a whole.
  */
 function knownBackends(state: State | null): ObservedCluster["backends"] {
   return (state?.resources ?? [])

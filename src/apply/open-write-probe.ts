@@ -1,4 +1,4 @@
-/** Which clients the write probe is made of, for a plan. */
+/** Chooses the write probe's clients for a plan. */
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import type { StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
@@ -9,22 +9,22 @@ import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
 import type { Connection, StepContext } from "./step-context.ts";
 
 type ProbeContext = Pick<StepContext, "plan" | "ports" | "keeper" | "connection"> & {
-  /** Ids of the steps that an earlier apply has done. */
+  /** Ids of the steps that an earlier apply has completed. */
   readonly done: ReadonlySet<string>;
 };
 
 export type OpenedProbe = {
-  /** To be called before each step; what it returns, once the step has ended. */
+  /** Call it before each step, and the returned function once the step has ended. */
   stepStarted(action: StepAction): () => void;
-  /** To be called after each step that succeeded. */
+  /** Call it after each step that succeeded. */
   stepDone(action: StepAction): void;
   stop: RunningProbe["stop"];
 };
 
 /**
- * Through the load balancer where it is not itself what is being changed: as the cluster's users see it. Where it is, to
- * the members, and through the endpoint beside that: the one of before, then the one of the spec. Null where nothing can
- * be measured: that is no reason not to apply.
+ * Through the load balancer unless it is being changed, as the cluster's users see it. If it is, to the members, and
+ * also through the endpoint: the current one, then the one of the spec. Null if nothing can be measured, which is no
+ * reason not to apply.
  */
 export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe | null> {
   const { plan, ports, keeper, connection, done } = context;
@@ -68,15 +68,15 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
   }
 }
 
-/** From then on the load balancer listens where the spec has it. */
+/** From then on the load balancer listens at its address in the spec. */
 function settlesEndpoint(action: StepAction): boolean {
   if (action.kind !== "startLoadBalancer" && action.kind !== "updateLoadBalancer") return false;
   return action.listensAt === undefined;
 }
 
 /**
- * Endpoints for each client, of which each begins with another voter that serves now. The other masters come last: they
- * are there for clients whose members all leave.
+ * Endpoints for each client; each starts with another voter that serves now. The other masters come last: they are for
+ * clients whose members all leave.
  */
 async function memberLists(spec: ClusterSpec, connection: Connection): Promise<readonly (readonly string[])[]> {
   const membership = await (await connection.controlPlane()).observe().catch(() => null);

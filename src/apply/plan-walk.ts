@@ -1,6 +1,6 @@
 /**
- * Walks the steps of a plan: gate → journal intent → act and verify → journal done → state. Steps that do not wait for
- * each other run side by side, membership changes one at a time.
+ * Executes the steps of a plan: gate → journal intent → act and verify → journal done → state. Independent steps run in
+ * parallel, membership changes one at a time.
  */
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -19,14 +19,14 @@ export type PlanWalkOptions = {
   readonly plan: Plan;
   readonly ports: ApplyPorts;
   readonly keeper: StateKeeper;
-  /** Ids of the steps that are done; those that the walk does join them. */
+  /** Ids of completed steps; the walk adds those that it completes. */
   readonly done: Set<string>;
-  /** Ids of the steps that an earlier walk began. */
+  /** Ids of the steps that an earlier walk started. */
   readonly begun: ReadonlySet<string>;
-  /** How many steps may be under way at once. */
+  /** How many steps may run at once. */
   readonly parallelism: number;
   readonly progressIntervalMs: number;
-  /** Aborted: no other step is begun. */
+  /** Aborted: no further step is started. */
   readonly signal: AbortSignal;
 };
 
@@ -51,8 +51,8 @@ export class PlanWalk {
   }
 
   /**
-   * Goes as far as it can; resolves once nothing is under way any more, with the first failure if there was one.
-   * @throws whatever state store or journal throw
+   * Runs as far as possible; resolves once no step is running, with the first failure if there was one.
+   * @throws errors of the state store or the journal
    */
   async run(): Promise<StepFailure | null> {
     try {
@@ -75,8 +75,8 @@ export class PlanWalk {
   }
 
   /**
-   * The probe is a write: a cluster that is as it should be is left alone, and one that does not exist yet, or no more in
-   * the end, has no writers. One that did not answer when the plan was made is measured all the same.
+   * The probe writes: a cluster without changes is left alone, and one that does not exist yet, or no longer at the
+   * end, has no writers. One that did not answer when the plan was made is measured all the same.
    */
   #isMeasured(): boolean {
     const { plan, done, keeper } = this.#options;
@@ -160,7 +160,7 @@ export class PlanWalk {
     }
   }
 
-  /** What follows a step without being part of it: nothing here can fail the apply. */
+  /** Follows a step without being part of it: nothing here can fail the apply. */
   async #afterwards(context: StepContext, step: Step): Promise<void> {
     this.#probe?.stepDone(step.action);
     if (traitsOf(step.action).needsQuorum) await tellMembership(context, step).catch(() => undefined);

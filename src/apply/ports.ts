@@ -1,6 +1,6 @@
 /**
- * What apply needs from the world, as parameters. The real ones are put together by `cmd/haplan`; tests script a
- * whole world in memory. Every act is idempotent: done again after a crash it finds what it did the first time.
+ * Everything that apply needs from outside, as parameters. `cmd/haplan` passes the real ones; tests run a whole cluster
+ * in memory. Every operation is idempotent: repeated after a crash it finds what it did the first time.
  */
 import type { Clock } from "../base/clock.ts";
 import type { AskPresented, ConnectControlPlane, MembersRequest } from "../control-plane/control-plane.ts";
@@ -18,24 +18,24 @@ export type ProbeClientRequest = MembersRequest & { readonly connects: boolean }
 export type ProbeRequest = {
   readonly clients: readonly ProbeClientRequest[];
   /**
-   * One client more where the load balancer itself is changed: it writes through the endpoint, over a new connection
-   * for each write, and repeats nothing. Null where there is none.
+   * One client more if the load balancer itself is changed: it writes through the endpoint, over a new connection for
+   * each write, and never retries. Null if there is none.
    */
   readonly endpoint: MembersRequest | null;
 };
 
-/** How often a write begins: `dense` while a step is at work that clients may feel. */
+/** How often a write starts: `dense` during a step that clients may notice. */
 export type ProbePace = "steady" | "dense";
 
 export type RunningProbe = {
   setPace(pace: ProbePace): void;
-  /** The client of the endpoint goes on through another one. */
+  /** The client of the endpoint continues through another one. */
   moveEndpoint(endpoint: MembersRequest): void;
-  /** Ends the probe and tells what it saw; null when it never came to write. */
+  /** Ends the probe and returns its result; null if it never wrote. */
   stop(): Promise<WriteAvailability | null>;
 };
 
-/** Begins to write all the time, as these clients. */
+/** Starts writing continuously, as these clients. */
 export type ProbeWrites = (request: ProbeRequest) => Promise<RunningProbe>;
 
 export type ApplyPorts = {
@@ -49,7 +49,7 @@ export type ApplyPorts = {
   readonly journal: Journal;
   readonly snapshots: SnapshotDir;
   readonly clock: Clock;
-  /** A fresh random lineage, asked for once in a cluster's life. */
+  /** A new random lineage, created once in a cluster's life. */
   readonly newLineage: () => string;
   readonly emit: ApplyListener;
 };

@@ -1,4 +1,4 @@
-/** Everything that would go wrong on the machines, found out before anything is touched and said all at once. */
+/** Checks everything that could fail on the machines before anything is changed, and reports it all at once. */
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";
@@ -12,11 +12,9 @@ import type { UnitDefinition } from "../units/unit-definition.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
 import type { ApplyPorts } from "./ports.ts";
 
-/**
- * A new member's log, with a segment ahead, and an empty store. What follows with its use is not for a preflight to foresee.
- */
+/** A new member's log, with one segment preallocated, and an empty store. Growth through use is not checked. */
 const memberBytes = 128 * 2 ** 20;
-/** A newcomer receives the data, and keeps the log that gathers meanwhile. */
+/** A new member receives the data, and keeps the log that accumulates meanwhile. */
 const copyFactor = 1.5;
 
 export async function preflightPlan(
@@ -47,7 +45,7 @@ export async function preflightPlan(
   return provider.preflight({ machines, units, space }, signal);
 }
 
-/** As far as the members tell; where none does, the steps that need them will say so. */
+/** As reported by the members; if none answers, the steps that need them will fail. */
 async function largestData(
   { spec }: Plan,
   { connect, authority }: Pick<ApplyPorts, "connect" | "authority">,
@@ -64,10 +62,10 @@ async function largestData(
   }
 }
 
-/** Whom it will find is read when it starts; no preflight needs it. */
+/** Its initial cluster is read when it starts; no preflight needs it. */
 const joining: InitialCluster = { clusterState: "existing", initialCluster: [] };
 
-/** Without certificates: they are not made yet, and no preflight needs them. */
+/** Without certificates: they do not exist yet, and no preflight needs them. */
 function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly UnitDefinition[] {
   switch (action.kind) {
     case "startAgent":

@@ -1,6 +1,6 @@
 /**
- * The plan foresaw a quorum; the gate looks whether it is there. Before each step that touches voters, the live
- * membership goes through the planner's own model of that step: what would lose the quorum now is not done now.
+ * The plan predicted a quorum; the gate checks it. Before each step that affects voters, the live membership goes
+ * through the planner's own model of that step: a step that would lose the quorum now is not run.
  */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
@@ -10,10 +10,10 @@ import type { MemberRef, Step, StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
 import { liveMembership, memberIdOf, type StepContext } from "./step-context.ts";
 
-/** @throws HaplanError `apply/quorum-gate` when the step must not be taken now. */
+/** @throws HaplanError `apply/quorum-gate` if the step must not be taken now. */
 export async function passQuorumGate(context: StepContext, step: Step): Promise<void> {
   const adopted = context.plan.spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
-  // What was adopted outlives a destroy, and so must its quorum.
+  // Adopted members outlive a destroy, and so must their quorum.
   if ((context.plan.mode === "destroy" && !adopted) || !traitsOf(step.action).gated) return;
   const membership = await liveMembership(context);
   const before = liveModel(context, membership);
@@ -21,11 +21,7 @@ export async function passQuorumGate(context: StepContext, step: Step): Promise<
   const working = canLose(before);
   const lost = canLose(during) === null || canLose(after) === null;
   const reason =
-    working === null
-      ? "the quorum is not there"
-      : lost
-        ? "it would lose the quorum"
-        : "a majority stays healthy throughout";
+    working === null ? "there is no quorum" : lost ? "it would lose the quorum" : "a majority stays healthy throughout";
   const open = working !== null && !lost;
   const row = quorumRow(before, null, "now");
   const { voters, healthyVoters, quorum } = row;
@@ -34,7 +30,7 @@ export async function passQuorumGate(context: StepContext, step: Step): Promise<
   throw new HaplanError(
     "apply/quorum-gate",
     `Stopped before "${step.title}": ${reason} (${healthyVoters} of ${voters} voters are healthy, ${quorum} needed). ` +
-      "Nothing was changed by this step; plan again to see what the cluster needs.",
+      "This step changed nothing; plan again to see what the cluster needs.",
   );
 }
 
@@ -47,7 +43,7 @@ function liveModel(context: StepContext, membership: ObservedMembership): Quorum
   return {
     members: membership.members.map((member) => ({
       key: member.id,
-      // One that was renamed has its former name until it restarts.
+      // A renamed member has its former name until it restarts.
       name: specName(named.get(member.id) ?? member.name),
       up: member.healthy,
     })),
@@ -56,14 +52,14 @@ function liveModel(context: StepContext, membership: ObservedMembership): Quorum
   };
 }
 
-/** The action with every member's id filled in, as the live membership knows them. */
+/** The action with every member's id filled in from the live membership. */
 function resolved(context: StepContext, action: StepAction): StepAction {
   if (action.kind !== "changeVoters") return action;
   const fill = (member: MemberRef): MemberRef => ({ name: member.name, memberId: memberIdOf(context, member) });
   return { ...action, from: action.from.map(fill), to: action.to.map(fill) };
 }
 
-/** Tells the membership after a change of it. */
+/** Reports the membership after a change of it. */
 export async function tellMembership(context: StepContext, step: Step): Promise<void> {
   const membership = await (await context.connection.controlPlane()).observe();
   if (membership === null) return;

@@ -1,4 +1,4 @@
-/** Templates of files that other programs read, rendered strictly: a value that is missing is an error, not a blank. */
+/** Renders templates of other programs' files, strictly: a missing value is an error, not a blank. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import Handlebars from "handlebars";

@@ -1,4 +1,4 @@
-/** From the kind of a step to the file that does it; nothing else. */
+/** Maps the kind of a step to the file that runs it; nothing else. */
 import { assertNever } from "../base/assert.ts";
 import type { StepAction } from "../plan/step.ts";
 import type { StepOutputs } from "./state-edits.ts";
@@ -19,7 +19,7 @@ import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from
 import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
 
-/** Does what `action` says and returns what only doing it could tell. */
+/** Runs `action` and returns the outputs known only afterwards. */
 export async function runStep(context: StepContext, action: StepAction): Promise<StepOutputs> {
   switch (action.kind) {
     case "createAuthority":

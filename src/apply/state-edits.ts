@@ -1,6 +1,6 @@
 /**
- * What a step that is done means for the state: a pure function of the step, its plan and the facts in its journal
- * record. So a record whose state did not make it to disk is enough to write it later.
+ * The effect of a completed step on the state: a pure function of the step, its plan and the outputs in its journal
+ * record. So a record whose state was not written is enough to write it later.
  */
 import { assertNever } from "../base/assert.ts";
 import type { Json } from "../base/json.ts";
@@ -17,20 +17,20 @@ export type StateEdit =
   | {
       readonly kind: "upsert";
       readonly address: ResourceAddress;
-      /** Added to what the spec says of the resource and to what is known of it. */
+      /** Added to the spec's attributes of the resource and to the known ones. */
       readonly attributes: Attributes;
-      /** When absent, the generation of the machine of the same name. */
+      /** If absent, the generation of the machine of the same name. */
       readonly generation?: number;
     }
   | { readonly kind: "remove"; readonly address: ResourceAddress }
-  /** What the state knows of a master is under its new name. */
+  /** Renames a master's resources. */
   | { readonly kind: "rename"; readonly from: string; readonly to: string }
-  /** What the state knows of a master of this generation stays, as that of a machine whose name another one has now. */
+  /** Keeps a master's resources of this generation as those of a machine whose name another one has now. */
   | { readonly kind: "depose"; readonly name: string; readonly generation: number }
   /** The deposed machine of this generation has its name again. */
   | { readonly kind: "reinstate"; readonly name: string; readonly generation: number };
 
-/** Facts that only the act could tell. */
+/** Outputs known only after the step. */
 export type StepOutputs = { readonly [name: string]: Json };
 
 export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly StateEdit[] {
@@ -82,7 +82,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
       ];
     case "checkMembers":
       return addresses.map((address) => upsert(address, factsOf(facts, address)));
-    // Its new URLs are its own, in the state as well, once it has restarted with them.
+    // It gets its new URLs, in the state as well, once it has restarted with them.
     case "updateMember":
     case "takeSnapshot":
     case "moveLeader":
@@ -92,7 +92,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
   }
 }
 
-/** What a newcomer was told when it started; a journal of an earlier version does not say. */
+/** The initial cluster that a new member was started with; a journal of an earlier version does not have it. */
 function joinOf({ join }: StepOutputs): InitialCluster {
   if (isInitialCluster(join)) return join;
   return { clusterState: "existing", initialCluster: [] };
@@ -110,7 +110,7 @@ function upsert(address: ResourceAddress, attributes: Attributes): StateEdit & {
   return { kind: "upsert", address, attributes };
 }
 
-/** A generation that was found is the resource's own, and no attribute. */
+/** An observed generation is a field of the resource, not an attribute. */
 function recorded(plan: Plan, address: ResourceAddress): StateEdit {
   const after = plan.changes.find((change) => change.address === address)?.after ?? null;
   if (after === null) return { kind: "remove", address };
@@ -118,7 +118,7 @@ function recorded(plan: Plan, address: ResourceAddress): StateEdit {
   return { ...upsert(address, attributes), ...(typeof generation === "number" ? { generation } : {}) };
 }
 
-/** Facts of steps over several resources are kept by address. */
+/** Outputs of steps over several resources are kept by address. */
 function factsOf(facts: StepOutputs, address: ResourceAddress): Attributes {
   const own = facts[address];
   return typeof own === "object" && own !== null && !Array.isArray(own) ? (own as Attributes) : {};
@@ -142,14 +142,14 @@ function votersEdits(
     .map((address) => upsert(address, { role: votes.has(address) ? "voter" : "learner" }));
 }
 
-/** Where its clients reach it, while that is not where the spec has it. */
+/** Its client address, while that is not the one in the spec. */
 function placeOf({ spec }: Plan, { listensAt }: LoadBalancerTargets): Attributes {
   if (listensAt === undefined) return {};
   const endpoint = clusterEndpoint({ ...spec, loadBalancer: { ...spec.loadBalancer, ...listensAt } });
   return { ...listensAt, endpoint };
 }
 
-/** On the way through a plan the load balancer has other targets than in the end: the state says which. */
+/** During a plan the load balancer has other targets than at its end: the state records which. */
 function loadBalancerEdit(
   plan: Plan,
   targets: LoadBalancerTargets,

@@ -1,4 +1,7 @@
-/** The state while apply is at work: edits are taken one after the other, each that changes something is on disk when it returns. */
+/**
+ * The state during apply: edits are applied one after the other, and each that changes something is on disk when it
+ * returns.
+ */
 import { canonicalJson } from "../base/canonical-json.ts";
 import { type DesiredResource, desiredResources } from "../plan/desired-resources.ts";
 import { resolveKnownAddresses } from "../plan/known-addresses.ts";
@@ -34,7 +37,9 @@ export class StateKeeper {
     this.#desired = this.#desiredWith(state.resources);
   }
 
-  /** A cluster's first state is written before anything is made, so that what is made carries a lineage that is kept. */
+  /**
+   * A cluster's first state is written before anything is created, so that everything is labeled with a stored lineage.
+   */
   static async open(plan: Plan, ports: KeeperPorts): Promise<StateKeeper> {
     const found = await ports.stateStore.read();
     if (found !== null) return new StateKeeper(found, plan, ports);
@@ -126,7 +131,7 @@ export class StateKeeper {
   ): StateResource {
     const desired = this.#desired.get(edit.address);
     const { type, name } = parseAddress(edit.address);
-    // A member of haplan's own may have taken the place of an adopted one.
+    // A member of haplan's own may have replaced an adopted one.
     const { adopted, ...known } = before?.attributes ?? {};
     const kept = adopted === undefined || desired?.attributes["adopted"] !== undefined ? before?.attributes : known;
     return {
@@ -152,7 +157,7 @@ function withEdit(resources: readonly StateResource[], edit: StateEdit & { kind:
   return [...others, { ...fresh, ...known, address: edit.address, type, name, attributes }];
 }
 
-/** Done once, it finds nothing more to do. Returns whether it has changed anything. */
+/** Idempotent. Returns whether it has changed anything. */
 function moveMaster(
   resources: Map<string, StateResource>,
   { kind, name, generation }: Extract<StateEdit, { kind: "depose" | "reinstate" }>,
@@ -166,7 +171,7 @@ function moveMaster(
     const [from, to] = reinstates ? [deposed, own] : [own, deposed];
     const found = resources.get(from);
     const moves = found?.generation === generation;
-    // What the newcomer has left under the name is no more.
+    // The new member's entries under the name are removed.
     if (reinstates || moves) moved = resources.delete(own) || moved;
     if (!moves) continue;
     resources.delete(from);
@@ -176,7 +181,7 @@ function moveMaster(
   return moved;
 }
 
-/** The machine that carries the resource, which has its name. */
+/** The machine that runs the resource, which has its name. */
 function machineOf(address: ResourceAddress): ResourceAddress {
   return resourceAddress("haplan_machine", parseAddress(address).name);
 }

@@ -1,4 +1,4 @@
-/** What every step gets: the plan it belongs to, the ports, the state so far, and ways to wait and to tell. */
+/** The context of every step: its plan, the ports, the current state, and functions to wait and to report. */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
@@ -16,15 +16,15 @@ export type StepContext = {
   readonly ports: ApplyPorts;
   readonly keeper: StateKeeper;
   readonly connection: Connection;
-  /** Aborted when the user wants to stop: waits end, acts finish. */
+  /** Aborted when the user wants to stop: waits end, actions finish. */
   readonly signal: AbortSignal;
-  /** Says what the step waits for. */
+  /** Reports what the step waits for. */
   readonly detail: (text: string | null) => void;
-  /** Tells what went otherwise than one would wish, without being an error. */
+  /** Reports a problem that is not an error. */
   readonly warn: (text: string) => void;
 };
 
-/** A connection to the members, opened when first needed and opened anew when there are others to talk to. */
+/** A connection to the members, opened when first needed and reopened when the members change. */
 export class Connection {
   readonly #plan: Plan;
   readonly #ports: ApplyPorts;
@@ -40,7 +40,7 @@ export class Connection {
 
   async controlPlane(): Promise<ControlPlane> {
     const tls = await this.tls();
-    // From here on nothing waits: steps that run side by side must not open two, of which one would stay open.
+    // No await from here on: parallel steps must not open two, of which one would stay open.
     const endpoints = this.#endpoints();
     const key = endpoints.join();
     if (this.#open?.key === key) return this.#open.controlPlane;
@@ -54,13 +54,13 @@ export class Connection {
     return this.#plan.spec.controlPlane.tls.enabled ? await this.#ports.authority.clientMaterial() : null;
   }
 
-  /** Earlier ones too: another step may have been talking through one until now. */
+  /** Earlier ones too: another step may still have been using one. */
   close(): void {
     for (const controlPlane of this.#opened.splice(0)) controlPlane.close();
     this.#open = null;
   }
 
-  /** Masters of the spec and members that the state still knows. */
+  /** Masters of the spec and members in the state. */
   #endpoints(): readonly string[] {
     const { spec } = this.#keeper;
     const known = this.#keeper.state.resources
@@ -81,10 +81,10 @@ export function memberIdOf(context: StepContext, member: MemberRef): string {
   if (member.memberId !== null && member.memberId !== "") return member.memberId;
   const id = context.keeper.find(resourceAddress("haplan_raft_member", member.name))?.attributes["memberId"];
   if (typeof id === "string" && id !== "") return id;
-  throw new HaplanError("apply/unknown-member", `Cannot tell the member id of ${member.name}: it was never added`);
+  throw new HaplanError("apply/unknown-member", `The member id of ${member.name} is unknown: it was never added`);
 }
 
-/** Looks at the membership until nothing is under way there. @throws HaplanError `apply/no-answer` */
+/** Polls the membership until no change is in progress. @throws HaplanError `apply/no-answer` */
 export async function liveMembership(context: StepContext): Promise<ObservedMembership> {
   const { clock } = context.ports;
   const deadline = clock.monotonicMs() + membershipTimeoutMs;
@@ -95,11 +95,11 @@ export async function liveMembership(context: StepContext): Promise<ObservedMemb
       throw new HaplanError(
         "apply/no-answer",
         membership === null
-          ? "No member answers, so that the membership cannot be checked"
-          : "A membership change made by somebody else is under way and does not end",
+          ? "No member answers, so the membership cannot be checked"
+          : "Another membership change is in progress and does not end",
       );
     }
-    context.detail(membership === null ? "no member answers" : "another membership change is under way");
+    context.detail(membership === null ? "no member answers" : "another membership change is in progress");
     await clock.sleep(pollIntervalMs, context.signal);
   }
 }

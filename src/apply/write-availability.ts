@@ -1,29 +1,32 @@
 /**
- * What the probe's writes tell of the cluster's availability. Pure: the probe writes, this counts. A gap is what a client
- * sees that writes one key after the other without a pause: the time from the beginning of a write to the next
- * acknowledgement. See docs/decisions/20261129-write-availability.md.
+ * Computes write availability from the probe's writes. Pure: the probe writes, this counts. A gap is what a client sees
+ * that writes one key after the other without a pause: the time from the start of a write to the next acknowledgment.
+ * See docs/decisions/20261129-write-availability.md.
  */
 import type { WriteAvailability } from "./apply-event.ts";
 
 export type WriteAttempt = {
-  /** Which of the probe's clients it was. */
+  /** The probe's client that wrote it. */
   readonly client: number;
   /** On a monotonic clock. */
   readonly startedMs: number;
   readonly endedMs: number;
-  /** Why it failed; null when it was acknowledged. */
+  /** Why it failed; null if it was acknowledged. */
   readonly failure: string | null;
 };
 
-/** Time in which haplan itself stood still: answers that came meanwhile are seen only at its end. */
+/** Time in which haplan itself was suspended: responses that arrived meanwhile are seen only at its end. */
 export type Stall = { readonly fromMs: number; readonly untilMs: number };
 
 type Gap = { readonly fromMs: number; readonly untilMs: number };
 
-/** A stall that begins or ends within this of a write's beginning or end has delayed what was seen of it. */
+/** A stall that starts or ends this close to a write's start or end has delayed it. */
 const edgeMs = 5;
 
-/** Unavailable was the cluster while a client had no write acknowledged after one that failed. Times are whole milliseconds. */
+/**
+ * The cluster was unavailable while a client had no write acknowledged after a failed one. Times are whole
+ * milliseconds.
+ */
 export function writeAvailability(
   attempts: readonly WriteAttempt[],
   run: { readonly startedMs: number; readonly endedMs: number },
@@ -43,8 +46,8 @@ export function writeAvailability(
 }
 
 /**
- * `delayed`: no write failed, but a client waited longer than for any change that goes as it should: there was no quorum for
- * a while, or no leader.
+ * `delayed`: no write failed, but a client waited longer than in a normal change: there was no quorum or no leader for
+ * a while.
  */
 export type AvailabilityOutcome = "available" | "delayed" | "unavailable";
 
@@ -62,7 +65,7 @@ function firstFailureOf(attempts: readonly WriteAttempt[]): string | null {
 }
 
 /**
- * A write that succeeded was waited for to its end. One that failed is followed by others of the same client, which began
+ * A successful write was waited for to its end. A failed one is followed by others of the same client, started
  * meanwhile: the gap ends with the first of them that is acknowledged.
  */
 function nextAcknowledgements(attempts: readonly WriteAttempt[], endedMs: number): (attempt: WriteAttempt) => Gap {
@@ -78,7 +81,7 @@ function nextAcknowledgements(attempts: readonly WriteAttempt[], endedMs: number
   return (attempt) => ({ fromMs: attempt.startedMs, untilMs: nextMs.get(attempt)! });
 }
 
-/** An answer is delayed by a stall at its arrival, and a request by one at its beginning. One between them changes little. */
+/** A stall delays a response on arrival, and a request at its start. One in between changes little. */
 function withoutStalls(gap: Gap, stalls: readonly Stall[]): Gap {
   const { fromMs, untilMs } = gap;
   const delaying = stalls.filter((stall) => stall.fromMs <= fromMs + edgeMs || stall.untilMs >= untilMs - edgeMs);
@@ -89,7 +92,7 @@ function withoutStalls(gap: Gap, stalls: readonly Stall[]): Gap {
   return { fromMs, untilMs: Math.max(fromMs, untilMs - stalledMs) };
 }
 
-/** How much time the gaps take together, where they overlap once. */
+/** The total duration of the gaps, overlaps counted once. */
 function coveredMs(gaps: readonly Gap[]): number {
   let sum = 0;
   let endMs = Number.NEGATIVE_INFINITY;

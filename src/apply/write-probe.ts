@@ -1,7 +1,7 @@
 /**
- * Writes all the time while apply is at work, so that it can say how long a client had to wait at most. It does so as
- * clients do: over connections that last, one for each master, so that each member has its share of them, and over a new
- * connection for each write. See docs/decisions/20261129-write-availability.md.
+ * Writes continuously during apply, to measure how long a client had to wait at most. It writes as clients do: over
+ * persistent connections, one for each master, so that each member serves some of them, and over a new connection for
+ * each write. See docs/decisions/20261129-write-availability.md.
  */
 import type { Clock } from "../base/clock.ts";
 import { errorText } from "../base/haplan-error.ts";
@@ -11,23 +11,26 @@ import type { ProbePace, ProbeRequest, RunningProbe } from "./ports.ts";
 import { type Stall, type WriteAttempt, writeAvailability } from "./write-availability.ts";
 
 const probeKey = "/haplan/probe";
-/** The clients take turns: at this interval one of them begins a write. A gap of all of them is measured as exactly. */
+/**
+ * The clients take turns: at this interval one of them starts a write. A gap of all of them is measured with this
+ * precision.
+ */
 const turnMs: { readonly [Pace in ProbePace]: number } = { steady: 20, dense: 5 };
 /** A timer may be late by less than this on any machine. */
 const stallMs = 10;
-/** As long as etcdctl waits by default. */
+/** etcdctl's default timeout. */
 const probeTimeoutMs = 5_000;
 
 /** A client of the probe. */
 export type ProbeClient = {
-  /** Rejects when it is not acknowledged in time. */
+  /** Rejects if it is not acknowledged in time. */
   put(value: string): Promise<void>;
   close(): void;
 };
 
 /**
- * Begins to write at once. As a user it does so over connections that last alone: each new one would cost the members the
- * check of a password, which takes them as long as hundreds of writes.
+ * Starts writing at once. As a user it uses only persistent connections: each new one would cost the members a password
+ * check, which takes as long as hundreds of writes.
  */
 export function startWriteProbe(request: ProbeRequest, connect: ConnectControlPlane, clock: Clock): RunningProbe {
   const clients = request.clients
@@ -47,7 +50,7 @@ export function startWriteProbe(request: ProbeRequest, connect: ConnectControlPl
   };
 }
 
-/** Has one connection, which it closes in the end. One that does not repeat fails as soon as it is refused. */
+/** Has one connection, which it closes at the end. One that does not retry fails as soon as it is refused. */
 export function keptClient(controlPlane: ControlPlane, repeats: boolean = true): ProbeClient {
   return {
     put: (value) => controlPlane.put(probeKey, value, probeTimeoutMs, repeats),
@@ -55,7 +58,7 @@ export function keptClient(controlPlane: ControlPlane, repeats: boolean = true):
   };
 }
 
-/** Has a connection for each write, as etcdctl has. */
+/** Opens a connection for each write, as etcdctl does. */
 export function connectingClient(connect: () => ControlPlane, repeats: boolean = true): ProbeClient {
   return {
     put: async (value) => {
@@ -73,7 +76,7 @@ export function connectingClient(connect: () => ControlPlane, repeats: boolean =
 export class WriteProbe {
   readonly #clock: Clock;
   readonly #clients: readonly ProbeClient[];
-  /** Writes beside them, at each second turn: nothing else writes through the endpoint. */
+  /** Writes in addition, at each second turn: no other client writes through the endpoint. */
   #endpoint: ProbeClient | null;
   readonly #retired: ProbeClient[] = [];
   readonly #stopping = new AbortController();
@@ -84,7 +87,7 @@ export class WriteProbe {
   readonly #stalls: Stall[] = [];
   readonly #startedMs: number;
 
-  /** The clients become the probe's, which closes them in the end. */
+  /** The probe owns the clients and closes them at the end. */
   constructor(clients: readonly ProbeClient[], clock: Clock, endpoint: ProbeClient | null = null) {
     this.#clients = clients;
     this.#endpoint = endpoint;
@@ -98,14 +101,14 @@ export class WriteProbe {
     this.#pace = pace;
   }
 
-  /** The client of the endpoint goes on as `client`: what it waited for ends with the first write that this one does. */
+  /** The client of the endpoint continues as `client`: its gap ends with the first acknowledged write of this one. */
   moveEndpoint(client: ProbeClient): void {
-    // A write that is under way may yet be answered.
+    // A write in flight may still be acknowledged.
     if (this.#endpoint !== null) this.#retired.push(this.#endpoint);
     this.#endpoint = client;
   }
 
-  /** Ends the probe and tells what it saw; null when it never came to write. */
+  /** Ends the probe and returns its result; null if it never wrote. */
   async stop(): Promise<WriteAvailability | null> {
     this.#stopping.abort();
     await this.#running;
@@ -115,7 +118,7 @@ export class WriteProbe {
     return writeAvailability(this.#attempts, run, this.#stalls);
   }
 
-  /** Writes begin at a steady rate: one that is not answered does not keep the next one back. */
+  /** Writes start at a steady rate: one without a response does not delay the next one. */
   async #run(): Promise<void> {
     const pending = new Set<Promise<void>>();
     const begin = (client: number, put: ProbeClient["put"]): void => {
@@ -131,7 +134,7 @@ export class WriteProbe {
     await Promise.all(pending);
   }
 
-  /** A pause that takes much longer than asked for shows that this process was busy, or was not run at all. */
+  /** A pause much longer than requested shows that this process was busy or suspended. */
   async #sleep(): Promise<void> {
     const pauseMs = turnMs[this.#pace];
     const dueMs = this.#clock.monotonicMs() + pauseMs;

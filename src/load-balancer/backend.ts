@@ -1,19 +1,19 @@
 /**
- * What is known of each backend, and the rules by which it is used. Pure: probes report what they saw, the proxy asks
- * where to send a connection.
- *
- * `ready` backends serve. One that is `stopping` gets no new connection and keeps those that it has. When none is ready, `alive` ones do: a member without a quorum still answers serializable
- * reads, and answers everything else with a clear error, which is better than a closed door.
+ * The state of each backend, and the rules for choosing one. Pure: probes report their results, the proxy asks where to
+ * send a connection.
+ *  `ready` backends serve. A `stopping` one gets no new connection and keeps its existing ones. If none is ready,
+ * `alive` ones serve: a member without a quorum still answers serializable reads, and answers everything else with a
+ * clear error, which is better than a refused connection.
  */
 
 export type BackendState =
-  /** Not probed yet; used like `alive`. */
+  /** Not probed yet; treated like `alive`. */
   | "unchecked"
-  /** Its health endpoint says yes. */
+  /** Its health endpoint reports ready. */
   | "ready"
-  /** It answers, but its health endpoint does not say yes. */
+  /** It answers, but its health endpoint does not report ready. */
   | "alive"
-  /** It is about to stop: it finishes what it has, and sends its clients elsewhere itself. */
+  /** It is about to stop: it finishes its calls, and asks its clients to reconnect elsewhere. */
   | "stopping"
   /** It does not answer. */
   | "dead";
@@ -23,14 +23,14 @@ export type Backend = {
   readonly address: string;
   readonly port: number;
   state: BackendState;
-  /** Why it is not ready; empty when it is. */
+  /** Why it is not ready; empty if it is. */
   reason: string;
   connections: number;
-  /** Probes in a row that said ready. */
+  /** Consecutive probes that were ready. */
   readyInRow: number;
-  /** Probes in a row that did not. */
+  /** Consecutive probes that were not. */
   unreadyInRow: number;
-  /** Probes in a row that did not say ready while another backend was. */
+  /** Consecutive probes that were not ready while another backend was. */
   outshoneInRow: number;
   /** It was stopping, and has not been ready since. */
   leaving: boolean;
@@ -40,13 +40,13 @@ export type ProbeOutcome =
   | { readonly kind: "ready" }
   | { readonly kind: "alive"; readonly reason: string }
   | { readonly kind: "stopping"; readonly reason: string }
-  /** `certain`: nobody listens there, so there is no point in asking again. */
+  /** `certain`: the port refuses connections, so another try is pointless. */
   | { readonly kind: "dead"; readonly reason: string; readonly certain: boolean };
 
-/** Good answers in a row that bring a dead backend back, and bad ones in a row that take a ready one out. */
+/** Consecutive successes that bring a dead backend back, and failures that take a ready one out. */
 const rise = 2;
 const fall = 2;
-/** How many probes long the connections of one that is stopping are left to it. With the usual interval: 15 s. */
+/** For how many probes a stopping backend keeps its connections. With the default interval: 15 s. */
 const leavingProbesMax = 30;
 
 export function createBackend(where: {
@@ -68,20 +68,20 @@ export function createBackend(where: {
   };
 }
 
-/** Takes in what a probe, or a failed connection, has shown. */
+/** Applies the result of a probe, or a failed connection. */
 export function recordOutcome(backend: Backend, outcome: ProbeOutcome, pool: readonly Backend[]): void {
   if (outcome.kind === "ready") {
     backend.readyInRow++;
     backend.unreadyInRow = 0;
     backend.outshoneInRow = 0;
     backend.leaving = false;
-    // The first answer ever counts at once: a fresh load balancer should not keep its clients waiting.
+    // The first result counts at once: a new load balancer should not keep its clients waiting.
     if (backend.state === "unchecked" || backend.readyInRow >= rise) setState(backend, "ready", "");
     return;
   }
   backend.readyInRow = 0;
   backend.unreadyInRow++;
-  // A ready one whose own last probe failed is probably about to follow, as when the quorum is lost.
+  // A ready one whose own last probe failed will probably follow, as when the quorum is lost.
   const another = pool.some((other) => other !== backend && other.state === "ready" && other.unreadyInRow === 0);
   backend.outshoneInRow = another ? backend.outshoneInRow + 1 : 0;
   if (outcome.kind === "stopping") backend.leaving = true;
@@ -89,7 +89,7 @@ export function recordOutcome(backend: Backend, outcome: ProbeOutcome, pool: rea
   if (certain || backend.unreadyInRow >= fall || backend.state === "unchecked") {
     setState(backend, outcome.kind, outcome.reason);
   } else if (backend.state === "dead" && outcome.kind === "alive") {
-    // A sign of life needs no second one: it is used only when nothing better is there.
+    // A live one needs no second probe: it is used only if nothing better exists.
     setState(backend, "alive", outcome.reason);
   }
 }
@@ -100,10 +100,10 @@ function setState(backend: Backend, state: BackendState, reason: string): void {
 }
 
 /**
- * Whether connections to it are to be closed now. A dead one's at once, unless it was stopping: what is still open then is
- * a call that it finishes. One that is merely not ready keeps them while
- * there is nothing better, and for a moment afterwards: after an election all members become ready within one probe
- * of each other, and clients should not be chased around meanwhile.
+ * Whether its connections are to be closed now. A dead one's at once, unless it was stopping: a connection that is
+ * still open then has a call that it finishes. One that is merely not ready keeps them while there is nothing better,
+ * and for a moment afterwards: after an election all members become ready within one probe of each other, and clients
+ * should not be moved around meanwhile.
  */
 export function mustShed(backend: Backend): boolean {
   if (backend.leaving && backend.unreadyInRow < leavingProbesMax) return false;

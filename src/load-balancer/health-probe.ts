@@ -1,6 +1,6 @@
 /**
- * Asks one backend how it is: first its health endpoint, and when that takes its time also for its version, which
- * every member answers without a quorum. So a member that waits for a leader is told from one that is stopped.
+ * Probes one backend: first its health endpoint, and if that is slow also its version, which every member serves
+ * without a quorum. This distinguishes a member that waits for a leader from one that is stopped.
  */
 import { Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
@@ -11,7 +11,7 @@ import type { ProbeOutcome } from "./backend.ts";
 export type HealthCheck = {
   readonly path: string;
   readonly timeoutMs: number;
-  /** Makes connections; each probe a new one, so that it also proves that connecting works. TLS sessions are reused. */
+  /** Opens connections; each probe a new one, so that it also proves that connecting works. TLS sessions are reused. */
   readonly agent: HttpAgent | HttpsAgent;
 };
 
@@ -46,7 +46,7 @@ export async function probe(target: { address: string; port: number }, check: He
 
 function judge(status: number, path: string): ProbeOutcome {
   if (status === 200) return { kind: "ready" };
-  // What the path asks a member to answer that is about to stop: `?stopping=404`.
+  // The status that the path asks a stopping member to return: `?stopping=404`.
   const stopping = new URL(path, "http://member").searchParams.get("stopping");
   return { kind: stopping === String(status) ? "stopping" : "alive", reason: `${path} answered ${status}` };
 }
@@ -57,7 +57,7 @@ function dead(error: unknown, certain: boolean): ProbeOutcome {
   return { kind: "dead", certain, reason: timedOut ? "did not answer in time" : errorText(error) };
 }
 
-/** Nobody listens there: asking again changes nothing. */
+/** The port refuses connections: another try is pointless. */
 export function isCertain(error: unknown): boolean {
   return ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"].includes(systemErrorCode(error) ?? "");
 }

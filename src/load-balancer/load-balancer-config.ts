@@ -1,4 +1,4 @@
-/** What the load balancer is to do, as its file says. */
+/** The configuration of the load balancer, from its file. */
 import { compileSchema } from "../base/compile-schema.ts";
 import { certificateFilesSchema, type LoadedProgramConfig, loadProgramConfig } from "../base/program-config.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
@@ -40,7 +40,7 @@ const schema = {
 
 const validate = compileSchema<LoadBalancerConfig>(schema, { allErrors: true });
 
-/** @throws HaplanError `load-balancer/bad-config` with all that is wrong. */
+/** @throws HaplanError `load-balancer/bad-config` listing all mistakes. */
 export function loadLoadBalancerConfig(path: string): LoadedLoadBalancerConfig {
   return loadProgramConfig(path, validate, "load-balancer/bad-config");
 }

@@ -1,7 +1,6 @@
 /**
- * What the load balancer tells of itself: a small file beside its configuration, rewritten every second and whenever
- * something changes. A file can be read on any machine that files can be put on, and its age tells whether its
- * writer still works.
+ * The status of the load balancer: a small file beside its configuration, rewritten every second and on every change. A
+ * file can be read on any machine that files can be written to, and its age shows whether its writer still works.
  */
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import type { BackendState } from "./backend.ts";
@@ -11,7 +10,7 @@ export type BackendStatus = {
   readonly address: string;
   readonly port: number;
   readonly state: BackendState;
-  /** Why it is not ready; empty when it is. */
+  /** Why it is not ready; empty if it is. */
   readonly reason: string;
   readonly connections: number;
 };
@@ -22,7 +21,7 @@ export type LoadBalancerStatus = {
   readonly updatedAt: string;
   readonly listens: readonly string[];
   readonly connections: number;
-  /** Connections since it started: ended, and turned away because there was no backend or no room. */
+  /** Connections since its start: ended, and rejected because there was no backend or no capacity. */
   readonly served: number;
   readonly refused: number;
   readonly backends: readonly BackendStatus[];
@@ -32,7 +31,7 @@ export type LoadBalancerStatus = {
 export const statusFileName = "status.json";
 export const statusIntervalMs = 1000;
 
-/** Not fsynced: it says what is now, and is worth nothing after a crash. */
+/** Not fsynced: it describes the present, and is worthless after a crash. */
 export function writeStatus(path: string, status: LoadBalancerStatus): void {
   const aside = `${path}.${process.pid}.tmp`;
   writeFileSync(aside, `${JSON.stringify(status, null, 2)}\n`, { mode: 0o600 });
@@ -43,9 +42,7 @@ export function removeStatus(path: string): void {
   rmSync(path, { force: true });
 }
 
-/**
- * Null when `text` is no status, or one whose writer has been silent for five intervals. `now` in ms since the epoch.
- */
+/** Null if `text` is not a status, or its writer has not written for five intervals. `now` in ms since the epoch. */
 export function parseStatus(text: string, now: number): LoadBalancerStatus | null {
   try {
     const status = JSON.parse(text) as LoadBalancerStatus;

@@ -1,6 +1,6 @@
 /**
- * The embedded load balancer: listens, probes its backends, and carries TCP connections to those that are ready. Its
- * configuration can be changed while it runs; connections that the change does not concern live on.
+ * The embedded load balancer: listens, probes its backends, and forwards TCP connections to ready ones. Its
+ * configuration can change while it runs; unaffected connections stay open.
  */
 import { createServer, type Server } from "node:net";
 import { systemClock } from "../base/clock.ts";
@@ -15,7 +15,7 @@ import { Session, type SessionHost } from "./session.ts";
 export type LoadBalancerLog = (event: string, facts: Readonly<Record<string, unknown>>) => void;
 
 const connectionsMax = 10_000;
-/** How many probe intervals long a backend that was removed keeps its connections. With the usual interval: 10 s. */
+/** For how many probe intervals a removed backend keeps its connections. With the default interval: 10 s. */
 const removedGraceIntervals = 20;
 
 type Watched = { readonly backend: Backend; readonly stop: AbortController; wake: AbortController };
@@ -51,8 +51,8 @@ export class LoadBalancer implements AsyncDisposable {
   }
 
   /**
-   * Addresses that appear or vanish are opened or closed. Backends that vanish get no new connection; those that they have
-   * are left to them for a while, since their members finish what they have accepted and send their clients elsewhere.
+   * Opens new listen addresses and closes removed ones. Removed backends get no new connection and keep their existing
+   * ones for a while, because their members finish accepted calls and ask their clients to reconnect elsewhere.
    */
   async reconfigure(loaded: LoadedLoadBalancerConfig): Promise<void> {
     const { listens, backends, healthCheck } = loaded.config;
@@ -77,7 +77,7 @@ export class LoadBalancer implements AsyncDisposable {
     this.#log("configured", { listens, backends: backends.map((backend) => backend.name) });
   }
 
-  /** Addresses with the ports that were really given, for port 0. */
+  /** Addresses with their actual ports, for port 0. */
   addresses(): readonly { readonly address: string; readonly port: number }[] {
     return [...this.#listeners.values()].flatMap((server) => {
       const bound = server.address();
@@ -162,7 +162,7 @@ export class LoadBalancer implements AsyncDisposable {
     return this.#watched.map((watched) => watched.backend);
   }
 
-  /** Probes one backend, again and again, until it is no longer wanted. */
+  /** Probes one backend repeatedly until it is removed. */
   async #watch(watched: Watched): Promise<void> {
     const { backend, stop } = watched;
     while (!stop.signal.aborted) {

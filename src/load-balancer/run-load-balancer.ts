@@ -1,4 +1,4 @@
-/** The load balancer as a program: configuration from a file, taken up again on SIGHUP or when the file has changed. */
+/** The load balancer as a program: configuration from a file, reloaded on SIGHUP or when the file has changed. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorText } from "../base/haplan-error.ts";
@@ -7,11 +7,11 @@ import { loadLoadBalancerConfig } from "./load-balancer-config.ts";
 import { removeStatus, statusFileName, statusIntervalMs, writeStatus } from "./load-balancer-status.ts";
 
 export type RunningLoadBalancer = AsyncDisposable & {
-  /** Reads the configuration again; keeps the one in force, and says so, when the new one is wrong. */
+  /** Reloads the configuration; if it is invalid, logs that and keeps the current one. */
   reload(): Promise<void>;
 };
 
-/** @throws HaplanError when the configuration is wrong or an address cannot be listened on. */
+/** @throws HaplanError if the configuration is invalid or an address cannot be listened on. */
 export async function runLoadBalancer(configPath: string, log: LoadBalancerLog): Promise<RunningLoadBalancer> {
   const statusPath = join(dirname(configPath), statusFileName);
   let text = textOf(configPath);
@@ -73,7 +73,7 @@ export async function runLoadBalancer(configPath: string, log: LoadBalancerLog):
   };
 }
 
-/** Null while it cannot be read, as between two steps of somebody's replacing it. */
+/** Null while it cannot be read, as while it is being replaced. */
 function textOf(path: string): string | null {
   try {
     return readFileSync(path, "utf8");

@@ -1,16 +1,16 @@
 /**
- * One client's connection: finds a backend that can be connected to, then carries bytes both ways. Nothing is read
- * from the client before the backend is connected, so trying the next backend repeats nothing.
+ * One client's connection: finds a backend that accepts the connection, then forwards bytes in both directions. Nothing
+ * is read from the client before the backend is connected, so trying the next backend repeats nothing.
  */
 import { connect, type Socket } from "node:net";
 import type { Backend } from "./backend.ts";
 
 export type SessionHost = {
-  /** The next backend to try; null when there is none left. */
+  /** The next backend to try; null if there is none left. */
   choose(tried: ReadonlySet<Backend>): Backend | null;
   /** Connecting to it failed. */
   onConnectFailed(backend: Backend, error: Error): void;
-  /** It broke off a connection that stood: time to look how it is. */
+  /** It closed an established connection abruptly: time to probe it. */
   onBroken(backend: Backend): void;
   onEnd(session: Session): void;
 };
@@ -19,7 +19,7 @@ const keepAliveDelayMs = 10_000;
 const connectTimeoutMs = 1000;
 
 export class Session {
-  /** The backend it is connected to, or is connecting to. */
+  /** The backend that it is connected or connecting to. */
   backend: Backend | null = null;
   readonly #client: Socket;
   readonly #host: SessionHost;
@@ -40,7 +40,7 @@ export class Session {
     this.#tryNext();
   }
 
-  /** Ends it on both sides at once; bytes that the system has taken still arrive. */
+  /** Closes both sides at once; bytes that the system has accepted still arrive. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
@@ -93,7 +93,7 @@ export class Session {
     upstream.pipe(this.#client);
   }
 
-  /** After an error the other side must not linger; after two clean ends it still may have bytes to send. */
+  /** After an error the other side must be closed as well; after two clean ends it still may have bytes to send. */
   #onClosed(hadError: boolean): void {
     const bothClosed = this.#client.closed && (this.#upstream?.closed ?? true);
     const neverConnected = this.#upstream === null || this.#upstream.connecting;

@@ -17,7 +17,7 @@ export type MachineIdentity = {
   readonly name: string;
   readonly address: string;
   readonly zone: string | null;
-  /** Label put on the machine, so that it can be found again when the state is lost. */
+  /** Label of the machine, so that it can be found again if the state is lost. */
   readonly lineage: string;
   readonly generation: number;
 };
@@ -34,14 +34,14 @@ export type NewMachine = Omit<MachineIdentity, "address"> & {
 /** A name alone is the newest machine of that name: while a master moves there are two. */
 export type MachineRef = string | { readonly name: string; readonly generation: number };
 
-/** What a provider found. A machine in neither list is not there. */
+/** The result of observing. A machine in neither list does not exist. */
 export type FoundMachines = {
   readonly machines: readonly ObservedMachine[];
-  /** Could not be looked at: a host that does not answer is not a host that is gone. */
+  /** Unreachable: a host that does not answer is not a host that is gone. */
   readonly unreachable: readonly UnreachableMachine[];
 };
 
-/** What will be put on a machine's disk. */
+/** The space needed on a machine's disk. */
 export type MachineSpace = { readonly machine: string; readonly bytes: number };
 
 export type PreflightRequest = {
@@ -56,13 +56,16 @@ export type Provider = {
   readonly model: ProviderModel;
   /** The limits of its `MachineCalls`. */
   readonly limits: CallLimits;
-  /** Finds all machines that carry `lineage`, and any of `names` whoever they belong to. Rejects for no single machine. */
+  /**
+   * Finds all machines labeled with `lineage`, and any of `names` of any cluster. Never rejects because of a single
+   * machine.
+   */
   observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines>;
-  /** Finds what still runs of machines of this cluster that are not there any more. */
+  /** Finds running units of this cluster whose machines no longer exist. */
   observeOrphans(signal?: AbortSignal): Promise<readonly ObservedOrphan[]>;
   /**
-   * Says before anything is changed what would go wrong: ports taken, directories that cannot be written, programs
-   * missing, disks without room.
+   * Checks before anything is changed what would fail: ports in use, unwritable directories, missing programs, full
+   * disks.
    */
   preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]>;
   /**
@@ -72,23 +75,23 @@ export type Provider = {
   createMachine(machine: NewMachine, signal?: AbortSignal): Promise<Attributes>;
   /** Changes an existing machine in place to have `attributes`. Returns attributes that are known after apply. */
   updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes>;
-  /** Gives all machines of the name `from` the name `to`; what runs on them goes on. No error when that is done already. */
+  /** Renames all machines of the name `from` to `to`; their units keep running. No error if that is done already. */
   renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void>;
   /** Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name. */
   destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void>;
   /**
-   * Writes the unit's files and makes it run with exactly this definition. Does nothing when it already does; reloads
-   * it when only files changed that it can reload; restarts it otherwise.
-   * @throws HaplanError `provider/unit-exited` when it ends at once, with the last lines of its log.
+   * Writes the unit's files and makes it run with exactly this definition. Does nothing if it already does; reloads it
+   * if only files changed that it can reload; restarts it otherwise.
+   * @throws HaplanError `provider/unit-exited` if it exits at once, with the last lines of its log.
    */
   startUnit(machine: MachineRef, unit: UnitDefinition, signal?: AbortSignal): Promise<{ readonly pid: number | null }>;
-  /** SIGTERM (a leader hands over first), then SIGKILL after `graceMs`. No error when it is not running. */
+  /** SIGTERM (a leader transfers leadership first), then SIGKILL after `graceMs`. No error if it is not running. */
   stopUnit(machine: MachineRef, unit: string, graceMs: number, signal?: AbortSignal): Promise<void>;
   /** Stops the unit and removes its files. */
   removeUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<void>;
   /** The last lines of the unit's log, for error messages. */
   unitLog(machine: MachineRef, unit: string, lines: number, signal?: AbortSignal): Promise<string>;
-  /** A file in a unit's directory, also one that the unit wrote itself; null when it is not there. */
+  /** A file in a unit's directory, including those that the unit wrote; null if it does not exist. */
   readUnitFile(machine: MachineRef, unit: string, path: string, signal?: AbortSignal): Promise<string | null>;
   /** Closes connections. Nothing changes on the machines. No call may follow. */
   close(): Promise<void>;

@@ -1,4 +1,4 @@
-/** The reader of specs for all providers that there are. */
+/** The reader of specs for all providers. */
 import { createSpecReader, type SpecReader } from "../spec/spec-reader.ts";
 import { providerSchemas } from "./registry.ts";
 

@@ -3,14 +3,14 @@ import { canonicalDigest } from "../base/canonical-json.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 
 /**
- * SHA-256 over everything that makes the unit what it is, placeholders unfilled, so that it is the same on every
- * machine and can be computed before there is one. File contents enter as digests.
+ * SHA-256 over a unit's definition with placeholders, so that it is the same on every machine and can be computed
+ * before there is one. File contents are included as digests.
  */
 export function unitDigest(unit: UnitDefinition): string {
   return canonicalDigest(canonicalUnit(unit, unit.files));
 }
 
-/** Like `unitDigest`, but blind to the contents of files that the unit can reload: equal means no restart is needed. */
+/** Like `unitDigest`, but ignores the contents of files that the unit can reload: equal means no restart is needed. */
 export function unitRestartDigest(unit: UnitDefinition): string {
   const reloaded = new Set(unit.reload?.files);
   return canonicalDigest(

@@ -1,4 +1,4 @@
-/** A load balancer that is a unit on one machine: haplan's own or an HAProxy. */
+/** A load balancer that is a unit on one machine: haplan's own or HAProxy. */
 import type { Clock } from "../base/clock.ts";
 import { parseStatus, statusFileName } from "../load-balancer/load-balancer-status.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";

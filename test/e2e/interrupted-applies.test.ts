@@ -152,7 +152,7 @@ describe("destroy and apply that are asked to stop", () => {
 
     const elsewhere = new ClusterFixture({ network, workers: 1, tls: false });
     const taken = await elsewhere.haplan(["apply", "-auto-approve"]);
-    expect(taken.stderr).toMatch(/\d addresses are taken by the cluster "e2e"/);
+    expect(taken.stderr).toMatch(/\d addresses are in use by the cluster "e2e"/);
     expect(taken.stderr).toContain(`:2379 by the agent of "m1" in the cluster "e2e", pid `);
     expect(taken.stderr.replace(/\n│ /g, " ")).toContain(`haplan applied that cluster in ${cluster.directory}.`);
     await elsewhere.teardown();

@@ -32,7 +32,7 @@ describe("apply", () => {
     try {
       const run = await cluster.start(["apply", "-auto-approve"]).end;
       expect(run.code).toBe(1);
-      expect(run.stderr).toContain(`2 addresses are taken by pid ${process.pid}`);
+      expect(run.stderr).toContain(`2 addresses are in use by pid ${process.pid}`);
       for (const host of [2, 100]) expect(run.stderr).toContain(`  ${addressOf(network, host)}:2379\n`);
       expect(made()).toEqual([]);
       expect(cluster.processes()).toEqual([]);
@@ -50,7 +50,7 @@ describe("apply", () => {
         `${readFileSync(join(cluster.directory, "cluster.yaml"), "utf8").replace("[2379]", `[${port}]`)}`,
       );
       const run = await cluster.haplan(["apply", "-auto-approve"]);
-      expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(`:${port} is taken by`) });
+      expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining(`:${port} is in use by`) });
       expect(made()).toEqual([]);
     } finally {
       server.close();

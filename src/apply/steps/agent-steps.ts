@@ -1,4 +1,4 @@
-/** Agents: put on their machines and started, restarted, stopped. Whether they are well is what the waiting steps ask. */
+/** Agents: written to their machines and started, restarted, stopped. Their health is checked by the waiting steps. */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
@@ -17,7 +17,7 @@ import { machineRef } from "./machine-steps.ts";
 
 type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "reloadAgent" | "restartAgent" };
 
-/** A member that is asked to stop hands leadership over and finishes the calls that it has: at most about 8 s. */
+/** A member that is asked to stop transfers leadership and finishes its calls: at most about 8 s. */
 const stopGraceMs = 10_000;
 
 export async function startAgent(context: StepContext, action: AgentStart): Promise<StepOutputs> {
@@ -31,9 +31,8 @@ export async function startAgent(context: StepContext, action: AgentStart): Prom
 }
 
 /**
- * What a newcomer is told to join by: the members as they are now. A voter of the same name that does not answer is left
- * out. One that answers, in the place which the newcomer's replaces, is listed under a name of its own: of two with one
- * name an etcd would make one.
+ * The initial cluster of a new member: the current members. A voter of the same name that does not answer is omitted.
+ * One that answers, and that the new member replaces, is listed under another name: etcd would merge two of one name.
  */
 async function liveJoin(context: StepContext, name: string): Promise<InitialCluster> {
   const { members } = await liveMembership(context);
@@ -47,7 +46,7 @@ async function liveJoin(context: StepContext, name: string): Promise<InitialClus
   return { clusterState: "existing", initialCluster: [...initialCluster, { name, peerUrl: own }].sort(byName) };
 }
 
-/** A member that was added and has not started has no name of its own yet: the state knows which master it is to be. */
+/** A member that was added and has not started has no name yet: the state has its master. */
 function nameOfMember({ keeper }: StepContext, id: string): string {
   const known = keeper.state.resources.find(
     ({ type, attributes }) => type === "haplan_raft_member" && attributes["memberId"] === id,
@@ -60,8 +59,8 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
 }
 
 /**
- * A newcomer that does not even start is no member to keep: a learner that never comes would be in the way of every
- * later one. It is removed again, and the voters are as they were.
+ * A new member that does not start is removed again: a learner that never comes would block every later one. The voters
+ * are as before.
  */
 export async function startMember(
   context: StepContext,
@@ -70,7 +69,7 @@ export async function startMember(
   try {
     return await startAgent(context, action);
   } catch (error) {
-    // A run that is stopped takes nothing back: the next one goes on from here.
+    // An interrupted run undoes nothing: the next one resumes.
     if (context.signal.aborted) throw error;
     const member = context.keeper.find(resourceAddress("haplan_raft_member", action.member))?.attributes;
     const id = member?.["memberId"];
@@ -78,13 +77,13 @@ export async function startMember(
     await removeLearner(context, action.member, id);
     throw new HaplanError(
       "apply/learner-not-started",
-      `${action.member} did not start. Its learner was removed again; the voters are as they were.\n${errorText(error)}`,
+      `${action.member} did not start. Its learner was removed again; the voters are unchanged.\n${errorText(error)}`,
       { cause: error },
     );
   }
 }
 
-/** @throws HaplanError `apply/certificate-not-taken` when the agent goes on showing another one */
+/** @throws HaplanError `apply/certificate-not-taken` if the agent keeps presenting another one */
 export async function reloadAgent(
   context: StepContext,
   action: StepAction & { readonly kind: "reloadAgent" },
@@ -94,7 +93,7 @@ export async function reloadAgent(
   return facts;
 }
 
-/** Also for a process that is there and says nothing: only a stop makes room for a start. */
+/** Also for a process that runs but does not answer: it has to be stopped before a start. */
 export async function restartAgent(context: StepContext, action: AgentStart): Promise<StepOutputs> {
   await context.ports.provider.stopUnit(action.member, agentUnitName, stopGraceMs, context.signal);
   return startAgent(context, action);

@@ -1,4 +1,4 @@
-/** CA and certificates. Secrets stay behind the port; only fingerprints and dates come back. */
+/** CA and certificates. Secrets stay behind the port; only fingerprints and dates are returned. */
 import type { ObservedCertificate } from "../../plan/observed-cluster.ts";
 import type { StepAction } from "../../plan/step.ts";
 import type { StepOutputs } from "../state-edits.ts";

@@ -1,11 +1,11 @@
-/** Waits until a member shows, on both of its ports, the certificate that it was given. */
+/** Waits until a member presents its new certificate on both of its ports. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import { clientUrl, peerUrl } from "../../units/addresses.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { pollIntervalMs, type StepContext } from "../step-context.ts";
 import { endedAgents, notHealthy } from "./await-steps.ts";
 
-/** The agent looks at its files every second; a busy machine may take longer. */
+/** The agent checks its files every second; a busy machine may take longer. */
 const uptakeMs = 30_000;
 
 export async function awaitPresented(context: StepContext, name: string): Promise<void> {
@@ -28,7 +28,8 @@ export async function awaitPresented(context: StepContext, name: string): Promis
       if (shown?.fingerprint === wanted) break;
       const ended = shown === null ? await endedAgents(context, [name]) : [];
       if (ended.length > 0) throw await notHealthy(context, { missing: ended, ended });
-      const what = shown === null ? "shows no certificate" : `shows the certificate that ends ${shown.notAfter}`;
+      const what =
+        shown === null ? "presents no certificate" : `presents the certificate that expires ${shown.notAfter}`;
       if (ports.clock.monotonicMs() >= deadline) throw notTaken(name, url, what);
       context.detail(`${url} still ${what}`);
       await ports.clock.sleep(pollIntervalMs, context.signal);
@@ -39,6 +40,6 @@ export async function awaitPresented(context: StepContext, name: string): Promis
 function notTaken(name: string, url: string, what: string): HaplanError {
   return new HaplanError(
     "apply/certificate-not-taken",
-    `${name} has not taken up its new certificate within ${uptakeMs / 1000} s: ${url} ${what}. Its files are in place; apply again, which restarts it.`,
+    `${name} has not reloaded its certificate within ${uptakeMs / 1000} s: ${url} ${what}. Its files are in place; apply again, which restarts it.`,
   );
 }

@@ -1,4 +1,7 @@
-/** Steps that wait: for members to be healthy, for a learner to have caught up. One good answer is none; a row of them counts. */
+/**
+ * Steps that wait: for members to be healthy, for a learner to catch up. Only several consecutive successful samples
+ * count.
+ */
 import { HaplanError } from "../../base/haplan-error.ts";
 import { unitOf } from "../../plan/cluster-view.ts";
 import { newestMachine, type ObservedMember, type ObservedMembership } from "../../plan/observed-cluster.ts";
@@ -9,7 +12,7 @@ import type { StepOutputs } from "../state-edits.ts";
 import { memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
 
 const logLines = 15;
-/** How often a wait looks whether there is still a process to wait for. */
+/** How often a wait checks that the process still exists. */
 const processLookMs = 1_000;
 
 export async function awaitQuorum(
@@ -32,7 +35,7 @@ export async function awaitQuorum(
   );
 }
 
-/** Of several members with one name the learner is the newcomer, and the voter is the one that counts. */
+/** Of several members with one name the learner is the new one, and the voter is the one that counts. */
 function unhealthyOf(
   context: StepContext,
   membership: ObservedMembership | null,
@@ -40,7 +43,7 @@ function unhealthyOf(
 ): readonly string[] {
   if (membership === null || !membership.hasLeader) return names;
   return names.filter((name) => {
-    // An adopted member has another name where it runs, and one that was renamed until it restarts.
+    // An adopted member has another name where it runs, and a renamed one until it restarts.
     const { adopted, memberId } = context.keeper.find(resourceAddress("haplan_raft_member", name))?.attributes ?? {};
     const isIt = (member: ObservedMember): boolean =>
       member.id === memberId || (adopted !== true && member.name === name);
@@ -49,15 +52,15 @@ function unhealthyOf(
 }
 
 type Wait = {
-  /** What was missing last; empty when the wait was worth it. */
+  /** What was missing last; empty if the wait succeeded. */
   readonly missing: readonly string[];
-  /** Members whose process has ended meanwhile: waiting for them any longer is in vain. */
+  /** Members whose process has ended meanwhile: waiting for them is useless. */
   readonly ended: readonly string[];
 };
 
 /**
- * Asks until the answer is empty `healthSamples` times in a row, the time is over, or the process of one of `members` has
- * ended.
+ * Polls until the result is empty `healthSamples` times in a row, the time is over, or the process of one of `members`
+ * has ended.
  */
 async function untilSteady(
   context: StepContext,
@@ -82,7 +85,7 @@ async function untilSteady(
   }
 }
 
-/** Of these members those that have a machine of haplan's and no process on it. */
+/** Those of these members that have a machine of haplan's but no process on it. */
 export async function endedAgents(
   { ports, signal }: StepContext,
   names: readonly string[],
@@ -112,8 +115,8 @@ export async function notHealthy(context: StepContext, { missing, ended }: Wait)
 }
 
 /**
- * The lag is absolute: nine tenths of a long log may still be a million entries. A learner that does not make it is
- * removed again, which is always safe: the cluster is then as it was.
+ * The lag is absolute: a tenth of a long log may be a million entries. A learner that does not catch up is removed
+ * again, which is always safe: the cluster is then as before.
  */
 export async function awaitCatchUp(
   context: StepContext,
@@ -127,10 +130,10 @@ export async function awaitCatchUp(
     return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];
   });
   if (wait.missing.length === 0) return { memberId: id };
-  // Said before the learner is removed: its log ends with the reason why it did not come.
+  // Reported before the learner is removed: its log ends with the reason.
   const failure = await notHealthy(context, wait);
   await removeLearner(context, action.member, id);
-  const behind = `it is still ${lag} entries behind, ${action.maxLagEntries} are allowed`;
+  const behind = `it is still ${lag} entries behind, but at most ${action.maxLagEntries} are allowed`;
   const why =
     wait.ended.length > 0
       ? "its process has ended"
@@ -139,7 +142,7 @@ export async function awaitCatchUp(
         : behind;
   throw new HaplanError(
     "apply/learner-not-ready",
-    `${action.member} did not catch up: ${why}. It was removed again; the voters are as they were.\n${failure.message}`,
+    `${action.member} did not catch up: ${why}. It was removed again; the voters are unchanged.\n${failure.message}`,
   );
 }
 

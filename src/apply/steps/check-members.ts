@@ -1,4 +1,4 @@
-/** The last look before members that run elsewhere get company: nothing has been touched when this fails. */
+/** The last check before adopted members get new peers: nothing has been changed if it fails. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMembership } from "../../plan/observed-cluster.ts";
 import { resourceAddress } from "../../plan/resource.ts";
@@ -8,7 +8,7 @@ import type { StepContext } from "../step-context.ts";
 
 type CheckMembers = StepAction & { readonly kind: "checkMembers" };
 
-/** Far enough apart for an election to show between two of them. */
+/** Far enough apart for an election to be visible between two of them. */
 const sampleIntervalMs = 1_000;
 
 export async function checkMembers(context: StepContext, action: CheckMembers): Promise<StepOutputs> {
@@ -22,7 +22,7 @@ export async function checkMembers(context: StepContext, action: CheckMembers): 
     if (problems.length > 0) {
       throw new HaplanError(
         "apply/adopt-check",
-        `The members cannot be taken over now: ${problems.join("; ")}. Nothing was touched`,
+        `The members cannot be adopted now: ${problems.join("; ")}. Nothing was changed`,
       );
     }
     context.detail(`${sample} of ${healthSamples} samples were good`);

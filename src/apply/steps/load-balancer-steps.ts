@@ -6,7 +6,7 @@ import { materializeUnit } from "../materialize-unit.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
 
-/** Starting and updating are one act: it runs with exactly this configuration when it returns. */
+/** Starting and updating are the same operation: it runs with exactly this configuration on return. */
 export async function startLoadBalancer(
   { plan, ports, keeper, signal }: StepContext,
   action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },

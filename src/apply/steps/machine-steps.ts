@@ -1,4 +1,4 @@
-/** Machines: made with the lineage and generation by which they are found again, removed with all that is on them. */
+/** Machines: created with the lineage and generation that identify them, removed with everything on them. */
 
 import type { StepAction } from "../../plan/step.ts";
 import type { MachineRef } from "../../providers/provider.ts";

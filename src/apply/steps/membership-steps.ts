@@ -1,4 +1,4 @@
-/** Changes of the membership, made by the members themselves; each returns when it is in force. */
+/** Membership changes, made by the members themselves; each returns once it is in effect. */
 import type { StepAction } from "../../plan/step.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import { memberIdOf, type StepContext } from "../step-context.ts";

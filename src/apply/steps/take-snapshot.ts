@@ -1,4 +1,7 @@
-/** A snapshot of the data before the membership changes: what cannot be had is said, or, when it is required, stops. */
+/**
+ * A snapshot of the data before the membership changes: a failure is a warning, or an error if the snapshot is
+ * required.
+ */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { StepAction } from "../../plan/step.ts";
 import type { StepOutputs } from "../state-edits.ts";
@@ -19,7 +22,7 @@ export async function takeSnapshot(
     if (action.required) {
       throw new HaplanError(
         "apply/no-backup",
-        `${error.message}. policy.backupBeforeMembershipChange asks for one, so the membership stays as it is. Write false there to go on without`,
+        `${error.message}. policy.backupBeforeMembershipChange requires one, so the membership is not changed. Set it to false to continue without`,
         { cause: error },
       );
     }

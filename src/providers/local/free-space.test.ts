@@ -18,7 +18,7 @@ describe("free space", () => {
       {
         severity: "error",
         code: "preflight/disk-full",
-        summary: 'The disk at "/" has 199 MiB free, and 200 MiB are needed',
+        summary: 'The disk at "/" has 199 MiB free, but 200 MiB are needed',
         detail: expect.stringContaining(
           'The data of m1 100 MiB, m2 100 MiB would be below "/srv/.haplan/demo/machines"',
         ),
@@ -31,7 +31,7 @@ describe("free space", () => {
     try {
       expect(checkFreeSpace(join(directory, "not", "yet"), space)).toEqual([]);
       const [problem] = checkFreeSpace(join(directory, "not", "yet"), [{ machine: "m1", bytes: 2 ** 60 }]);
-      expect(problem?.summary).toMatch(/^The disk at "\/.*" has \d+ MiB free, and 1099511627776 MiB are needed$/);
+      expect(problem?.summary).toMatch(/^The disk at "\/.*" has \d+ MiB free, but 1099511627776 MiB are needed$/);
     } finally {
       rmSync(directory, { recursive: true });
     }

@@ -1,4 +1,4 @@
-/** Whether the disks have room for what is to be put on them: machines that share a disk need their room together. */
+/** Checks that the disks have enough free space: machines on one disk need the sum. */
 import { existsSync, statfsSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
@@ -7,7 +7,7 @@ import { machinePaths } from "./machine-dir.ts";
 
 type Disk = { readonly mountPoint: string; readonly freeBytes: number };
 
-/** `diskOf` tells of the file system that a directory is on, or would be. */
+/** `diskOf` returns the file system that a directory is on, or would be. */
 export function checkFreeSpace(
   root: string,
   spaces: readonly MachineSpace[],
@@ -37,8 +37,8 @@ function tooSmall(
   return {
     severity: "error",
     code: "preflight/disk-full",
-    summary: `The disk at "${mountPoint}" has ${mebibytes(freeBytes, "down")} free, and ${mebibytes(neededBytes, "up")} are needed`,
-    detail: `The data of ${shares} would be below "${join(root, "machines")}". Make room there, or run haplan in a directory on another disk`,
+    summary: `The disk at "${mountPoint}" has ${mebibytes(freeBytes, "down")} free, but ${mebibytes(neededBytes, "up")} are needed`,
+    detail: `The data of ${shares} would be below "${join(root, "machines")}". Free some space there, or run haplan in a directory on another disk`,
   };
 }
 
@@ -54,7 +54,7 @@ function nearestExisting(directory: string): string {
   return nearest;
 }
 
-/** The highest directory above that is on the same device. */
+/** The highest parent directory on the same device. */
 function mountPointOf(directory: string): string {
   const { dev } = statSync(directory);
   let highest = directory;

@@ -1,4 +1,4 @@
-/** Who listens where on this machine, from the kernel's own tables (proc(5), /proc/net/tcp). */
+/** Listening sockets of this machine, from the kernel's own tables (proc(5), /proc/net/tcp). */
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 
@@ -11,13 +11,13 @@ export type ListeningSocket = {
 
 const listenState = "0A";
 
-/** Null where the system has no such tables. */
+/** Null if the system has no such tables. */
 export function listeningSockets(): ListeningSocket[] | null {
   const tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(readTable);
   return tables[0] === null ? null : tables.flatMap((table) => parseSocketTable(table ?? ""));
 }
 
-/** Reads the text of /proc/net/tcp or tcp6; addresses there are 32-bit words in the order of the machine. */
+/** Parses /proc/net/tcp or tcp6; addresses there are 32-bit words in the machine's byte order. */
 export function parseSocketTable(table: string): ListeningSocket[] {
   const sockets: ListeningSocket[] = [];
   for (const line of table.split("\n").slice(1)) {
@@ -49,7 +49,7 @@ export function parseHostPort(text: string): { readonly host: string; readonly p
   return port <= 65_535 ? { host, port } : null;
 }
 
-/** The socket that keeps others from listening on `host:port`, if any. */
+/** The socket that prevents listening on `host:port`, if any. */
 export function socketAt(sockets: readonly ListeningSocket[], host: string, port: number): ListeningSocket | undefined {
   return sockets.find((socket) => socket.port === port && (socket.address === null || socket.address === host));
 }

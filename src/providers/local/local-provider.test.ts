@@ -343,7 +343,7 @@ describe("the preflight", () => {
     const stranger = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
     const [taken] = await stranger.preflight({ machines: [], units: [definition], space: [] });
     // T9: a cluster of haplan's is named, and where it is worked on.
-    expect(taken?.summary).toBe(`127.77.18.8:29380 is taken by the agent of "m1" in the cluster "demo", pid ${pid}`);
+    expect(taken?.summary).toBe(`127.77.18.8:29380 is in use by the agent of "m1" in the cluster "demo", pid ${pid}`);
     expect(taken?.detail).toContain(`applied that cluster in ${parent}.`);
     expect(taken?.detail).toContain("haplan destroy -state-only=demo");
   });
@@ -361,7 +361,7 @@ describe("the preflight", () => {
     const away = unit({ listens: ["203.0.113.7:1", "203.0.113.7:2"] });
     const found = await other.preflight({ machines: [], units: [...definitions, away], space: [] });
     expect(found.map(({ summary }) => summary)).toEqual([
-      '2 addresses are taken by the cluster "demo"',
+      '2 addresses are in use by the cluster "demo"',
       "Cannot listen on 2 addresses",
     ]);
     const holder = (index: number): string => `by the agent-${index} of "m1" in the cluster "demo", pid ${pids[index]}`;
@@ -380,7 +380,7 @@ describe("the preflight", () => {
         (await summaries([unit({ listens: ["127.77.18.8:29381"] })]))[0];
       await expect
         .poll(taken, { timeout: 10_000 })
-        .toMatch(new RegExp(`127.77.18.8:29381 is taken by pid ${listener.pid} \\(.*probe/main.js`));
+        .toMatch(new RegExp(`127.77.18.8:29381 is in use by pid ${listener.pid} \\(.*probe/main.js`));
     } finally {
       listener.kill("SIGKILL");
     }
@@ -395,10 +395,10 @@ describe("the preflight", () => {
     ];
     expect(await summaries(units)).toEqual([
       'preflight/machine-taken: Machine "m1" belongs to another cluster',
-      'preflight/program-missing: Program "no-such-program" is not there',
-      'preflight/program-missing: Program "no-such-command" is not there',
-      "preflight/listened-twice: Two units are to listen on 127.77.18.9:1234",
-      'preflight/bad-address: "nonsense" is not an address to listen on',
+      'preflight/program-missing: Program "no-such-program" does not exist',
+      'preflight/program-missing: Program "no-such-command" does not exist',
+      "preflight/listened-twice: Two units would listen on 127.77.18.9:1234",
+      'preflight/bad-address: "nonsense" is not a listen address',
       "preflight/cannot-listen: Cannot listen on 203.0.113.7:1",
     ]);
   });

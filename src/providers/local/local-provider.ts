@@ -1,6 +1,6 @@
 /**
- * The provider that needs nothing but this machine: machines are directories under `<root>/machines`, units are real
- * processes that live on when haplan has ended.
+ * The provider that needs only this machine: machines are directories under `<root>/machines`, units are real processes
+ * that outlive haplan.
  */
 import { readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -35,11 +35,11 @@ import { findUnitProcess, logTail, signalProcess, startProcess, stopProcess } fr
 export type LocalProviderOptions = {
   /** The cluster's directory, `.haplan/<cluster>`. */
   readonly root: string;
-  /** Holds `<command>/main.js` for each of haplan's own programs; `dist/cmd` unless told otherwise. */
+  /** Contains `<command>/main.js` for each of haplan's own programs; `dist/cmd` by default. */
   readonly programsDir?: string;
 };
 
-/** How long a restarted or removed unit may take to end by itself. */
+/** How long a restarted or removed unit may take to exit. */
 const restartGraceMs = 10_000;
 
 export function createLocalProvider(options: LocalProviderOptions): Provider {
@@ -134,7 +134,10 @@ async function startUnit(
   }
   const executable = findExecutable(unit.program, programsDir);
   if (executable === null) {
-    throw new HaplanError("provider/program-missing", `Cannot start "${unit.program.command}": it is not there`);
+    throw new HaplanError(
+      "provider/program-missing",
+      `Cannot start "${unit.program.command}": the program does not exist`,
+    );
   }
   const paths = unitPaths(root, directory, unit.name);
   const dataDir = machinePaths(root, directory).data;
@@ -180,7 +183,7 @@ async function destroyMachine(root: string, machine: MachineRef): Promise<void> 
   }
 }
 
-/** Also one that was never labeled, and those that are gone and have left processes. */
+/** Also one that was never labeled, and missing ones with running processes. */
 function allDirs(root: string, name: string, left: readonly { readonly directory: string }[]): readonly string[] {
   const labeled = dirsOf(root, name).map(({ directory }) => directory);
   const orphaned = left.map(({ directory }) => directory).filter((directory) => machineOfDir(directory) === name);

@@ -1,4 +1,4 @@
-/** What the provider `local` contributes to the spec: every machine is on this computer, at a loopback address. */
+/** The spec of the provider `local`: every machine is on this computer, at a loopback address. */
 import { isIPv4 } from "node:net";
 import { findingAt, type SpecFinding } from "../../spec/finding.ts";
 import type { ProviderSchema } from "../../spec/provider-schema.ts";
@@ -24,7 +24,7 @@ function badAddress({ pointer, value }: LocatedValue<string>): SpecFinding {
     summary: `${JSON.stringify(value)} is not an address that provider local can use`,
     detail: hasPort
       ? "Write the address without its port; ports are set by clientPort, peerPort and loadBalancer.ports."
-      : "Provider local runs every machine on this computer, each on a loopback address of its own. Write one of 127.0.0.0/8, such as 127.0.1.1.",
+      : "Provider local runs every machine on this computer, each on its own loopback address. Write one of 127.0.0.0/8, such as 127.0.1.1.",
   });
 }
 
@@ -41,7 +41,7 @@ export const localSchema: ProviderSchema = {
   },
   deriveMasters: {
     description:
-      "the masters; with provider local they may be left out and are then m1, m2, ... at 127.0.1.1, 127.0.1.2, ...",
+      "the masters; with provider local they may be omitted and are then m1, m2, ... at 127.0.1.1, 127.0.1.2, ...",
     derive: (members) =>
       Array.from({ length: members }, (_, index) => ({ name: `m${index + 1}`, address: `127.0.1.${index + 1}` })),
   },

@@ -1,5 +1,6 @@
 /**
- * A local machine is a directory. Its label file says whose it is, so that it is found again when the state is lost:
+ * A local machine is a directory. Its label file identifies its cluster, so that it is found again if the state is
+ * lost:
  *
  *     machines/m1/machine.json             label: lineage, name, generation, address, zone
  *     machines/m1/data/                    the agent's data
@@ -7,9 +8,8 @@
  *     machines/m1/units/agent/files/       the unit's files, @UNIT@
  *     machines/m1/units/agent/process.json pid and start time
  *     machines/m1/units/agent/unit.log     its stdout and stderr
- *
- * A machine that is made while another one has its name is a directory with its generation: machines/m1@2. One that is
- * renamed keeps its directory, which its processes use: the label says its name.
+ *  A machine that is created while another one has its name is a directory with its generation: machines/m1@2. A
+ * renamed one keeps its directory, which its processes use: the label has its name.
  */
 import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -55,7 +55,7 @@ export function unitPaths(root: string, machine: string, unit: string): UnitPath
   };
 }
 
-/** Whose a unit's directory is: the cluster's directory, the names of machine and unit; null for any other path. */
+/** The owner of a unit's directory: the cluster's directory, the names of machine and unit; null for any other path. */
 export function placeOfUnit(
   unitDir: string,
 ): { readonly root: string; readonly machine: string; readonly unit: string } | null {
@@ -69,17 +69,17 @@ function assertDirName(what: string, name: string): void {
   throw new HaplanError("provider/bad-name", `Cannot use "${name}" as the name of a ${what}: it is not a file name`);
 }
 
-/** All machine directories, whatever cluster they belong to. */
+/** All machine directories, of any cluster. */
 export function machineDirs(root: string): string[] {
   return listDir(join(root, "machines")).filter((name) => /^[A-Za-z0-9_]/.test(name));
 }
 
-/** Null when there is no machine, or a directory that was never labeled. */
+/** Null if there is no machine, or a directory that was never labeled. */
 export function readLabel(root: string, directory: string): MachineIdentity | null {
   return readJson<MachineIdentity>(machinePaths(root, directory).label);
 }
 
-/** The name of the machine that this directory was made for, when it has no label any more. */
+/** The name of the machine that this directory was created for, if it has no label any more. */
 export function machineOfDir(directory: string): string {
   return directory.split("@")[0]!;
 }
@@ -97,7 +97,7 @@ export function dirsOf(root: string, name: string): readonly LabeledDir[] {
     .sort((a, b) => b.label.generation - a.label.generation);
 }
 
-/** The directory of a machine; that of its name when there is none. */
+/** The directory of a machine; the one with its name if there is none. */
 export function dirOf(root: string, machine: MachineRef): string {
   if (typeof machine === "string") return dirsOf(root, machine)[0]?.directory ?? machine;
   const { name, generation } = machine;
@@ -105,9 +105,9 @@ export function dirOf(root: string, machine: MachineRef): string {
 }
 
 /**
- * Makes the directory and labels it; does nothing when it is there already. `beside`: the generation that stays
+ * Creates the directory and labels it; does nothing if it exists already. `beside`: the generation that stays
  * meanwhile.
- * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
+ * @throws HaplanError `provider/machine-taken` if a machine of any other lineage or generation has the name.
  */
 export function createMachineDir(root: string, machine: MachineIdentity, beside: number | undefined): void {
   const present = dirsOf(root, machine.name);
@@ -116,13 +116,13 @@ export function createMachineDir(root: string, machine: MachineIdentity, beside:
   const free = readLabel(root, machine.name) === null;
   const paths = machinePaths(root, own ?? (free ? machine.name : `${machine.name}@${machine.generation}`));
   makeDirDurably(paths.directory);
-  // The label comes first: whatever a crash leaves behind can be told to be ours.
+  // The label is written first: whatever a crash leaves can be identified.
   writeFileDurably(paths.label, `${JSON.stringify(machine, null, 2)}\n`);
   makeDirDurably(paths.data);
   makeDirDurably(paths.units);
 }
 
-/** The label is one file: before the change of it, the machine has the one name, and after it the other. */
+/** The label is one file: it has either the one name or the other. */
 export function renameMachineDirs(root: string, from: string, to: string): void {
   const taken = dirsOf(root, to);
   for (const { directory, label } of dirsOf(root, from)) {
@@ -153,12 +153,12 @@ function checkNotTaken(
   if (present.generation !== machine.generation && present.generation !== beside) {
     throw new HaplanError(
       "provider/machine-taken",
-      `Cannot create machine "${machine.name}" of generation ${machine.generation}: generation ${present.generation} is still there`,
+      `Cannot create machine "${machine.name}" of generation ${machine.generation}: generation ${present.generation} still exists`,
     );
   }
 }
 
-/** Removes everything, the label last, and the directory of machines when it was the last one. */
+/** Removes everything, the label last, and the machines' directory with the last one. */
 export function removeMachineDir(root: string, machine: string): void {
   const paths = machinePaths(root, machine);
   for (const entry of listDir(paths.directory)) {
@@ -185,7 +185,7 @@ export function listDir(path: string): string[] {
   }
 }
 
-/** Null when the file is not there. @throws HaplanError `provider/damaged-file` when it is no JSON. */
+/** Null if the file does not exist. @throws HaplanError `provider/damaged-file` if it is not JSON. */
 export function readJson<T>(path: string): T | null {
   let text: string;
   try {
@@ -198,6 +198,6 @@ export function readJson<T>(path: string): T | null {
   try {
     return JSON.parse(text) as T;
   } catch (error) {
-    throw new HaplanError("provider/damaged-file", `Cannot read "${path}": it holds no JSON`, { cause: error });
+    throw new HaplanError("provider/damaged-file", `Cannot read "${path}": it is not JSON`, { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-/** What would go wrong, said before anything is changed: directories, names, programs, addresses. */
+/** Checks directories, names, programs and addresses before anything is changed. */
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { basename, dirname, join } from "node:path";
@@ -41,7 +41,7 @@ function problem(code: string, summary: string, detail: string): Diagnostic {
   return { severity: "error", code: `preflight/${code}`, summary, detail };
 }
 
-/** Permission bits tell root nothing, so a directory is made where ours would be made, and removed again. */
+/** Permission bits do not apply to root, so a directory is created where haplan's would be, and removed again. */
 function checkDir(directory: string): Diagnostic | null {
   let nearest = directory;
   while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
@@ -50,7 +50,7 @@ function checkDir(directory: string): Diagnostic | null {
       return problem(
         "not-a-directory",
         `"${nearest}" is not a directory`,
-        `Machines are directories below "${directory}": move it away`,
+        `Machines are directories below "${directory}": move the file away`,
       );
     }
     accessSync(nearest, constants.W_OK | constants.X_OK);
@@ -72,7 +72,7 @@ function checkOwner(root: string, machine: MachineIdentity): Diagnostic[] {
     problem(
       "machine-taken",
       `Machine "${machine.name}" belongs to another cluster`,
-      `"${machinePaths(root, machine.name).directory}" carries lineage ${label.lineage}, this cluster is ${machine.lineage}. Destroy the other cluster first, or give this one another name`,
+      `"${machinePaths(root, machine.name).directory}" has lineage ${label.lineage}, this cluster's is ${machine.lineage}. Destroy the other cluster first, or rename this one`,
     ),
   ];
 }
@@ -84,8 +84,8 @@ function checkPrograms(programsDir: string, units: readonly UnitDefinition[]): D
     const detail =
       program.kind === "haplan"
         ? `It is part of haplan and should be in "${programsDir}": run "npm run build"`
-        : `It was looked for on the path (${process.env["PATH"] ?? ""}): install it, or put its directory on the path`;
-    return [problem("program-missing", `Program "${program.command}" is not there`, detail)];
+        : `It is not on the path (${process.env["PATH"] ?? ""}): install it, or add its directory to the path`;
+    return [problem("program-missing", `Program "${program.command}" does not exist`, detail)];
   });
 }
 
@@ -99,7 +99,7 @@ function checkListenedTwice(units: readonly UnitDefinition[]): Diagnostic[] {
     .flatMap((unit) => unit.listens)
     .filter((listen) => seen.has(listen) || !seen.add(listen))
     .map((listen) =>
-      problem("listened-twice", `Two units are to listen on ${listen}`, "Give one of them another address or port"),
+      problem("listened-twice", `Two units would listen on ${listen}`, "Give one of them another address or port"),
     );
 }
 
@@ -107,11 +107,11 @@ function checkListenedTwice(units: readonly UnitDefinition[]): Diagnostic[] {
 type Obstacle = {
   readonly code: string;
   readonly listen: string;
-  /** What uses it; null where nothing does. */
+  /** The process that uses it; null if there is none. */
   readonly holder: string | null;
-  /** What is in the way: addresses that have it in common are told of once. */
+  /** The obstacle: addresses with the same one are reported once. */
   readonly cause: string;
-  /** What `cause` is called where it stands in the way of several addresses. */
+  /** The name of `cause` if it affects several addresses. */
   readonly common: string;
   readonly advice: string;
 };
@@ -128,11 +128,11 @@ function obstacleProblems(obstacles: readonly Obstacle[]): Diagnostic[] {
 
 function obstacleProblem({ code, listen, holder, common, advice }: Obstacle, all: readonly Obstacle[]): Diagnostic {
   if (all.length === 1) {
-    const summary = holder === null ? `Cannot listen on ${listen}` : `${listen} is taken by ${holder}`;
+    const summary = holder === null ? `Cannot listen on ${listen}` : `${listen} is in use by ${holder}`;
     return problem(code, summary, advice);
   }
   const summary =
-    holder === null ? `Cannot listen on ${all.length} addresses` : `${all.length} addresses are taken by ${common}`;
+    holder === null ? `Cannot listen on ${all.length} addresses` : `${all.length} addresses are in use by ${common}`;
   const lines = all.map(
     (each) => `  ${each.listen}${each.holder === null || each.holder === common ? "" : ` by ${each.holder}`}`,
   );
@@ -141,7 +141,7 @@ function obstacleProblem({ code, listen, holder, common, advice }: Obstacle, all
 
 async function checkListen(root: string, listen: string): Promise<Diagnostic | Obstacle | null> {
   const target = parseHostPort(listen);
-  if (target === null) return problem("bad-address", `"${listen}" is not an address to listen on`, "Write host:port");
+  if (target === null) return problem("bad-address", `"${listen}" is not a listen address`, "Write host:port");
   const failure = await tryToListen(target.host, target.port);
   if (failure === null) return null;
   if (systemErrorCode(failure) !== "EADDRINUSE") {
@@ -150,16 +150,16 @@ async function checkListen(root: string, listen: string): Promise<Diagnostic | O
   }
   const socket = socketAt(listeningSockets() ?? [], target.host, target.port);
   const owner = socket === undefined ? null : ownerOfSocket(socket.inode);
-  // What already runs for this cluster is for the plan to keep, restart or stop.
+  // Units of this cluster that already run are kept, restarted or stopped by the plan.
   if (owner !== null && unitDirOf(owner)?.startsWith(join(root, "machines"))) return null;
   const place = owner === null ? null : placeOfUnit(unitDirOf(owner) ?? "");
   if (owner !== null && place !== null) return takenByCluster(listen, owner, place);
-  const holder = owner === null ? "another process, which the system does not name" : describeProcess(owner);
+  const holder = owner === null ? "an unknown process" : describeProcess(owner);
   const advice = "Stop that process, or choose another address or port in the spec.";
   return { code: "address-taken", listen, holder, cause: holder, common: holder, advice };
 }
 
-/** Another cluster of haplan's, or this one as it was applied in another directory. */
+/** Another cluster of haplan's, or this one as applied in another directory. */
 function takenByCluster(listen: string, pid: number, place: NonNullable<ReturnType<typeof placeOfUnit>>): Obstacle {
   const name = basename(place.root);
   const directory = dirname(dirname(place.root));

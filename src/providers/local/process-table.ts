@@ -1,29 +1,27 @@
 /**
- * Processes of this machine as files: who is alive, since when, and which of them are ours. A process id alone says
- * little, since ids are used again; an id together with the time at which the process started names one process.
+ * Processes of this machine, from files: which are alive, since when, and which belong to units. A process id alone is
+ * not enough, because ids are reused; an id together with the start time identifies a process.
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 export type ProcessIdentity = {
   readonly pid: number;
-  /** Opaque; equal for as long as it is the same process. Holds the boot as well, since clocks of boots start anew. */
+  /** Opaque; equal as long as it is the same process. Includes the boot as well, because clocks start anew at boot. */
   readonly startedAt: string;
 };
 
-/**
- * Environment variable that marks every process of a unit with the unit's directory, whatever became of the pid file.
- */
+/** Environment variable that marks every process of a unit with the unit's directory, even without a pid file. */
 export const unitMarker = "HAPLAN_UNIT";
 
 const hasProc = readText("/proc/self/stat") !== null;
 
-/** The process that has `pid` now; null when there is none, or only one that has ended and was not yet buried. */
+/** The process with `pid` now; null if there is none, or only a zombie. */
 export function identifyProcess(pid: number): ProcessIdentity | null {
   if (!hasProc) return identifyWithPs(pid);
   const stat = readText(`/proc/${pid}/stat`);
   if (stat === null) return null;
-  // proc(5): the name in parentheses may hold anything, so fields are counted from behind its last bracket.
+  // proc(5): the name in parentheses may contain anything, so fields are counted from its last bracket.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const state = fields[0];
   const startTimeTicks = fields[19];
@@ -31,7 +29,7 @@ export function identifyProcess(pid: number): ProcessIdentity | null {
   return { pid, startedAt: `${bootId()}/${startTimeTicks}` };
 }
 
-/** Where there is no /proc, ps knows the start to the second. */
+/** Without /proc, ps knows the start to the second. */
 function identifyWithPs(pid: number): ProcessIdentity | null {
   try {
     const output = execFileSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
@@ -46,14 +44,14 @@ export function isSameProcess(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt;
 }
 
-/** Processes that carry the marker of `unitDir`; the leader of the session, which is what was started, first. */
+/** Processes with the marker of `unitDir`; the session leader, which was started, first. */
 export function processesOfUnit(unitDir: string): ProcessIdentity[] {
   const found = markedProcesses().filter((process) => process.unitDir === unitDir);
   found.sort((a, b) => Number(isSessionLeader(b.pid)) - Number(isSessionLeader(a.pid)));
   return found.map((process) => identifyProcess(process.pid)).filter((identity) => identity !== null);
 }
 
-/** The unit directory that `pid` was started for; null for processes that are not ours or may not be looked at. */
+/** The unit directory that `pid` was started for; null for other processes and those that may not be read. */
 export function unitDirOf(pid: number): string | null {
   const environment = readText(`/proc/${pid}/environ`);
   const prefix = `${unitMarker}=`;
@@ -65,7 +63,7 @@ export function unitDirOf(pid: number): string | null {
   );
 }
 
-/** All processes of units of any cluster that this user may look at. */
+/** All processes of units of any cluster that this user may read. */
 export function markedProcesses(): { readonly pid: number; readonly unitDir: string }[] {
   return allProcessIds().flatMap((pid) => {
     const unitDir = unitDirOf(pid);
@@ -78,13 +76,13 @@ function isSessionLeader(pid: number): boolean {
   return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3] === String(pid);
 }
 
-/** `pid 812 (nginx: master process)`, as far as the system tells. */
+/** `pid 812 (nginx: master process)`, as far as the system reports it. */
 export function describeProcess(pid: number): string {
   const commandLine = readText(`/proc/${pid}/cmdline`)?.replaceAll("\0", " ").trim() ?? "";
   return commandLine === "" ? `pid ${pid}` : `pid ${pid} (${commandLine.slice(0, 120)})`;
 }
 
-/** The process that holds the socket with this inode number; null when it cannot be told. */
+/** The process with the socket of this inode number; null if it cannot be determined. */
 export function ownerOfSocket(inode: string): number | null {
   const wanted = `socket:[${inode}]`;
   for (const pid of allProcessIds()) {

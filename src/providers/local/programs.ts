@@ -1,4 +1,4 @@
-/** Where programs are: haplan's own beside this file in the built tree, the system's on the path. */
+/** Finds programs: haplan's own beside this file in the built tree, the system's on the path. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { packageDir } from "../../base/package-dir.ts";
@@ -10,7 +10,7 @@ export function builtProgramsDir(): string {
 
 export type Executable = { readonly file: string; readonly leadingArguments: readonly string[] };
 
-/** Null when the program is not there. */
+/** Null if the program does not exist. */
 export function findExecutable(program: UnitDefinition["program"], programsDir: string): Executable | null {
   if (program.kind === "haplan") {
     const script = join(programsDir, program.command, "main.js");
@@ -20,7 +20,7 @@ export function findExecutable(program: UnitDefinition["program"], programsDir: 
   return file === null ? null : { file, leadingArguments: [] };
 }
 
-/** Daemons live in sbin directories, which are not on every user's path. */
+/** Daemons are in sbin directories, which are not on every user's path. */
 function findOnPath(command: string): string | null {
   const directories = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
   for (const directory of directories) {

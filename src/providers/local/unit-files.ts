@@ -1,4 +1,4 @@
-/** A unit's files on disk: written with placeholders filled in, and checked later for what others did to them. */
+/** A unit's files on disk: written with placeholders replaced, and checked later for changes by others. */
 import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
@@ -7,7 +7,7 @@ import { dataDirPlaceholder, type UnitDefinition, unitDirPlaceholder } from "../
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
 
-/** What is remembered of a unit; files by digest only, since they may be somebody's secret. */
+/** The record of a unit; files by digest only, because they may be secret. */
 export type UnitRecord = {
   readonly name: string;
   readonly digest: string;
@@ -17,14 +17,17 @@ export type UnitRecord = {
   readonly files: readonly { readonly path: string; readonly mode: number; readonly digest: string }[];
 };
 
-/** Fills in where the unit's files and the machine's data are. */
+/** Replaces the placeholders of the unit's files and the machine's data. */
 export type FillIn = (text: string) => string;
 
 export function createFillIn(paths: UnitPaths, dataDir: string): FillIn {
   return (text) => text.replaceAll(unitDirPlaceholder, paths.files).replaceAll(dataDirPlaceholder, dataDir);
 }
 
-/** Brings the directory to exactly the unit's files; the record goes last, so that half-written files never count. */
+/**
+ * Makes the directory contain exactly the unit's files; the record is written last, so that incomplete files never
+ * count.
+ */
 export function writeUnitFiles(paths: UnitPaths, unit: UnitDefinition, fillIn: FillIn): UnitRecord {
   makeDirDurably(paths.files);
   const files = unit.files.map((file) => {
@@ -59,7 +62,7 @@ export function readUnitRecord(paths: UnitPaths): UnitRecord | null {
   return readJson<UnitRecord>(paths.record);
 }
 
-/** The recorded digest while the files are as they were written, and another one once somebody has changed them. */
+/** The recorded digest as long as the files are as they were written, else another one. */
 export function observedDigest(paths: UnitPaths, record: UnitRecord): string {
   const changed = record.files.filter((file) => !isIntact(fileInside(paths.files, file.path), file));
   if (changed.length === 0) return record.digest;
@@ -79,7 +82,7 @@ function fileInside(directory: string, path: string): string {
   if (isAbsolute(clean) || clean.startsWith("..") || clean === ".") {
     throw new HaplanError(
       "provider/bad-name",
-      `Cannot write unit file "${path}": it lies outside of the unit's directory`,
+      `Cannot write unit file "${path}": it is outside of the unit's directory`,
     );
   }
   return join(directory, clean);

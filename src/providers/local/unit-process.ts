@@ -1,7 +1,7 @@
 /**
  * A unit's process: started in a session of its own so that it outlives the tool, found again through its pid file or,
- * if a crash came between starting and writing that file, through the marker in its environment, and never confused
- * with a stranger that was given the same process id.
+ * after a crash between starting and writing that file, through the marker in its environment, and never confused with
+ * another process that has the same pid.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
@@ -17,16 +17,16 @@ export type ProcessRequest = {
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDir: string;
-  /** `host:port` it is going to listen on: once it does it counts as up. */
+  /** `host:port` that it is going to listen on: once it does it counts as up. */
   readonly listens: readonly string[];
 };
 
-/** How long a new process is watched for an instant end, when it does not show by listening that it is up. */
+/** How long a new process is watched for an early exit, if it does not listen before. */
 const watchMs = { withListeners: 1500, withoutListeners: 300 };
 const pollMs = 20;
 const logBytesMax = 16 * 1024 * 1024;
 
-/** The unit's living process, or null. */
+/** The unit's live process, or null. */
 export function findUnitProcess(paths: UnitPaths): ProcessIdentity | null {
   const recorded = readJson<ProcessIdentity>(paths.process);
   if (recorded !== null && isSameProcess(recorded)) return recorded;
@@ -34,7 +34,7 @@ export function findUnitProcess(paths: UnitPaths): ProcessIdentity | null {
 }
 
 /**
- * Starts the process and returns once it listens or has lived for a moment.
+ * Starts the process and returns once it listens or has run for a moment.
  * @throws HaplanError `provider/unit-exited` with the last lines of its log.
  */
 export async function startProcess(paths: UnitPaths, request: ProcessRequest): Promise<ProcessIdentity> {
@@ -43,7 +43,7 @@ export async function startProcess(paths: UnitPaths, request: ProcessRequest): P
   const end = new Promise<string>((resolve) => {
     subprocess.once("error", (error) => resolve(`failed: ${errorText(error)}`));
     subprocess.once("exit", (code, signal) =>
-      resolve(code === null ? `was ended by ${signal}` : `ended with exit code ${code}`),
+      resolve(code === null ? `was killed by ${signal}` : `exited with exit code ${code}`),
     );
   });
   subprocess.unref();
@@ -56,7 +56,7 @@ export async function startProcess(paths: UnitPaths, request: ProcessRequest): P
   rmSync(paths.process, { force: true });
   throw new HaplanError(
     "provider/unit-exited",
-    `Cannot start "${request.file}": it ${ending ?? "ended"}\n${logTail(paths.log, 10)}`.trimEnd(),
+    `Cannot start "${request.file}": it ${ending ?? "exited"}\n${logTail(paths.log, 10)}`.trimEnd(),
   );
 }
 
@@ -65,7 +65,7 @@ function spawnDetached(paths: UnitPaths, request: ProcessRequest): ChildProcess 
   try {
     return spawn(request.file, request.arguments, {
       cwd: request.workingDir,
-      // Nothing of the caller's environment but what programs need to run at all: no secrets leak, no proxy interferes.
+      // Only the environment that programs need to run at all: no secrets leak, no proxy interferes.
       env: { ...inheritedEnvironment(), ...request.environment, [unitMarker]: paths.directory },
       detached: true,
       stdio: ["ignore", log, log],
@@ -95,23 +95,23 @@ function isListenedOn(listen: string): boolean {
   return target !== null && socketAt(listeningSockets() ?? [], target.host, target.port) !== undefined;
 }
 
-/** Tells the process to take up changed files. */
+/** Signals the process to reload changed files. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (isSameProcess(identity)) kill(identity.pid, signal);
 }
 
-/** SIGTERM, then SIGKILL after `graceMs`; returns once the process and all that it started are gone. */
+/** SIGTERM, then SIGKILL after `graceMs`; returns once the process and all its children are gone. */
 export async function stopProcess(paths: UnitPaths, graceMs: number): Promise<void> {
   const identity = findUnitProcess(paths);
   if (identity !== null) {
     kill(identity.pid, "SIGTERM");
-    // A stopped process takes its SIGTERM only once it continues.
+    // A stopped process receives its SIGTERM only once it continues.
     kill(identity.pid, "SIGCONT");
     if (!(await hasEnded(identity, graceMs))) {
-      // The whole group, which bears the pid of its leader as long as that lives.
+      // The whole process group, which has the pid of its leader as long as that lives.
       kill(-identity.pid, "SIGKILL");
       if (!(await hasEnded(identity, 5000))) {
-        throw new HaplanError("provider/unit-immortal", `Process ${identity.pid} does not end on SIGKILL`);
+        throw new HaplanError("provider/unit-immortal", `Process ${identity.pid} did not exit on SIGKILL`);
       }
     }
   }
@@ -136,7 +136,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** One log and one before it: a unit that is restarted for ever does not fill the disk. */
+/** One log and one previous log: a unit that restarts forever does not fill the disk. */
 function rotateLog(path: string): void {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > logBytesMax) renameSync(path, `${path}.1`);
 }
