@@ -37,8 +37,12 @@ export async function readWorkerReports(request: MembersRequest, timeoutMs: numb
 /** Null for what no worker of this version writes. */
 function parseReport(text: string): WorkerReport | null {
   try {
-    const report = JSON.parse(text) as WorkerReport;
-    return typeof report.name === "string" && typeof report.lastSuccessAt === "string" ? report : null;
+    const report: unknown = JSON.parse(text);
+    if (typeof report !== "object" || report === null) return null;
+    const { name, endpoint, lastSuccessAt, readLatencyMs, pid } = report as { readonly [field: string]: unknown };
+    if (typeof name !== "string" || typeof endpoint !== "string" || typeof lastSuccessAt !== "string") return null;
+    if (typeof readLatencyMs !== "number" || typeof pid !== "number") return null;
+    return { name, endpoint, lastSuccessAt, readLatencyMs, pid };
   } catch {
     return null;
   }

@@ -103,9 +103,34 @@ async function readCluster(response: IncomingMessage): Promise<RunningCluster> {
   const clusterId = response.headers[clusterIdHeader];
   if (response.statusCode !== 200 || typeof clusterId !== "string")
     throw new Error(`HTTP status ${response.statusCode}`);
-  const members = JSON.parse(Buffer.concat(pieces).toString("utf8")) as readonly MemberJson[];
-  return { clusterId: clusterId.padStart(16, "0"), members: members.map(fromJson) };
+  if (!/^[0-9a-f]{1,16}$/.test(clusterId)) throw new Error(`the cluster id "${clusterId}" is not hexadecimal`);
+  return { clusterId: clusterId.padStart(16, "0"), members: readMembers(Buffer.concat(pieces).toString("utf8")) };
 }
+
+/** @throws Error that names the member and the field. Unknown fields are ignored, all but the id may be missing. */
+function readMembers(text: string): readonly Member[] {
+  const list: unknown = JSON.parse(text);
+  if (!Array.isArray(list)) throw new Error("the response is not a list of members");
+  return list.map((entry: unknown, at) => {
+    const fields = typeof entry === "object" && entry !== null ? (entry as { readonly [name: string]: unknown }) : {};
+    const field = <Value>(name: keyof MemberJson, isValid: (value: unknown) => boolean, missing: Value): Value => {
+      const value = fields[name] ?? missing;
+      if (!isValid(value)) throw new Error(`member ${at} of the response has ${JSON.stringify(value)} as its ${name}`);
+      return value as Value;
+    };
+    return {
+      id: formatMemberId(BigInt(field("id", isDecimal, ""))),
+      name: field("name", isText, ""),
+      peerUrls: field<readonly string[]>("peerURLs", isTextList, []),
+      clientUrls: field<readonly string[]>("clientURLs", isTextList, []),
+      learner: field("isLearner", (value) => typeof value === "boolean", false),
+    };
+  });
+}
+
+const isText = (value: unknown): boolean => typeof value === "string";
+const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
+const isDecimal = (value: unknown): boolean => typeof value === "string" && /^\d{1,20}$/.test(value);
 
 /** Ids are decimal in etcd's JSON. */
 function toJson(member: Member): MemberJson {
@@ -115,16 +140,5 @@ function toJson(member: Member): MemberJson {
     ...(member.learner ? { isLearner: true } : {}),
     name: member.name,
     clientURLs: member.clientUrls,
-  };
-}
-
-function fromJson(member: MemberJson): Member {
-  const id: MemberId = formatMemberId(BigInt(member.id));
-  return {
-    id,
-    name: member.name ?? "",
-    peerUrls: member.peerURLs ?? [],
-    clientUrls: member.clientURLs ?? [],
-    learner: member.isLearner ?? false,
   };
 }
