@@ -1,7 +1,7 @@
 /**
- * Starts at the edges of what flags, variables and the configuration file take come to the same with our agent as with an etcd:
- * taken or refused, with the same settings, members and addresses, but for what docs/etcd-differences.md lists. All of them
- * are for `npm run test:soak`; by default a few are compared.
+ * Compares, at the edge values of flags, variables and the configuration file, how a start of our agent ends with how
+ * an etcd's does: accepted or rejected, with the same settings, members and addresses, except for what
+ * docs/etcd-differences.md lists. `npm run test:soak` runs all of them; by default a few are compared.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -16,7 +16,7 @@ import { compareStarts } from "./start-comparison.ts";
 const isLong = process.env["HAPLAN_TEST_SOAK"] !== undefined;
 const versions: readonly FlagEtcd[] = isLong ? ["3.4", "3.6", "3.7"] : ["3.6"];
 const networks: Readonly<Record<FlagEtcd, string>> = { "3.4": "127.75", "3.6": "127.78", "3.7": "127.79" };
-/** What has been read otherwise before. */
+/** Starts that have been read differently before. */
 const few =
   /^--(snapshot-count=(0x10|010)|quota-backend-bytes=9223372036854775807|listen-metrics-urls=http:\/HOST:2381|advertise-client-urls=https:\/\/HOST:443|log-level=INFO)$|^pre-vote: off$|^snapshot-count: 010$/;
 const startMs = 5_000;
@@ -25,7 +25,7 @@ const installedEtcd = (): Built => (isEtcdInstalled() ? { path: "etcd" } : { mis
 
 describe.each(versions)("starts beside an etcd %s", (version) => {
   const starts = allStarts().filter(({ title }) => isLong || few.test(title));
-  it("come to the same, but for what is listed", { timeout: startMs * starts.length }, async ({ skip }) => {
+  it("end the same way, except for the listed differences", { timeout: startMs * starts.length }, async ({ skip }) => {
     const etcd = version === "3.4" ? installedEtcd() : await findEtcdProgram(version, "etcd");
     if ("missing" in etcd) return skip(etcd.missing);
     const found = (

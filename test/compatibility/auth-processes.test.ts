@@ -1,6 +1,6 @@
 /**
- * Users and locks across processes: three members of ours, spoken to by etcdctl and through the JSON gateway. What one
- * member is told holds at the others at once, and what one member remembers alone is lost with it.
+ * Users and locks across processes: three of our members, used by etcdctl and through the JSON gateway. A change made
+ * at one member applies at the others at once; state that a member keeps in memory only is lost with it.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { createHmac } from "node:crypto";
@@ -71,7 +71,7 @@ describe.skipIf(!isInstalled)("users over three members", () => {
     }
   });
 
-  it("log in at one member and are known at the others, until those forget", async () => {
+  it("log in at one member and are valid at the others, until those lose the tokens", async () => {
     const [first, second] = cluster.urls as [string, string];
     for (let round = 0; round < 5; round++) {
       const token = await login(first, "ann", "pw");
@@ -81,7 +81,7 @@ describe.skipIf(!isInstalled)("users over three members", () => {
     }
     const token = await login(first, "ann", "pw");
     expect((await post(second, "kv/range", { key: b64("b") }, token)).status).toBe(200);
-    // Ended in peace: after a crash the member would hear of late logins again, from its log.
+    // Stopped cleanly: after a crash the member would see recent logins again, from its log.
     await cluster.terminate(1);
     await cluster.restart(1);
     const forgotten = await post(second, "kv/range", { key: b64("b") }, token);
@@ -155,7 +155,7 @@ describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  it.skipIf(!isEtcdInstalled())("are good for an etcd with the same key and users, and its tokens here", async () => {
+  it.skipIf(!isEtcdInstalled())("are valid at an etcd with the same key and users, and its tokens here", async () => {
     const etcd = await startCluster("etcd", host, { members: 1, flags });
     try {
       enableUsers(etcd);
@@ -169,7 +169,7 @@ describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
     }
   });
 
-  it("outlive a restart, and may come from elsewhere", async () => {
+  it("outlive a restart, and may be issued elsewhere", async () => {
     const [url] = cluster.urls as [string];
     const token = await login(url, "root", "pw");
     await cluster.kill(0);

@@ -1,6 +1,6 @@
 /**
- * A conversation with a cluster, as data: single calls, streams and `etcdctl` invocations in order. Spoken to a real
- * etcd and to ours, the replies must be equal but for ids and times.
+ * A conversation with a cluster, as data: unary calls, streams and `etcdctl` invocations in order. When it is run
+ * against a real etcd and against ours, the replies must be equal except for ids and times.
  */
 import { execFile } from "node:child_process";
 import {
@@ -35,18 +35,18 @@ import { Election } from "../../src/raft-agent/api/gen/v3electionpb/v3election_p
 import { Lock } from "../../src/raft-agent/api/gen/v3lockpb/v3lock_pb.ts";
 import type { DifferenceId } from "./differences.ts";
 
-/** What a request may need to know of the cluster that it is for. */
+/** What a request may need to know about the cluster that it is sent to. */
 export type ClusterFacts = {
   /** Decimal ids by member name. */
   readonly memberIds: ReadonlyMap<string, string>;
   readonly leaderId: string;
   readonly peerUrls: readonly string[];
-  /** What stands for what in replies: ids and addresses by the member that they belong to; longest first. */
+  /** What replaces what in replies: ids and addresses are replaced by the member that they belong to; longest first. */
   readonly names: readonly (readonly [string, string])[];
-  /** Members by their part: the leader first. */
+  /** Members by role: the leader first. */
   readonly clients: readonly GrpcClient[];
   readonly endpoints: readonly string[];
-  /** Answers that later requests use, by the name they were kept under. */
+  /** Replies that later requests use, by the name under which they were kept. */
   readonly kept: Map<string, JsonValue>;
 };
 
@@ -55,20 +55,20 @@ export type BodyFrom = Body | ((facts: ClusterFacts) => Body);
 
 export type StreamAction =
   | { readonly send: BodyFrom }
-  /** Takes so many messages. */
+  /** Reads this many messages. */
   | { readonly read: number }
-  /** Takes messages until so many events have come; how they are spread over messages is the server's choice. */
+  /** Reads messages until this many events have arrived; how they are spread over messages is the server's choice. */
   | { readonly readEvents: number }
   | { readonly call: CallStep }
-  /** Says that nothing more will be sent, and takes what comes until the end. */
+  /** Half-closes the stream, and reads what arrives until the end. */
   | { readonly finish: true };
 
 type StepOptions = {
-  /** Which member is asked: 0 is the leader. Without it, they take turns. */
+  /** Which member the request is sent to: 0 is the leader. Without it, they take turns. */
   readonly member?: number;
   readonly metadata?: Metadata | ((facts: ClusterFacts) => Metadata);
   readonly differs?: DifferenceId;
-  /** Asked of single members only: several members of an etcd 3.4 do not agree among themselves afterwards. */
+  /** Only sent to single members: several members of an etcd 3.4 diverge afterwards. */
   readonly divides?: true;
   /** Keeps the reply under this name. */
   readonly keep?: string;
@@ -92,7 +92,7 @@ const services: readonly DescService[] = [KV, Watch, Lease, Cluster, Maintenance
 const replyMs = 10_000;
 const quietMs = 2_000;
 
-/** Finds out who is who. Clients are to be closed by `closeFacts`. */
+/** Finds out the members and their roles. Close the clients with `closeFacts`. */
 export async function learnFacts(urls: readonly string[]): Promise<ClusterFacts> {
   const clients = urls.map((url) => connect({ endpoints: [url] }));
   const [{ header, members }, statuses] = await settled(clients);
@@ -119,7 +119,7 @@ export async function learnFacts(urls: readonly string[]): Promise<ClusterFacts>
 
 type Settled = readonly [list: MemberListResponse, statuses: readonly Status[]];
 
-/** Waits until all members have told their names, and know who leads. */
+/** Waits until all members have published their names and know the leader. */
 async function settled(clients: readonly GrpcClient[]): Promise<Settled> {
   const request = toBinary(MemberListRequestSchema, fromJson(MemberListRequestSchema, {}));
   for (;;) {
@@ -133,7 +133,7 @@ async function settled(clients: readonly GrpcClient[]): Promise<Settled> {
   }
 }
 
-/** A member is known by its part, since another one may lead the other cluster. */
+/** A member is identified by its role, since a different one may lead the other cluster. */
 function namesOf({ name, ID, clientURLs, peerURLs }: Member, part: number): (readonly [string, string])[] {
   const who = part === 0 ? "the leader" : `follower ${part}`;
   const urls = [...clientURLs, ...peerURLs].map((url, at) => [new URL(url).host, `<url ${at} of ${who}>`] as const);
@@ -155,7 +155,7 @@ export async function closeFacts(facts: ClusterFacts): Promise<void> {
   await Promise.all(facts.clients.map((client) => client.close()));
 }
 
-/** Asks the member and returns what it answered, with ids and times taken out. */
+/** Sends the step to the member and returns its reply, with ids and times removed. */
 export async function speak(step: Step, member: number, facts: ClusterFacts): Promise<JsonValue> {
   const raw = await speakRaw(step, member, facts);
   if (step.keep !== undefined) facts.kept.set(step.keep, raw);
@@ -171,7 +171,7 @@ function speakRaw(step: Step, member: number, facts: ClusterFacts): Promise<Json
   return runEtcdctl(step, member, facts);
 }
 
-/** Makes sure that a member has everything that others were told before. */
+/** Makes sure that a member has applied everything that the others were sent before. */
 export async function catchUp(facts: ClusterFacts, member: number): Promise<void> {
   const request = toBinary(RangeRequestSchema, fromJson(RangeRequestSchema, { key: "YQ==", limit: "1" }));
   await facts.clients[member]!.unary("/etcdserverpb.KV/Range", request, { timeoutMs: replyMs }).catch(() => {});
@@ -296,7 +296,7 @@ function runEtcdctl(step: CommandStep, member: number, facts: ClusterFacts): Pro
 
 /** Ids in requests are small; a server's are 63 random bits. */
 const idsOfOursMax = 1n << 40n;
-/** Who answered, and the term it has come to by its elections. */
+/** The member that replied, and the term that its elections have reached. */
 const ids = new Set(["cluster_id", "member_id", "raft_term"]);
 
 export function comparable(value: JsonValue, facts: ClusterFacts): JsonValue {

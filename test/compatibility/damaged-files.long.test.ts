@@ -1,7 +1,7 @@
 /**
- * Files of one member of three that were changed, cut off or removed while it was stopped: it gets the state of the
- * others, or refuses to start and says why; the others go on, and nothing is lost. With InitialCorruptCheck nobody ever
- * reads what is damaged. Part of the long tests.
+ * Files of one member of three that were changed, truncated or removed while it was stopped: it gets the state of the
+ * others, or fails to start and logs the reason; the others keep serving, and nothing is lost. With
+ * InitialCorruptCheck no client ever reads damaged data. Part of the long tests.
  */
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ const victim = 1;
 const keys = 300;
 const withinMs = 20_000;
 
-/** Flips one bit wherever `text` stands in the file, `offset` bytes behind its beginning. */
+/** Flips one bit wherever `text` occurs in the file, `offset` bytes after its start. */
 function flip(path: string, text: string, offset: number): void {
   const bytes = readFileSync(path);
   const places: number[] = [];
@@ -70,7 +70,7 @@ describe("a member whose files are damaged", () => {
     expected.set(key, value);
   }
 
-  /** What the member holds itself, without asking the leader. */
+  /** The member's own data, read without contacting the leader. */
   async function contentOf(member: number): Promise<Map<string, string>> {
     const { kvs } = await clients[member]!.range("k/", { rangeEnd: prefixEnd("k/"), serializable: true });
     const pairs = kvs.map((kv) => decodeKeyValue(kv));
@@ -107,7 +107,7 @@ describe("a member whose files are damaged", () => {
     await cluster.terminate(victim);
     damage();
     await cluster.restart(victim);
-    // Something new has to be there to be compared, and nobody can write while the alarm is on.
+    // The comparison needs a new revision, and writes are rejected while the alarm is active.
     await expect.poll(() => put(0, `k/behind ${name}`, "new").catch(String), { timeout: withinMs }).toBeUndefined();
     await untilContentIsRight(victim);
     await expect.poll(() => put(victim, `k/after ${name}`, "new").catch(String), { timeout: withinMs }).toBeUndefined();
@@ -115,7 +115,7 @@ describe("a member whose files are damaged", () => {
 
   it.each([
     ["the store is cut off", () => cutInHalf(files().store), /so it was truncated/],
-    ["the store is gone", () => rmSync(files().store), /the log begins behind the snapshot/],
+    ["the store is gone", () => rmSync(files().store), /the log starts after the snapshot/],
     ["a segment of the log is gone", () => rmSync(files().log[0]!), /there is no log in|Cannot recover the log/],
     ["the log is gone", () => rmSync(join(files().directory, "wal"), { recursive: true }), /but there is no log in/],
     [
@@ -126,7 +126,7 @@ describe("a member whose files are damaged", () => {
     ["the log has changed at its end", () => flipAt(files().log.at(-1)!, 100), /Cannot recover the log/],
     ["the log is cut off", () => truncateSync(files().log.at(-1)!, 60), /Cannot recover the log/],
   ])(
-    "refuses to start when %s, and goes on with the files as they were",
+    "fails to start when %s, and continues once the files are restored",
     { timeout: 60_000 },
     async (name, damage, text) => {
       await cluster.terminate(victim);
@@ -163,14 +163,14 @@ describe("a member that is compared before it serves", () => {
     await cluster.stop();
   });
 
-  /** What the member holds itself; null while it does not answer. */
+  /** The member's own data; null while it does not respond. */
   async function valueAt(member: number): Promise<string | null> {
     const answer = await clients[member]!.range("k/17", { serializable: true }).catch(() => null);
     const [kv] = answer?.kvs ?? [];
     return kv === undefined ? null : Buffer.from(decodeKeyValue(kv).value).toString();
   }
 
-  /** Everything that readers of the member get to see until `starting` is over. */
+  /** Everything that clients read from the member until `starting` has settled. */
   async function valuesDuring(member: number, starting: Promise<void>): Promise<Set<string>> {
     const seen = new Set<string>();
     let isStarting = true;
@@ -189,7 +189,7 @@ describe("a member that is compared before it serves", () => {
   const damage = (member: number) => flip(join(cluster.dataDir(member), "member/snap/store.mdb"), "value 17 ", 6);
   const logFile = (member: number) => join(cluster.dataDir(member), "log");
   const start = (member: number) => cluster.restart(member, [flag, `--log-outputs=${logFile(member)}`]);
-  /** Of all members at the same revision; equal ones once. */
+  /** The hashes of all members at the same revision; equal ones once. */
   async function hashes(): Promise<Set<unknown>> {
     const { header } = await clients[0]!.range("k/17");
     const body = JSON.stringify({ revision: String(header!.revision) });
@@ -207,7 +207,7 @@ describe("a member that is compared before it serves", () => {
     await cluster.terminate(victim);
     expect(await valuesDuring(victim, start(victim))).toEqual(new Set([right]));
     expect(readFileSync(logFile(victim), "utf8")).toMatch(
-      /does not serve clients until it is repaired.*was repaired and agrees.*ready to serve client requests/s,
+      /not serving clients until it is repaired.*was repaired and agrees.*ready to serve client requests/s,
     );
     expect(await hashes()).toEqual(new Set([expect.any(Number)]));
     await clients[victim]!.put("k/after", "new");
@@ -225,7 +225,7 @@ describe("a member that is compared before it serves", () => {
       .not.toBeTypeOf("string");
   });
 
-  it("serves what it holds when there is nobody to compare with", { timeout: 60_000 }, async () => {
+  it("serves its data when there is no member to compare with", { timeout: 60_000 }, async () => {
     for (const member of [0, 1, 2]) await cluster.terminate(member);
     const starting = start(0);
     await expect.poll(() => valueAt(0), { timeout: withinMs }).toBe(right);

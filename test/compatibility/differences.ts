@@ -1,6 +1,6 @@
 /**
  * Where our replies are meant to differ from those of the etcd 3.4 that we are compared with. Each is described in
- * docs/etcd-differences.md under the same id; here is what makes the two replies comparable again.
+ * docs/etcd-differences.md under the same id; the functions here make the two replies comparable again.
  */
 import type { JsonValue } from "@bufbuild/protobuf";
 

@@ -1,4 +1,7 @@
-/** The conversation of differential.test.ts with an etcd 3.6 and 3.7: equal but for what docs/etcd-differences.md lists for them. */
+/**
+ * The conversation of differential.test.ts with an etcd 3.6 and 3.7: equal except for what docs/etcd-differences.md
+ * lists for them.
+ */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Step, speak } from "./conversation.ts";
@@ -25,7 +28,7 @@ const script: readonly Step[] = [
   ...[...authScript, ...singleMemberScript],
 ];
 
-/** The ids of the differences that showed. */
+/** Returns the ids of the differences that were observed. */
 async function converse(pair: Pair, version: (typeof versions)[number]): Promise<Set<string>> {
   const shown = new Set<string>();
   const turns = new Turns(pair);
@@ -41,7 +44,9 @@ async function converse(pair: Pair, version: (typeof versions)[number]): Promise
 }
 
 describe.each(versions)("the agent and an etcd %s", (version) => {
-  it("give the same replies but for what is listed, all of which shows", { timeout: 300_000 }, async ({ skip }) => {
+  it("give the same replies except for the listed differences, all of which occur", { timeout: 300_000 }, async ({
+    skip,
+  }) => {
     const etcd = await findEtcdProgram(version, "etcd");
     if ("missing" in etcd) return skip(etcd.missing);
     const options = { members: 1, flags: ["--bcrypt-cost=4"] };
@@ -57,7 +62,9 @@ describe.each(versions)("the agent and an etcd %s", (version) => {
     }
   });
 
-  it("answer alike through the JSON gateway, but for what is listed", { timeout: 300_000 }, async ({ skip }) => {
+  it("give equal responses through the JSON gateway, except for the listed differences", { timeout: 300_000 }, async ({
+    skip,
+  }) => {
     const etcd = await findEtcdProgram(version, "etcd");
     if ("missing" in etcd) return skip(etcd.missing);
     const options = { members: 1, flags: ["--bcrypt-cost=4"] };

@@ -1,6 +1,6 @@
 /**
- * The same conversation with a real etcd and with our agent, both as processes: every reply must be equal but for ids
- * and times, and for what docs/etcd-differences.md lists.
+ * The same conversation with a real etcd and with our agent, both as processes: every reply must be equal except for
+ * ids and times, and for what docs/etcd-differences.md lists.
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -19,7 +19,7 @@ import { leaseScript, watchScript } from "./script-lease-watch.ts";
 import { lockScript } from "./script-lock-election.ts";
 import { membersScript, severalMembersScript, singleMemberScript } from "./script-members.ts";
 
-/** With HAPLAN_TEST_EVERYTHING three members have the conversation as well. */
+/** With HAPLAN_TEST_EVERYTHING the conversation is also run with three members. */
 const everything = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
 const script: readonly Step[] = [
   ...kvScript,
@@ -103,17 +103,17 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
     }
   }
 
-  it("give the same replies through the JSON gateway, to every corner and in random conversations", async () => {
+  it("give the same replies through the JSON gateway, to every corner case and in random conversations", async () => {
     const random = randomSeeds.flatMap((seed) => randomKvCalls(seed, randomCount));
     const corners = cornerRequests.map(({ path, body }) => post(path, JSON.stringify(body)));
     await expectSameAnswers([...corners, ...random.map(kvHttpRequest)]);
   });
 
-  it("speak HTTP alike: spellings of JSON, paths that are not there, streams", async () => {
+  it("give equal HTTP responses: spellings of JSON, unknown paths, streams", async () => {
     await expectSameAnswers(httpRequests);
   });
 
-  it("answer random HTTP requests alike, well-formed and not", { timeout: httpMs }, async () => {
+  it("give equal responses to random HTTP requests, well-formed and not", { timeout: httpMs }, async () => {
     await expectSameAnswers(randomSeeds.flatMap((seed) => randomHttpRequests(seed, httpCount)));
   });
 

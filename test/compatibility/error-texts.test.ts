@@ -1,6 +1,6 @@
 /**
- * Every error that clients know by its text, brought about on running members and read off the wire. What cannot be
- * brought about from outside is named with the reason.
+ * Every error that clients recognize by its text, provoked on running members and read from the wire. Errors that
+ * cannot be provoked from outside are listed with the reason.
  */
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -174,14 +174,14 @@ describe("error texts", () => {
     await produce(memberCases, await meet((await start(1, [])).urls));
   });
 
-  it.concurrent("of a member that is left alone", { timeout: 60_000 }, async () => {
+  it.concurrent("of a member without the others", { timeout: 60_000 }, async () => {
     const two = await start(2, []);
     const pair = await meet(two.urls);
     await two.kill(two.urls.indexOf(pair.endpoints[1]!));
     const waiting = speak(put("alone"), 0, pair);
     const bound = range("a", {}, { metadata: { hasleader: "true" } });
     let reply = await speak(bound, 0, pair);
-    // Until the leader has noticed, reads are answered, or refused because they came in between.
+    // Until the leader has noticed, reads succeed, or fail because they arrived in between.
     const isNoLeader = (answer: JsonValue): boolean =>
       isRefusal(answer) && (answer as { text: string }).text === EtcdErrors.noLeader.text;
     for (let tries = 0; tries < 1_000 && !isNoLeader(reply); tries++) reply = await speak(bound, 0, pair);
@@ -211,7 +211,7 @@ describe("error texts", () => {
     await produce(auth, await meet((await start(1, [tokens, "--bcrypt-cost=4"])).urls));
   });
 
-  it.concurrent("of a member that stops and of one that is asked too much", async () => {
+  it.concurrent("of a member that stops and of an overloaded one", async () => {
     const one = await start(1, []);
     const lone = await meet(one.urls);
     for (const key of ["1", "2", "3", "4"]) await speak(put(key, "x".repeat(1_500_000)), 0, lone);
@@ -230,7 +230,7 @@ describe("error texts", () => {
   });
 
   it.concurrent("of a leader that hangs or fails", { timeout: 60_000 }, async () => {
-    // A follower hangs: it cannot take over.
+    // A follower is paused: it cannot take over.
     const target = three.urls.indexOf(facts.endpoints[2]!);
     three.pause(target);
     const moved = speak(
@@ -240,8 +240,8 @@ describe("error texts", () => {
     );
     expectError("timeoutLeaderTransfer", await moved);
     three.resume(target);
-    // The leader hangs: what it has been given is lost when another one takes over. On a busy machine it may be another
-    // by now.
+    // The leader is paused: the proposals sent to it are lost when another member takes over. On a busy machine the
+    // leader may have changed by now.
     const now = await meet(three.urls);
     const leader = three.urls.indexOf(now.endpoints[0]!);
     three.pause(leader);
@@ -252,7 +252,7 @@ describe("error texts", () => {
     expectError("leaderChanged", (await Promise.all(reads)).find(isRefusal)!);
   });
 
-  it("are all produced, but for those that nothing outside can bring about", () => {
+  it("are all produced, except for those that cannot be provoked from outside", () => {
     const missing = (Object.keys(EtcdErrors) as EtcdErrorName[]).filter((name) => !produced.has(name));
     expect(missing.sort()).toEqual(Object.keys(notFromOutside).sort());
   });

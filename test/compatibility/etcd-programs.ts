@@ -19,7 +19,7 @@ export function etcdBuild(version: EtcdVersion, program: EtcdProgram): GoBuild {
   return { module, packagePath: packages[program], program };
 }
 
-/** The program, or the reason why there is none. With HAPLAN_TEST_EVERYTHING it is built where it is missing. */
+/** The program, or the reason why it is not available. With HAPLAN_TEST_EVERYTHING it is built if it is missing. */
 export function findEtcdProgram(version: EtcdVersion, program: EtcdProgram): Promise<Built> {
   return goProgram(etcdBuild(version, program), process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * A client that others wrote: the npm package `etcd3`, on gRPC's own HTTP/2, against three members of ours as
- * processes. Nothing here knows our client or our codecs.
+ * A third-party client: the npm package `etcd3`, on gRPC's own HTTP/2, against three of our members as processes.
+ * Nothing here uses our client or our codecs.
  */
 import { once } from "node:events";
 import {
@@ -87,7 +87,7 @@ describe("the npm client etcd3", () => {
     expect(await client.get("past/a").revision(second.header.revision).string()).toBe("new");
   });
 
-  it("watches with previous values, without what it ignores, and within a namespace", async () => {
+  it("watches with previous values, with filters, and within a namespace", async () => {
     const space = client.namespace("space/");
     const { header } = await space.put("a").value("1");
     const watch = () =>
@@ -110,14 +110,14 @@ describe("the npm client etcd3", () => {
     await Promise.all([deletes.cancel(), all.cancel()]);
   });
 
-  it("hears that its lease is lost when somebody else revokes it", async () => {
+  it("reports that its lease is lost when another client revokes it", async () => {
     const lease = client.lease(1);
     const id = await lease.grant();
     const [[error]] = await Promise.all([once(lease, "lost"), client.leaseClient.leaseRevoke({ ID: id })]);
     expect(error).toBeInstanceOf(EtcdLeaseInvalidError);
   });
 
-  it("lists members, asks for the status and takes a snapshot", async () => {
+  it("lists members, requests the status and takes a snapshot", async () => {
     const { members } = await client.cluster.memberList({});
     expect(members.map(({ name }) => name).sort()).toEqual([1, 2, 3].map((at) => `haplan-member-${at}`));
     const { leader, version } = await client.maintenance.status();
@@ -128,7 +128,7 @@ describe("the npm client etcd3", () => {
     snapshot.on("data", ({ blob }) => {
       bytes += blob.length;
     });
-    // Its type leaves the end out.
+    // Its type omits the end event.
     await once(snapshot as unknown as NodeJS.EventEmitter, "end");
     expect(bytes).toBeGreaterThan(10_000);
   });
@@ -168,7 +168,7 @@ describe("the npm client etcd3", () => {
     await observer.cancel();
   });
 
-  it("logs in, is kept to its permissions, and logs in again when its token is too old", async () => {
+  it("logs in, is limited to its permissions, and logs in again when its token is too old", async () => {
     const role = client.role("reader");
     await role.create();
     await role.grant({ permission: "Read", range: client.range({ prefix: "open/" }) });
@@ -188,7 +188,7 @@ describe("the npm client etcd3", () => {
       await expect(alice.put("open/a").value("2")).rejects.toThrow(EtcdPermissionDeniedError);
       await expect(stranger.get("open/a").string()).rejects.toThrow(EtcdAuthenticationFailedError);
       await expect(client.get("open/a").string()).rejects.toThrow("user name is empty");
-      // Any change of users makes older tokens useless; the client gets itself a new one.
+      // Any change of users invalidates older tokens; the client gets a new one by itself.
       await root.user("alice").addRole("root");
       await alice.put("open/a").value("3");
       expect(await alice.get("open/a").string()).toBe("3");
@@ -198,7 +198,7 @@ describe("the npm client etcd3", () => {
     }
   });
 
-  it("goes on when the member that it spoke with is killed", async () => {
+  it("continues when the member that it is connected to is killed", async () => {
     const watcher = await client.watch().prefix("survive/").create();
     await cluster.kill(0);
     const put = async (): Promise<void> => {

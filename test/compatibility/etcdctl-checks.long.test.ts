@@ -1,7 +1,7 @@
 /**
- * The checks of a foreign client: `etcdctl check perf` and `check datascale` with the load that etcd calls small. They
- * judge by absolute times, which a machine that is too busy fails with any server: then a real etcd has to fail there, too.
- * Part of the long tests.
+ * The checks of a third-party client: `etcdctl check perf` and `check datascale` with the load that etcd calls small.
+ * They judge by absolute times, which any server misses on a machine that is too busy: in that case a real etcd must
+ * miss them, too. Part of the long tests.
  */
 import { execFile } from "node:child_process";
 import { describe, expect, it } from "vitest";

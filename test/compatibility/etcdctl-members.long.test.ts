@@ -1,6 +1,6 @@
 /**
  * What etcdctl 3.5, 3.6 and 3.7 do to a cluster of three: the leader moved, a learner added, promoted too early, given
- * another address and removed. Ours and an etcd of etcdctl's own version say the same.
+ * another address and removed. Ours and an etcd of etcdctl's own version must produce the same output.
  */
 import { execFile } from "node:child_process";
 import { afterAll, describe, expect, it } from "vitest";
@@ -26,7 +26,7 @@ function parse<T>(json: string): T {
 
 const hex = (id: bigint): string => id.toString(16);
 
-/** Everything that one engine's cluster says, and who led in the end. */
+/** All output of one engine's cluster, and which member led in the end. */
 async function session(etcdctl: string, cluster: ClusterProcesses): Promise<readonly Said[]> {
   const said: Said[] = [];
   const run = async (...words: string[]): Promise<string> => {
@@ -59,7 +59,7 @@ async function session(etcdctl: string, cluster: ClusterProcesses): Promise<read
   );
   await run("move-leader", hex(follower.Status.header.member_id));
   await run("member", "promote", hex(first!.Status.header.member_id));
-  // Members that have not been connected for five seconds are no company for a new one.
+  // Members that have not been connected for five seconds do not count when a new one is added.
   let added = "";
   for (let tries = 0; added === "" && tries < 30; tries++) {
     if (tries > 0) said.pop();
@@ -67,7 +67,7 @@ async function session(etcdctl: string, cluster: ClusterProcesses): Promise<read
     added = await run("member", "add", "fourth", "--learner", `--peer-urls=${addedUrl}`);
   }
   const learner = /Member +([0-9a-f]+) added/.exec(added)?.[1] ?? "";
-  // An etcd makes the id of address and second, and within that second complains of the id.
+  // An etcd derives the id from address and second, and within that second reports that the id exists.
   await new Promise((resolve) => setTimeout(resolve, 1100));
   await run("member", "add", "again", "--learner", `--peer-urls=${addedUrl}`);
   await run("member", "list");

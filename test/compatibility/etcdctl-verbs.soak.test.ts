@@ -89,17 +89,21 @@ describe.each(etcdVersions)("etcdctl %s", async (version: EtcdVersion) => {
     { about: "what operators ask", steps: operatorSteps },
     { about: "users", steps: userSteps },
   ];
-  it.for(tables)("says of $about what it says with a real etcd", { timeout: 300_000 }, async ({ steps }, { skip }) => {
-    for (const built of [etcdctl, etcd]) if ("missing" in built) return skip(built.missing);
-    const [ours, theirs]: Outcome[][] = [[], []];
-    for (const step of steps) {
-      const [our, their] = (await Promise.all(users.map((user) => user.run(step)))) as [Outcome, Outcome];
-      if (step.differsFrom?.includes(version)) expect(our, "is listed as different, and is not").not.toEqual(their);
-      else {
-        ours!.push(our);
-        theirs!.push(their);
+  it.for(tables)(
+    "prints for $about what it prints with a real etcd",
+    { timeout: 300_000 },
+    async ({ steps }, { skip }) => {
+      for (const built of [etcdctl, etcd]) if ("missing" in built) return skip(built.missing);
+      const [ours, theirs]: Outcome[][] = [[], []];
+      for (const step of steps) {
+        const [our, their] = (await Promise.all(users.map((user) => user.run(step)))) as [Outcome, Outcome];
+        if (step.differsFrom?.includes(version)) expect(our, "is listed as different, and is not").not.toEqual(their);
+        else {
+          ours!.push(our);
+          theirs!.push(their);
+        }
       }
-    }
-    expect(ours).toEqual(theirs);
-  });
+      expect(ours).toEqual(theirs);
+    },
+  );
 });

@@ -8,7 +8,7 @@ function table(id: string, heading: string): string {
   return `${line}\n|${heading}| STATUS  | IS LEARNER |\n${line}\n| ${id} | started |      false |\n${line}\n`;
 }
 
-it("takes tables for equal whose ids are of different lengths, and no others", () => {
+it("considers tables equal whose ids are of different lengths, and no others", () => {
   const long = comparable(table("2d93c7e43e9a6bcf", "        ID        "));
   expect(comparable(table("60d2af3205c8223", "       ID        "))).toBe(long);
   expect(comparable(table("60d2af3205c8223", "       ID        ").replace("started", "unstarted"))).not.toBe(long);

@@ -8,9 +8,9 @@ export type Step = {
   readonly input?: string;
   /** Of the output: its first group is kept under the name. */
   readonly keep?: { readonly name: string; readonly from: RegExp };
-  /** The program goes on by itself: it is interrupted once it has said this; what it says later does not count. */
+  /** The command runs until it is stopped: it is interrupted once its output matches this; later output is ignored. */
   readonly until?: RegExp;
-  /** The versions of etcd that say something else, as docs/etcd-differences.md tells. */
+  /** The versions of etcd whose output differs, as docs/etcd-differences.md describes. */
   readonly differsFrom?: readonly EtcdVersion[];
 };
 
@@ -179,7 +179,7 @@ export const userSteps: readonly Step[] = [
   { line: "auth status" },
 ];
 
-/** The words of a line, with what is kept put in. */
+/** The words of a line, with the kept values filled in. */
 export function wordsOf(line: string, kept: Readonly<Record<string, string>>): string[] {
   return [...line.matchAll(/'([^']*)'|[^ ]+/g)].map(([word, quoted]) =>
     (quoted ?? word).replace(/\{(\w+)\}/g, (_, name: string) => kept[name] ?? `no ${name}`),
@@ -187,7 +187,7 @@ export function wordsOf(line: string, kept: Readonly<Record<string, string>>): s
 }
 
 const unlike: readonly (readonly [RegExp, string])[] = [
-  // Logged lines of the client: time, place in its source.
+  // The client's log lines: time, place in its source.
   [/^\{"level".*\n?/gm, ""],
   [/\d{4}-\d\d-\d\dT[\d:.+Z-]+/g, "TIME"],
   [/https?:\/\/127\.[\d.]+:\d+/g, "URL"],
@@ -207,10 +207,10 @@ const unlike: readonly (readonly [RegExp, string])[] = [
   [/\b\d+(\.\d+)? ?[kMG]?B\b/g, "SIZE"],
   [/\d+(\.\d+)?(ms|µs|s)\b/g, "DURATION"],
   [/remaining\(\d+s?\)/g, "remaining(#)"],
-  // What is not in use of the database file, and how many entries the log has.
+  // The unused part of the database file, and the number of log entries.
   [/\b\d+%/g, "PART"],
   [/(true|false), \d+, \d+, \d+,/g, "$1, TERM, INDEX, INDEX,"],
-  // A column is as wide as its longest text: one id in sixteen has a digit less.
+  // A column is as wide as its longest text: one id in sixteen is a digit shorter.
   [/(?<=^[+┌├└].*)[-─]{2,}/gm, "-"],
   [/(?<=^[|│].*) {2,}/gm, " "],
   [/(PART|SIZE|TERM|VERSION|ID|ADDRESS|URL) +(?=[|│])/g, "$1 "],

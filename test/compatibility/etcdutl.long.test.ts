@@ -1,5 +1,5 @@
 /**
- * etcdutl 3.5, 3.6 and 3.7 with snapshots of ours, and the agent with theirs: each file is shown, restored, and a
+ * etcdutl 3.5, 3.6 and 3.7 with our snapshots, and the agent with theirs: each file is inspected and restored, and a
  * member of the other kind started from it has the same keys, leases and users, and the same hash.
  */
 import { execFile } from "node:child_process";
@@ -13,7 +13,7 @@ import { agentMain, type ClusterProcesses, type Engine, startCluster } from "./m
 const host = "127.77.62.2";
 const keys = 2000;
 
-/** What two members with the same data agree on. */
+/** What two members with the same data must agree on. */
 type Content = { readonly keys: unknown; readonly lease: unknown; readonly users: string; readonly hash: unknown };
 
 function run(program: string, ...words: string[]): Promise<string> {
@@ -89,7 +89,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
     };
   }
 
-  /** Puts what the file holds in the place of the member's data; `restore` runs the program for it. */
+  /** Replaces the member's data with the content of the file; `restore` runs the program for it. */
   async function startFrom(engine: Engine, restore: (place: string[]) => Promise<string>): Promise<void> {
     const cluster = clusters.get(engine)!;
     const [member] = JSON.parse(await etcdctl(engine, "member", "list", "-w", "json")).members as [
@@ -104,7 +104,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
     await cluster.restart(0);
   }
 
-  it("has etcdutl show and restore ours, and an etcd serve it", { timeout: 120_000 }, async ({ skip }) => {
+  it("lets etcdutl inspect and restore ours, and an etcd serve it", { timeout: 120_000 }, async ({ skip }) => {
     if (missing !== "") return skip(missing);
     await fill("agent");
     const before = await content("agent");
@@ -120,7 +120,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
     const etcd = clusters.get("etcd")!;
     await etcd.terminate(0);
     await run(found.etcdutl, "defrag", `--data-dir=${etcd.dataDir(0)}`);
-    // That of 3.6 ends with a panic where a key has a lease.
+    // etcdutl 3.6 panics where a key has a lease.
     if (version === "3.7") {
       const db = join(etcd.dataDir(0), "member", "snap", "db");
       expect(await run(found.etcdutl, "hashkv", db)).toMatch(/\b25\b/);
@@ -129,7 +129,7 @@ describe.each(etcdVersions)("snapshots and etcdutl %s", async (version: EtcdVers
     expect(await etcdctl("etcd", "get", "after", "--print-value-only")).toBe("1\n");
   });
 
-  it("has the agent show and restore theirs, and serve it", { timeout: 120_000 }, async ({ skip }) => {
+  it("lets the agent inspect and restore theirs, and serve it", { timeout: 120_000 }, async ({ skip }) => {
     if (missing !== "") return skip(missing);
     const before = await content("etcd");
     const file = join(directory, "theirs.db");

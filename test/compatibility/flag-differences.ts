@@ -1,16 +1,19 @@
 /**
- * Where a start comes to something else than with an etcd. Each is described in docs/etcd-differences.md under its id, with the
- * versions that it holds for.
+ * Starts that end differently from those of an etcd. Each is described in docs/etcd-differences.md under its id, with
+ * the versions to which it applies.
  */
 import type { FlagEtcd } from "./member-start.ts";
 import type { Comparison } from "./start-comparison.ts";
 
 export type FlagDifference = {
   readonly id: string;
-  /** What becomes of the start: ours takes it and etcd does not, the other way round, or both take it otherwise. */
+  /**
+   * How the start ends: ours accepts it and etcd does not, the other way round, or both accept it with different
+   * settings.
+   */
   readonly is: Exclude<Comparison["is"], "alike">;
   readonly titles: RegExp;
-  /** All that are compared, unless these. */
+  /** All compared versions, unless set. */
   readonly versions?: readonly FlagEtcd[];
 };
 
@@ -81,7 +84,7 @@ export const flagDifferences: readonly FlagDifference[] = [
   {
     id: "flag-extremes",
     is: "taken",
-    // 3.4 overflows at 3000000 hours, and ends sooner or later.
+    // 3.4 overflows at 3000000 hours, and exits sooner or later.
     titles:
       /(9007199254740991|9007199254740993|922337203685477580[78]|\.854775808s|^--auto-compaction-retention=3000000)$/,
   },

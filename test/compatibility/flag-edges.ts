@@ -1,18 +1,18 @@
 /**
- * Starts of a member at the edges of what its flags, variables and configuration file take: generated from the agent's
- * own list of flags, by the kind of each. `HOST` in a value stands for the address that the start has for itself.
+ * Starts of a member at the edge values of its flags, variables and configuration file: generated from the agent's own
+ * list of flags, by the kind of each. `HOST` in a value is replaced by the address assigned to the start.
  */
 import { type FlagDefinition, type FlagKind, flagDefinitions, flagsByName } from "../../src/raft-agent/config/flags.ts";
 
 export type Start = {
   /** Unique, and what differences are listed by: `--name=value`, `NAME=value`, `name: value`. */
   readonly title: string;
-  /** Flags in order, beside those that every start has; one of the same name takes the place of that. */
+  /** Flags in order, besides those that every start has; a flag of the same name replaces that one. */
   readonly flags: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
-  /** The lines of the configuration file; with them nothing else counts. */
+  /** The lines of the configuration file; with them the flags are ignored. */
   readonly file: readonly string[] | null;
-  /** Both are started as processes, and compared by their members and the addresses that they listen on. */
+  /** Both are started as processes, and compared by their members and their listening addresses. */
   readonly isServed: boolean;
 };
 
@@ -204,7 +204,7 @@ const portOf: Readonly<Record<string, number>> = {
 };
 
 const peer = "http://HOST:2380";
-/** What only one flag takes. */
+/** Values that only one flag accepts. */
 const edgesOf: Readonly<Record<string, readonly string[]>> = {
   name: ["", " ", "default", "m 1", " m", "m=1", "m,1", "é", "日本", "-", "m/1", "../m", "x".repeat(1000)],
   "data-dir": ["", " ", "data", "data/", "./data", "a/b/c", "dätä", "da ta", " data", "data "],
@@ -398,7 +398,7 @@ const edgesOf: Readonly<Record<string, readonly string[]>> = {
   "log-rotation-config-json": ["", "{}", "x", '{"maxsize": 1}'],
   proxy: ["", "off", "on", "readonly", "x"],
 };
-/** What is not only read but listened on, told to clients or made. */
+/** Flags whose values are not only read but listened on, sent to clients or created. */
 const served = new Set([
   ...["--listen-client-urls", "--advertise-client-urls"].flatMap((flag) =>
     [
@@ -426,7 +426,7 @@ const served = new Set([
     `--initial-advertise-peer-urls=${port(80)}`,
   ],
 ]);
-/** One of each kind is asked everything, and those that are counted in other units. */
+/** One flag of each kind is tested with every value, and so are those that are counted in other units. */
 const thorough = new Set([
   "snapshot-count",
   "quota-backend-bytes",
@@ -434,7 +434,7 @@ const thorough = new Set([
   "grpc-keepalive-min-time",
   "max-concurrent-streams",
 ]);
-/** Enough where a value is read like that of another flag. */
+/** Enough for a value that is read like that of another flag. */
 const fewEdges: Readonly<Record<FlagKind, readonly string[]>> = {
   ...edgesOfKind,
   count: ["", "0", "1", "-1", "0x100", "1.5", "4294967296", "9223372036854775808"],
@@ -467,7 +467,7 @@ function byFlag(definition: FlagDefinition): Start[] {
   });
 }
 
-/** Read like flags, but for those that are empty: one flag of each kind says it all. */
+/** Read like flags, except for empty ones: one flag of each kind is enough. */
 function byVariable(definition: FlagDefinition): Start[] {
   const name = `ETCD_${definition.name.toUpperCase().replaceAll("-", "_")}`;
   return edges(definition).map((value) => ({

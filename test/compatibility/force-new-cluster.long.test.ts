@@ -1,14 +1,14 @@
 /**
  * Two of three members are lost for good: the third is started with --force-new-cluster, as a cluster of one that has
- * everything, and grows to three again; a real etcd beside it. Part of the long tests: what the flag does to a
- * disk is in force-new-cluster.test.ts of the agent.
+ * everything, and grows to three again; a real etcd beside it. Part of the long tests: force-new-cluster.test.ts of
+ * the agent tests what the flag does to a disk.
  */
 import { spawn } from "node:child_process";
 import { afterEach, describe, expect, it } from "vitest";
 import { agentMain, type ClusterProcesses, freePorts, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
 const host = "127.77.42.1";
-/** The strict check wants five seconds of acquaintance before each addition. */
+/** The strict check requires members to have been connected for five seconds before each addition. */
 const quick = ["--heartbeat-interval=50", "--election-timeout=500", "--strict-reconfig-check=false"];
 const force = "--force-new-cluster=true";
 const withinMs = 20_000;
@@ -43,7 +43,7 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   }
 }
 
-/** What a member says that is started with the flag though the cluster lives. */
+/** The output of a member that is started with the flag although the cluster is alive. */
 async function refusalOf(cluster: ClusterProcesses, member: number): Promise<{ code: number | null; log: string }> {
   const flags = [force, `--data-dir=${cluster.dataDir(member)}`];
   const child = spawn(process.execPath, [agentMain, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
@@ -60,7 +60,7 @@ async function refusalOf(cluster: ClusterProcesses, member: number): Promise<{ c
 const open: ClusterProcesses[] = [];
 afterEach(() => Promise.all(open.splice(0).map((cluster) => cluster.stop())));
 
-/** Adds one member and waits until it serves what it was not there to see. */
+/** Adds one member and waits until it serves data written before it joined. */
 async function grow(cluster: ClusterProcesses, name: string, present: readonly number[], key: string): Promise<void> {
   const [port] = await freePorts(host, 1);
   const peerUrl = `http://${host}:${port}`;
@@ -85,7 +85,7 @@ describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-ne
     }
     await cluster.kill(1);
     await cluster.restart(2, [force]);
-    // Known to be committed by nobody who is left: etcd drops it, if nothing was written behind it.
+    // No remaining member knows that it is committed: etcd drops it, unless something was written after it.
     const kept = ["from/0", "from/1", "from/2", ...(engine === "agent" ? ["last"] : [])];
     for (const key of kept) expect(await hasKey(survivor, key), key).toBe(true);
     expect(await memberNames(survivor)).toEqual(["haplan-member-3"]);
@@ -94,7 +94,7 @@ describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-ne
 
     await grow(cluster, "fourth", [2], "alone");
     if (engine === "agent") {
-      // It waits for its vote until there are three: an etcd of two would stand still here.
+      // Its vote is needed until there are three: an etcd of two would stop here.
       cluster.pause(3);
       expect(await put(survivor, "still decides alone")).toHaveProperty("header");
       cluster.resume(3);
@@ -106,7 +106,7 @@ describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-ne
     await until("three voters", async () => (await put(survivor, "with three")).header !== undefined);
     await cluster.kill(4);
     await until("a write of two", async () => (await put(survivor, "with two")).header !== undefined);
-    // Left in the unit, the flag throws the new members of an etcd away.
+    // If the flag stays in the unit, it removes the new members of an etcd.
     await cluster.terminate(2);
     await cluster.restart(2, [force]);
     expect((await memberNames(survivor)).sort()).toEqual(engine === "agent" ? grown : ["haplan-member-3"]);

@@ -1,4 +1,7 @@
-/** Builds the programs of others that further tests run. A machine that cannot have one skips it and says why. */
+/**
+ * Builds the third-party programs that other tests run. A machine that cannot build one skips it and reports the
+ * reason.
+ */
 import { describe, expect, it } from "vitest";
 import { type EtcdProgram, etcdBuild, etcdVersions } from "./etcd-programs.ts";
 import { type GoBuild, goProgram } from "./go-build.ts";
@@ -12,24 +15,25 @@ const builds: readonly { readonly version: string; readonly what: GoBuild }[] = 
   ...etcdVersions.flatMap((version) => etcdPrograms.map((program) => ({ version, what: etcdBuild(version, program) }))),
 ];
 
-describe("programs of others", () => {
+describe("third-party programs", () => {
   it.for(builds)(
     "are built from Go modules: $what.program $version",
     { timeout: buildMs },
     async ({ what }, { skip }) => {
       const built = await goProgram(what, true);
       if ("missing" in built) {
-        // A place in a source file: the compiler's error. Everything else is a machine without Go or without its modules.
+        // A place in a source file is an error of the compiler. Everything else means a machine without Go or without
+        // its modules.
         expect(built.missing).not.toMatch(/\.go:\d+:/);
         return skip(built.missing);
       }
       expect(built.path).toContain(what.program);
-      // Once built, it is there for runs that do not build.
+      // Once built, it is available to runs that do not build.
       expect(await goProgram(what, false)).toEqual(built);
     },
   );
 
-  it("have a Python with a client of etcd", { timeout: buildMs }, async ({ skip }) => {
+  it("include a Python with a client of etcd", { timeout: buildMs }, async ({ skip }) => {
     const client = await findPythonClient(true);
     if ("missing" in client) return skip(client.missing);
     expect(await findPythonClient(false)).toMatchObject({ run: expect.any(Function) });

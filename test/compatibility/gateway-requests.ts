@@ -1,9 +1,9 @@
 /**
- * Random HTTP requests to the JSON gateway, the same for the same seed: for every method bodies along its schema, in
- * all spellings and with all the mistakes that clients make, now and then in an odd envelope.
+ * Random HTTP requests to the JSON gateway, the same for the same seed: for every method, bodies that follow its
+ * schema, in all spellings and with all the mistakes that clients make, now and then with unusual headers or paths.
  *
- * Left out is what the two are known not to agree on (docs/etcd-differences.md, "JSON"), since it would leave them in
- * different states, and what ends an etcd or takes its quorum away.
+ * Requests on which the two are known to differ are left out (docs/etcd-differences.md, "JSON"), since they would
+ * leave them in different states, and so are those that crash an etcd or cost it its quorum.
  */
 import { type DescField, type DescMessage, type DescMethod, ScalarType } from "@bufbuild/protobuf";
 import { createRandom, type Random } from "../../src/base/random.ts";
@@ -19,14 +19,14 @@ const kvPaths: Readonly<Record<string, string>> = {
   "KV/Compact": "/v3/kv/compaction",
 };
 
-/** A call as the gateway takes it. */
+/** A call as the gateway accepts it. */
 export function kvHttpRequest({ method, body }: RandomCall): HttpRequest {
   return post(kvPaths[method]!, JSON.stringify(body));
 }
 
 /**
- * Newer than an etcd 3.4, stricter here (permissions), about addresses or another store, waiting for somebody, showing
- * leases that are about to expire, or changing all that comes after.
+ * Newer than an etcd 3.4, stricter here (permissions), about addresses or another store, blocking, showing leases that
+ * are about to expire, or changing everything that follows.
  */
 const leftOut =
   /\/(downgrade|status|hash|hashkv|snapshot|observe|lock\/lock|campaign|member\/list|member\/update|role\/grant|enable|leases)$/;
@@ -52,13 +52,13 @@ function randomHttpRequest(random: Random): HttpRequest {
     method: rarely(random, 30) ? pick(random, ["GET", "PUT", "HEAD", "OPTIONS", "DELETE", "PATCH"]) : "POST",
     path: rarely(random, 15) ? oddPath(random, path) : path,
     headers: Object.fromEntries(Array.from({ length: random.below(3) }, () => pick(random, headers))),
-    // What would be left of a grant is a lease that expires under the requests.
+    // The rest of a grant would be a lease that expires during the requests.
     body: !isStream && path !== "/v3/lease/grant" && rarely(random, 12) ? oddBody(random, body) : body,
     isStream,
   };
 }
 
-/** Without mistakes: what cannot be read ends a stream here, and is passed over by an etcd. */
+/** Without mistakes: unreadable input ends a stream here, and an etcd ignores it. */
 function streamBody(random: Random, message: DescMessage): string {
   const one = (): string => randomObject({ random, mistakes: false }, message, 0);
   return Array.from({ length: 1 + random.below(3) }, one).join(pick(random, ["", "\n", " "]));
@@ -131,10 +131,10 @@ function oddBody(random: Random, body: string): string {
   ]);
 }
 
-/** Always as they should be: else an etcd 3.4 ends, an alarm is raised, a lease expires under the requests. */
+/** Always correct: otherwise an etcd 3.4 crashes, an alarm is raised, or a lease expires during the requests. */
 const sensitive = new Set(["sort_order", "sort_target", "action", "TTL"]);
 
-/** Fields that an etcd 3.4 does not have, or takes otherwise. */
+/** Fields that an etcd 3.4 does not have, or interprets differently. */
 const differingFields = new Set(["hashedPassword", "progress_request"]);
 
 type Lots = { readonly random: Random; readonly mistakes: boolean };
@@ -167,8 +167,8 @@ const oddValues: readonly string[] = [
 ];
 
 /**
- * Base64 without padding or of the other alphabet is read since etcd 3.6, an array as bytes only before; an etcd 3.4
- * stumbles over `null` in a list.
+ * Base64 without padding or in the other alphabet is accepted since etcd 3.6, an array as bytes only before; an etcd
+ * 3.4 fails on `null` in a list.
  */
 function oddValue(random: Random, field: DescField): string {
   const unlike =
@@ -190,7 +190,7 @@ function randomItem(lots: Lots, field: DescField, depth: number): string {
   const { random, mistakes } = lots;
   if (field.message !== undefined) return randomObject(lots, field.message, depth + 1);
   if (field.enum !== undefined) {
-    // An alarm is not raised: every write after it would be refused.
+    // No alarm is raised: every write after it would be rejected.
     const values = field.enum.values.filter(({ name }) => name !== "ACTIVATE");
     const { name, number } = pick(random, values);
     if (mistakes && rarely(random, 25) && !sensitive.has(field.name))

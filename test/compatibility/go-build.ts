@@ -1,6 +1,7 @@
 /**
- * Builds Go programs of this directory once: the result is cached by a digest of the module's files and the Go version.
- * A machine without Go, or without a way to the modules, gets the reason instead, for tests to skip with.
+ * Builds Go programs of this directory once: the result is cached by a digest of the module's files and the Go
+ * version. On a machine without Go, or without access to the modules, the reason is returned instead, for tests to
+ * skip with.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -20,15 +21,15 @@ export type GoBuild = {
 };
 
 const buildMs = 600_000;
-/** Where programs of others are kept once they are built. */
+/** Where third-party programs are kept once they are built. */
 export const cacheDirectory: string = join(
   process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
   "haplan-compatibility",
 );
 
 /**
- * The cached program; builds it where it is not there yet and `build` is true. A build takes a minute on an empty Go
- * cache, so the default tests use what is there and the long ones build.
+ * The cached program; builds it if it is missing and `build` is true. A build takes a minute on an empty Go cache, so
+ * the default tests use what is there and the long ones build.
  */
 export async function goProgram(what: GoBuild, build: boolean): Promise<Built> {
   const go = findGo();
@@ -41,7 +42,9 @@ export async function goProgram(what: GoBuild, build: boolean): Promise<Built> {
   return buildInto(go, what, path);
 }
 
-/** Tests run at the same time may build the same program: each makes its own, and the first one there stays. */
+/**
+ * Tests that run at the same time may build the same program: each builds its own, and the first one to finish stays.
+ */
 async function buildInto(go: string, { module, packagePath }: GoBuild, path: string): Promise<Built> {
   await mkdir(dirname(path), { recursive: true });
   const scratch = mkdtempSync(join(dirname(path), "building-"));

@@ -32,7 +32,7 @@ describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  /** What our member gives; the etcd must have given the same. */
+  /** What our member returns; the etcd must have returned the same. */
   async function run(name: string, parameters: Record<string, number> = {}): Promise<JsonValue> {
     if ("missing" in client) throw new Error(client.missing);
     const results = await Promise.all(
@@ -65,7 +65,7 @@ describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
     });
   });
 
-  it("grants, renews, looks at and revokes leases", { timeout: 60_000 }, async () => {
+  it("grants, renews, inspects and revokes leases", { timeout: 60_000 }, async () => {
     const result = await run("lease", inLongForm ? { leases: 1000, expiry: 1 } : { leases: 50 });
     expect(result).toMatchObject({ many: { renewed: inLongForm ? 1000 : 50 }, one: { listed: true, inTime: true } });
     const expired = ["expiry/1", "expiry/3", "expiry/5", "expiry/7", "expiry/9"];
@@ -82,7 +82,7 @@ describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
     });
   });
 
-  it("sets up users and roles, is refused what they may not do, and renews its token", async () => {
+  it("sets up users and roles, is denied what they may not do, and renews its token", async () => {
     const result = await run("auth");
     expect(result).toMatchObject({
       refreshed: { revoked: "etcdserver: permission denied" },
@@ -90,7 +90,7 @@ describe.skipIf("missing" in client)(`etcd's Go client${reason}`, () => {
     });
   });
 
-  it("asks for status, hashes, alarms and defragmentation", async () => {
+  it("requests status, hashes, alarms and defragmentation", async () => {
     expect(await run("maintenance")).toMatchObject({ status: { leaders: 1 }, hashes: { hashes: 1, changed: true } });
   });
 

@@ -17,7 +17,7 @@ export type GoScenario = {
 
 /** What a test may do while the scenario runs. */
 export type RunningScenario = {
-  /** Closes standard input: scenarios that run until they are told otherwise come to their end. */
+  /** Closes standard input: scenarios that run until then finish. */
   finish(): void;
 };
 
@@ -32,7 +32,7 @@ export const goClientBuild: GoBuild = {
   program: "etcd-go-client",
 };
 
-/** The client, or the reason why there is none. With HAPLAN_TEST_EVERYTHING it is built where it is missing. */
+/** The client, or the reason why it is not available. With HAPLAN_TEST_EVERYTHING it is built if it is missing. */
 export async function findGoClient(): Promise<GoClient | { readonly missing: string }> {
   const built = await goProgram(goClientBuild, process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
   if ("missing" in built) return built;

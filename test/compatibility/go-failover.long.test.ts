@@ -1,6 +1,7 @@
 /**
- * etcd's Go client connected to three members while these are killed and stopped: no acknowledged write is lost, the watch
- * tells of each of them once and in order, and lease and lock are held throughout. With an etcd 3.7 beside it, once built.
+ * etcd's Go client connected to three members while these are killed and stopped: no acknowledged write is lost, the
+ * watch reports each of them once and in order, and lease and lock are held throughout. With an etcd 3.7 beside it,
+ * once built.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findEtcdProgram } from "./etcd-programs.ts";
@@ -31,13 +32,16 @@ describe.skipIf("missing" in client).each(engines)(`etcd's Go client at three me
     expect(await run("move-leader")).toEqual({ moved: 3, members: 3, atFollower });
   });
 
-  it("asks every member for status and hashes", async () => {
+  it("requests status and hashes from every member", async () => {
     const result = await run("maintenance");
     expect(result).toMatchObject({ status: { leaders: 1 }, hashes: { hashes: 1 }, defragmented: 3 });
   });
 
   it("loses no write and no event while members are killed, stopped and paused", { timeout: 120_000 }, async () => {
-    /** Each member is away for a time: the leader killed, the next leader stopped in order, the one after it paused. */
+    /**
+     * Each member is unavailable for a time: the leader is killed, the next leader stopped cleanly, the one after it
+     * paused.
+     */
     const fail = async (): Promise<void> => {
       await pause(1000);
       const first = await leadingMember(cluster);

@@ -1,17 +1,17 @@
-/** One HTTP request as bytes, and of its answer what must be equal. */
+/** One HTTP request as bytes, and the parts of its response that must be equal. */
 import { request as httpRequest, type IncomingMessage } from "node:http";
 
 export type HttpRequest = {
   readonly method: string;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Latin-1, so that bytes that are no UTF-8 can be sent too. */
+  /** Latin-1, so that bytes that are not UTF-8 can be sent too. */
   readonly body: string;
-  /** Answers come one by one, and the connection stays open. */
+  /** Responses arrive one by one, and the connection stays open. */
   readonly isStream: boolean;
 };
 
-/** `body` is to be ASCII. */
+/** `body` must be ASCII. */
 export function post(path: string, body: string, headers: Readonly<Record<string, string>> = {}): HttpRequest {
   return { method: "POST", path, headers, body, isStream: /\/(watch|keepalive)$/.test(path) };
 }
@@ -20,7 +20,7 @@ export function get(path: string, method = "GET"): HttpRequest {
   return { method, path, headers: {}, body: "", isStream: false };
 }
 
-/** How long a stream has to be silent to be taken as told. */
+/** How long a stream has to be silent to count as complete. */
 const silenceMs = 300;
 const silentMs = 1_000;
 const answerMs = 10_000;
@@ -42,7 +42,7 @@ const comparedHeaders = [
   "access-control-allow-headers",
 ];
 
-/** A stream that says nothing for a while has answered with that: status 0. */
+/** A stream that is silent for a while counts as a response: status 0. */
 export function exchange(url: string, { method, path, headers, body, isStream }: HttpRequest): Promise<Exchange> {
   const { hostname, port } = new URL(url);
   const bytes = Buffer.from(body, "latin1");
@@ -80,16 +80,16 @@ function collect(response: IncomingMessage, quietMs: number): Promise<Exchange> 
   });
 }
 
-/** Why a body is no message, in the words of Go's JSON and in ours. */
+/** Why a body is not a message, in the words of Go's JSON and in ours. */
 const noMessage =
   /^(json: |invalid character|unexpected E|unexpected end|unknown value|illegal base64|the request is not a valid )/;
-/** etcd 3.4's gateway says 412 where later ones say 400. */
+/** etcd 3.4's gateway responds 412 where later ones respond 400. */
 const preconditionFailed = 412;
 const whoAndWhen = new Set(["cluster_id", "member_id", "raft_term"]);
 /** Beyond those that requests name. */
 const leaseOfAServer = /^\d{15,}$/;
 
-/** With what differs by nature taken out, and what docs/etcd-differences.md says of the gateway. */
+/** Without what differs by nature, and without what docs/etcd-differences.md lists for the gateway. */
 export function comparableExchange({ path }: HttpRequest, { status, headers, body }: Exchange): unknown {
   if (status === 301) return { status, location: headers["location"] };
   const isJson = headers["content-type"] === "application/json";

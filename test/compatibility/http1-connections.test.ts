@@ -1,14 +1,14 @@
 /**
- * HTTP/1.1 on the client port as curl, probes and proxies speak it: many requests on one connection, one behind the
- * other or ahead of the answers, bodies in chunks, halves that are closed. A real etcd is asked the same where there is
- * one; where it answers differently, the row says so.
+ * HTTP/1.1 on the client port as curl, probes and proxies use it: many requests on one connection, sequential or
+ * pipelined, bodies in chunks, half-closed connections. The same is sent to a real etcd if there is one; where its
+ * responses differ, the row lists them.
  */
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
 
 const host = "127.77.42.5";
-/** What Node.js' HTTP server would allow a connection to be idle, and a second. */
+/** How long Node.js' HTTP server would keep a connection idle, and a second. */
 const idleMs = 6_000;
 const isLong = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
 
@@ -23,13 +23,16 @@ function head(method: string, target: string, ...fields: string[]): string {
   return `${method} ${target} HTTP/1.1\r\n${fields.map((field) => `${field}\r\n`).join("")}\r\n`;
 }
 
-/** A pause, so that what was sent arrives by itself; waiting until everything is answered; the end of what is said. */
+/**
+ * A pause, so that what was sent arrives by itself; a wait until every request has its response; the end of the
+ * client's input.
+ */
 const pause = Symbol("pause");
 const answer = Symbol("answer");
 const endOfStream = Symbol("end");
 type Words = readonly (string | typeof pause | typeof answer | typeof endOfStream)[];
 
-/** The status of each answer, and whether the connection took another request afterwards. */
+/** The status of each response, and whether the connection accepted another request afterwards. */
 type Outcome = string;
 type Row = readonly [what: string, words: Words, outcome: Outcome, etcds?: Outcome];
 
@@ -92,7 +95,7 @@ const rows: readonly Row[] = [
   ["a length that is none", [post(range, "Content-Length: x")], "400 closed"],
   ["a chunk that is none", [post("zz\r\n", "Transfer-Encoding: chunked")], "400 closed"],
   ["an expectation that nobody knows", [post(range, "Content-Length: 14", "Expect: cake")], "417 open", "417 closed"],
-  // A proxy before the member may take the other of the two for the end: how requests are smuggled.
+  // A proxy in front of the member may use the other of the two to find the end: this is how requests are smuggled.
   [
     "a length and chunks",
     [post(`${chunked(range)}0\r\n\r\n`, "Content-Length: 14", "Transfer-Encoding: chunked")],
@@ -104,7 +107,7 @@ const rows: readonly Row[] = [
   ["fields of 20 kB", [get("/version", `X-Long: ${"x".repeat(20_000)}`)], "431 closed", "200 open"],
 ];
 
-/** Plays one side of a conversation; a last request shows whether the other side still listens. */
+/** Plays one side of a conversation; a last request shows whether the other side still reads. */
 async function play(url: string, words: Words): Promise<Outcome> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
@@ -153,7 +156,7 @@ describe.each((["agent", "etcd"] as const).filter((engine) => engine === "agent"
     });
     afterAll(() => cluster?.stop());
 
-    it("answers every row of the table", async () => {
+    it("responds to every row of the table as listed", async () => {
       const outcomes = await Promise.all(
         rows.map(async ([what, words]) => `${what}: ${await play(cluster.urls[0]!, words)}`),
       );

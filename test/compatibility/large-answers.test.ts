@@ -1,4 +1,6 @@
-/** Answers and watches of more than a few hundred kilobytes, read by every etcdctl at hand: grpc-go is their client. */
+/**
+ * Responses and watches of more than a few hundred kilobytes, read by every available etcdctl: its client is grpc-go.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";

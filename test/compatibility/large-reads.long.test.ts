@@ -1,4 +1,7 @@
-/** The whole matrix of large reads: what they cost the member that is read, and what another client's writes feel of it. */
+/**
+ * All combinations of large reads: what they cost the member that serves them, and how they affect another client's
+ * writes.
+ */
 import { describe, expect, it } from "vitest";
 import { limitMs } from "../time-limits.ts";
 import { findGoClient } from "./go-client.ts";
@@ -9,7 +12,7 @@ import { residentMemory } from "./resident-memory.ts";
 const host = "127.77.34.11";
 const mib = 1 << 20;
 const boundBytes = 1024 * mib;
-/** The member's own: its program, its log in memory, pages of the database that the system may take back. */
+/** The member's own: its program, its log in memory, pages of the database that the system may reclaim. */
 const ownBytes = 512 * mib;
 const client = await findGoClient();
 const reason = "missing" in client ? ` (skipped: ${client.missing})` : "";

@@ -1,4 +1,7 @@
-/** A Go client that reads much in every way that brings much at once; `large-reads.long.test.ts` has the whole matrix. */
+/**
+ * A Go client that reads much in every way that returns much at once; `large-reads.long.test.ts` runs all
+ * combinations.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findGoClient } from "./go-client.ts";
 import type { LargeRead } from "./large-reads.ts";

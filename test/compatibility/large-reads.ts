@@ -1,4 +1,4 @@
-/** What the Go client's `largeReads` tells, and clusters for it that have TLS beside plain ports. */
+/** The results of the Go client's `largeReads`, and clusters for it that have TLS beside plain ports. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { type ClusterProcesses, freePorts, startCluster } from "./member-process
 /** Of one read, by its title. */
 export type LargeRead = {
   readonly bytes: number;
-  /** How often the client had to connect: once, unless its connection was ended. */
+  /** How often the client had to connect: once, unless its connection was closed. */
   readonly connections: number;
   readonly readMs: number;
   /** Beside it, by another client. */
@@ -26,7 +26,7 @@ export type SecureCluster = {
   stop(): Promise<void>;
 };
 
-/** Members whose clients may come with TLS or without. */
+/** Members that clients can use with TLS or without. */
 export async function startSecureCluster(host: string, members: number): Promise<SecureCluster> {
   const directory = mkdtempSync(join(tmpdir(), "haplan-large-reads-"));
   const authority = openAuthority({ directory });

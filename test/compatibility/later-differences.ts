@@ -1,6 +1,6 @@
 /**
- * Which of the differences from etcd 3.4 also hold for later versions, and what differs from those alone. Each is described in
- * docs/etcd-differences.md under its id.
+ * Which of the differences from etcd 3.4 also hold for later versions, and which hold only for those. Each is
+ * described in docs/etcd-differences.md under its id.
  */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Step } from "./conversation.ts";
@@ -11,7 +11,7 @@ import { b64 } from "./script-words.ts";
 type LaterVersion = Exclude<EtcdVersion, "3.5">;
 type Difference = { readonly id: string; readonly reconcile: (reply: JsonValue) => JsonValue };
 
-/** The others are 3.4's: later versions answer like us. */
+/** The others are 3.4's: later versions respond as we do. */
 export const holdLater: readonly DifferenceId[] = [
   "auth-holes-closed",
   "compacted-watch-forgotten",

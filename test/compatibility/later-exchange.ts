@@ -1,11 +1,13 @@
-/** What has to be equal of an answer of the JSON gateway beside an etcd 3.6 and 3.7, whose gateway is another than 3.4's. */
+/**
+ * The parts of a JSON gateway response that must equal those of an etcd 3.6 and 3.7, whose gateway differs from 3.4's.
+ */
 import { comparableExchange, type Exchange, type HttpRequest } from "./http-exchange.ts";
 
 const notFound = 404;
 const notAllowed = [405, 501];
 const redirects = [301, 307];
 
-/** As docs/etcd-differences.md lists them: requests that leave the two with other answers. */
+/** As docs/etcd-differences.md lists them: requests to which the two respond differently. */
 export function isReadOtherwise({ body, path }: HttpRequest): boolean {
   const isRepeated = /("\w+"):(?=([\s\S]*?),\s*\1:\2)/.test(body) || /("\w+":[^,{}]*)\s*,\s*\1/.test(body);
   const isUnknownName =
@@ -16,7 +18,7 @@ export function isReadOtherwise({ body, path }: HttpRequest): boolean {
   return isRepeated || isUnknownName || isNoObject || isNoUtf8 || isProgressAtOnce;
 }
 
-/** Who says that there is no such path or method says it as JSON since 3.6, and a redirect keeps the method. */
+/** Since 3.6, responses for an unknown path or method are JSON, and a redirect keeps the method. */
 export function laterExchange(request: HttpRequest, answer: Exchange): unknown {
   if (answer.status === notFound && !answer.body.includes("etcdserver")) return "no such path";
   if (notAllowed.includes(answer.status)) return "no such method";
@@ -24,7 +26,7 @@ export function laterExchange(request: HttpRequest, answer: Exchange): unknown {
   return withoutOlderFields(comparableExchange(request, answer));
 }
 
-/** `error` beside `message` is 3.4's; and why a body is no message is said in the words of another library. */
+/** `error` beside `message` is 3.4's; and the reason why a body is not a message has the words of another library. */
 function withoutOlderFields(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutOlderFields);
   if (typeof value !== "object" || value === null) return value;

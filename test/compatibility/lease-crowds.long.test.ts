@@ -1,10 +1,10 @@
 /**
- * Crowds of leases at three members: ten thousand with fifty thousand keys end on time, and what is left of a lease
+ * Crowds of leases at three members: ten thousand with fifty thousand keys expire on time, and what is left of a lease
  * outlives its leader. Part of the long tests; the figures are printed.
  *
- * What is promised never to happen (an early end, a lost key) is asserted to the microsecond, with the times of this
- * process: a lease begins after its grant was sent and before it was answered. Lateness is what a machine that is busy
- * adds, too, so it is measured against an echo: a put and its event at the same members, all the time.
+ * What must never happen (an early expiry, a lost key) is asserted to the microsecond, with the times of this process:
+ * a lease begins after its grant was sent and before the response arrived. A busy machine adds to lateness, so it is
+ * measured against an echo: a put and its event at the same members, all the time.
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
@@ -22,7 +22,7 @@ const callMs = 30_000;
 const putFlags = { prevKv: false, ignoreValue: false, ignoreLease: false };
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** When a lease was asked for and when it was there, in milliseconds: it begins somewhere between. */
+/** When a grant was sent and when its response arrived, in milliseconds: the lease begins somewhere between. */
 type Granted = { readonly sentMs: number; readonly answeredMs: number };
 
 type Crowd = { readonly leases: number; readonly keysPerLease: number; readonly ttlSeconds: number };
@@ -52,7 +52,7 @@ async function grantAll(client: EtcdClient, { leases, keysPerLease, ttlSeconds }
   return granted;
 }
 
-/** Follows the crowd's keys until each has been put and deleted; tells when the keys of each lease went. */
+/** Follows the crowd's keys until each has been put and deleted; returns when the keys of each lease were deleted. */
 async function watchEnds(client: EtcdClient, startRevision: number, crowd: Crowd): Promise<number[]> {
   const living = new Set<string>();
   const ended = new Set<string>();
@@ -135,9 +135,9 @@ const quantile = (values: readonly number[], part: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))] ?? 0;
 
 describe.concurrent("crowds of leases", () => {
-  it("end on time: ten thousand with fifty thousand keys", { timeout: 300_000 }, async () => {
+  it("expire on time: ten thousand with fifty thousand keys", { timeout: 300_000 }, async () => {
     const crowd: Crowd = { leases: 10_000, keysPerLease: 5, ttlSeconds: 60 };
-    // A leader that a busy machine makes look lost would rightly give all leases more time.
+    // A leader that seems lost on a busy machine would rightly give all leases more time.
     await withCluster(["--heartbeat-interval=500", "--election-timeout=10000"], async ([client, other]) => {
       const { header } = await client!.put("before", "");
       const watching = watchEnds(other!, header!.revision, crowd);
@@ -159,7 +159,7 @@ describe.concurrent("crowds of leases", () => {
     });
   });
 
-  it("A4: live as long as renewals said that met a checkpoint, when the leader moves", {
+  it("A4: live as long as renewals during a checkpoint promised, when the leader moves", {
     timeout: 120_000,
   }, async () => {
     const crowd: Crowd = { leases: 500, keysPerLease: 1, ttlSeconds: 24 };
@@ -197,7 +197,7 @@ describe.concurrent("crowds of leases", () => {
       const granted = await grantAll(other, crowd);
       const watching = watchEnds(other, header!.revision, crowd);
       await sleep(15_000);
-      // Every second one has a client that is alive.
+      // Every second lease has a client that is alive.
       for (let at = 0; at < crowd.leases; at += 2) {
         const sentMs = performance.now();
         await other.leaseKeepAlive(BigInt(at + 1));
@@ -220,8 +220,8 @@ describe.concurrent("crowds of leases", () => {
         `a change of leader gave at most ${Math.round(alone)} ms more, ${Math.round(renewed)} ms to leases that were renewed lately`,
       );
       expect(alone).toBeLessThan(12_000);
-      // Half the time again, and the election timeout that the clients were without a leader; what is left is looked for
-      // once a second, and written down in whole seconds.
+      // Half the time again, and the election timeout during which the clients had no leader; the remaining time is
+      // checked once a second, and stored in whole seconds.
       expect(renewed).toBeLessThan(crowd.ttlSeconds * 500 + 3_000);
       expect(Math.max(...granted.map(({ sentMs }, at) => endOf(sentMs) - endedMs[at]!))).toBeLessThan(0);
     });

@@ -1,6 +1,6 @@
 /**
- * Clusters of real processes: ours, as `haplan-agent` is started in production, and a real etcd beside it, with the
- * same flags. Ports are free ones of a loopback address; directories go with the cluster.
+ * Clusters of real processes: ours, started as `haplan-agent` is in production, and a real etcd beside it, with the
+ * same flags. They use free ports of a loopback address; directories are removed with the cluster.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -16,25 +16,25 @@ export type ClusterProcesses = {
   readonly engine: Engine;
   /** One for each member, `http://host:port`. */
   readonly urls: readonly string[];
-  /** Ends a member like a power cut; its directory stays. */
+  /** Kills a member like a power cut; its directory stays. */
   kill(member: number): Promise<void>;
-  /** Asks a member to end, and waits until it has. */
+  /** Asks a member to stop, and waits until it has. */
   terminate(member: number): Promise<void>;
   /** Stops and continues the process, as `SIGSTOP` and `SIGCONT` do. */
   pause(member: number): void;
   resume(member: number): void;
   /** Starts a member again with the same flags, and others beside them; resolves once it is healthy. */
   restart(member: number, flags?: readonly string[]): Promise<void>;
-  /** Lets a member be started with another build from now on, named by its main file. */
+  /** Starts a member with another build from now on, named by its main file. */
   useAgent(member: number, agentMain: string): void;
-  /** Starts a member that is to refuse; resolves with what it wrote until it ended. */
+  /** Starts a member that must fail to start; resolves with what it wrote until it exited. */
   refusal(member: number): Promise<string>;
   /**
-   * Starts one more process that joins those that are `present` (the founders); resolves with its URL, without waiting
-   * for it to be healthy.
+   * Starts one more process that joins those that are `present` (by default the initial members); resolves with its
+   * URL, without waiting for it to be healthy.
    */
   join(name: string, peerUrl: string, present?: readonly number[]): Promise<string>;
-  /** The process of a member that runs. */
+  /** The process of a running member. */
   processId(member: number): number;
   /** Where a member keeps its data. */
   dataDir(member: number): string;
@@ -43,11 +43,11 @@ export type ClusterProcesses = {
 
 export type ClusterOptions = {
   readonly members: number;
-  /** Beside those that say who and where the members are. */
+  /** Besides those that name the members and their addresses. */
   readonly flags?: readonly string[];
   /** Further client URLs, one for each member: with https, beside the flags that name the certificates. */
   readonly moreClientUrls?: readonly string[];
-  /** In the place of the `etcd` that is installed. */
+  /** Used instead of the installed `etcd`. */
   readonly etcdProgram?: string;
   /** The main file of another build of the agent, for all members. */
   readonly agentMain?: string;
@@ -208,7 +208,7 @@ class RunningCluster implements ClusterProcesses {
             stdio: ["ignore", "ignore", "pipe"],
             env,
           });
-    // Nobody has to read it.
+    // Drained without being read.
     child.stderr!.resume();
     this.#processes.set(at, child);
     return child;
@@ -225,7 +225,7 @@ class RunningCluster implements ClusterProcesses {
   }
 }
 
-/** The member that leads; the first one when none says so. */
+/** The leader; the first member when there is none. */
 export async function leadingMember({ urls }: ClusterProcesses): Promise<number> {
   const pages = await Promise.all(
     urls.map((url) =>
@@ -253,7 +253,7 @@ async function waitUntilHealthy(url: string): Promise<void> {
   }
 }
 
-/** Ports that nobody listens on: all are taken at the same time, so that they differ. */
+/** Ports without a listener: all are taken at the same time, so that they differ. */
 export async function freePorts(host: string, count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   const ports = await Promise.all(

@@ -1,6 +1,6 @@
 /**
- * What a start comes to: refused, or a member with certain settings. A real etcd tells its settings in its log; ours
- * are read by the code that reads them in the agent, or by the agent itself where it is to serve.
+ * How a start ends: rejected, or a member with certain settings. A real etcd logs its settings; ours are read by the
+ * code that reads them in the agent, or by the agent itself where it must serve.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -25,13 +25,13 @@ export type Settings = Readonly<Record<string, string | number | boolean | reado
 export type Served = { readonly members: unknown; readonly listens: readonly string[] };
 
 const startMs = 15_000;
-/** A member that has told its settings and does not serve by then waits for others. */
+/** A member that has logged its settings and does not serve by then is waiting for others. */
 const waitMs = 5_000;
 const pollMs = 20;
-/** What 0 stands for. */
+/** What 0 means. */
 const corruptCheckMs = 600_000;
 
-/** What is run: our agent, or an etcd; a 3.4 logs its settings as JSON only when it is told to. */
+/** What is run: our agent, or an etcd; a 3.4 logs its settings as JSON only when configured to. */
 export type Program = { readonly path: "agent" } | { readonly path: string; readonly version: FlagEtcd };
 export type FlagEtcd = "3.4" | "3.6" | "3.7";
 
@@ -51,7 +51,7 @@ function commandLine(start: Start, host: string, directory: string): CommandLine
   if (start.file !== null) {
     const names = new Set(start.file.map((line) => /^[a-z-]+/.exec(line)?.[0]));
     const lines = Object.entries(basics).flatMap(([name, value]) => (names.has(name) ? [] : [`${name}: ${value}`]));
-    // A file that has two documents, or ends, keeps what is before.
+    // A file that has two documents, or an end marker, counts up to there.
     const file = join(directory, "etcd.yaml");
     const isHead = /^[-%\uFEFF\t]/.test(start.file[0] ?? "");
     writeFileSync(file, `${(isHead ? [...start.file, ...lines] : [...lines, ...start.file]).map(at).join("\n")}\n`);
@@ -117,7 +117,7 @@ function settingsOf(config: AgentConfig): Settings {
   };
 }
 
-/** The same of an etcd, out of the line in which it says them. */
+/** The same for an etcd, from the log line that has them. */
 function settingsInLog(line: Readonly<Record<string, unknown>>): Settings {
   const durations = ["heartbeat-interval", "election-timeout", "corrupt-check-time-interval"];
   const names = Object.keys(settingsOf(createAgentConfig({ values: new Map(), notices: [] })));
@@ -133,7 +133,7 @@ function settingsInLog(line: Readonly<Record<string, unknown>>): Settings {
   return Object.fromEntries(entries);
 }
 
-/** Larger ones mean "without a limit", as the largest of JavaScript's. */
+/** Larger ones mean "no limit", as does the largest of JavaScript. */
 function inRange(value: number): number {
   return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(value, Number.MAX_SAFE_INTEGER));
 }
@@ -208,7 +208,7 @@ function logLines(text: string): Record<string, unknown>[] {
   });
 }
 
-/** The first sentence that says why. */
+/** The first sentence that gives the reason. */
 function complaint(text: string): string {
   const fatal = logLines(text).find(
     ({ level, error }) => (level === "fatal" || level === "error") && error !== undefined,
@@ -224,7 +224,7 @@ function healthy(host: string): Promise<boolean> {
   );
 }
 
-/** The members as the first address that answers tells them, and where the process listens. */
+/** The members as listed by the first address that responds, and where the process listens. */
 async function look(child: ChildProcess, host: string): Promise<Served> {
   const listens = listeningAddresses(child.pid!);
   for (const address of listens) {

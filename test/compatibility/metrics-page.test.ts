@@ -1,4 +1,4 @@
-/** The metrics page of live members: strictly parsed, complete for etcd's dashboard and alerts, and true. */
+/** The metrics page of live members: strictly parsed, complete for etcd's dashboard and alerts, and correct. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
@@ -72,7 +72,7 @@ describe("the metrics page", () => {
       for (const [name, type] of Object.entries(mixin)) expect(page.get(name)?.type, name).toBe(type);
   });
 
-  it("tells the truth about the cluster", () => {
+  it("describes the cluster correctly", () => {
     expect(each("etcd_server_has_leader")).toEqual([1, 1, 1]);
     expect(each("etcd_server_is_leader").sort()).toEqual([0, 0, 1]);
     expect(each("etcd_mvcc_put_total")).toEqual([puts, puts, puts]);
@@ -90,7 +90,7 @@ describe("the metrics page", () => {
     for (const inUse of each("etcd_mvcc_db_total_size_in_use_in_bytes")) expect(inUse).toBeGreaterThan(puts * 100);
   });
 
-  it("tells the truth about calls: how many, with which status, how long", () => {
+  it("counts calls correctly: how many, with which status, how long", () => {
     const ofPut = (name: string, suffix = "", more: Record<string, string> = {}): number =>
       pages
         .flatMap((page) => page.get(name)?.samples ?? [])
@@ -110,7 +110,7 @@ describe("the metrics page", () => {
   });
 });
 
-/** What etcd measures and we do not, in the words of docs/etcd-differences.md. */
+/** What etcd measures and we do not, as docs/etcd-differences.md lists it. */
 const notOurs: readonly RegExp[] = [
   /^go_/,
   /^etcd_server_go_version$/,
@@ -138,13 +138,13 @@ describe.skipIf(!isEtcdInstalled())("the metrics page beside that of a real etcd
   });
   afterAll(() => Promise.all([theirs, ours].map((cluster) => cluster?.stop())));
 
-  it("tells the same of the same requests", async () => {
+  it("changes by the same values for the same requests", async () => {
     const [real, own] = await Promise.all([theirs, ours].map(valuesOfTraffic));
     expect(Object.keys(real!.serving).length).toBeGreaterThan(50);
     expect(own).toEqual(real);
   });
 
-  it("has every name, of the same type, but for those that are listed", async () => {
+  it("has every name, of the same type, except for the listed ones", async () => {
     const [real, own] = await Promise.all([namesOf(theirs), namesOf(ours)]);
     const wanted = [...real].filter(([name]) => !notOurs.some((pattern) => pattern.test(name)));
     expect(wanted.length).toBeGreaterThan(70);
@@ -179,7 +179,7 @@ describe("the strict reader", () => {
     ["# HELP a b\n# TYPE a gauge\na one\n", "not a number"],
     ['# HELP a b\n# TYPE a histogram\na_bucket{le="1"} 1\na_sum 1\na_count 1\n', "does not end with +Inf"],
     ["# TYPE a gauge\na 1\n", "no help"],
-  ])("refuses %j", (page, reason) => {
+  ])("rejects %j", (page, reason) => {
     expect(() => parsePrometheusText(page)).toThrow(reason);
   });
 });

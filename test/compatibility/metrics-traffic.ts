@@ -1,9 +1,9 @@
-/** The same requests for two clusters, and by how much they change what the metrics page of the asked member says. */
+/** The same requests for two clusters, and how they change the metrics page of the member that they are sent to. */
 import { exchange, get, type HttpRequest, post } from "./http-exchange.ts";
 import type { ClusterProcesses } from "./member-processes.ts";
 import { parsePrometheusText } from "./prometheus-text.ts";
 
-/** Equal to the last digit. Sums, buckets and what tells of another store are not among them. */
+/** Equal to the last digit. Sums, buckets and metrics that depend on the store are not among them. */
 const compared = [
   /^etcd_mvcc_(put|delete|txn|range)_total/,
   /^etcd_debugging_mvcc_(keys|events|watcher|watch_stream|slow_watcher)_total/,
@@ -42,7 +42,7 @@ const clients: readonly HttpRequest[] = [
   json("/v3/kv/range", {}),
   json("/v3/kv/deleterange", { key: b64("b"), range_end: b64("z"), prev_kv: true }),
   json("/v3/kv/deleterange", { key: b64("none") }),
-  // As kube-apiserver writes: one condition, one put, else a look.
+  // As kube-apiserver writes: one condition, one put, otherwise a read.
   json("/v3/kv/txn", { compare: [created("none")], success: [requestPut("d")], failure: [requestRange("d")] }),
   json("/v3/kv/txn", { compare: [created("a")], success: [requestPut("d")] }),
   json("/v3/kv/txn", { success: [requestPut("e"), requestRange("a"), { request_delete_range: { key: b64("a") } }] }),
@@ -53,7 +53,7 @@ const clients: readonly HttpRequest[] = [
   ...["77", "77"].map((ID) => json("/v3/lease/revoke", { ID })),
 ];
 
-/** The first two of them read the store here or there, as a range: that is not compared. */
+/** The first two of them count as a range in one of the two: they are not compared. */
 const operators: readonly HttpRequest[] = [
   ...["5", "5"].map((revision) => json("/v3/kv/compaction", { revision, physical: true })),
   ...["/health", "/health?serializable=true"].map((path) => get(path)),
@@ -82,7 +82,7 @@ function difference(before: Page, after: Page): Page {
 
 export type TrafficValues = { readonly watching: Page; readonly serving: Page; readonly operating: Page };
 
-/** `watching`: while a watch is open that has heard of two changes. */
+/** `watching`: while a watch is open that has received two changes. */
 export async function valuesOfTraffic({ urls }: ClusterProcesses): Promise<TrafficValues> {
   const url = urls[0]!;
   const start = await readPage(url);

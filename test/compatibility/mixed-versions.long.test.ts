@@ -1,6 +1,6 @@
 /**
- * A cluster of the previous release is upgraded member by member under writes, and goes back again: in every order of the
- * members. Nothing that was acknowledged is missing, and all members hold the same data.
+ * A cluster of the previous release is upgraded member by member during writes, and downgraded again: in every order
+ * of the members. No acknowledged write is missing, and all members hold the same data.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
@@ -28,7 +28,7 @@ const reason = "missing" in previous ? ` (skipped: ${previous.missing})` : "";
 let members: ClusterProcesses | undefined;
 afterEach(() => members?.stop());
 
-/** Both ways in which a member ends: asked to, and like a power cut. */
+/** Both ways in which a member stops: on request, and like a power cut. */
 async function moveTo(build: string, order: readonly number[], cluster: ClusterProcesses): Promise<void> {
   for (const [at, member] of order.entries()) {
     await sleep(150);
@@ -40,7 +40,7 @@ async function moveTo(build: string, order: readonly number[], cluster: ClusterP
   }
 }
 
-/** As the tool does, through each member: whichever leads, and of whichever release it is. */
+/** As the tool does, through each member, whichever leads and whichever release it runs. */
 async function changeNothing(cluster: ClusterProcesses): Promise<void> {
   for (const url of cluster.urls) {
     const client = new EtcdClient(openMemberChannel(url, null));
@@ -89,7 +89,7 @@ describe.skipIf("missing" in previous)(`the previous release and this one${reaso
       for (const url of cluster.urls) {
         const { kvs } = await ask<{ kvs: { key: string }[] }>(url, "kv/range", { ...prefix, keys_only: true });
         const found = new Set(kvs.map(({ key }) => Buffer.from(key, "base64").toString()));
-        // A write that failed may have been carried out: so there are at least as many as were acknowledged.
+        // A write that failed may have been applied: so there are at least as many as were acknowledged.
         for (const [at, { written: count, failures }] of results.entries()) {
           const own = [...found].filter((key) => key.startsWith(`/steady/${at}/`));
           expect(own.length).toBeGreaterThanOrEqual(count);

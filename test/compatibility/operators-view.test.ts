@@ -1,6 +1,6 @@
 /**
- * The process as those see it who operate an etcd: the flags of kubeadm's manifest, probes, variables as in Debian's
- * unit, the line that says that it serves, systemd, signals, a directory that is in use.
+ * The process as operators of an etcd see it: the flags of kubeadm's manifest, probes, variables as in Debian's unit,
+ * the line that reports that it serves, systemd, signals, a directory that is in use.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -62,7 +62,7 @@ describe("haplan-agent in etcd's place", () => {
       "--client-cert-auth=true",
       `--data-dir=${file("data")}`,
       "--feature-gates=InitialCorruptCheck=true",
-      // Over TLS, and where only probes are answered, any name may be asked for.
+      // Over TLS, and where only probes are served, any host name is accepted.
       "--host-whitelist=another-name",
       `--initial-advertise-peer-urls=https://${host}:${peer}`,
       `--initial-cluster=m1=https://${host}:${peer}`,
@@ -79,7 +79,7 @@ describe("haplan-agent in etcd's place", () => {
       `--trusted-ca-file=${file("ca.crt")}`,
       "--watch-progress-notify-interval=5s",
     ];
-    // Stands in for systemd's tool, which has to be root to speak for another process.
+    // Stands in for systemd's tool, which has to be root to notify on behalf of another process.
     mkdirSync(file("bin"));
     writeFileSync(file("bin/systemd-notify"), `#!/bin/sh\necho "$NOTIFY_SOCKET $*" > ${file("notified")}\n`, {
       mode: 0o755,
@@ -105,7 +105,7 @@ describe("haplan-agent in etcd's place", () => {
       asked.once("error", () => resolve("refused")).end();
     });
 
-  it("takes kubeadm's manifest: probes, certificates, systemd, a second process, SIGTERM", async () => {
+  it("runs from kubeadm's manifest: probes, certificates, systemd, a second process, SIGTERM", async () => {
     const environment = { NOTIFY_SOCKET: "/run/notify", PATH: `${file("bin")}:${process.env["PATH"]}` };
     const first = begin(manifest, environment);
     await ready(first);
@@ -137,7 +137,7 @@ describe("haplan-agent in etcd's place", () => {
     expect(second.log()).toMatch(/"level":"fatal".*(in use|another process)/);
     first.child.kill("SIGTERM");
     expect(await first.ended).toBe(0);
-    // What only counts at the first start may have changed since: the member is who it was.
+    // Settings that only count at the first start may have changed since: the member keeps its identity.
     const again = begin([...manifest, "--initial-cluster=m9=https://127.0.0.1:1", "--initial-cluster-token=other"]);
     await ready(again);
     expect(memberIdIn(again)).toBe(memberIdIn(first));
@@ -145,7 +145,7 @@ describe("haplan-agent in etcd's place", () => {
     expect(await again.ended).toBe(0);
   });
 
-  it("takes the same from variables, with HTTP on a port of its own and certificates that it makes", async () => {
+  it("runs the same from variables, with HTTP on a port of its own and certificates that it generates", async () => {
     const [client, peer, http] = ports;
     const running = begin([], {
       ETCD_NAME: "m1",

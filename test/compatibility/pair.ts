@@ -1,10 +1,10 @@
-/** Two clusters side by side: ours and the real one, asked the same by the same rules. */
+/** Two clusters side by side: ours and the real one, sent the same requests by the same rules. */
 import { type ClusterFacts, catchUp, closeFacts, learnFacts } from "./conversation.ts";
 import type { ClusterProcesses } from "./member-processes.ts";
 
 export type Pair = { readonly ours: ClusterFacts; readonly theirs: ClusterFacts };
 
-/** To be closed by `part`. */
+/** Close it with `part`. */
 export async function meet(ours: ClusterProcesses, theirs: ClusterProcesses): Promise<Pair> {
   const [ourFacts, theirFacts] = await Promise.all([learnFacts(ours.urls), learnFacts(theirs.urls)]);
   return { ours: ourFacts, theirs: theirFacts };
@@ -14,7 +14,7 @@ export async function part({ ours, theirs }: Pair): Promise<void> {
   await Promise.all([closeFacts(ours), closeFacts(theirs)]);
 }
 
-/** Whose turn it is: a member that is asked has heard all that the one before it was told. */
+/** Which member is next: it has applied everything that the previous one was sent. */
 export class Turns {
   readonly #pair: Pair;
   #last = 0;

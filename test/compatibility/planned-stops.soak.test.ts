@@ -1,6 +1,6 @@
 /**
- * Members that are stopped one after the other (SIGTERM), each started again before the next one's turn, while clients
- * write that know all members: no write fails, watches and leases go on.
+ * Members are stopped one after the other (SIGTERM), each started again before the next one is stopped, while clients
+ * that know all members write: no write fails, watches and leases continue.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";

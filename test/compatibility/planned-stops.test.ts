@@ -1,4 +1,4 @@
-/** The leader is stopped (SIGTERM) while clients write that know all members: no write fails. */
+/** The leader is stopped (SIGTERM) while clients that know all members write: no write fails. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { type ClusterProcesses, leadingMember, startCluster } from "./member-processes.ts";

@@ -1,6 +1,6 @@
 /**
- * The agent of the previous release, built from its commit: what a rolling upgrade meets. A clone without the commit, or
- * without git, gets the reason instead, for tests to skip with.
+ * The agent of the previous release, built from its commit: what a rolling upgrade starts from. A clone without the
+ * commit, or without git, gets the reason instead, for tests to skip with.
  *
  * The build is kept with this clone's dependencies, which it shares: a build that outlived them would not start.
  */

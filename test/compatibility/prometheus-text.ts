@@ -1,5 +1,5 @@
 /**
- * A strict reader of Prometheus' text format 0.0.4: what `promtool check metrics` refuses is refused here as well.
+ * A strict reader of Prometheus' text format 0.0.4: what `promtool check metrics` rejects is rejected here as well.
  * Source: prometheus.io, "Exposition formats".
  */
 export type Sample = {

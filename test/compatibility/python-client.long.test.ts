@@ -1,6 +1,6 @@
 /**
- * A Python client, over grpc's C core, with the agent and, once it is built, with an etcd 3.7 beside it: both must give the
- * program the same results, without users and with.
+ * A Python client, over grpc's C core, with the agent and, once it is built, with an etcd 3.7 beside it: both must
+ * return the same results to the program, without users and with.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findEtcdProgram } from "./etcd-programs.ts";

@@ -18,7 +18,10 @@ const program = fileURLToPath(new URL("python/client.py", import.meta.url));
 const installMs = 300_000;
 const runMs = 60_000;
 
-/** The client, or the reason why there is none; its packages are installed where they are missing and `install` is true. */
+/**
+ * The client, or the reason why it is not available; its packages are installed if they are missing and `install` is
+ * true.
+ */
 export async function findPythonClient(install: boolean): Promise<PythonClient | { readonly missing: string }> {
   const version = await run("python3", ["--version"], runMs);
   if ("failed" in version) return { missing: "Python 3 is not installed" };
@@ -40,7 +43,7 @@ export async function findPythonClient(install: boolean): Promise<PythonClient |
   };
 }
 
-/** Null once it is there, else why it is not. */
+/** Null once it exists, otherwise the reason. */
 async function makeEnvironment(path: string): Promise<string | null> {
   await mkdir(cacheDirectory, { recursive: true });
   const scratch = await mkdtemp(join(cacheDirectory, "making-"));

@@ -1,6 +1,6 @@
 /**
- * Random requests of the KV service, as fast-check draws and shrinks them: few keys, so that they collide, and every
- * option in every combination. What ends a real etcd 3.4 is left out (docs/etcd-differences.md).
+ * Random requests of the KV service, as fast-check generates and shrinks them: few keys, so that they collide, and
+ * every option in every combination. What crashes a real etcd 3.4 is left out (docs/etcd-differences.md).
  */
 import fc from "fast-check";
 import type { Body } from "./conversation.ts";
@@ -8,7 +8,7 @@ import { b64 } from "./script-words.ts";
 
 export type RandomCall = { readonly method: string; readonly body: Body };
 
-/** What bodies may say of revisions and operations in the place where they are used. */
+/** The revisions and operations that bodies may contain where they are used. */
 export type KvOptions = {
   /** A revision, as JSON has it. */
   readonly revision: fc.Arbitrary<string>;
@@ -16,7 +16,7 @@ export type KvOptions = {
   readonly bigValue: fc.Arbitrary<string>;
   /** How deep transactions are nested, 1 being not at all. */
   readonly txnDepth: number;
-  /** Whether a transaction may read old revisions: members of an etcd 3.4 do not agree on one that also writes. */
+  /** Whether a transaction may read old revisions: members of an etcd 3.4 diverge on one that also writes. */
   readonly revisionsInTxn: boolean;
 };
 
@@ -44,7 +44,7 @@ export const leaseId: fc.Arbitrary<string> = mixed(
   [1, fc.constantFrom("404", "0", "-7")],
 );
 
-/** A key alone, a prefix, everything behind, and ranges that hold nothing. */
+/** A key alone, a prefix, everything after a key, and ranges that hold nothing. */
 type KeyRange = { readonly key: string; readonly range_end?: string };
 const closedRange: fc.Arbitrary<KeyRange> = mixed<KeyRange>(
   [4, fc.record({ key })],
@@ -62,14 +62,14 @@ function nextPrefix(prefix: string): string {
   return prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
 }
 
-/** `key` and what else is said. */
+/** `key` and the other fields. */
 function both(first: fc.Arbitrary<object>, second: fc.Arbitrary<object>): fc.Arbitrary<Body> {
   return fc.tuple(first, second).map(([one, other]): Body => ({ ...one, ...other }));
 }
 
 type PutOptions = { readonly bigValue: fc.Arbitrary<string>; readonly ignoring: fc.Arbitrary<true | undefined> };
 
-/** A put that keeps the value mostly gives none. */
+/** A put that keeps the value usually has none. */
 function put({ bigValue, ignoring }: PutOptions): fc.Arbitrary<Body> {
   const given = mixed([10, value], [1, bigValue]);
   const content = ignoring.chain((ignore_value) =>
@@ -120,7 +120,9 @@ function compare(revision: fc.Arbitrary<string>): fc.Arbitrary<Body> {
   return both(both(keyRange, fc.record({ result })), operand);
 }
 
-/** An etcd ends on a put that would keep something of a key that was deleted before it by a range to the last key. */
+/**
+ * An etcd crashes on a put that would keep something of a key that was deleted before it by a range to the last key.
+ */
 function txn(options: KvOptions): fc.Arbitrary<Body> {
   return mixed(
     [3, txnOf({ ...options, ignoring: flag(), deleted: closedRange })],

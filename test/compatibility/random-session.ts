@@ -1,14 +1,15 @@
 /**
- * Random sessions with a cluster: calls of all services, watch streams that stay open, users who come and go. A session
- * is plain data, so that one that finds something can be printed, shrunk and spoken again. Strings stand for what is
- * known only while it is spoken: `now-2` for the revision before the last two, `id of added` for the member's.
+ * Random sessions with a cluster: calls of all services, watch streams that stay open, users that are added and
+ * removed. A session is plain data, so that one that finds something can be printed, shrunk and repeated. Strings
+ * stand for values that are known only while it runs: `now-2` for the revision before the last two, `id of added` for
+ * the member's.
  */
 import fc from "fast-check";
 import type { Body } from "./conversation.ts";
 import { keyRange, kvCall, leaseId, mixed, type RandomCall, seldom } from "./random-kv.ts";
 import { b64 } from "./script-words.ts";
 
-/** Who asks, while authentication is on; `nobody` has a token that never was. */
+/** The caller, while authentication is on; `nobody` has an invalid token. */
 export type Caller = "anonymous" | "root" | "alice" | "bob" | "nobody";
 
 export type SessionStep = { readonly member?: number } & (
@@ -20,7 +21,7 @@ export type SessionStep = { readonly member?: number } & (
 
 export type Session = readonly SessionStep[];
 
-/** By the last revision that was answered, whichever it is. */
+/** Relative to the last revision in a response. */
 const revision: fc.Arbitrary<string> = mixed(
   [8, fc.integer({ min: 0, max: 8 }).map((back) => `now-${back}`)],
   [2, fc.constantFrom("0", "1", "-1", "now+1", "now+2", "1000000")],
@@ -48,7 +49,10 @@ const leaseCall: fc.Arbitrary<RandomCall> = mixed(
 const user = mixed([12, fc.constantFrom("root", "alice", "bob")], [1, fc.constant("")]);
 const role = mixed([12, fc.constantFrom("root", "some", "other")], [1, fc.constant("")]);
 const password = fc.constantFrom("p", "q", "");
-/** A range has one end for each beginning: what replaces what is among the differences that are meant (permission-replaced). */
+/**
+ * A range has one end for each beginning: which one replaces which is one of the intended differences
+ * (permission-replaced).
+ */
 const grantedRange = fc
   .constantFrom(["a", "b"], ["ab", ""], ["b", "d"], ["c", "\0"], ["\0", "\0"])
   .map(([key, end]) => ({ key: b64(key!), range_end: b64(end!) }));
@@ -98,7 +102,7 @@ const maintenanceCall: fc.Arbitrary<RandomCall> = mixed(
   [1, fixed("Cluster/MemberPromote", { ID: "404" })],
 );
 
-/** Each name belongs to one lease, so that nobody has to wait. */
+/** Each name belongs to one lease, so that no call has to wait. */
 const lockName = fc.constantFrom(["lock/1", "11"], ["lock/2", "12"], ["lock/3", "404"]);
 const leader = fc.record({
   name: fc.constant(b64("vote")),
@@ -162,7 +166,7 @@ const watchRequest = mixed<Body>(
 const caller: fc.Arbitrary<Caller> = fc.constantFrom("root", "alice", "bob", "anonymous", "nobody", "root", "alice");
 const member = fc.nat({ max: 2 });
 
-/** What belongs together: nothing of it is left out when a session shrinks. */
+/** Steps that belong together: none of them is left out when a session shrinks. */
 function steps(members: number): fc.Arbitrary<Session> {
   const singly = (call: fc.Arbitrary<RandomCall>): fc.Arbitrary<Session> =>
     fc
@@ -192,7 +196,7 @@ function steps(members: number): fc.Arbitrary<Session> {
           callOf("Lease/LeaseRevoke", { ID: "14" }),
         ]),
     ],
-    // An etcd without space overlooks the puts of nested transactions (`nested-puts-take-space`).
+    // An etcd without space misses the puts of nested transactions (`nested-puts-take-space`).
     [1, alarmed(singly(kv(1)))],
     ...(members === 1 ? [[1, fc.constant(learnerComesAndGoes)] as const] : []),
   );

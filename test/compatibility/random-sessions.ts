@@ -16,7 +16,7 @@ export type Sessions = {
   readonly members: number;
   /** Of the first session; each has a seed of its own. */
   readonly seed: number;
-  /** One session at least is held. */
+  /** At least one session is run. */
   readonly seconds: number;
 };
 
@@ -24,7 +24,7 @@ const host = "127.77.44.1";
 const length = 120;
 export const shrinkMs = 60_000;
 
-/** How many requests were answered alike, in how many sessions. Fails the test on the first that differs. */
+/** How many requests had equal replies, in how many sessions. Fails the test on the first that differs. */
 export async function expectSessionsAlike(
   sessions: Sessions,
 ): Promise<{ readonly requests: number; readonly held: number }> {
@@ -61,7 +61,7 @@ async function hold(steps: Session, { members, etcd }: Sessions): Promise<Outcom
   }
 }
 
-/** Says which steps show it, and what is not equal behind the last one. */
+/** Reports which steps reproduce it, and what differs after the last one. */
 async function report(seed: number, steps: Session, sessions: Sessions): Promise<string> {
   const failsAt = async (some: Session): Promise<number | null> =>
     (await hold(some, sessions)).difference?.steps ?? null;

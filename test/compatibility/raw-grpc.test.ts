@@ -1,6 +1,6 @@
 /**
- * gRPC by hand over Node's own HTTP/2 client: bytes in frames of every cut, headers that libraries do not send, calls that
- * are wrong. A member of ours says what an etcd 3.7 says, which runs beside it once it is built.
+ * gRPC by hand over Node's own HTTP/2 client: bytes in frames of every size, headers that libraries do not send,
+ * invalid calls. Our member must respond as an etcd 3.7 does, which runs beside it once it is built.
  */
 import { type ClientHttp2Session, connect, constants, type OutgoingHttpHeaders } from "node:http2";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -16,7 +16,7 @@ type Call = {
   readonly headers?: OutgoingHttpHeaders;
   /** Each is written as a DATA frame of its own. */
   readonly pieces: readonly Uint8Array[];
-  /** What we say where an etcd says something else. */
+  /** Our response where an etcd's differs. */
   readonly ours?: Partial<Answer>;
 };
 
@@ -25,7 +25,7 @@ type Answer = {
   readonly contentType: unknown;
   readonly grpcStatus: unknown;
   readonly message: unknown;
-  /** The messages, without what stands in their headers: the numbers of cluster, member, term. */
+  /** The messages, without the contents of their headers: the numbers of cluster, member, term. */
   readonly messages: readonly string[];
 };
 
@@ -141,7 +141,7 @@ function ask(session: ClientHttp2Session, { path, headers, pieces }: Call): Prom
         rest = rest.subarray(end);
       }
       const [status, contentType] = [seen[":status"], seen["content-type"]];
-      // What is wrong with the bytes is said in each decoder's own words.
+      // Each decoder describes what is wrong with the bytes in its own words.
       const message = String(seen["grpc-message"] ?? "").replace(/(unmarshalling request: ).*/, "$1...");
       resolve({ status, contentType, grpcStatus: seen["grpc-status"], message, messages });
     });
@@ -162,7 +162,7 @@ describe("gRPC by hand", () => {
     await Promise.all(clusters.map((cluster) => cluster.stop()));
   });
 
-  it.each(Object.entries(calls))("is answered as by an etcd, or as is listed: %s", async (_, call) => {
+  it.each(Object.entries(calls))("gets the response of an etcd, or the listed one: %s", async (_, call) => {
     const [ours, theirs] = await Promise.all(sessions.map((session) => ask(session, call)));
     expect(ours).toMatchObject({ grpcStatus: expect.stringMatching(/^\d+$/), ...call.ours });
     if (theirs === undefined) return;

@@ -1,6 +1,6 @@
 /**
- * A member whose disk has changed a value below it: the others notice, say so with the alarm that etcd's tools know,
- * and give it their state. First for a follower, then for the member that leads.
+ * A member with a value that was changed on disk: the others notice, raise the alarm that etcd's tools know, and send
+ * it their state. First for a follower, then for the leader.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeKeyValue, encodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
@@ -24,7 +24,7 @@ describe("a damaged member", () => {
     await cluster?.stop();
   });
 
-  /** Changes what the stopped member has stored under `key`, below everything that would notice. */
+  /** Changes what the stopped member has stored under `key`, below every check. */
   async function damage(member: number, key: string): Promise<void> {
     let isChanged = false;
     const backend = openLmdbBackend({ directory: `${cluster.dataDir(member)}/member/snap` });
@@ -37,7 +37,7 @@ describe("a damaged member", () => {
       return false;
     });
     await backend.close();
-    // Asked of the member itself this would be a race with its repair.
+    // Reading it from the member itself would race with its repair.
     expect(isChanged).toBe(true);
   }
 
@@ -53,18 +53,18 @@ describe("a damaged member", () => {
     }
   }
 
-  /** What the alarm list shows; an error counts as nothing. */
+  /** The number of alarms in the list; an error counts as none. */
   const alarms = async (): Promise<number> =>
     (((await speak(call("Maintenance/Alarm"), 0, facts)) as { alarms?: unknown[] }).alarms ?? []).length;
 
-  it("is found out and gets the state of the others", { timeout: 60_000 }, async () => {
+  it("is detected and gets the state of the others", { timeout: 60_000 }, async () => {
     facts = await learnFacts(cluster.urls);
     for (let at = 0; at < 20; at++) await speak(put(`k/${at}`, `value ${at}`), 0, facts);
     const victim = cluster.urls.indexOf(facts.endpoints[1]!);
     await cluster.terminate(victim);
     await damage(victim, "k/1");
     await cluster.restart(victim);
-    // Something new has to be there to be compared.
+    // The comparison needs a new revision.
     await speak(put("k/new"), 0, facts);
     await until("the repair", async () => (await hashOf(1)) === (await hashOf(0)));
     await until("the end of the alarm", async () => (await alarms()) === 0);
@@ -73,7 +73,7 @@ describe("a damaged member", () => {
     expect(await speak(range("k/after"), 1, facts)).toMatchObject({ kvs: [{ key: b64("k/after") }] });
   });
 
-  it("that leads hands leadership over and is repaired as well", { timeout: 60_000 }, async () => {
+  it("that leads transfers leadership and is repaired as well", { timeout: 60_000 }, async () => {
     await closeFacts(facts);
     facts = await learnFacts(cluster.urls);
     const victim = cluster.urls.indexOf(facts.endpoints[1]!);
@@ -93,7 +93,7 @@ describe("a damaged member", () => {
     expect(await speak(put("k/last"), part, facts)).not.toHaveProperty("code");
   });
 
-  it("that agrees again is not left with its alarm when the leader that repaired it is lost", async () => {
+  it("that agrees again loses its alarm even when the leader that repaired it is lost", async () => {
     const memberID = [...facts.memberIds.values()][0]!;
     await speak(call("Maintenance/Alarm", { action: "ACTIVATE", memberID, alarm: "CORRUPT" }), 0, facts);
     await until("the end of the alarm", async () => (await alarms()) === 0);

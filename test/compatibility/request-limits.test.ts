@@ -7,7 +7,7 @@ import { type ClusterProcesses, type Engine, isEtcdInstalled, startCluster } fro
 
 const host = "127.77.34.3";
 const requestBytes = 1_572_864;
-/** etcd's `grpcOverheadBytes`: what a message may be larger than a request. */
+/** etcd's `grpcOverheadBytes`: how much a message may be larger than a request. */
 const messageBytesMax = requestBytes + 512 * 1024;
 
 const put = (valueBytes: number): Uint8Array => {
@@ -18,7 +18,7 @@ const put = (valueBytes: number): Uint8Array => {
 /** etcd counts what it proposes, 17 or 18 bytes more: the number of the request has 9 or 10. */
 const largest = requestBytes - 18;
 const tooLarge = requestBytes - 16;
-/** The value of a put whose encoded request has so many bytes. */
+/** The value of a put whose encoded request has this many bytes. */
 const valueFor = (messageBytes: number): number => 2 * messageBytes - put(messageBytes).length;
 
 describe.skipIf(!isEtcdInstalled()).each<Engine>(["etcd", "agent"])("the limits of a request to an %s", (engine) => {
@@ -50,26 +50,26 @@ describe.skipIf(!isEtcdInstalled()).each<Engine>(["etcd", "agent"])("the limits 
   };
   const key = Buffer.from("k").toString("base64");
 
-  it("takes a put of 1.5 MiB as it is proposed, and not of a byte more", async () => {
+  it("accepts a put whose proposal has 1.5 MiB, and not a byte more", async () => {
     expect(await call("Put", put(valueFor(largest)))).toBe("ok");
     expect(await call("Put", put(valueFor(tooLarge)))).toBe("3 etcdserver: request is too large");
   });
 
-  it("takes the same through the gateway", async () => {
+  it("accepts the same through the gateway", async () => {
     const value = (bytes: number): string => Buffer.alloc(valueFor(bytes), 0x78).toString("base64");
     expect(await ask("/v3/kv/put", { key, value: value(largest) })).toBe("ok");
     const refused = await ask("/v3/kv/put", { key, value: value(tooLarge) });
     expect(refused).toBe("400 etcdserver: request is too large");
   });
 
-  it("takes a message half a MiB larger than a request, to say that it is too large", async () => {
+  it("accepts a message half a MiB larger than a request, to respond that it is too large", async () => {
     expect(await call("Put", put(messageBytesMax - 20))).toBe("3 etcdserver: request is too large");
     expect(await call("Put", put(messageBytesMax))).toMatch(
       /^8 grpc: received message larger than max \(\d+ vs\. 2097152\)$/,
     );
   });
 
-  it("takes 128 operations, and not 129", async () => {
+  it("accepts 128 operations, and not 129", async () => {
     const operations = (count: number): object[] =>
       Array.from({ length: count }, (_, at) => ({ request_put: { key: Buffer.from(`k${at}`).toString("base64") } }));
     const refused = "400 etcdserver: too many operations in txn request";

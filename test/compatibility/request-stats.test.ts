@@ -18,7 +18,7 @@ function statsOf(method: string): Record<string, unknown>[] {
     .filter((line) => line["response type"] === `/etcdserverpb.KV/${method}`);
 }
 
-it("A15: puts, ranges and their contents are in it, also those that waited for the leader", async () => {
+it("A15: includes puts, ranges and their contents, also those that waited for the leader", async () => {
   const client = members.clients[0]!;
   for (let i = 0; i < 3; i++) await client.put(`stats/${i}`, "secret");
   await client.range("stats/", { rangeEnd: Buffer.from("stats0") });

@@ -1,6 +1,6 @@
 /**
  * Requests for running the same conversation against two servers, as calls of the JSON gateway: a fixed list of the
- * corners that etcd's API has.
+ * corner cases of etcd's API.
  */
 import { get, type HttpRequest, post } from "./http-exchange.ts";
 

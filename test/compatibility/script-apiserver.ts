@@ -1,6 +1,7 @@
 /**
- * What kube-apiserver says to its etcd: every shape that its storage layer sends (k8s.io/apiserver pkg/storage/etcd3:
- * store.go, watcher.go, compact.go, lease_manager.go), in the order in which a small cluster would. Begins anywhere.
+ * What kube-apiserver sends to its etcd: every request that its storage layer sends (k8s.io/apiserver
+ * pkg/storage/etcd3: store.go, watcher.go, compact.go, lease_manager.go), in the order in which a small cluster would.
+ * Begins with any state.
  */
 import type { BodyFrom, ClusterFacts, Step, StreamAction } from "./conversation.ts";
 import { b64, call, range, stream, txn } from "./script-words.ts";
@@ -14,13 +15,13 @@ const kept = (facts: ClusterFacts, name: string): Answer => facts.kept.get(name)
 /** The revision of an answer that was kept, as `resourceVersion` is. */
 const revisionOf = (facts: ClusterFacts, name: string): string => kept(facts, name).header.revision;
 
-/** `OptimisticPut` of a new object: only if there is none. */
+/** `OptimisticPut` of a new object: only if it does not exist. */
 const create = (key: string, value: string, more: { lease?: string } = {}): Step =>
   call("KV/Txn", {
     compare: [{ key: b64(key), target: "MOD", result: "EQUAL", mod_revision: "0" }],
     success: [{ request_put: { key: b64(key), value: b64(value), ...more } }],
   });
-/** `OptimisticPut` and `OptimisticDelete`: only if nobody has written since; else what is there now. */
+/** `OptimisticPut` and `OptimisticDelete`: only if it was not written since; otherwise returns the current object. */
 const change = (key: string, seenAs: string, operation: object): Step =>
   call("KV/Txn", (facts) => ({
     compare: [
@@ -128,7 +129,7 @@ const takeTurn = (version: string, keep: string): Step =>
     { keep },
   );
 
-/** One apiserver of several compacts; the others see from the key's version that they are late. */
+/** One apiserver of several compacts; the others see from the key's version that another one has. */
 const compaction: readonly Step[] = [
   takeTurn("0", "turn"),
   takeTurn("0", "late"),
@@ -141,7 +142,7 @@ const compaction: readonly Step[] = [
   stream("Watch/Watch", [from("page"), { read: 1 }, { readEvents: 3 }], watched),
 ];
 
-/** Nothing is left behind but the revisions. */
+/** Removes everything but the revisions. */
 const end: readonly Step[] = [
   call("Lease/LeaseRevoke", { ID: "8001" }),
   call("KV/DeleteRange", { key: b64("/registry/"), range_end: b64("/registry0") }),

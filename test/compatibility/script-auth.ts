@@ -1,4 +1,7 @@
-/** Auth: users, roles, permissions, tokens, and what each call says to who may not make it. Ends without auth. */
+/**
+ * Auth: users, roles, permissions, tokens, and what each call returns to a caller without the rights. Ends without
+ * auth.
+ */
 import type { ClusterFacts, Step } from "./conversation.ts";
 import { b64, call, etcdctl, put, range, remove, stream, txn } from "./script-words.ts";
 
@@ -86,7 +89,7 @@ const users: readonly Step[] = [
   call("Auth/RoleDelete", { role: "ranges" }),
 ];
 
-/** Nobody in particular. */
+/** Calls without a user. */
 const anonymous: readonly Step[] = [
   range("r/1", { serializable: true }),
   put("r/1"),

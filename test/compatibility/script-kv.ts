@@ -1,4 +1,4 @@
-/** KV: every option of every call in every combination that means something, and every refusal. Begins empty. */
+/** KV: every option of every call in every combination that makes sense, and every error. Begins empty. */
 import type { Step } from "./conversation.ts";
 import { b64, call, etcdctl, put, range, remove, txn } from "./script-words.ts";
 
@@ -40,7 +40,7 @@ const ranges: readonly Step[] = [
   range("f/", { ...prefix, max_mod_revision: "7", limit: "2", sort_order: "DESCEND" }),
   range("f/", { ...prefix, min_create_revision: "3", count_only: true }),
   ...["1", "2", "5", "8", "9", "10", "1000000", "-1"].map((revision) => range("f/", { ...prefix, revision })),
-  // A sort target that does not exist ends the process of an etcd 3.4, so that only the order is asked here.
+  // An unknown sort target crashes an etcd 3.4, so that only the order is tested here.
   range("f/", { ...prefix, sort_order: 9 }, { differs: "sort-option-checked" }),
   range("f/", { ...prefix, sort_order: -1 }, { differs: "sort-option-checked" }),
   range("", prefix),

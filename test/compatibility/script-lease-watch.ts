@@ -1,4 +1,4 @@
-/** Lease and Watch: options, orders of events, refusals. Begins where the KV conversation ended. */
+/** Lease and Watch: options, orders of events, errors. Begins where the KV conversation ended. */
 import type { ClusterFacts, Step, StreamAction } from "./conversation.ts";
 import { b64, call, etcdctl, put, range, remove, stream, txn } from "./script-words.ts";
 

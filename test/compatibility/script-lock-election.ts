@@ -1,4 +1,4 @@
-/** Lock and Election. Begins anywhere: its names are its own. */
+/** Lock and Election. Begins with any state: its names are its own. */
 import type { ClusterFacts, Step } from "./conversation.ts";
 import { b64, call, etcdctl, range, stream } from "./script-words.ts";
 

@@ -1,4 +1,4 @@
-/** Cluster, Maintenance and health: what a member says of itself and of the others. */
+/** Cluster, Maintenance and health: what a member reports about itself and the others. */
 import type { ClusterFacts, Step } from "./conversation.ts";
 import { call, etcdctl, put, stream } from "./script-words.ts";
 
@@ -100,7 +100,7 @@ const members: readonly Step[] = [
   etcdctl("member update 404 --peer-urls=http://127.0.0.1:1"),
 ];
 
-/** Only with one member: the strict checks have nobody to wait for. */
+/** Only with one member: the strict checks have no other member to wait for. */
 const learner: readonly Step[] = [
   call("Cluster/MemberAdd", { peerURLs: ["http://127.77.24.250:1"], isLearner: true }, { keep: "added" }),
   call("Cluster/MemberAdd", (facts) => ({ peerURLs: [facts.peerUrls[0]], isLearner: true })),
@@ -119,7 +119,7 @@ const learner: readonly Step[] = [
   call("Cluster/MemberList", { linearizable: true }),
 ];
 
-/** Only with several members; the last one moves the leader, so that nothing may follow. */
+/** Only with several members; the last step moves the leader, so that nothing may follow. */
 const several: readonly Step[] = [
   call("Maintenance/MoveLeader", (facts) => ({ targetID: other(facts) }), { member: 1 }),
   call("Maintenance/MoveLeader", (facts) => ({ targetID: self(facts) }), { member: 2 }),

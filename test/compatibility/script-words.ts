@@ -1,4 +1,4 @@
-/** Words to write conversations with: short for what is said often. */
+/** Helpers to write conversations with: short forms of common steps. */
 import type { BodyFrom, CallStep, CommandStep, StreamAction, StreamStep } from "./conversation.ts";
 
 type Options = Partial<Pick<CallStep, "member" | "metadata" | "differs" | "divides" | "keep">>;

@@ -1,7 +1,7 @@
-/** The gaps that the writers of the Go client's scenario `steadyWrites` have told of, each its own. */
+/** The gaps that the writers of the Go client's scenario `steadyWrites` have reported, each writer its own. */
 
 export type SeenGap = {
-  /** Of the wall clock, as `Date.now()` tells it: when the writer's last write was acknowledged, and when the next. */
+  /** By the wall clock, as in `Date.now()`: when the writer's last write was acknowledged, and when the next. */
   readonly fromMs: number;
   readonly untilMs: number;
   readonly writer: string;
@@ -10,13 +10,13 @@ export type SeenGap = {
 export class SeenGaps {
   readonly #gaps: SeenGap[] = [];
 
-  /** Takes an event of the scenario; others than gaps are none of its business. */
+  /** Takes an event of the scenario; ignores all but gaps. */
   readonly add = (event: string): void => {
     const [kind, writer = "", from, until] = event.split(" ");
     if (kind === "gap") this.#gaps.push({ writer, fromMs: Number(from), untilMs: Number(until) });
   };
 
-  /** The longest gap, in whole or in part between two moments; null when there was none that is worth telling of. */
+  /** The longest gap, in whole or in part between two moments; null when none is long enough to report. */
   longest(fromMs: number, untilMs: number): SeenGap | null {
     const seen = this.#gaps.filter((gap) => gap.untilMs > fromMs && gap.fromMs < untilMs);
     return seen.sort((a, b) => lengthOf(b) - lengthOf(a))[0] ?? null;

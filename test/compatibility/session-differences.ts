@@ -1,13 +1,13 @@
-/** Which of the intended differences random sessions may come upon, and what is left out so that the two stay alike. */
+/** Which of the intended differences random sessions may meet, and what is left out so that the two stay equal. */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { CallStep, StreamStep } from "./conversation.ts";
 import { type DifferenceId, differences } from "./differences.ts";
 import type { RandomCall } from "./random-kv.ts";
 
-/** The versions of etcd that sessions are held with. */
+/** The versions of etcd with which sessions are run. */
 export type SessionEtcd = "3.4" | "3.6" | "3.7";
 
-/** `auth-holes-closed`; of the last one ours looks at the rights first (`rights-before-addresses`). */
+/** `auth-holes-closed`; for the last one ours checks the rights first (`rights-before-addresses`). */
 const onlyForRoot = new Set([
   "KV/Compact",
   "Lease/LeaseGrant",
@@ -23,8 +23,8 @@ const onlyForRoot = new Set([
 ]);
 
 /**
- * What only root is to ask for while authentication is on: an etcd 3.4 would do it for others too, and hold other data
- * from then on. It overlooks what nested transactions do, and what a transaction's puts read and attach themselves to.
+ * What only root may call while authentication is on: an etcd 3.4 would do it for others too, and hold other data from
+ * then on. It does not check nested transactions, nor what a transaction's puts read and which lease they use.
  */
 export function isOnlyForRoot({ method, body }: RandomCall, etcd: SessionEtcd): boolean {
   if (etcd !== "3.4") return method === "Cluster/MemberAdd";
@@ -32,12 +32,15 @@ export function isOnlyForRoot({ method, body }: RandomCall, etcd: SessionEtcd): 
   return onlyForRoot.has(method);
 }
 
-/** While there is an alarm, an etcd refuses writes before it looks at rights, and 3.4 does not look at them at all. */
+/** While there is an alarm, an etcd rejects writes before it checks rights, and 3.4 does not check them at all. */
 export function endsChecks({ method, body }: RandomCall): boolean {
   return method === "Maintenance/Alarm" && body["action"] === "ACTIVATE";
 }
 
-/** A follower of an etcd 3.4 does not tell the leader whose call it forwards, and waits in vain to be let in. */
+/**
+ * A follower of an etcd 3.4 does not pass the caller of a forwarded call to the leader, and waits in vain for
+ * permission.
+ */
 export function isOnlyForLeader({ method }: RandomCall, etcd: SessionEtcd): boolean {
   return etcd === "3.4" && method === "Cluster/MemberPromote";
 }
@@ -45,9 +48,9 @@ export function isOnlyForLeader({ method }: RandomCall, etcd: SessionEtcd): bool
 type Hash = { readonly hash?: number; readonly hash_revision?: string; readonly compact_revision?: string };
 
 /**
- * `hash-at-compaction`, `hash-of-no-revision`: an etcd 3.4 gives no hash of the compacted revision, and later ones give those that
- * they have made while they compacted, of each as it was before; and behind a compaction, later ones
- * take a key for deleted that the hashed revision deletes and puts again; which sessions do so is not looked at.
+ * `hash-at-compaction`, `hash-of-no-revision`: an etcd 3.4 returns no hash of the compacted revision, and later ones
+ * return those that they computed during compactions, of each as it was before; and after a compaction, later ones
+ * treat a key as deleted that the hashed revision deletes and puts again; sessions are not checked for that.
  */
 export function isHashOfCompacted(
   replies: readonly JsonValue[],
@@ -71,7 +74,7 @@ const differing: Readonly<Record<string, { readonly id: DifferenceId; readonly v
 const problem =
   /^etcdserver: (key not found|requested lease not found|mvcc: required revision (has been compacted|is a future revision))$/;
 
-/** What has to be equal of a reply. `first-problem`: which of several is told is left open. */
+/** The parts of a reply that must be equal. `first-problem`: which of several is reported is left open. */
 export function comparableReply(
   step: CallStep | StreamStep,
   reply: JsonValue,

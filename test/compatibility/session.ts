@@ -1,7 +1,7 @@
 /**
- * Speaks a session to both clusters at the same time: after each step the replies must be equal, and what open watch
- * streams were told; at the end all that the two hold. Keeps track of what a step may ask for, and leaves out steps
- * that the two are known to take differently.
+ * Runs a session against both clusters at the same time: after each step the replies and the messages of open watch
+ * streams must be equal, and at the end all data of the two. Keeps track of what a step may request, and leaves out
+ * steps on which the two are known to differ.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { JsonValue } from "@bufbuild/protobuf";
@@ -22,7 +22,7 @@ import { WatchStream } from "./watch-stream.ts";
 
 const passwords = ["p", "q"];
 const toldMs = 2_500;
-/** An etcd brings watchers that begin in the past up to date every 100 ms. */
+/** An etcd syncs watchers that begin in the past every 100 ms. */
 const catchUpMs = 250;
 
 /** Streams stay at the member where they began. */
@@ -33,7 +33,7 @@ type Talk = {
   readonly etcd: SessionEtcd;
   readonly turns: Turns;
   readonly streams: Map<number, OpenStreams>;
-  /** The last revision that was answered. */
+  /** The last revision in a response. */
   now: number;
   readonly compacted: Set<string>;
   authOn: boolean;
@@ -44,7 +44,7 @@ type Talk = {
 export type Outcome = {
   /** How many were compared. */
   readonly requests: number;
-  /** What was not equal, behind so many steps; the stores at the end count as one more. */
+  /** What was not equal, after this many steps; the stores at the end count as one more. */
   readonly difference: { readonly steps: number; readonly error: unknown } | null;
 };
 
@@ -93,7 +93,7 @@ async function ask(talk: Talk, { as, what, ...step }: Asked): Promise<JsonValue>
     if (talk.pastWatches) await pause(catchUpMs);
     talk.compacted.add(String(body(talk.pair.ours)["revision"] ?? "0"));
   }
-  // Who logs in sends no token: an etcd 3.4 refuses one that does not hold (`login-with-token`).
+  // A login sends no token: an etcd 3.4 rejects it with an invalid one (`login-with-token`).
   const login = { keep: `token of ${(step.body as { name?: string }).name}`, metadata: {} };
   const asked = step.method === "Auth/Authenticate" ? login : { metadata: tokenOf(talk, as) };
   const reply = await compare(talk, { ...step, ...asked, kind: "call", body }, what);
@@ -101,7 +101,7 @@ async function ask(talk: Talk, { as, what, ...step }: Asked): Promise<JsonValue>
   if (step.method === "Auth/AuthEnable" && !isRefused) talk.authOn = true;
   if (step.method === "Auth/AuthDisable" && !isRefused) {
     talk.authOn = false;
-    // Their tokens do not hold any more (`token-without-auth`).
+    // Their tokens are no longer valid (`token-without-auth`).
     for (const which of talk.streams.keys()) hangUp(talk, which);
   }
   return reply;
@@ -120,7 +120,7 @@ async function compare(talk: Talk, step: CallStep | StreamStep, what: string): P
   return own;
 }
 
-/** While authentication is off, an etcd 3.4 refuses a token that it does not know (`token-without-auth`). */
+/** While authentication is off, an etcd 3.4 rejects a token that it does not know (`token-without-auth`). */
 function tokenOf(talk: Talk, as: Caller): (facts: ClusterFacts) => Metadata {
   if (!talk.authOn || as === "anonymous") return () => ({});
   return ({ kept }) => ({ token: (kept.get(`token of ${as}`) as { token?: string } | undefined)?.token ?? "none" });
@@ -135,7 +135,7 @@ async function mayAsk(talk: Talk, step: SessionStep & { kind: "call" }): Promise
   return step.as === "root" && (await logIn(talk));
 }
 
-/** Whether there is a token of root's that holds now. */
+/** Whether root has a valid token. */
 async function logIn(talk: Talk): Promise<boolean> {
   for (const password of passwords) {
     const step = call("Auth/Authenticate", { name: "root", password });
@@ -160,7 +160,7 @@ async function keepAlive(talk: Talk, ids: readonly string[], member: number | un
 async function watch(talk: Talk, step: SessionStep & { kind: "watch" }): Promise<void> {
   const { ours, theirs } = talk.pair;
   const created = (step.request as { create_request?: { range_end?: string } }).create_request;
-  // With an etcd 3.4, a user who may read the first key may watch all behind it (`auth-holes-closed`).
+  // With an etcd 3.4, a user that may read the first key may watch all keys after it (`auth-holes-closed`).
   if (talk.authOn && talk.etcd === "3.4" && created?.range_end === everything.range_end) return;
   const opened = talk.streams.get(step.stream);
   const member = await talk.turns.take(opened?.member ?? step.member ?? 0);
@@ -185,13 +185,13 @@ function hangUp(talk: Talk, which: number): void {
   talk.streams.delete(which);
 }
 
-/** Waits until both sides have been told the same. */
+/** Waits until both sides have received the same messages. */
 async function compareTold(talk: Talk, what: string): Promise<void> {
   for (const [which, { both }] of talk.streams) {
     const [ours, theirs] = both;
     await within(toldMs, () => isDeepStrictEqual(ours.told, theirs.told));
     expectSame(ours.told, theirs.told, `what watch stream ${which} was told after ${what}`);
-    // An etcd still takes the number of a watch that compaction has cancelled for used (`compacted-watch-forgotten`).
+    // An etcd still considers the id of a watch that compaction has cancelled in use (`compacted-watch-forgotten`).
     if (JSON.stringify(ours.told).includes('"compact_revision"')) hangUp(talk, which);
     ours.forgetTold();
     theirs.forgetTold();
@@ -234,7 +234,7 @@ async function compareStores(talk: Talk): Promise<void> {
   }
 }
 
-/** Puts what is known only now into a body, and leaves out what is not said. */
+/** Fills values that are known only now into a body, and leaves out undefined fields. */
 function resolve(value: unknown, talk: Talk, facts: ClusterFacts): unknown {
   if (Array.isArray(value)) return value.map((one) => resolve(one, talk, facts));
   if (typeof value === "object" && value !== null) {

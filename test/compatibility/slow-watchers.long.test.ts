@@ -1,9 +1,9 @@
 /**
- * Two thousand watchers of a member beside ten that do not read: the former are told as quickly as those of a member
- * without any that sleep, the member does not keep for the latter what they have not read, and once they read they are told
- * everything, or that it has been compacted. Part of the long tests; the figures are printed.
+ * Two thousand watchers of a member beside ten that do not read: the former get events as quickly as those of a member
+ * without stalled watchers, the member does not buffer what the latter have not read, and once they read they receive
+ * everything, or a compaction error. Part of the long tests; the figures are printed.
  *
- * A second member beside it, with the same load, says what the machine itself takes.
+ * A second member beside it, with the same load, shows what the machine itself takes.
  */
 import { describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
@@ -16,7 +16,7 @@ const host = "127.77.46.2";
 const watchers = 2_000;
 const sleeperCount = 10;
 const rounds = 15;
-/** Until then the sleepers' clients still take some of what comes. */
+/** Until then the stalled clients still read some of what arrives. */
 const settlingRounds = 5;
 const putsPerRound = 100;
 const value = Buffer.alloc(100_000, "x");
@@ -53,7 +53,7 @@ class WatchedMember {
     this.#messages = messages;
   }
 
-  /** Puts what all watchers wait for; returns how many events it took until all had heard. */
+  /** Puts what all watchers wait for; returns how many events were sent until all had received it. */
   async tick(): Promise<number> {
     const sentMs = performance.now();
     await this.client.put("crowd/tick", "");
@@ -63,7 +63,7 @@ class WatchedMember {
     return heard;
   }
 
-  /** Ten megabytes that only the sleepers watch. */
+  /** Ten megabytes that only the stalled watchers watch. */
   async load(): Promise<void> {
     const writer = async (first: number): Promise<void> => {
       for (let at = first; at < putsPerRound; at += 8) await this.client.put(`crowd0/${at % 10}`, value);
@@ -77,7 +77,7 @@ class WatchedMember {
   }
 }
 
-/** Watches with a connection of its own, and does not read until it is asked what it was told. */
+/** Watches on a connection of its own, and does not read until `wake` is called, which returns what arrived. */
 async function openSleeper(url: string): Promise<{ wake: () => Promise<Told>; close: () => Promise<void> }> {
   const client = connect({ endpoints: [url] });
   const stream = await client.stream(path);
@@ -85,7 +85,7 @@ async function openSleeper(url: string): Promise<{ wake: () => Promise<Told>; cl
   return { wake: () => readUntilEnd(stream), close: () => client.close() };
 }
 
-/** The revisions that a sleeper was told of, in the order in which it was, and where its watch was cancelled. */
+/** The revisions that a stalled watcher received, in that order, and where its watch was cancelled. */
 type Told = { readonly revisions: number[]; readonly compactRevision: number | null };
 
 /** Reads up to the key `crowd0/end`, or to the cancel. */
@@ -105,8 +105,10 @@ async function readUntilEnd(stream: AsyncIterable<Buffer>): Promise<Told> {
 
 const from = (first: number, count: number): number[] => Array.from({ length: count }, (_, at) => first + at);
 
-describe("watchers that do not read", () => {
-  it("delay nobody, take no memory, and are told everything once they read", { timeout: 300_000 }, async () => {
+describe("stalled watchers", () => {
+  it("delay no other watcher, take no memory, and receive everything once they read", {
+    timeout: 300_000,
+  }, async () => {
     const members: ClusterProcesses[] = [];
     const sleepers: Awaited<ReturnType<typeof openSleeper>>[] = [];
     try {

@@ -1,6 +1,6 @@
 /**
- * Snapshots there and back: a member of ours with many keys, a real etcd started from its snapshot, a member of ours
- * started from that one's, and at every station the same revision, hash, leases and users. etcdctl judges the files.
+ * Snapshots in both directions: one of our members with many keys, a real etcd started from its snapshot, one of our
+ * members started from that one's, and each time the same revision, hash, leases and users. etcdctl checks the files.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -69,7 +69,7 @@ function freePort(): Promise<number> {
   });
 }
 
-/** As after a restore: who is in the cluster is on disk already, so that no --initial-cluster is needed. */
+/** As after a restore: the members are on disk already, so that no --initial-cluster is needed. */
 function flagsOf({ name, directory: dataDir, client, peer }: Place): string[] {
   const urls = { "listen-client-urls": client, "advertise-client-urls": client, "listen-peer-urls": peer };
   const flags = { name, "data-dir": dataDir, ...urls, "initial-advertise-peer-urls": peer };
@@ -105,7 +105,7 @@ function etcdctl(...args: string[]): string {
   return run.stdout;
 }
 
-/** Without stopping this process, in which the member runs that is asked. */
+/** Without blocking this process, in which the member runs that is called. */
 async function etcdctlAside(...args: string[]): Promise<string> {
   const run = await execa("etcdctl", args, { env: { ETCDCTL_API: "3" }, reject: false, stripFinalNewline: false });
   if (run.exitCode !== 0) throw new Error(`etcdctl ${args.join(" ")} failed: ${run.stderr}`);
@@ -194,7 +194,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     const ourClient = await startOurs(first);
     await load(ourClient);
 
-    // From us, while writes go on.
+    // From ours, while writes continue.
     const file = (name: string): string => join(directory, `${name}.db`);
     let writing = true;
     const writer = (async () => {
@@ -219,7 +219,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     const lease = { granted: 1007n, keys: ["leased/7/1", "leased/7/2"] };
     expect(await leaseOf(etcdClient, 7n)).toEqual(lease);
 
-    // On with it, and back to us.
+    // Continue with it, and back to ours.
     const ctl = (...args: string[]): string => etcdctl("--endpoints", second.client, ...args);
     ctl("user", "add", "root:secret");
     ctl("role", "add", "reader");
@@ -235,7 +235,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     expect(Number((await backClient.range("x")).header?.revision)).toBe(revision + 2);
     expect(await leaseOf(backClient, 7n)).toEqual(lease);
 
-    // What we save again holds the same, users and roles included.
+    // A snapshot that we save again holds the same, users and roles included.
     await ours("save", "--endpoints", third.client, file("back"));
     expect(JSON.parse(etcdctl("snapshot", "status", file("back"), "-w", "json"))).toMatchObject({
       revision: revision + 2,
@@ -259,7 +259,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     for (const place of places) {
       await ours("restore", path, ...restoreFlags(place, founders), "--bump-revision", "1000", "--mark-compacted");
     }
-    // A restored directory is never restored over.
+    // A restored directory is never overwritten by another restore.
     await expect(ours("restore", path, ...restoreFlags(places[0]!, founders))).rejects.toThrow(/is not empty/);
     const [one, two] = await Promise.all(places.map(startOurs));
     const { header } = await one!.put("a", "3");
@@ -267,7 +267,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     expect((await two!.range("a")).kvs).toHaveLength(1);
     await expect(one!.range("a", { revision: 3 })).rejects.toThrow(/compacted/);
     expect((await one!.cluster.memberList()).members.map(({ name }) => name).sort()).toEqual(["m1", "m2", "m3"]);
-    // etcd gives the same ids to the same founders.
+    // etcd derives the same ids for the same initial members.
     const judged = await makePlace("judged");
     const output = spawnSync(
       "etcdctl",
@@ -286,7 +286,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     for (const { id } of members) expect(output).toContain(`"${parseMemberId(id).toString(16)}"`);
   }, 60_000);
 
-  it("takes over users with their passwords and permissions, and asks for them again", async () => {
+  it("takes over users with their passwords and permissions, and requires them again", async () => {
     const source = await makePlace("guarded");
     processes.push(
       spawn("etcd", [...flagsOf(source), `--initial-cluster=guarded=${source.peer}`], { stdio: "ignore" }),

@@ -1,4 +1,4 @@
-/** Compares what one start comes to with our agent and with an etcd. */
+/** Compares how a start of our agent ends with how an etcd's does. */
 import type { Start } from "./flag-edges.ts";
 import { type FlagEtcd, type Outcome, readStart, runStart, type Settings } from "./member-start.ts";
 
@@ -11,7 +11,7 @@ export type Comparison = {
 
 type Etcd = { readonly version: FlagEtcd; readonly path: string };
 
-/** Where an etcd has another default than ours, which are those of 3.6. */
+/** Where an etcd's default differs from ours, which is that of 3.6. */
 const defaults: Readonly<Record<"ours" | FlagEtcd, Settings | undefined>> = {
   ours: { "snapshot-count": 10_000, "pre-vote": true },
   "3.4": { "snapshot-count": 100_000, "pre-vote": false },

@@ -1,4 +1,6 @@
-/** Clients that write one key after the other while members are stopped: what was answered, and what failed. */
+/**
+ * Clients that write one key after the other while members are stopped: how many writes succeeded, and which failed.
+ */
 import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { Etcd3 } from "etcd3";
@@ -49,7 +51,7 @@ export function ownPut(urls: readonly string[]): Disposable<Put> {
   return { value: (key) => client.put(key, "value"), close: () => client.grpc.close() };
 }
 
-/** The npm client. Its default policy leaves a member alone for 5 s that has refused a connection three times. */
+/** The npm client. Its default policy avoids a member for 5 s after three refused connections. */
 export function npmPut(urls: readonly string[]): Disposable<Put> {
   const client = new Etcd3({ hosts: [...urls] });
   return {
@@ -58,7 +60,7 @@ export function npmPut(urls: readonly string[]): Disposable<Put> {
   };
 }
 
-/** A script over the JSON gateway that knows all members: it asks the next one when none listens at the first. */
+/** A script over the JSON gateway that knows all members: it tries the next one when the first does not listen. */
 export function gatewayPut(urls: readonly string[]): Put {
   return async (key) => {
     const body = JSON.stringify({ key: Buffer.from(key).toString("base64"), value: "dmFsdWU=" });

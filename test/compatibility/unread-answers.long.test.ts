@@ -1,4 +1,4 @@
-/** Clients that ask for much and read nothing: what that costs the member, and what others feel of it. */
+/** Clients that request much and read nothing: what that costs the member, and how it affects others. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { encodePutRequest } from "../../src/raft-agent/api/put.ts";
@@ -14,7 +14,7 @@ const mib = 1 << 20;
 const rangePath = "/etcdserverpb.KV/Range";
 const range = encodeRangeRequest(rangeRequest(Buffer.from("eight/"), { rangeEnd: Buffer.from("eight0") }));
 
-describe("answers that nobody reads", () => {
+describe("responses that are not read", () => {
   let cluster: ClusterProcesses;
   beforeAll(async () => {
     cluster = await startCluster("agent", host, { members: 1 });

@@ -1,4 +1,4 @@
-/** A gRPC client that grants the largest windows, asks, and reads nothing of what comes back. */
+/** A gRPC client that grants the largest windows, sends requests, and reads nothing of the responses. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import {
@@ -39,7 +39,7 @@ export class UnreadCalls {
     return new UnreadCalls(socket);
   }
 
-  /** Asks `count` times. */
+  /** Sends `count` calls. */
   call(path: string, request: Uint8Array, count: number): void {
     const block = encodeStateless([
       [":method", "POST"],

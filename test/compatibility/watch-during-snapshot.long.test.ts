@@ -1,6 +1,7 @@
 /**
- * Ten streams on a follower that is stopped while the others write, without a compaction of keys, so that it takes in a
- * snapshot under its watchers: a progress note never names a revision before its events. Part of the long tests.
+ * Ten streams on a follower that is stopped while the others write, without a compaction of keys, so that it installs
+ * a snapshot while it has watchers: a progress note never has a revision before the events of that revision. Part of
+ * the long tests.
  */
 import { expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
@@ -22,7 +23,7 @@ const flags = [
 const interest = { name: "all", key: "k/", rangeEnd: "k0", filters: [], prevKv: true };
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** One stream, which asks for progress all the time. `isOver` when it has been told everything up to `last()`. */
+/** One stream, which requests progress all the time. `isOver` when it has received everything up to `last()`. */
 async function watch(url: string, journal: WatchJournal, last: () => number): Promise<void> {
   const client = connect({ endpoints: [url] });
   const stream = await client.stream("/etcdserverpb.Watch/Watch");
@@ -41,7 +42,9 @@ async function watch(url: string, journal: WatchJournal, last: () => number): Pr
   }
 }
 
-it("A16: no note runs ahead of its events while a follower takes in a snapshot", { timeout: 180_000 }, async () => {
+it("A16: no progress note is sent before its events while a follower installs a snapshot", {
+  timeout: 180_000,
+}, async () => {
   const cluster = await startCluster("agent", host, { members: 3, flags: flags });
   const clients = cluster.urls.map((url) => new EtcdClient(connect({ endpoints: [url] }), { timeoutMs: 10_000 }));
   let snapshots = 0;
@@ -56,7 +59,7 @@ it("A16: no note runs ahead of its events while a follower takes in a snapshot",
       cluster.pause(follower);
       const writes = Array.from({ length: puts }, (_, at) => clients[leader]!.put(`k/${at}`, `${round}`));
       await Promise.all(writes);
-      // Until the leader gives up the connection, and what waits on it.
+      // Until the leader closes the connection, and fails what waits on it.
       await sleep(1_500);
       cluster.resume(follower);
       await sleep(500);

@@ -1,4 +1,4 @@
-/** The judge of watch histories finds each kind of broken promise, and none where all are kept. */
+/** The checker of watch histories finds each kind of broken guarantee, and none where all are kept. */
 import { expect, it } from "vitest";
 import { judge, type WriteLog } from "./watch-history.ts";
 import { type SeenEvent, WatchJournal } from "./watch-journal.ts";
@@ -40,22 +40,22 @@ function journal(name: string, events: readonly SeenEvent[]): WatchJournal {
 const changed = (at: number, change: Partial<SeenEvent>): SeenEvent[] =>
   storedEvents.map((event, index) => (index === at ? { ...event, ...change } : event));
 
-it("nothing is wrong with a watcher that was told everything", () => {
+it("accepts a watcher that received everything", () => {
   expect(judge(log, [journal("x", storedEvents), journal("y", storedEvents)])).toEqual([]);
 });
 
 it.each([
-  ["an event that one watcher misses", storedEvents.slice(1), "x: not told of w/1 at 2"],
-  ["an event that comes twice", [...storedEvents, storedEvents[3]!], "x: told twice of 5 w/1"],
-  ["another value", changed(1, { put: kv("w/1", "z", 3, 2, 2) }), "y: disagrees about 3 w/1"],
-  ["a wrong version", changed(2, { put: kv("w/2", "c", 4, 4, 9) }), "y: disagrees about 4 w/2"],
+  ["an event that one watcher misses", storedEvents.slice(1), "x: did not receive w/1 at 2"],
+  ["an event that comes twice", [...storedEvents, storedEvents[3]!], "x: received twice: 5 w/1"],
+  ["another value", changed(1, { put: kv("w/1", "z", 3, 2, 2) }), "y: differs at 3 w/1"],
+  ["a wrong version", changed(2, { put: kv("w/2", "c", 4, 4, 9) }), "y: differs at 4 w/2"],
   ["a wrong previous value", changed(1, { previous: null }), "x: the previous value of w/1 at 3 is wrong"],
-])("%s is found", (_name, events, fault) => {
+])("finds %s", (_name, events, fault) => {
   expect(judge(log, [journal("x", events), journal("y", storedEvents)])).toContain(fault);
 });
 
-it("an acknowledged write of which nobody was told is found, and an event that nobody wrote", () => {
+it("finds an acknowledged write without an event, and an event without a write", () => {
   const missing = storedEvents.filter(({ revision }) => revision !== 3);
-  expect(judge(log, [journal("x", missing)])).toContain("nobody was told of w/1 at 3, which was acknowledged");
-  expect(judge({ ...log, unknown: new Set() }, [journal("x", storedEvents)])).toContain("nobody wrote revision 4");
+  expect(judge(log, [journal("x", missing)])).toContain("no watcher received w/1 at 3, which was acknowledged");
+  expect(judge({ ...log, unknown: new Set() }, [journal("x", storedEvents)])).toContain("no writer wrote revision 4");
 });

@@ -1,5 +1,5 @@
 /**
- * The history that writers made, and what every watcher must have been told of it (etcd's watch guarantees: ordered,
+ * The history that writers made, and what every watcher must have received of it (etcd's watch guarantees: ordered,
  * unique, reliable, atomic, resumable, bookmarkable; its robustness tests check previous values and filters as well).
  */
 import type { KeyValue } from "../../src/raft-agent/api/key-value.ts";
@@ -11,7 +11,7 @@ export type WrittenKey = { readonly key: string; readonly value: string | null }
 export type WriteLog = {
   /** What was acknowledged, by revision. */
   readonly acknowledged: ReadonlyMap<number, readonly WrittenKey[]>;
-  /** Values whose writers never heard whether they were written. */
+  /** Values whose writers never learned whether they were written. */
   readonly unknown: ReadonlySet<string>;
   readonly lastRevision: number;
   /** The highest revision that was compacted. */
@@ -22,7 +22,7 @@ export type WriteLog = {
 
 type History = ReadonlyMap<number, ReadonlyMap<string, SeenEvent>>;
 
-/** Everything that is wrong, in words; empty when all promises were kept. */
+/** A description of everything that is wrong; empty when all guarantees were kept. */
 export function judge(log: WriteLog, journals: readonly WatchJournal[]): string[] {
   const faults = journals.flatMap(({ interest, faults: own }) => own.map((fault) => `${interest.name}: ${fault}`));
   const history = mergeHistory(journals, faults);
@@ -32,20 +32,20 @@ export function judge(log: WriteLog, journals: readonly WatchJournal[]): string[
   return faults;
 }
 
-/** All watchers together: they must agree about everything that two of them were told. */
+/** All watchers together: they must agree about everything that two of them received. */
 function mergeHistory(journals: readonly WatchJournal[], faults: string[]): History {
   const history = new Map<number, Map<string, SeenEvent>>();
   for (const { interest, events } of journals) {
     const own = new Set<string>();
     for (const event of events) {
       const name = `${event.revision} ${event.key}`;
-      if (own.has(name)) faults.push(`${interest.name}: told twice of ${name}`);
+      if (own.has(name)) faults.push(`${interest.name}: received twice: ${name}`);
       own.add(name);
       const keys = history.get(event.revision) ?? new Map<string, SeenEvent>();
       history.set(event.revision, keys);
       const known = keys.get(event.key);
       if (known === undefined) keys.set(event.key, event);
-      else if (describe(known.put) !== describe(event.put)) faults.push(`${interest.name}: disagrees about ${name}`);
+      else if (describe(known.put) !== describe(event.put)) faults.push(`${interest.name}: differs at ${name}`);
     }
   }
   return history;
@@ -57,13 +57,13 @@ function describe(kv: KeyValue | null): string {
   return [createRevision, modRevision, version, Buffer.from(value).toString()].join(" ");
 }
 
-/** What was acknowledged happened, at its revision; what happened was written by somebody. */
+/** Acknowledged writes happened, at their revision; every event was written by a writer. */
 function judgeWrites(log: WriteLog, history: History, faults: string[]): void {
   for (const [revision, keys] of log.acknowledged) {
     const seen = history.get(revision);
     for (const { key, value } of keys) {
       const event = seen?.get(key);
-      if (event === undefined) faults.push(`nobody was told of ${key} at ${revision}, which was acknowledged`);
+      if (event === undefined) faults.push(`no watcher received ${key} at ${revision}, which was acknowledged`);
       else if (writtenValue(event) !== value)
         faults.push(`${key} at ${revision} is ${writtenValue(event)}, not ${value}`);
     }
@@ -72,7 +72,7 @@ function judgeWrites(log: WriteLog, history: History, faults: string[]): void {
   for (const [revision, keys] of history) {
     if (log.acknowledged.has(revision) || revision > log.lastRevision) continue;
     const values = [...keys.values()].map(writtenValue).filter((value) => value !== null);
-    if (!values.every((value) => log.unknown.has(value))) faults.push(`nobody wrote revision ${revision}`);
+    if (!values.every((value) => log.unknown.has(value))) faults.push(`no writer wrote revision ${revision}`);
   }
 }
 
@@ -80,7 +80,7 @@ function writtenValue({ put }: SeenEvent): string | null {
   return put === null ? null : Buffer.from(put.value).toString();
 }
 
-/** A watcher was told everything between its start and its end that its interest covers, but for its gaps. */
+/** A watcher received everything between its start and its end that its interest covers, except for its gaps. */
 function judgeReliability(log: WriteLog, journal: WatchJournal, history: History, faults: string[]): void {
   const { interest, startRevision, gaps, next } = journal;
   const told = new Set(journal.events.map(({ revision, key }) => `${revision} ${key}`));
@@ -90,7 +90,7 @@ function judgeReliability(log: WriteLog, journal: WatchJournal, history: History
     for (const event of keys.values()) {
       const wanted = covers(journal, event);
       if (wanted !== told.has(`${revision} ${event.key}`)) {
-        faults.push(`${interest.name}: ${wanted ? "not told" : "told"} of ${event.key} at ${revision}`);
+        faults.push(`${interest.name}: ${wanted ? "did not receive" : "received"} ${event.key} at ${revision}`);
       }
     }
   }
@@ -135,7 +135,7 @@ function judgePrevious(
 ): void {
   for (const { revision, key, previous } of events) {
     const expected = before.get(`${revision} ${key}`);
-    // What was compacted when it was told may be missing, but never wrong.
+    // A previous value that was compacted before the event was sent may be missing, but never wrong.
     const mayMiss = !interest.prevKv || expected === undefined || revision - 1 < log.compacted;
     if (previous === null ? mayMiss : expected !== undefined && describe(previous) === describe(expected)) continue;
     faults.push(`${interest.name}: the previous value of ${key} at ${revision} is wrong`);

@@ -1,7 +1,7 @@
 /**
- * One watcher as its client sees it: it goes on behind the last revision that it knows to be complete, on whichever
- * member, and writes down what it was told. Promises that one watcher can judge by itself are judged at once; what it
- * takes the whole history to judge is left to `watch-history.ts`.
+ * One watcher as its client sees it: it resumes after the last revision that it knows to be complete, on any member,
+ * and records what it received. Guarantees that can be checked with one watcher alone are checked at once; what needs
+ * the whole history is left to `watch-history.ts`.
  */
 
 import type { Random } from "../../src/base/random.ts";
@@ -25,12 +25,12 @@ export type WatchInterest = {
   readonly prevKv: boolean;
 };
 
-/** Where the watcher could not go on, since the history had been compacted: it knows nothing of [from, to). */
+/** Where the watcher could not resume, since the history had been compacted: it knows nothing of [from, to). */
 type Gap = { readonly from: number; readonly to: number };
 
 const path = "/etcdserverpb.Watch/Watch";
 const askProgressMs = 100;
-/** The watch id of answers that are for the whole stream. */
+/** The watch id of responses that are for the whole stream. */
 const forAll = -1;
 
 export class WatchJournal {
@@ -39,7 +39,7 @@ export class WatchJournal {
   readonly gaps: Gap[] = [];
   readonly faults: string[] = [];
   streams = 0;
-  /** The first revision that it has not been told everything of. */
+  /** The first revision that may be incomplete. */
   next: number;
   readonly startRevision: number;
 
@@ -49,7 +49,7 @@ export class WatchJournal {
     this.next = startRevision;
   }
 
-  /** What its watcher asks for on a new stream. */
+  /** What its watcher requests on a new stream. */
   request(watchId: number): Uint8Array {
     const { key, rangeEnd, filters, prevKv } = this.interest;
     const bytes = { key: Buffer.from(key), rangeEnd: Buffer.from(rangeEnd) };
@@ -78,20 +78,20 @@ export class WatchJournal {
     throw new Error("begins anew behind the compaction");
   }
 
-  /** Bookmarkable: everything up to here has been told. */
+  /** Bookmarkable: everything up to here has been received. */
   #takeProgress(revision: number): void {
     if (revision < this.next - 1) this.faults.push(`progress ${revision} behind ${this.next - 1}, which was complete`);
     this.next = Math.max(this.next, revision + 1);
   }
 
-  /** Atomic: a revision lies whole in one response, so that behind it the next one is due. */
+  /** Atomic: a revision is complete in one response, so that after it the next one is due. */
   #takeEvents(response: WatchResponse): void {
     let last = 0;
     for (const event of response.events) {
       const kv = decodeKeyValue(event.kv!);
       const revision = kv.modRevision;
-      if (revision < this.next) this.faults.push(`revision ${revision} comes again or late: ${this.next} was due`);
-      if (revision < last) this.faults.push(`revision ${revision} stands behind ${last}`);
+      if (revision < this.next) this.faults.push(`revision ${revision} repeated or late: ${this.next} was due`);
+      if (revision < last) this.faults.push(`revision ${revision} follows ${last}`);
       last = revision;
       const key = Buffer.from(kv.key).toString();
       const previous = event.prevKv === undefined ? null : decodeKeyValue(event.prevKv);
@@ -101,7 +101,7 @@ export class WatchJournal {
   }
 }
 
-/** Answers null while it is not decided; then the first revision that nobody waits for. */
+/** Returns null while it is not decided; then the first revision that need not be waited for. */
 type Until = () => number | null;
 
 /** Watchers of one client, which share a stream. */
@@ -113,7 +113,7 @@ export type WatchFollower = {
   readonly dawdles: boolean;
 };
 
-/** Follows, with one stream after the other on whichever member, until all of it is known. */
+/** Follows, with one stream after the other on any member, until everything has been received. */
 export async function follow(follower: WatchFollower, random: Random, until: Until): Promise<void> {
   const { journals, clients } = follower;
   while (!knowsAll(journals, until)) {
@@ -147,7 +147,7 @@ async function followOnce(
     timers.push(setInterval(ask, askProgressMs));
     for await (const message of stream) {
       const response = decodeWatchResponse(message);
-      // An answer for the whole stream holds for every watcher on it.
+      // A response for the whole stream applies to every watcher on it.
       const told = response.watchId === forAll ? journals : [journals[response.watchId - 1]!];
       for (const journal of told) journal.take(response);
       if (knowsAll(journals, until)) return;

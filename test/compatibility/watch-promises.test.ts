@@ -1,6 +1,6 @@
 /**
- * The promises of watches, on three live members under load, compactions, killed leaders, paused followers and streams
- * that break all the time. A longer or another run: `HAPLAN_WATCH_SECONDS=60 HAPLAN_WATCH_SEED=7`.
+ * The guarantees of watches, on three live members during load, compactions, killed leaders, paused followers and
+ * streams that break all the time. A longer or another run: `HAPLAN_WATCH_SECONDS=60 HAPLAN_WATCH_SEED=7`.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRandom, type Random } from "../../src/base/random.ts";
@@ -24,7 +24,7 @@ const memberFlags = [
 ];
 const writerCount = 4;
 const writtenKeys = Array.from({ length: 8 }, (_, at) => `w/${at}`);
-/** Nobody watches it. */
+/** It is not watched. */
 const fenceKey = "fence";
 const callMs = 1_500;
 /** So much that a client that does not read for a moment fills its window. */
@@ -39,7 +39,7 @@ const interests: readonly WatchInterest[] = [
   { name: "no deletes", key: "w/", rangeEnd: "w0", filters: [WatchFilter.noDelete], prevKv: false },
 ];
 
-/** Writes until it is told to stop, and remembers what came of it. */
+/** Writes until it is stopped, and records the outcome. */
 class Writers {
   readonly acknowledged = new Map<number, WrittenKey[]>();
   readonly unknown = new Set<string>();
@@ -70,7 +70,7 @@ class Writers {
     const client = this.#clients[0]!;
     await client.compact(revision).then(
       () => (this.compacted = Math.max(this.compacted, revision)),
-      // Nobody knows whether it was done.
+      // Unknown whether it was done.
       () => (this.compacted = Math.max(this.compacted, revision)),
     );
   }
@@ -128,7 +128,7 @@ class Writers {
 describe("watches on live members", () => {
   let cluster: ClusterProcesses;
   let clients: readonly GrpcClient[];
-  /** On connections of their own: who does not read there keeps nobody else waiting. */
+  /** On connections of their own: a client that does not read there blocks no other client. */
   let dawdlers: readonly GrpcClient[];
   const connectAll = (): GrpcClient[] =>
     cluster.urls.map((url) => connect({ endpoints: [url], connectTimeoutMs: 500 }));
@@ -149,7 +149,7 @@ describe("watches on live members", () => {
       await new Promise((resolve) => setTimeout(resolve, 300 + random.below(500)));
       const kind = random.below(6);
       const member = random.below(2) === 0 ? await leadingMember(cluster) : random.below(3);
-      // Compacting goes on beside every disturbance.
+      // Compactions continue during every disturbance.
       await writers.compact(Math.max(...writers.acknowledged.keys()) - random.below(60));
       if (kind < 2) continue;
       if (kind < 4) {
@@ -164,7 +164,7 @@ describe("watches on live members", () => {
     }
   }
 
-  it(`keep their promises with seed ${seed}`, { timeout: seconds * 5_000 + 60_000 }, async () => {
+  it(`keep their guarantees with seed ${seed}`, { timeout: seconds * 5_000 + 60_000 }, async () => {
     const random = createRandom(seed);
     const writers = new Writers(clients);
     const start = await writers.fence();

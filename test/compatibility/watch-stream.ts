@@ -1,11 +1,13 @@
-/** A watch stream that stays open while other things are said; what it was told is kept until it has been compared. */
+/** A watch stream that stays open during other steps; its messages are kept until they have been compared. */
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { ClientStream, Metadata } from "../../src/etcd-client/client-stream.ts";
 import { type Body, type ClusterFacts, comparable, decode, encode, errorReply, methodOf } from "./conversation.ts";
 
 const watch = methodOf("Watch/Watch");
 
-/** By watcher: only the order within one is promised, and how events are spread over messages is the server's choice. */
+/**
+ * By watcher: only the order within one is guaranteed, and how events are spread over messages is the server's choice.
+ */
 export type Told = Readonly<Record<string, readonly JsonValue[]>>;
 
 type WatchMessage = {
@@ -31,7 +33,7 @@ export class WatchStream {
     void this.#listen();
   }
 
-  /** Of a stream that has ended nothing comes of it. */
+  /** After the stream has ended, nothing is sent. */
   async send(request: Body): Promise<void> {
     await this.#stream.send(encode(watch, request, this.#facts)).catch(() => {});
   }
@@ -58,7 +60,7 @@ export class WatchStream {
     }
   }
 
-  /** Progress is left out: an etcd 3.4 also tells it of watchers that are behind. */
+  /** Progress is left out: an etcd 3.4 also reports it for watchers that are behind. */
   #take(message: JsonValue): void {
     const { watch_id = "0", created, canceled, events = [] } = message as WatchMessage;
     if (created || canceled) this.#note(watch_id, message);

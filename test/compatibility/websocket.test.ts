@@ -1,4 +1,4 @@
-/** The gateway's streams over WebSocket: the same conversations with a member of ours and a real etcd. */
+/** The gateway's streams over WebSocket: the same conversations with one of our members and a real etcd. */
 import { once } from "node:events";
 import { get } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,7 +17,7 @@ type Talk = {
   readonly hears: readonly unknown[];
 };
 
-/** What is heard is told without the headers of members, which differ. */
+/** Received messages are shown without the headers of members, which differ. */
 const talks: readonly (readonly [string, Talk])[] = [
   ["a watch", { path: "/v3/watch", says: [watchA], hears: [{ result: created }] }],
   ["a watch by its old path", { path: "/v3beta/watch", says: [watchA], hears: [{ result: created }] }],
@@ -91,7 +91,7 @@ describe.each(engines)("WebSockets of %s", (engine) => {
     webSocket.terminate();
   });
 
-  it.skipIf(isMissing)("leave requests to others that would upgrade to something else", async () => {
+  it.skipIf(isMissing)("leave requests to upgrade to something else to other handlers", async () => {
     const headers = { Connection: "Upgrade", Upgrade: "h2c" };
     const [response] = await once(get(`${url}/version`, { headers }), "response");
     expect(response.statusCode).toBe(200);
@@ -99,12 +99,12 @@ describe.each(engines)("WebSockets of %s", (engine) => {
   });
 
   if (engine === "agent") {
-    it("are closed in order when the answer is over", async () => {
+    it("are closed cleanly when the response ends", async () => {
       const [code] = await once(connect("/v3/nothing"), "close");
       expect(code).toBe(1005);
     });
 
-    it("let go of the call when the client vanishes", async () => {
+    it("cancel the call when the client disconnects", async () => {
       const watchers = async (): Promise<number> => {
         const page = await (await fetch(`${url}/metrics`)).text();
         return Number(/^etcd_debugging_mvcc_watcher_total (\d+)$/m.exec(page)?.[1]);

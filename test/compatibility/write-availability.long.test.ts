@@ -1,6 +1,6 @@
 /**
- * What haplan says of the longest gap in writes, beside etcd's Go client that writes at the same time: through a load
- * balancer, over connections that last and over a new one for each write.
+ * What haplan reports as the longest gap in writes, beside etcd's Go client that writes at the same time: through a
+ * load balancer, over connections that last and over a new one for each write.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -67,7 +67,7 @@ describe.skipIf("missing" in goClient)(`the longest gap in writes${whyNoGo}`, ()
     await cluster?.stop();
   }, 60_000);
 
-  /** What haplan and what the Go client saw of the longest gap while `act` was done. */
+  /** What haplan and the Go client measured as the longest gap while `act` ran. */
   async function seenDuring(act: () => Promise<void>): Promise<{ readonly said: number; readonly seen: number }> {
     const fromMs = Date.now();
     const probe = startProbe(endpoint);
@@ -77,7 +77,7 @@ describe.skipIf("missing" in goClient)(`the longest gap in writes${whyNoGo}`, ()
     const availability = await probe.stop();
     const untilMs = Date.now();
     expect(availability).toMatchObject({ failed: 0, unavailableMs: 0 });
-    // A gap that has begun is told of when it ends.
+    // A gap that has begun is reported when it ends.
     await sleep(100);
     const seen = gaps.longest(fromMs, untilMs);
     console.log(JSON.stringify(availability), JSON.stringify(seen));
@@ -85,7 +85,7 @@ describe.skipIf("missing" in goClient)(`the longest gap in writes${whyNoGo}`, ()
   }
 
   it.each([300, 500, 800])(
-    "T10: is what the Go client sees, within a fifth, when the leader stands still for %d ms",
+    "T10: is what the Go client measures, within a fifth, when the leader is paused for %d ms",
     async (pauseMs) => {
       const { said, seen } = await seenDuring(async () => {
         const leader = await leadingMember(cluster);

@@ -1,4 +1,4 @@
-/** A client that writes one key again and again, and how long its writes took: what others feel of a member's work. */
+/** A client that writes one key again and again, and how long its writes took: how a member's work affects others. */
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { encodePutRequest } from "../../src/raft-agent/api/put.ts";
 

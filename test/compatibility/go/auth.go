@@ -7,7 +7,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// users sets up users and roles, enables authentication, uses it as several users and takes it back.
+// users sets up users and roles, enables authentication, uses it as several users and disables it again.
 func users(ctx context.Context, run *run) (any, error) {
 	client, err := run.client()
 	if err != nil {
@@ -219,7 +219,7 @@ func refusedToUser(ctx context.Context, ann *clientv3.Client) any {
 	return refusals
 }
 
-// A client whose token is of an older state of users gets a new one by itself, and goes on.
+// A client whose token was issued before users changed gets a new one by itself, and continues.
 func refreshedTokens(ctx context.Context, root, ann *clientv3.Client) (any, error) {
 	if _, err := root.RoleGrantPermission(ctx, "staff", "secret", "",
 		clientv3.PermissionType(clientv3.PermRead)); err != nil {

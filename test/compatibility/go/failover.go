@@ -15,12 +15,12 @@ import (
 
 const (
 	failoverWriters = 4
-	// One attempt of a write: an endpoint that does not answer is left for another one.
+	// One attempt of a write: after this the client tries another endpoint.
 	attemptLimit = 2 * time.Second
 )
 
-// failover writes, watches, renews a lease and holds a lock until standard input ends, while the test ends members.
-// Every acknowledged write must be told of by the watch, once and in order, and be there in the end.
+// failover writes, watches, renews a lease and holds a lock until standard input ends, while the test stops members.
+// The watch must report every acknowledged write, once and in order, and every one must be there in the end.
 func failover(ctx context.Context, run *run) (any, error) {
 	client, err := run.client()
 	if err != nil {
@@ -95,7 +95,7 @@ type writerResult struct {
 	longestGap time.Duration
 }
 
-// writeOn writes until it is told to stop. A write that failed may have happened; only acknowledged ones count.
+// writeOn writes until the context is done. A write that failed may have been applied; only acknowledged ones count.
 func writeOn(ctx, until context.Context, client *clientv3.Client, writer int) writerResult {
 	result := writerResult{revisions: map[int64]string{}}
 	last := time.Now()
@@ -122,8 +122,8 @@ type watchedWrites struct {
 	err        error
 }
 
-// watchWrites reads until the last write is told of. A watch that ends for want of a leader is taken up again behind what
-// it told, as every user of WithRequireLeader does.
+// watchWrites reads until the last write has been reported. A watch that ends because there is no leader is resumed
+// after the last event, as every user of WithRequireLeader does.
 func watchWrites(ctx context.Context, client *clientv3.Client, watch clientv3.WatchChan, from int64) watchedWrites {
 	result := watchedWrites{values: map[int64]string{}, last: from}
 	for {

@@ -51,7 +51,7 @@ func manyKeys(ctx context.Context, client *clientv3.Client, count int) (any, err
 			return nil, err
 		}
 	}
-	// Only one key was changed last: in which order equal revisions come is the server's choice.
+	// Only one key was changed last: the order of equal revisions is the server's choice.
 	if _, err := client.Put(ctx, "many/000007", "changed"); err != nil {
 		return nil, err
 	}
@@ -195,7 +195,7 @@ func transaction(ctx context.Context, client *clientv3.Client) (any, error) {
 	return outcomes, nil
 }
 
-// refusedRequests are told to the user in etcd's words, which programs compare.
+// refusedRequests checks that requests fail with etcd's texts, which programs compare.
 func refusedRequests(ctx context.Context, client *clientv3.Client) (any, error) {
 	answer, err := client.Get(ctx, "a")
 	if err != nil {

@@ -22,9 +22,9 @@ const (
 	probePause  = 10 * time.Millisecond
 )
 
-// largeReads reads ever more data in every way that brings much at once, as fast as it can and at a slow client's speed,
-// and writes one key again and again meanwhile. Parameters: megabytes (a list, ascending), slowSeconds (how long a slow
-// read takes). The first endpoint is read from, the last one is written to.
+// largeReads reads ever more data in every way that returns much at once, as fast as it can and at a slow client's
+// speed, and writes one key again and again meanwhile. Parameters: megabytes (a list, ascending), slowSeconds (how
+// long a slow read takes). The first endpoint is read from, the last one is written to.
 func largeReads(ctx context.Context, run *run) (any, error) {
 	slowSeconds, err := run.number("slowSeconds", 3)
 	if err != nil {
@@ -59,7 +59,7 @@ func largeReads(ctx context.Context, run *run) (any, error) {
 	return results, nil
 }
 
-// A largeRead reads so many megabytes and returns how many bytes came.
+// A largeRead reads this many megabytes and returns how many bytes arrived.
 type largeRead func(ctx context.Context, client *clientv3.Client, size int) (int, error)
 
 func readRange(ctx context.Context, client *clientv3.Client, size int) (int, error) {
@@ -145,7 +145,7 @@ func readBesideWrites(
 	}, err
 }
 
-// slowConnection hands on no more than so many bytes a second.
+// slowConnection passes on no more than this many bytes a second.
 type slowConnection struct {
 	net.Conn
 	bytesPerSecond int
@@ -167,7 +167,7 @@ func writeUntilDone(ctx context.Context, client *clientv3.Client) writeTimes {
 	var times writeTimes
 	for ctx.Err() == nil {
 		began := time.Now()
-		// Not with ctx: the last one is to end, too.
+		// Not with ctx: the last write must complete, too.
 		if _, err := client.Put(context.WithoutCancel(ctx), "beside", "x"); err != nil {
 			times.err = err
 			return times

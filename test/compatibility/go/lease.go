@@ -11,8 +11,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// leases are granted, renewed, looked at and revoked, one and many. Parameters: leases (how many are renewed at once),
-// expiry (1: wait until leases that nobody renews have ended, for some seconds).
+// leases are granted, renewed, inspected and revoked, one and many. Parameters: leases (how many are renewed at once),
+// expiry (1: wait until leases that are not renewed have expired, for some seconds).
 func leases(ctx context.Context, run *run) (any, error) {
 	count, err := run.number("leases", 100)
 	if err != nil {
@@ -94,7 +94,7 @@ func oneLease(ctx context.Context, client *clientv3.Client) (any, error) {
 	}, nil
 }
 
-// keysWithoutLease leaves out the lease, which etcd 3.7 does not tell where only keys are asked for.
+// keysWithoutLease leaves out the lease, which etcd 3.7 does not return for keys-only reads.
 func keysWithoutLease(kvs []*mvccpb.KeyValue) []keyShape {
 	shaped := shapes(kvs)
 	for at := range shaped {
@@ -188,7 +188,7 @@ func renewMany(ctx context.Context, client *clientv3.Client, count int) (any, er
 	return map[string]any{"renewed": renewed}, nil
 }
 
-// A key goes with the lease that it was put under last.
+// A key is deleted with the lease that it was last put under.
 func movedKey(ctx context.Context, client *clientv3.Client) (any, error) {
 	first, err := client.Grant(ctx, 60)
 	if err != nil {
@@ -224,7 +224,7 @@ func movedKey(ctx context.Context, client *clientv3.Client) (any, error) {
 	return map[string]any{"kept": shapes(kept.Kvs), "gone": shapes(gone.Kvs)}, nil
 }
 
-// Of ten leases five are renewed; the keys of the others are deleted once their time is over, and not before.
+// Of ten leases five are renewed; the keys of the others are deleted once they have expired, and not before.
 func expiringLeases(ctx context.Context, client *clientv3.Client) (any, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

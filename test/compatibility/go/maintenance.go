@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// maintenance is what operators ask of each member.
+// maintenance is what operators request from each member.
 func maintenance(ctx context.Context, run *run) (any, error) {
 	client, err := run.client()
 	if err != nil {
@@ -141,7 +141,7 @@ func refusedMaintenance(ctx context.Context, client *clientv3.Client) (any, erro
 	return refusals, nil
 }
 
-// moveLeader makes each member the leader in turn, asking the leader of the moment as etcdctl does.
+// moveLeader makes each member the leader in turn, sending the request to the current leader as etcdctl does.
 func moveLeader(ctx context.Context, run *run) (any, error) {
 	asked, err := run.client()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// rangeStreams reads a prefix as streams while it is written to; each stream must be one state: that of its revision.
-// Parameters: keys, streams. A server that has no such method is told as such.
+// rangeStreams reads a prefix as streams while it is written to; each stream must show one state: that of its
+// revision. Parameters: keys, streams. If the server has no such method, the result says so.
 func rangeStreams(ctx context.Context, run *run) (any, error) {
 	keys, err := run.number("keys", 1000)
 	if err != nil {

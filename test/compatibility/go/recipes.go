@@ -40,7 +40,7 @@ func recipes(ctx context.Context, run *run) (any, error) {
 	})
 }
 
-// atOnce runs the contenders and gives the first failure.
+// atOnce runs the contenders and returns the first error.
 func atOnce(contenders int, act func(contender int) error) error {
 	failures := make([]error, contenders)
 	var group sync.WaitGroup
@@ -257,7 +257,7 @@ func transfers(ctx context.Context, client *clientv3.Client, contenders, rounds 
 	return map[string]any{"sum": sum, "balances": balances}, nil
 }
 
-// A session whose lease is revoked says so, and its lock is free.
+// A session whose lease is revoked is done, and its lock is free.
 func lostSession(ctx context.Context, client *clientv3.Client) (any, error) {
 	session, err := concurrency.NewSession(client, concurrency.WithTTL(30))
 	if err != nil {
@@ -345,7 +345,7 @@ func readWriteLock(client *clientv3.Client) (any, error) {
 				return err
 			}
 			readers.Add(1)
-			// Both readers are inside at the same time, or this has no end.
+			// Both readers hold the lock at the same time, or this never ends.
 			for readers.Load() < 2 {
 				time.Sleep(time.Millisecond)
 			}

@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// run is what the command line says: where the cluster is, and the scenario's own parameters.
+// run is the command line: where the cluster is, and the scenario's own parameters.
 type run struct {
 	endpoints  []string
 	user       string
@@ -48,7 +48,7 @@ func newRun(arguments []string) (*run, error) {
 	return r, nil
 }
 
-// client connects to all endpoints, or to those given. It is closed when the scenario is over.
+// client connects to all endpoints, or to the given ones. It is closed when the scenario is over.
 func (r *run) client(endpoints ...string) (*clientv3.Client, error) {
 	name, password := r.credentials()
 	return r.clientAs(name, password, endpoints...)
@@ -75,7 +75,7 @@ func (r *run) clientAs(name, password string, endpoints ...string) (*clientv3.Cl
 	return client, nil
 }
 
-// config is that of client, for those who make their own.
+// config is the client's configuration, for scenarios that create their own client.
 func (r *run) config(name, password string, endpoints []string) (clientv3.Config, error) {
 	config := clientv3.Config{
 		Endpoints:   endpoints,

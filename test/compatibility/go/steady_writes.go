@@ -14,7 +14,7 @@ import (
 
 const steadyPrefix = "/steady/"
 
-// A gap that is told of: shorter ones say nothing of the cluster.
+// The shortest gap that is reported: shorter ones do not indicate a problem of the cluster.
 const gapMin = 20 * time.Millisecond
 
 // writeLog is what the writers of a run have seen together.
@@ -26,7 +26,7 @@ type writeLog struct {
 	onGap    func(name string, from, until time.Time)
 }
 
-// writer writes one key after the other, and notes the time from one acknowledged write to the next.
+// writer writes one key after the other, and measures the time from one acknowledged write to the next.
 type writer struct {
 	name string
 	log  *writeLog
@@ -52,8 +52,9 @@ func (w *writer) add(err error) {
 }
 
 // steadyWrites puts one key after the other with several writers at the same time, each put once, until standard input
-// ends; meanwhile it watches them and keeps a lease alive. Puts have 8 s each and are repeated by the client library alone.
-// `writers` share a connection; `kept` have one each, and `fresh` a new one for every write, as etcdctl has.
+// ends; meanwhile it watches them and keeps a lease alive. Puts have a timeout of 8 s each and are retried by the
+// client library alone. `writers` share a connection; `kept` have one each, and `fresh` a new one for every write, as
+// etcdctl has.
 func steadyWrites(ctx context.Context, run *run) (any, error) {
 	client, err := run.client()
 	if err != nil {
@@ -116,7 +117,7 @@ func steadyWrites(ctx context.Context, run *run) (any, error) {
 	}, nil
 }
 
-// steadyClient is what a writer writes with.
+// steadyClient is the client that a writer uses.
 type steadyClient struct {
 	kind string
 	put  func(context.Context, string) error

@@ -13,7 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// How long a watch may say nothing although something is due.
+// How long a watch may be silent although an event is due.
 const watchLimit = 20 * time.Second
 
 // watches reads histories and live changes in every way the client offers. Parameter: keys (of the backlog).
@@ -59,7 +59,7 @@ func eventShapes(events []*clientv3.Event) []eventShape {
 	return shaped
 }
 
-// take reads a watch until it has told of count events, in the order of their revisions.
+// take reads a watch until it has reported count events, in the order of their revisions.
 func take(watch clientv3.WatchChan, count int) ([]*clientv3.Event, error) {
 	var events []*clientv3.Event
 	last := int64(0)
@@ -87,7 +87,7 @@ func take(watch clientv3.WatchChan, count int) ([]*clientv3.Event, error) {
 	return events, nil
 }
 
-// Two changes and a deletion of each key, read from the first revision on by four watchers.
+// Two changes and a deletion of each key, read from the first revision by four watchers.
 func watchBacklog(ctx context.Context, client *clientv3.Client, keys int) (any, error) {
 	first, err := client.Put(ctx, "backlog/first", "")
 	if err != nil {
@@ -183,7 +183,7 @@ func watchFiltered(ctx context.Context, client *clientv3.Client) (any, error) {
 	return map[string]any{"puts": eventShapes(puts), "deletions": eventShapes(deletions)}, nil
 }
 
-// One answer of several megabytes, whole and in fragments, which the client puts together.
+// One response of several megabytes, whole and in fragments, which the client reassembles.
 func watchFragments(ctx context.Context, client *clientv3.Client) (any, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -225,7 +225,7 @@ func watchFragments(ctx context.Context, client *clientv3.Client) (any, error) {
 	return map[string]any{"fragments": fragments, "whole": whole}, err
 }
 
-// A progress note that was asked for says the revision of now, and nothing older comes after it.
+// A requested progress note has the current revision, and nothing older follows it.
 func watchProgress(ctx context.Context, client *clientv3.Client) (any, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -236,7 +236,7 @@ func watchProgress(ctx context.Context, client *clientv3.Client) (any, error) {
 		return nil, err
 	}
 	deadline := time.After(watchLimit)
-	// The member answers once the watcher is in step, and keeps silent until then.
+	// The member responds once the watcher is synced, and is silent until then.
 	for {
 		if err := client.RequestProgress(ctx); err != nil {
 			return nil, err
@@ -287,7 +287,7 @@ func watchCompacted(ctx context.Context, client *clientv3.Client) (any, error) {
 	}, nil
 }
 
-// Many watchers of one connection: each is told of its own key alone, and those that have ended are told nothing.
+// Many watchers of one connection: each receives only its own key, and cancelled ones receive nothing.
 func watchCrowd(ctx context.Context, client *clientv3.Client) (any, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -327,7 +327,7 @@ func watchCrowd(ctx context.Context, client *clientv3.Client) (any, error) {
 	return map[string]any{"told": told}, nil
 }
 
-// Several clients write while one watches: every acknowledged write is told of once.
+// Several clients write while one watches: every acknowledged write is reported once.
 func watchLive(ctx context.Context, client *clientv3.Client) (any, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 	"go.etcd.io/etcd/client/v3/ordering"
 )
 
-// wrappers are the packages of the client that put something between a program and its calls.
+// wrappers are the client's packages that wrap a program's calls.
 func wrappers(ctx context.Context, run *run) (any, error) {
 	client, err := run.client()
 	if err != nil {
@@ -77,7 +77,7 @@ func namespaced(ctx context.Context, client *clientv3.Client) (any, error) {
 	}, err
 }
 
-// A copy of a prefix that is kept up to date is the original in the end.
+// A mirrored prefix equals the original in the end.
 func mirrored(ctx context.Context, client *clientv3.Client) (any, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -137,7 +137,7 @@ func mirrored(ctx context.Context, client *clientv3.Client) (any, error) {
 	return map[string]any{"pages": base, "keys": len(copied), "same": same}, err
 }
 
-// A client that has seen a revision is never shown an older one.
+// A client that has seen a revision never reads an older one.
 func ordered(ctx context.Context, client *clientv3.Client) (any, error) {
 	kv := ordering.NewKV(client.KV, func(clientv3.Op, clientv3.OpResponse, int64) error {
 		return errors.New("the server went back")
