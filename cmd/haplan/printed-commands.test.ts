@@ -177,13 +177,13 @@ describe("T16 R5: a line that an error offers", () => {
       more: ["-force"],
     },
     {
-      title: "nobody to ask about an apply",
+      title: "no terminal to ask about an apply",
       arrange: [],
       called: ["apply", "-var=HOST=100", "var.yaml", "-target", "haplan_machine.w1"],
       printed: [/^haplan apply -var=HOST=100 var.yaml -target haplan_machine.w1 -auto-approve$/],
     },
     {
-      title: "nobody to ask about the lock",
+      title: "no terminal to ask about the lock",
       arrange: [applied, takeLock],
       called: ["force-unlock", ...named, "an-id"],
       printed: [/^haplan force-unlock -var=HOST=100 -spec=var.yaml an-id -force$/],

@@ -87,7 +87,7 @@ describe("apply", () => {
     expect(readFileSync(stateFile(), "utf8")).toBe(state);
   });
 
-  it.each([["apply"], ["destroy"]])("%s refuses before it plans when nobody can be asked", async (verb) => {
+  it.each([["apply"], ["destroy"]])("%s refuses before it plans if it cannot ask", async (verb) => {
     const { code, out, err } = await haplan(`${verb} three.yaml`);
     expect(code).toBe(1);
     expect(err).toContain(`haplan ${verb} three.yaml -auto-approve`);

@@ -84,7 +84,7 @@ describe("a saved plan", () => {
     ["a member is another one", () => void (members()[2]!.id = "id-of-another")],
     ["a voter was made a learner", () => void (members()[2]!.learner = true)],
     ["the membership moved and moved back", () => void (cli.world.facts.configurationIndex += 4)],
-    ["nobody answers any more", () => void (cli.world.facts.members = [])],
+    ["no member answers any more", () => void (cli.world.facts.members = [])],
   ];
 
   it.each(moves)("is stale when %s, by name, and nothing is done", async (title, move) => {

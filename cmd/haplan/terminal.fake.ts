@@ -10,7 +10,7 @@ export type ScriptedTerminal = Terminal & {
   readonly statuses: readonly string[];
 };
 
-/** `answers`: null stands for nobody there to be asked; `input` is all of standard input. */
+/** `answers`: null makes the terminal non-interactive; `input` is all of standard input. */
 export function createScriptedTerminal(answers: readonly string[] | null, live = false, input = ""): ScriptedTerminal {
   const statuses: string[] = [];
   const printed: string[] = [];

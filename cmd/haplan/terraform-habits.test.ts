@@ -254,7 +254,7 @@ describe("fmt", () => {
   });
 });
 
-it("apply says that there is no such file before it says that nobody can approve", async () => {
+it("apply reports a missing file before a missing approval", async () => {
   const { code, err } = await haplan("apply nosuch");
   expect(code).toBe(1);
   expect(err).toContain("There is no file nosuch");

@@ -30,7 +30,7 @@ export async function preflightPlan(
       ? [{ name: action.machine, address: action.address, zone: action.zone, lineage, generation: action.generation }]
       : [],
   );
-  // Where a unit will listen, or whom it will find, may be known only once its machine is made.
+  // A unit's listen addresses and targets may be known only once its machine exists.
   const units = actions
     .flatMap((action) => unitsOf(plan, lineage, action))
     .filter((unit) => unknownAddresses(unit).length === 0);

@@ -35,7 +35,7 @@ describe("listenPlace", () => {
 describe("listenAt", () => {
   const path = join(directory, "etcd.sock");
 
-  it("takes the place of a socket that nobody removed, and removes its own", async () => {
+  it("replaces a stale socket, and removes its own", async () => {
     const first = open();
     await listenAt(first, { path: join(directory, "other") });
     linkSync(join(directory, "other"), path);

@@ -16,7 +16,7 @@ const pollMs = 200;
 
 /**
  * Returns once `to` are the voters and the configuration is no longer joint. All ids, in any order.
- * @throws HaplanError `control-plane/voters-moved` when the voters are neither `from` nor on the way from there to `to`.
+ * @throws HaplanError `control-plane/voters-moved` if the voters are neither `from` nor on the way from there to `to`.
  */
 export async function changeVoters(pool: MemberPool, from: readonly string[], to: readonly string[]): Promise<void> {
   const deadline = performance.now() + changeTimeoutMs;
@@ -42,7 +42,9 @@ export async function changeVoters(pool: MemberPool, from: readonly string[], to
   throw new HaplanError("control-plane/failed", `Cannot move the votes: ${reason}`, { cause: failure });
 }
 
-/** A joint change is all or nothing; steps leave something in between, from which an interrupted run goes on. */
+/**
+ * A joint change is all or nothing; single steps leave an intermediate state, from which an interrupted run continues.
+ */
 function assertOnTheWay(
   voters: readonly string[],
   from: readonly string[],
@@ -55,11 +57,11 @@ function assertOnTheWay(
   if (sameMembers(voters, from) || (stepwise && between)) return;
   throw new HaplanError(
     "control-plane/voters-moved",
-    `Cannot move the votes: the voters are ${voters.join(", ")}, and not ${from.join(", ")} as planned`,
+    `Cannot move the votes: the voters are ${voters.join(", ")}, not ${from.join(", ")} as planned`,
   );
 }
 
-/** A member that does not vote any more answers its clients no writes: they go elsewhere before. */
+/** A member without a vote serves no writes: its clients are moved before. */
 async function drainLeaving(
   pool: MemberPool,
   answers: readonly MemberAnswer[],
@@ -67,7 +69,7 @@ async function drainLeaving(
   to: readonly string[],
 ): Promise<void> {
   const leaving = answers.filter(({ status }) => voters.includes(status.memberId) && !to.includes(status.memberId));
-  // A member of an older version, or one that has just died, is no reason not to go on.
+  // A member of an older version, or one that has just died, does not stop the change.
   await Promise.allSettled(leaving.map(({ endpoint }) => drainMember(pool.client(endpoint), drainTimeoutMs)));
 }
 
@@ -76,7 +78,10 @@ async function jointChange(pool: MemberPool, leader: MemberAnswer, to: readonly 
   await changeMembers(pool.client(leader.endpoint), { voters: [...to].sort(), learners }, changeTimeoutMs);
 }
 
-/** Members come in before others leave, one for one, so that the number of voters stays within one of the plan's. */
+/**
+ * Members are added before others are removed, one for one, so that the number of voters stays within one of the
+ * plan's.
+ */
 async function oneStep(
   pool: MemberPool,
   leader: MemberAnswer,

@@ -1,4 +1,4 @@
-/** haplan's door to the members: one connection to each, requests to whichever answers. */
+/** haplan's connection to the members: one channel to each, requests to whichever answers. */
 
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
@@ -15,13 +15,13 @@ import { type OpenedMembers, openMembers } from "./open-members.ts";
 
 const changeTimeoutMs = 10_000;
 const pollMs = 100;
-/** What the write probe measures is to be the cluster's, and not this. */
+/** The write probe should measure the cluster, not this client. */
 const writePauseMs = 10;
-/** Nobody has answered a moment ago: this is for those who say no. */
+/** No member answered: this reports members that reject the call. */
 const refusalTimeoutMs = 250;
 const snapshotTimeoutMs = 600_000;
 
-/** Connects to each member when it is first asked something. */
+/** Connects to each member on its first call. */
 export const connectControlPlane: ConnectControlPlane = (request) => {
   const members = openMembers(request);
   const { pool } = members;
@@ -38,7 +38,7 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
       pool.firstAnswer((client) => client.put(key, value).then(() => {}), timeoutMs, {
         mayRepeat: (error) => repeats && isUnprocessed(error),
         pauseMs: writePauseMs,
-        // A write that may have been processed is not repeated: it is waited for.
+        // A write that may have been processed is not retried: the client waits for it.
         attemptTimeoutMs: timeoutMs,
       }),
     close: () => members.close(),
@@ -53,12 +53,12 @@ async function observe({ pool, login }: OpenedMembers, onProbe?: ProbeListener):
   return membership === null || account === null ? membership : { ...membership, user: account };
 }
 
-/** haplan's agents tell nothing of themselves without a user. */
+/** haplan's agents report nothing without a user. */
 function refusalOf(pool: MemberPool): Promise<Refusal> {
   return pool.firstAnswer((client) => client.maintenance.status(), refusalTimeoutMs).then(() => null, refusedFor);
 }
 
-/** Without a majority nobody can log in, and what the members lack is not a user. */
+/** Without a majority no user can log in; a missing user is not the problem. */
 function rethrowRefused(error: unknown): null {
   if (error instanceof HaplanError && error.code === "control-plane/login-refused") throw error;
   return null;
@@ -70,7 +70,7 @@ async function addLearner(pool: MemberPool, peerUrl: string): Promise<{ readonly
   try {
     return { memberId: await pool.firstAnswer((client) => client.cluster.addLearner(peerUrl), changeTimeoutMs) };
   } catch (error) {
-    // An answer that was lost on its way leaves a learner behind: it is the one that was asked for.
+    // A lost response leaves a learner behind: it is the requested one.
     const added = await learnerWith(pool, peerUrl);
     if (added !== null) return { memberId: added };
     throw failed(`add a learner with peer URL ${peerUrl}`, error);
@@ -114,7 +114,7 @@ async function updatePeerUrl(pool: MemberPool, memberId: string, peerUrl: string
   }
 }
 
-/** From a follower where there is one: reading the whole database is work, and the leader has enough of it. */
+/** From a follower if there is one: reading the whole database is work, and the leader is busy enough. */
 async function* snapshotOf(pool: MemberPool): AsyncGenerator<Uint8Array> {
   const answers = (await pool.probeAll()).filter((answer) => answer.linearizableRead);
   const member = answers.find((answer) => !isLeader(answer)) ?? answers[0];
@@ -123,7 +123,7 @@ async function* snapshotOf(pool: MemberPool): AsyncGenerator<Uint8Array> {
     yield* pool.client(member.endpoint).within(snapshotTimeoutMs).maintenance.snapshot();
   } catch (error) {
     if (!(error instanceof GrpcError) || error.code !== StatusCode.unimplemented) throw error;
-    throw new HaplanError("control-plane/no-snapshot", `The members give no snapshots: ${errorText(error)}`);
+    throw new HaplanError("control-plane/no-snapshot", `The members cannot send a snapshot: ${errorText(error)}`);
   }
 }
 
@@ -144,7 +144,7 @@ async function moveLeader(pool: MemberPool, memberId: string): Promise<void> {
   throw failed(`move the leader to member ${memberId}`, reason);
 }
 
-/** What etcd's own client repeats of a write, which certainly no member has processed, and what voters may take. */
+/** Errors after which etcd's own client retries a write, which no member has processed, and that voters may accept. */
 function isUnprocessed(error: unknown): boolean {
   return isLearnerRefusal(error) || (error instanceof GrpcError && error.notProcessed);
 }

@@ -1,6 +1,6 @@
 /**
- * A user of a cluster that has users (etcd's auth): asks for a token, shows it with every call, and asks anew when it is
- * no longer taken, as clientv3 does. Password and token are in memory only.
+ * A user of a cluster with auth enabled: gets a token, sends it with every call, and gets a new one when it is no
+ * longer accepted, as clientv3 does. Password and token are in memory only.
  */
 
 import { errorText, HaplanError } from "../base/haplan-error.ts";
@@ -13,9 +13,9 @@ import type { EtcdUser } from "./control-plane.ts";
 import type { MemberPool } from "./member-pool.ts";
 
 const loginTimeoutMs = 3_000;
-/** A login that failed is not tried again by every call that follows: without a majority there is none. */
+/** A failed login is not repeated by every following call: without a majority none succeeds. */
 const retryAfterMs = 1_000;
-/** With it a user may change members and take snapshots. */
+/** The role that may change members and take snapshots. */
 const rootRole = "root";
 
 export class Login {
@@ -24,7 +24,7 @@ export class Login {
   #token: Promise<string | null> | null = null;
   #failedAt = Number.NEGATIVE_INFINITY;
 
-  /** `pool` has channels without a login; it is closed by `close`. */
+  /** `pool` has channels without a login; `close` closes it. */
   constructor(pool: MemberPool, user: EtcdUser) {
     this.#pool = pool;
     this.#user = user;
@@ -34,7 +34,10 @@ export class Login {
     return this.#user.name;
   }
 
-  /** Null when the cluster has no users. @throws HaplanError `control-plane/login-refused`, or what a silent cluster gives */
+  /**
+   * Null if the cluster has no users. @throws HaplanError `control-plane/login-refused`, or the error of a cluster that
+   * does not answer
+   */
   token(): Promise<string | null> {
     if (performance.now() - this.#failedAt > retryAfterMs) {
       this.#failedAt = Number.POSITIVE_INFINITY;
@@ -47,7 +50,7 @@ export class Login {
     return this.#token;
   }
 
-  /** The user as the members know it; null when they have no users. */
+  /** The user as the members know it; null if they have no users. */
   async account(): Promise<{ readonly name: string; readonly root: boolean } | null> {
     if ((await this.token()) === null) return null;
     const name = this.userName;
@@ -58,7 +61,7 @@ export class Login {
     return { name, root: roles.includes(rootRole) };
   }
 
-  /** The next call asks for another one. */
+  /** The next call gets a new token. */
   forget(): void {
     this.#token = null;
   }
@@ -77,7 +80,7 @@ export class Login {
       if (error.code !== StatusCode.invalidArgument && error.code !== StatusCode.unauthenticated) throw error;
       throw new HaplanError(
         "control-plane/login-refused",
-        `The members do not let user "${name}" in: ${errorText(error)}. Look at HAPLAN_ETCD_USER and HAPLAN_ETCD_PASSWORD`,
+        `The members reject user "${name}": ${errorText(error)}. Check HAPLAN_ETCD_USER and HAPLAN_ETCD_PASSWORD`,
         { cause: error },
       );
     }
@@ -86,7 +89,7 @@ export class Login {
 
 /** The same channel, for the user. */
 export function withLogin(channel: CallChannel, login: Login): CallChannel {
-  // Some calls need no user; those that do say so.
+  // Some calls need no user; the others fail with a specific error.
   const asUser = async <Options extends CallOptions>(options: Options): Promise<Options> => {
     const token = await login.token().catch(() => null);
     return token === null ? options : { ...options, metadata: { ...options.metadata, token } };
@@ -106,7 +109,7 @@ export function withLogin(channel: CallChannel, login: Login): CallChannel {
   };
 }
 
-/** It has expired, the member does not know it (yet), or users have changed since; the call was not looked at. */
+/** It has expired, the member does not know it (yet), or users have changed since; the call was not processed. */
 function isStale(error: unknown): boolean {
   return (
     error instanceof GrpcError &&
@@ -114,19 +117,19 @@ function isStale(error: unknown): boolean {
   );
 }
 
-/** @throws HaplanError when all who answer keep haplan out */
+/** @throws HaplanError if all members that answer reject haplan */
 export function requireAccess(refusals: readonly Refusal[], login: Login | null): void {
   if (refusals.length === 0 || refusals.includes(null)) return;
   if (login === null) {
     throw new HaplanError(
       "control-plane/user-needed",
-      "This cluster has users, and haplan was given none. Set HAPLAN_ETCD_USER to one with the role root, and HAPLAN_ETCD_PASSWORD to its password",
+      "This cluster has users, but haplan has no credentials. Set HAPLAN_ETCD_USER to a user with the role root, and HAPLAN_ETCD_PASSWORD to its password",
     );
   }
-  // A login that failed has been told already, or could not be decided without a majority.
+  // A failed login has been reported already, or could not be decided without a majority.
   if (refusals.includes("user needed")) return;
   throw new HaplanError(
     "control-plane/not-permitted",
-    `User "${login.userName}" may not read below /haplan/. Set HAPLAN_ETCD_USER to one with the role root`,
+    `User "${login.userName}" may not read below /haplan/. Set HAPLAN_ETCD_USER to a user with the role root`,
   );
 }

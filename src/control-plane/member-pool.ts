@@ -1,6 +1,6 @@
 /**
- * Channels to all known members. Members tell where others are, so an endpoint list that is behind is enough to find
- * everybody; a member that does not answer costs one timeout, at the same time as all others.
+ * Channels to all known members. Members report the others, so an outdated endpoint list is enough to find all of them;
+ * a member that does not answer costs one timeout, in parallel with all others.
  */
 
 import { systemClock } from "../base/clock.ts";
@@ -12,14 +12,14 @@ import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { ProbeListener } from "./control-plane.ts";
 import { type MemberAnswer, probeMember } from "./member-probe.ts";
 
-/** A healthy member answers within milliseconds; a sick one should not hold up the others for long. */
+/** A healthy member answers within milliseconds; an unhealthy one should not delay the others for long. */
 const probeTimeoutMs = 2000;
 
 export type RepeatOptions = {
-  /** Whether another member, or the same one a moment later, is asked after this error. */
+  /** Whether another member, or the same one later, is called after this error. */
   readonly mayRepeat?: (error: unknown) => boolean;
   readonly pauseMs?: number;
-  /** How long one member may take over a request before the next one is asked. */
+  /** How long one member may take before the next one is called. */
   readonly attemptTimeoutMs?: number;
 };
 
@@ -27,7 +27,7 @@ export class MemberPool {
   readonly #endpoints: readonly string[];
   readonly #open: (endpoint: string) => CallChannel;
   readonly #clients = new Map<string, EtcdClient>();
-  /** The endpoint that answered last is asked first. */
+  /** The endpoint that answered last is called first. */
   #preferred: string | null = null;
 
   constructor(endpoints: readonly string[], open: (endpoint: string) => CallChannel) {
@@ -44,7 +44,7 @@ export class MemberPool {
     return client;
   }
 
-  /** Looks at all known endpoints, then at members they name and that were not among them. One answer per member. */
+  /** Queries all known endpoints, then members that they report and that were not among them. One answer per member. */
   async probeAll(onProbe: ProbeListener = () => {}): Promise<MemberAnswer[]> {
     const first = await this.#probe(this.#endpoints, onProbe);
     const answered = new Set(first.map((answer) => answer.status.memberId));
@@ -69,9 +69,9 @@ export class MemberPool {
   }
 
   /**
-   * Makes a request of one member after the other, and again, until one answers or the time is up. An answer that says
-   * no is an answer; being unreachable, too slow or without a leader is none.
-   * @throws the most telling of what was said; HaplanError `control-plane/no-endpoint` when there is nobody to ask.
+   * Sends a request to one member after the other, and again, until one answers or the time is up. A rejection is an
+   * answer; an unreachable, slow or leaderless member has not answered.
+   * @throws the most informative error; HaplanError `control-plane/no-endpoint` if there is no endpoint.
    */
   async firstAnswer<Answer>(
     request: (client: EtcdClient) => Promise<Answer>,
@@ -79,7 +79,7 @@ export class MemberPool {
     { mayRepeat = isNoAnswer, pauseMs = 100, attemptTimeoutMs = 3_000 }: RepeatOptions = {},
   ): Promise<Answer> {
     const deadline = performance.now() + timeoutMs;
-    let failure: unknown = new HaplanError("control-plane/no-endpoint", "There is no endpoint to ask");
+    let failure: unknown = new HaplanError("control-plane/no-endpoint", "There is no endpoint to call");
     if (this.#endpoints.length === 0) throw failure;
     for (;;) {
       for (const endpoint of this.#inOrder()) {
@@ -91,7 +91,7 @@ export class MemberPool {
           return answer;
         } catch (error) {
           if (!mayRepeat(error)) throw error;
-          // "No leader" from one member tells more than that another one could not be reached.
+          // "No leader" from one member is more informative than another one being unreachable.
           if (isFromMember(error) || !isFromMember(failure)) failure = error;
         }
       }
@@ -111,18 +111,18 @@ export class MemberPool {
   }
 }
 
-/** A member that has lost its vote, or has none yet, serves next to nothing: voters do. */
+/** A member without a vote serves next to nothing: voters do. */
 export function isLearnerRefusal(error: unknown): boolean {
   return error instanceof GrpcError && error.message === "etcdserver: rpc not supported for learner";
 }
 
-/** Unreachable, or not able to serve it: another member, or the same one a moment later, may do better. */
+/** Retryable: another member, or the same one later, may succeed. */
 function isNoAnswer(error: unknown): boolean {
   const codes: readonly number[] = [StatusCode.unavailable, StatusCode.deadlineExceeded, StatusCode.cancelled];
   return isLearnerRefusal(error) || (error instanceof GrpcError && codes.includes(error.code));
 }
 
-/** All that etcd says itself starts like this. */
+/** All of etcd's own errors start like this. */
 function isFromMember(error: unknown): boolean {
   return error instanceof GrpcError && error.message.startsWith("etcdserver: ");
 }

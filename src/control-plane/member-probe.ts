@@ -1,4 +1,4 @@
-/** One look at one member: who it says it is, and whether it answers reads with and without a majority. */
+/** One query of one member: its identity, and whether it answers reads with and without a majority. */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { MemberListing } from "../etcd-client/cluster-client.ts";
 import type { EtcdClient } from "../etcd-client/etcd-client.ts";
@@ -9,22 +9,22 @@ import { type AgentConfiguration, agentConfiguration } from "./haplan-calls.ts";
 export type MemberAnswer = {
   readonly endpoint: string;
   readonly status: MemberStatus;
-  /** The members as it knows them; it may be behind. */
+  /** The members as it knows them; they may be outdated. */
   readonly listing: MemberListing;
   /** Null for a real etcd, which has no joint configurations. */
   readonly configuration: (AgentConfiguration & { readonly index: number | null }) | null;
   readonly serializableRead: boolean;
   readonly linearizableRead: boolean;
-  /** It answers, and wants a user, or another one; null when that is not what it says. */
+  /** It answers, but requires a user, or another one; null if not. */
   readonly refused: Refusal;
 };
 
-/** Never written by anybody: reading it costs a member next to nothing. */
+/** Never written: reading it costs a member next to nothing. */
 const probeKey = "/haplan/probe";
 
 /**
- * Null when it does not answer. Takes at most `timeoutMs`.
- * @throws HaplanError `control-plane/unknown-answer` when it is an agent that this haplan does not understand.
+ * Null if it does not answer. Takes at most `timeoutMs`.
+ * @throws HaplanError `control-plane/unknown-answer` if it is an agent that this haplan does not understand.
  */
 export async function probeMember(
   endpoint: string,
@@ -40,10 +40,10 @@ export async function probeMember(
   let refused: Refusal = null;
   const [status, listing, configuration, serializableRead, linearizableRead] = await Promise.all([
     client.maintenance.status().catch(() => null),
-    // A learner of etcd 3.4 refuses to list the members; what it says of itself still counts.
+    // A learner of etcd 3.4 refuses to list the members; its own status still counts.
     client.cluster.memberList({ linearizable: false }).catch((): MemberListing => ({ clusterId: "", members: [] })),
     agentConfiguration(client, timeoutMs).catch((error: unknown) => {
-      // An agent whose answer is not understood is no etcd.
+      // An agent with an unknown answer is not an etcd.
       if (error instanceof HaplanError) throw error;
       return null;
     }),

@@ -35,7 +35,7 @@ function withStatus(of: MemberAnswer, changes: Partial<MemberAnswer["status"]>):
 }
 
 describe("the membership", () => {
-  it("is unknown when nobody answers, or nobody lists the members", () => {
+  it("is unknown if no member answers, or none lists the members", () => {
     expect(membershipFrom([])).toBeNull();
     expect(membershipFrom([answer("a", "b", { listing: { clusterId: "", members: [] } })])).toBeNull();
   });
@@ -52,7 +52,7 @@ describe("the membership", () => {
     expect(seen?.members.map((member) => member.id)).toEqual(["b", "c"]);
   });
 
-  it("has a leader when the leader says so, or when somebody reads through one", () => {
+  it("has a leader if the leader says so, or if a member reads through one", () => {
     const cut = { linearizableRead: false };
     expect(membershipFrom([answer("a", "a", cut)])?.hasLeader).toBe(true);
     expect(membershipFrom([answer("a", "b")])?.hasLeader).toBe(true);

@@ -1,13 +1,13 @@
 /**
- * The membership as the members tell it. They may disagree for a moment: what the leader says wins, and without one
- * what the member with the longest log says.
+ * The membership as reported by the members. They may disagree temporarily: the leader's view wins, or without one that
+ * of the member with the longest log.
  */
 
 import type { ListedMember } from "../etcd-client/cluster-client.ts";
 import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
 import type { MemberAnswer } from "./member-probe.ts";
 
-/** Pure: answers in, membership out; null when there is no answer that lists the members. */
+/** Pure: answers in, membership out; null if no answer lists the members. */
 export function membershipFrom(answers: readonly MemberAnswer[]): ObservedMembership | null {
   const witness = bestWitness(answers);
   if (witness === null) return null;
@@ -32,7 +32,7 @@ function bestWitness(answers: readonly MemberAnswer[]): MemberAnswer | null {
   return listing.sort((a, b) => rank(b) - rank(a) || b.status.raftTerm - a.status.raftTerm)[0] ?? null;
 }
 
-/** A leader counts when the member itself says so, or when one that answers linearizable reads follows it. */
+/** A leader counts if the member itself says so, or if one that answers linearizable reads follows it. */
 function agreedLeader(answers: readonly MemberAnswer[]): string | null {
   const byTerm = [...answers].sort((a, b) => b.status.raftTerm - a.status.raftTerm);
   const witness = byTerm.find(isLeader) ?? byTerm.find((answer) => answer.linearizableRead);
@@ -62,7 +62,7 @@ function observed(member: ListedMember, answer: MemberAnswer | undefined, leader
   };
 }
 
-/** That it has no leader is told by other means. */
+/** A missing leader is reported elsewhere. */
 function alarmsOf(answer: MemberAnswer): readonly string[] {
   return answer.status.errors.map((error) => error.trim()).filter((error) => !error.includes("no leader"));
 }

@@ -1,4 +1,4 @@
-/** The way to a cluster's members: a channel to each, as the user that haplan was given where there is one. */
+/** Channels to a cluster's members, authenticated with haplan's user if there is one. */
 import type { CallChannel } from "../etcd-client/call-channel.ts";
 import { openMemberChannel } from "../etcd-client/member-channel.ts";
 import type { MembersRequest } from "./control-plane.ts";
@@ -7,12 +7,12 @@ import { MemberPool } from "./member-pool.ts";
 
 export type OpenedMembers = {
   readonly pool: MemberPool;
-  /** Null when haplan was given no user. */
+  /** Null if haplan has no credentials. */
   readonly login: Login | null;
   close(): void;
 };
 
-/** Connects to each member when it is first asked something. */
+/** Connects to each member on its first call. */
 export function openMembers({ endpoints, tls, user = null }: MembersRequest): OpenedMembers {
   const open = (endpoint: string): CallChannel => openMemberChannel(endpoint, tls);
   const login = user === null ? null : new Login(new MemberPool(endpoints, open), user);

@@ -1,4 +1,4 @@
-/** Which certificate a port shows, learned from a TLS handshake that asks for nothing else. */
+/** Reads the certificate that a port presents, in a TLS handshake without any request. */
 import { connect } from "node:tls";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { listenAddress } from "../base/listen-place.ts";
@@ -7,7 +7,7 @@ import type { AskPresented } from "./control-plane.ts";
 
 const timeoutMs = 2000;
 
-/** Nothing is believed of the certificate but that it is shown, and nothing is sent: so nothing is verified. */
+/** Only the presented certificate matters, and nothing is sent: so nothing is verified. */
 export const askPresented: AskPresented = (url, tls) => {
   const address = listenAddress(new URL(url));
   return new Promise((resolve) => {

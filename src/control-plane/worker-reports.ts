@@ -1,4 +1,4 @@
-/** What workers report through the load balancer: reading it tells whether the control plane is usable from there. */
+/** Reports of workers through the load balancer: they show whether the control plane can be used from there. */
 import { prefixEnd } from "../etcd-client/etcd-client.ts";
 import { decodeKeyValue } from "../raft-agent/api/key-value.ts";
 import type { MembersRequest } from "./control-plane.ts";
@@ -6,19 +6,19 @@ import { openMembers } from "./open-members.ts";
 
 const workersPrefix = "/haplan/workers/";
 
-/** Written under a lease of a few seconds: a report that is there is recent. */
+/** Written under a lease of a few seconds: an existing report is recent. */
 export type WorkerReport = {
   readonly name: string;
-  /** The load balancer, as the worker was told. */
+  /** The load balancer, as configured in the worker. */
   readonly endpoint: string;
   /** ISO 8601, by the worker's clock. */
   readonly lastSuccessAt: string;
-  /** How long its last linearizable read through the endpoint took. */
+  /** Duration of its last linearizable read through the endpoint. */
   readonly readLatencyMs: number;
   readonly pid: number;
 };
 
-/** Asks the given endpoints in turn. @throws what the last one said when none answers within `timeoutMs`. */
+/** Calls the given endpoints in turn. @throws the last error if none answers within `timeoutMs`. */
 export async function readWorkerReports(request: MembersRequest, timeoutMs: number): Promise<readonly WorkerReport[]> {
   const members = openMembers(request);
   try {
@@ -34,7 +34,7 @@ export async function readWorkerReports(request: MembersRequest, timeoutMs: numb
   }
 }
 
-/** Null for what no worker of this version writes. */
+/** Null for values that no worker of this version writes. */
 function parseReport(text: string): WorkerReport | null {
   try {
     const report: unknown = JSON.parse(text);

@@ -83,7 +83,7 @@ async function startHaproxy(path: string): Promise<ChildProcess> {
   return started;
 }
 
-/** Who answers through the load balancer; an error code when nobody does. */
+/** The member that answers through the load balancer; an error code if none does. */
 function ask(path = "/name"): Promise<string> {
   return new Promise((resolve) => {
     const [host = "", port] = listen.split(":");

@@ -63,7 +63,7 @@ describe("two members that are adopted", () => {
   const blocked = { healthy: false, leader: false };
   const spec = adoptingSpec("etcd");
   const refusals: readonly (readonly [string, PlannerInput, string, RegExp])[] = [
-    ["nobody answers", input(spec, null), "plan/adopt-no-answer", /are not changed/],
+    ["no member answers", input(spec, null), "plan/adopt-no-answer", /are not changed/],
     [
       "one is dead",
       input(spec, { members: pair(spec, [blocked, silent]), hasLeader: false }),
@@ -77,7 +77,7 @@ describe("two members that are adopted", () => {
       /defragment/,
     ],
     [
-      "there is a learner of somebody else's",
+      "there is a foreign learner",
       input(spec, { members: [...pair(spec), fixtureMember(spec, "m9", { learner: true })] }),
       "plan/adopt-learner",
       /member remove id-m9/,

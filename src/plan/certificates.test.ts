@@ -88,7 +88,7 @@ describe("a certificate that nears its end", () => {
     expect(all.warnings[0]?.summary).toBe("6 certificates have expired: m1, m2, m3, load-balancer, w1, admin");
   });
 
-  it("T1: that is not valid yet, cannot serve, or comes from a stranger is made anew", () => {
+  it("T1: that is not valid yet, cannot serve, or is of another authority is issued again", () => {
     const reasonOf = (more: Partial<ObservedCertificate>): unknown =>
       reasons(planned({ observed: withCertificate("m1", more) }))["m1"];
     expect(reasonOf({ notBefore: "2026-07-01T00:00:00Z" })).toBe("it is not valid before 2026-07-01");
@@ -98,7 +98,7 @@ describe("a certificate that nears its end", () => {
 });
 
 describe("a certificate that was changed outside of haplan", () => {
-  it("T1: is drift, and made anew when it is a stranger's", () => {
+  it("T1: is drift, and issued again if it is of another authority", () => {
     const plan = planned({ observed: withCertificate("m1", { fingerprint: "fp-other", trusted: false }) });
     expect(plan.drift).toMatchObject([
       {
@@ -185,7 +185,7 @@ describe("the authority", () => {
 
   it("R14: that was put in the place of this cluster's is refused", () => {
     const certificates = settled.certificates.map((each) => ({ ...each, trusted: false }));
-    const observed = { ...withAuthority({ fingerprint: "fp-stranger" }), certificates };
+    const observed = { ...withAuthority({ fingerprint: "fp-foreign" }), certificates };
     expect(refusals({ observed })).toEqual([
       expect.stringMatching(
         /^The members do not trust this certificate authority\. .* Restore the earlier ca\.crt and ca\.key\.$/,

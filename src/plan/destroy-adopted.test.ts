@@ -34,7 +34,7 @@ describe("an adopted member", () => {
     expect(plan?.warnings.map(({ code }) => code)).toContain("plan/adopted-led-out");
   });
 
-  it("is left alone when others are named, or nobody is", () => {
+  it("is left alone if others or none are targeted", () => {
     expect(stepsOf(destroying(["haplan_machine.m3"]))).toEqual([
       "updateLoadBalancer:m1,m2",
       "removeMember:m3/id-m3",

@@ -185,14 +185,14 @@ function walk(steps: readonly Step[], built: Built): string | null {
         const to = action.to.map(keyOf);
         if (action.from.map(keyOf).sort().join() !== voting().sort().join())
           return `${step.id} starts from other voters`;
-        if (to.some((key) => !members.has(key))) return `${step.id} names somebody who is no member`;
+        if (to.some((key) => !members.has(key))) return `${step.id} names a non-member`;
         if (!majorityOf(to)) return `${step.id} without a majority of the new half`;
         if (to.length % 2 === 0) return `${step.id} ends at an even number`;
         for (const [key, member] of members) member.votes = to.includes(key);
         break;
       }
       case "removeMember":
-        if (members.get(action.memberId)?.votes !== false) return `${step.id} removes a voter, or nobody`;
+        if (members.get(action.memberId)?.votes !== false) return `${step.id} removes a voter, or no member`;
         members.delete(action.memberId);
         break;
       case "moveLeader":
@@ -215,7 +215,7 @@ function walk(steps: readonly Step[], built: Built): string | null {
       .join() !== wanted
   )
     return `ends with ${end.map((member) => member.name)}`;
-  if (end.some((member) => !member.votes || !member.up)) return "ends with somebody who does not vote or is down";
+  if (end.some((member) => !member.votes || !member.up)) return "ends with a member that does not vote or is down";
   return null;
 }
 

@@ -53,7 +53,7 @@ describe("checkStaleness", () => {
       { observed: { ...settled, membership: { ...membership, configurationIndex: 17 } } },
       /last change is at log index 17, planned for 5/,
     ],
-    ["whether anybody answers", { observed: { ...settled, membership: null } }, /no member answers/],
+    ["whether any member answers", { observed: { ...settled, membership: null } }, /no member answers/],
   ];
 
   it("has nothing to say while nothing has moved", () => {

@@ -250,7 +250,7 @@ describe("planChanges, refusing", () => {
     expect(plan?.timeline.at(-1)).toMatchObject({ voters: 3, canLose: 1 });
   });
 
-  it("leads out a voter that somebody added by hand, and says so", () => {
+  it("removes a voter that was added by hand, with a warning", () => {
     const settled = settledObservation(three);
     const guest = fixtureMember(three, "m9", { id: "id-m9" });
     const membership = { ...settled.membership!, members: [...settled.membership!.members, guest] };

@@ -8,7 +8,7 @@ const parseSpec = specReader.parse;
 
 const spec = `apiVersion: haplan.dev/v1
 kind: Cluster
-x-note: costs $5 a month, \${NOBODY} knows why
+x-note: costs $5 a month, \${MISSING} knows why
 x-host: &host { zone: a, address: 127.0.1.9 }
 metadata: { name: demo, x-team: { name: platform } }
 spec:
@@ -124,7 +124,7 @@ describe("12: a spec with merge keys and x- keys", () => {
     ["nothing", "a:\n  <<:\n", "spec/bad-merge"],
     ["a list of texts", "a: { <<: [text] }", "spec/bad-merge"],
     ["an alias of a list", "b: &b [1]\na: { <<: *b }", "spec/bad-merge"],
-    ["an unknown alias", "a: { <<: *nobody }", "spec/unknown-anchor"],
+    ["an unknown alias", "a: { <<: *missing }", "spec/unknown-anchor"],
     ["an alias of itself", "a: &a { <<: *a }", "spec/unknown-anchor"],
     ["two merges", "b: &b { one: 1 }\na: { <<: *b, <<: *b }", "spec/duplicate-key"],
   ])("a merge of %s is rejected by name", (_, text, code) => {
@@ -150,7 +150,7 @@ describe("12: a spec with merge keys and x- keys", () => {
     expect(places).toContain("12:15 spec.controlPlane.masters[0].zone");
   });
 
-  it("a merge key in quotes, and x- without a dash, are keys that nobody knows", () => {
+  it("a merge key in quotes, and x- without a dash, are unknown keys", () => {
     const codes = (text: string): readonly string[] =>
       parseSpec("f.yaml", text).diagnostics.map(({ code, summary }) => `${code} ${summary}`);
     expect(codes(spec.replace("<<: *ports", '"<<": *ports'))).toEqual([

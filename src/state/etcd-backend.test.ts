@@ -72,7 +72,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await expect(backend.read()).rejects.toThrow(`${backend.place}: it is larger than 64 MiB`);
   });
 
-  it("the lock is held by one at a time, says by whom, and is free when released", async () => {
+  it("the lock is held by one at a time, names its holder, and is free when released", async () => {
     const { backend } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     await expect(backend.acquireLock({ operation: "apply", timeoutMs: 0 })).rejects.toThrow(
@@ -87,7 +87,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     await next.release();
   });
 
-  it("whoever waits gets the lock when it is released", async () => {
+  it("a waiting run gets the lock when it is released", async () => {
     const { backend } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     const waiting = backend.acquireLock({ operation: "apply", timeoutMs: 10_000 });
@@ -99,7 +99,7 @@ describe.skipIf(!etcdInstalled)("state in etcd", () => {
     const { backend, clusterName } = open();
     const lock = await backend.acquireLock({ operation: "apply", timeoutMs: 0 });
     await store(backend, { lock }).write(stateWith(1));
-    // What etcd does by itself when nobody renews the lease for its 30 s.
+    // What etcd does by itself if no holder renews the lease for its 30 s.
     const grpc = connect({ endpoints: [etcd.url] });
     const leases = new EtcdClient(grpc);
     await leases.deleteRange(`/haplan/state/${clusterName}/lock`);

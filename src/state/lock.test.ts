@@ -20,7 +20,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Time that moves only when somebody sleeps or the test says so. */
+/** Time that advances only in sleeps or when the test advances it. */
 const clock: Clock = {
   now: () => now,
   monotonicMs: () => now,
@@ -52,7 +52,7 @@ function leaveBehind(fencing: number, changes: Partial<LockHolder>): void {
 }
 
 describe("lock", () => {
-  it("is held by one at a time, and the other one is told by whom", async () => {
+  it("is held by one at a time, and names its holder to the others", async () => {
     await take();
     await expect(take()).rejects.toMatchObject({ code: "lock/held" });
     await expect(take()).rejects.toThrow(
@@ -104,7 +104,7 @@ describe("lock", () => {
     expect((await take(60_000)).fencing).toBe(2);
   });
 
-  it("R small: a holder that overslept its lease goes on with the next number, if nobody has taken it", async () => {
+  it("R small: a holder whose lease expired continues with the next number, if no other run has taken it", async () => {
     const sleeper = await take();
     expect(sleeper.fencing).toBe(1);
     now += 10 * lockLeaseMs;
@@ -167,7 +167,7 @@ describe("lock", () => {
     await next.assertHeld();
   });
 
-  it("a lock file that a crash has emptied holds nobody back", async () => {
+  it("a lock file that a crash has emptied blocks no run", async () => {
     writeFileSync(join(directory, "4.json"), "");
     expect((await take()).fencing).toBe(5);
   });

@@ -63,7 +63,7 @@ beforeAll(() => {
 afterAll(() => {
   nock.cleanAll();
   nock.enableNetConnect();
-  // Node's own HTTP again, for whoever runs in this process next.
+  // Restores Node's own HTTP for the next test in this process.
   nock.restore();
   for (const name of Object.keys(credentials)) delete process.env[name];
 });
@@ -142,7 +142,7 @@ describe("state in a bucket", () => {
     await expect(backend.read()).rejects.toThrow(`${backend.place}: it is larger than 64 MiB`);
   });
 
-  it("what somebody else has written meanwhile is not written over", async () => {
+  it("a concurrent write is not overwritten", async () => {
     const backend = open();
     const first = { text: '{"n":1}', expected: null, backup: null, fencing: null };
     await backend.write(first);
@@ -245,7 +245,7 @@ describe("state in a bucket", () => {
 describe("the lock in a bucket", () => {
   const apply = { operation: "apply", timeoutMs: 0 };
 
-  it("is held by one at a time, says by whom, and numbers its holders", async () => {
+  it("is held by one at a time, names its holder, and numbers its holders", async () => {
     const lock = await open().acquireLock(apply);
     await expect(open().acquireLock(apply)).rejects.toThrow(new RegExp(`pid ${process.pid}`));
     expect(await open().lockHolder()).toMatchObject({ operation: "apply", pid: process.pid });
@@ -276,7 +276,7 @@ describe("the lock in a bucket", () => {
     await next.release();
   });
 
-  it("R small: a holder that overslept its lease has it renewed, if nobody has taken it", async () => {
+  it("R small: a holder whose lease expired renews it, if no other run has taken it", async () => {
     const sleeper = await open().acquireLock(apply);
     ahead += lockLeaseMs + 60_000;
     await sleeper.assertHeld();

@@ -110,7 +110,7 @@ describe("an encrypted state", () => {
   const environment = { PASS: "correct horse battery staple" };
   const sealed = (more: Partial<StateStoreOptions> = {}): StateStore => open({ encryption, environment, ...more });
 
-  it("is read by whoever has the passphrase and tells others nothing", async () => {
+  it("is readable only with the passphrase", async () => {
     await sealed().write(stateWith(1));
     await sealed().write(stateWith(2));
     expect(await sealed().read()).toEqual(stateWith(2));

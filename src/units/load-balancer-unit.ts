@@ -60,7 +60,7 @@ export function loadBalancerConfigDigest(spec: ClusterSpec, targets: LoadBalance
   return blueprintDigest(loadBalancerBlueprint(spec, targets));
 }
 
-/** Where it listens and what is behind it, whoever runs it. */
+/** Its listen addresses and backends, whatever runs it. */
 export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): LoadBalancerConfig {
   const { address, ports } = targets.listensAt ?? spec.loadBalancer;
   return {

@@ -8,7 +8,30 @@ export type BannedWord = {
   readonly allowed?: Readonly<Record<string, string>>;
 };
 
+/** Modules that are still to be rewritten: remove each one with its last finding. */
+const pending: Readonly<Record<string, string>> = {
+  "src/raft-agent/": "not rewritten yet",
+  "cmd/haplan-agent/": "not rewritten yet",
+  "test/": "tests of the agent are not rewritten yet",
+  "bench/": "not rewritten yet",
+};
+const askCode = "the code cli/nobody-to-ask is stable";
+
 export const bannedWords: readonly BannedWord[] = [
+  { words: ["whoever", "somebody", "everybody", "anybody"], use: "it, any member, another process", allowed: pending },
+  {
+    words: ["nobody"],
+    use: "no member, no process",
+    allowed: { ...pending, "cmd/haplan/approve.ts": askCode, "cmd/haplan/commands/force-unlock.ts": askCode },
+  },
+  { words: ["wish", "wishes"], use: "option, request" },
+  { words: ["surroundings"], use: "environment" },
+  { words: ["verdict", "verdicts"], use: "planned action", allowed: pending },
+  { words: ["outlook"], use: "changes" },
+  { words: ["stranger", "strangers"], use: "foreign, unknown, other", allowed: pending },
+  { words: ["loyal", "loyalty", "haste"], use: "leader stickiness, priority" },
+  { words: ["mend", "mends", "mended", "mending"], use: "fix, repair" },
+  { words: ["rooms"], use: "module", allowed: { "docs/ARCHITECTURE.md": "the picture of the house" } },
   { words: ["folder", "folders"], use: "directory" },
   { words: ["colour", "colours", "coloured"], use: "color" },
   { words: ["behaviour", "behaviours"], use: "behavior" },

@@ -23,13 +23,13 @@ deny contains msg if {
 	msg := sprintf("%d voters in the end, and none of them may fail", [last.voters])
 }
 
-# A control plane is destroyed by hand, with somebody watching, and never by a pipeline.
+# A control plane is destroyed by an operator, never by a pipeline.
 deny contains msg if {
 	input.haplan.mode == "destroy"
 	msg := sprintf("this plan destroys the whole cluster %s", [input.haplan.spec.name])
 }
 
-# A new authority would lock out everybody who trusts the old one.
+# A new authority would lock out all clients that trust the old one.
 deny contains msg if {
 	some change in input.resource_changes
 	change.type == "haplan_ca"
@@ -53,7 +53,7 @@ warn contains msg if {
 	msg := sprintf("%s is destroyed or replaced", [change.address])
 }
 
-# So does what somebody has changed behind haplan's back.
+# So do changes made outside of haplan.
 warn contains msg if {
 	some change in input.resource_drift
 	msg := sprintf("%s was changed outside of haplan", [change.address])

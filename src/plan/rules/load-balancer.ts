@@ -18,7 +18,7 @@ import { filesChanged, noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from 
 
 /**
  * One whose address is known only once it is made, and is in the masters' certificates, is made before all else, and serves
- * nobody yet. Returns the id of that step.
+ * no member yet. Returns the id of that step.
  */
 export function planLoadBalancerFirst({ spec, view, builder }: Planning): string | null {
   if (!hasUnknownAddress(spec) || view.loadBalancer !== null) return null;

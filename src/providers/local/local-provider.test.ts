@@ -294,7 +294,7 @@ describe("a unit", () => {
     expect((await machinesFound("lineage-a", []))[0]?.units).toEqual([]);
   });
 
-  it("is found again when the pid file is lost, and not mistaken for a stranger who has its pid", async () => {
+  it("is found again when the pid file is lost, and not mistaken for another process with its pid", async () => {
     const started = await provider.startUnit("m1", unit());
     const pidFile = join(root, "machines/m1/units/agent/process.json");
     rmSync(pidFile);
@@ -340,8 +340,8 @@ describe("the preflight", () => {
     const definition = unit({ arguments: ["listen", "127.77.18.8:29380"], listens: ["127.77.18.8:29380"] });
     const { pid } = await provider.startUnit("m1", definition);
     expect(await summaries([definition])).toEqual([]);
-    const stranger = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
-    const [taken] = await stranger.preflight({ machines: [], units: [definition], space: [] });
+    const other = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
+    const [taken] = await other.preflight({ machines: [], units: [definition], space: [] });
     // T9: a cluster of haplan's is named, and where it is worked on.
     expect(taken?.summary).toBe(`127.77.18.8:29380 is in use by the agent of "m1" in the cluster "demo", pid ${pid}`);
     expect(taken?.detail).toContain(`applied that cluster in ${parent}.`);
@@ -373,7 +373,7 @@ describe("the preflight", () => {
     expect(found[1]?.detail).toContain("  203.0.113.7:1\n  203.0.113.7:2\n\nThis machine has no address 203.0.113.7");
   });
 
-  it("names a process of nobody's by its command line", async () => {
+  it("names a process of no cluster by its command line", async () => {
     const listener = spawn(process.execPath, [join(parent, "cmd/probe/main.js"), "listen", "127.77.18.8:29381"]);
     try {
       const taken = async (): Promise<string | undefined> =>
@@ -414,7 +414,7 @@ describe("the preflight", () => {
 
   it("refuses a directory without the right to write", async () => {
     chmodSync(parent, 0o555);
-    // Nothing is without that right for root, so for a moment somebody else asks.
+    // Root has every permission, so another user runs this check.
     const user = process.geteuid!();
     if (user === 0) process.seteuid!(65_534);
     const found = await summaries([]).finally(() => process.seteuid!(user));
