@@ -176,9 +176,9 @@ describe.skipIf(!isInstalled)("JSON web tokens of a member", () => {
     await cluster.restart(0);
     expect((await post(url, "kv/range", { key: b64("k") }, token)).status).toBe(200);
     const [header, claims] = token.split(".") as [string, string];
-    const said = JSON.parse(Buffer.from(claims, "base64url").toString()) as Record<string, unknown>;
-    expect(said).toMatchObject({ username: "root" });
-    const later = Buffer.from(JSON.stringify({ ...said, exp: Number(said["exp"]) + 60 })).toString("base64url");
+    const payload = JSON.parse(Buffer.from(claims, "base64url").toString()) as Record<string, unknown>;
+    expect(payload).toMatchObject({ username: "root" });
+    const later = Buffer.from(JSON.stringify({ ...payload, exp: Number(payload["exp"]) + 60 })).toString("base64url");
     const signature = createHmac("sha256", "a shared secret").update(`${header}.${later}`).digest("base64url");
     expect((await post(url, "kv/range", { key: b64("k") }, `${header}.${later}.${signature}`)).status).toBe(200);
     expect(etcdctl(url, "--user", "root:pw", "auth", "disable").out).toBe("Authentication Disabled\n");

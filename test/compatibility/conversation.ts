@@ -287,8 +287,8 @@ function runEtcdctl(step: CommandStep, member: number, facts: ClusterFacts): Pro
   return new Promise((resolve) => {
     const child = execFile("etcdctl", words, { env, timeout: replyMs }, (error, stdout, stderr) => {
       // The client library's warnings carry the time and the address of the server.
-      const complaints = stderr.split("\n").filter((line) => line.startsWith("Error:"));
-      resolve({ exit: error === null ? 0 : Number(error.code ?? 1), stdout, complaints });
+      const errors = stderr.split("\n").filter((line) => line.startsWith("Error:"));
+      resolve({ exit: error === null ? 0 : Number(error.code ?? 1), stdout, errors });
     });
     child.stdin?.end();
   });

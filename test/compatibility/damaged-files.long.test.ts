@@ -133,9 +133,9 @@ describe("a member whose files are damaged", () => {
       const { directory } = files();
       cpSync(directory, `${directory}.kept`, { recursive: true });
       damage();
-      const refusal = await cluster.refusal(victim);
-      expect(refusal).toMatch(text);
-      expect(refusal).toContain("ended with 1");
+      const failure = await cluster.startFailure(victim);
+      expect(failure).toMatch(text);
+      expect(failure).toContain("ended with 1");
       await put(0, `k/without it: ${name}`, "new");
       rmSync(directory, { recursive: true });
       cpSync(`${directory}.kept`, directory, { recursive: true });

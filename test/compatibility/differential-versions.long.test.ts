@@ -11,7 +11,7 @@ import { exchange, post } from "./http-exchange.ts";
 import { holdLater, laterAlone, laterDifference } from "./later-differences.ts";
 import { isReadOtherwise, laterExchange } from "./later-exchange.ts";
 import { startCluster } from "./member-processes.ts";
-import { meet, type Pair, part, Turns } from "./pair.ts";
+import { closePair, openPair, type Pair, Turns } from "./pair.ts";
 import { randomKvCalls } from "./random-kv.ts";
 import { cornerRequests, httpRequests } from "./requests.ts";
 import { apiserverScript } from "./script-apiserver.ts";
@@ -53,9 +53,9 @@ describe.each(versions)("the agent and an etcd %s", (version) => {
     const ours = await startCluster("agent", host, options);
     const theirs = await startCluster("etcd", host, { ...options, etcdProgram: etcd.path });
     try {
-      const pair = await meet(ours, theirs);
+      const pair = await openPair(ours, theirs);
       const shown = await converse(pair, version);
-      await part(pair);
+      await closePair(pair);
       expect([...shown].sort()).toEqual([...holdLater, ...laterAlone[version]].sort());
     } finally {
       await Promise.all([ours.stop(), theirs.stop()]);

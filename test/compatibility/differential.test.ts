@@ -9,7 +9,7 @@ import { type DifferenceId, differences } from "./differences.ts";
 import { kvHttpRequest, randomHttpRequests } from "./gateway-requests.ts";
 import { comparableExchange, exchange, type HttpRequest, post } from "./http-exchange.ts";
 import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-processes.ts";
-import { meet, type Pair, part, Turns } from "./pair.ts";
+import { closePair, openPair, type Pair, Turns } from "./pair.ts";
 import { randomKvCalls } from "./random-kv.ts";
 import { cornerRequests, httpRequests } from "./requests.ts";
 import { apiserverScript } from "./script-apiserver.ts";
@@ -76,11 +76,11 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
     steps: readonly Step[],
     [ours, theirs]: readonly [ClusterProcesses, ClusterProcesses],
   ): Promise<void> {
-    const pair = await meet(ours, theirs);
+    const pair = await openPair(ours, theirs);
     try {
       await expectSameReplies(steps, pair);
     } finally {
-      await part(pair);
+      await closePair(pair);
     }
   }
 

@@ -19,15 +19,15 @@ const host = "127.77.24.3";
 const quick = ["--heartbeat-interval=50", "--election-timeout=500"];
 
 const notFromOutside: Partial<Record<EtcdErrorName, string>> = {
-  memberIdExists: "ids are hashes over the peer URLs and the time, and equal peer URLs are refused before",
-  clusterIdMismatch: "etcd says it to peers of another cluster; ours refuse them in the handshake of the peer port",
-  notCapable: "etcd says it while a cluster of mixed versions is upgraded; ours has one API version",
+  memberIdExists: "ids are hashes over the peer URLs and the time, and equal peer URLs are rejected before",
+  clusterIdMismatch: "etcd sends it to peers of another cluster; ours reject them in the handshake of the peer port",
+  notCapable: "etcd returns it while a cluster of mixed versions is upgraded; ours has one API version",
   clusterVersionUnavailable: "the version is agreed on by the first entry of a new cluster, before it serves",
   timeoutWaitingAppliedIndex:
     "a member would have to stop applying for seconds and answer meanwhile; see request-timeouts.test.ts",
   timeoutConnectionLost:
     "a proposal would have to be lost on a broken connection while its leader stays; see request-timeouts.test.ts",
-  watchCanceled: "the client's own cancel, which nobody is there to read",
+  watchCanceled: "the client's own cancel, which has no reader",
 };
 
 type Case = readonly [name: EtcdErrorName, step: CallStep, ...before: readonly CallStep[]];
@@ -127,7 +127,7 @@ describe("error texts", () => {
     clusters.push(cluster);
     return cluster;
   };
-  const meet = async (urls: readonly string[]): Promise<ClusterFacts> => {
+  const learn = async (urls: readonly string[]): Promise<ClusterFacts> => {
     const met = await learnFacts(urls);
     opened.push(met);
     return met;
@@ -146,7 +146,7 @@ describe("error texts", () => {
 
   beforeAll(async () => {
     three = await start(3, []);
-    facts = await meet(three.urls);
+    facts = await learn(three.urls);
   });
   afterAll(async () => {
     await Promise.all(opened.map(closeFacts));
@@ -167,16 +167,16 @@ describe("error texts", () => {
   });
 
   it.concurrent("of keys, leases and alarms", async () => {
-    await produce(data, await meet((await start(1, [])).urls));
+    await produce(data, await learn((await start(1, [])).urls));
   });
 
   it.concurrent("of members", async () => {
-    await produce(memberCases, await meet((await start(1, [])).urls));
+    await produce(memberCases, await learn((await start(1, [])).urls));
   });
 
   it.concurrent("of a member without the others", { timeout: 60_000 }, async () => {
     const two = await start(2, []);
-    const pair = await meet(two.urls);
+    const pair = await learn(two.urls);
     await two.kill(two.urls.indexOf(pair.endpoints[1]!));
     const waiting = speak(put("alone"), 0, pair);
     const bound = range("a", {}, { metadata: { hasleader: "true" } });
@@ -192,7 +192,7 @@ describe("error texts", () => {
   it.concurrent("of a learner", async () => {
     const one = await start(1, []);
     const [port] = await freePorts(host, 1);
-    const lone = await meet(one.urls);
+    const lone = await learn(one.urls);
     await speak(add(port!, true), 0, lone);
     const url = await one.join("learner", `http://${host}:${port}`);
     const joined = { ...lone, clients: [connect({ endpoints: [url] })], endpoints: [url] };
@@ -208,12 +208,12 @@ describe("error texts", () => {
     writeFileSync(files.private, privateKey.export({ type: "pkcs8", format: "pem" }));
     writeFileSync(files.public, publicKey.export({ type: "spki", format: "pem" }));
     const tokens = `--auth-token=jwt,pub-key=${files.public},priv-key=${files.private},sign-method=RS256`;
-    await produce(auth, await meet((await start(1, [tokens, "--bcrypt-cost=4"])).urls));
+    await produce(auth, await learn((await start(1, [tokens, "--bcrypt-cost=4"])).urls));
   });
 
   it.concurrent("of a member that stops and of an overloaded one", async () => {
     const one = await start(1, []);
-    const lone = await meet(one.urls);
+    const lone = await learn(one.urls);
     for (const key of ["1", "2", "3", "4"]) await speak(put(key, "x".repeat(1_500_000)), 0, lone);
     const snapshot = stream("Maintenance/Snapshot", [{ send: {} }, { read: 1 }]);
     const snapshots = await Promise.all(Array.from({ length: 8 }, () => speak(snapshot, 0, lone)));
@@ -242,7 +242,7 @@ describe("error texts", () => {
     three.resume(target);
     // The leader is paused: the proposals sent to it are lost when another member takes over. On a busy machine the
     // leader may have changed by now.
-    const now = await meet(three.urls);
+    const now = await learn(three.urls);
     const leader = three.urls.indexOf(now.endpoints[0]!);
     three.pause(leader);
     const lost = speak(put("lost"), 1, now);

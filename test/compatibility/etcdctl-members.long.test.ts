@@ -11,7 +11,7 @@ import { type ClusterProcesses, type Engine, startCluster } from "./member-proce
 const host = "127.77.62.3";
 const addedUrl = `http://${host}:1`;
 
-type Said = { readonly line: string; readonly code: number | null; readonly text: string };
+type StepOutput = { readonly line: string; readonly code: number | null; readonly text: string };
 type Status = {
   readonly Endpoint: string;
   readonly Status: { readonly header: { readonly member_id: bigint }; readonly leader: bigint };
@@ -27,8 +27,8 @@ function parse<T>(json: string): T {
 const hex = (id: bigint): string => id.toString(16);
 
 /** All output of one engine's cluster, and which member led in the end. */
-async function session(etcdctl: string, cluster: ClusterProcesses): Promise<readonly Said[]> {
-  const said: Said[] = [];
+async function session(etcdctl: string, cluster: ClusterProcesses): Promise<readonly StepOutput[]> {
+  const steps: StepOutput[] = [];
   const run = async (...words: string[]): Promise<string> => {
     const [code, out, error] = await new Promise<[number | null, string, string]>((resolve) => {
       const environment = { PATH: process.env["PATH"], ETCDCTL_ENDPOINTS: cluster.urls.join() };
@@ -41,12 +41,12 @@ async function session(etcdctl: string, cluster: ClusterProcesses): Promise<read
       all.split(",").sort().join(),
     );
     const text = byId.split("\n").sort().join("\n");
-    said.push({ line: comparable(words.join(" ")), code, text });
+    steps.push({ line: comparable(words.join(" ")), code, text });
     return out;
   };
   const statuses = async (): Promise<Status[]> => {
     const status = parse<Status[]>(await run("endpoint", "status", "-w", "json"));
-    said.pop();
+    steps.pop();
     return status;
   };
   await run("endpoint", "health", "--cluster");
@@ -62,7 +62,7 @@ async function session(etcdctl: string, cluster: ClusterProcesses): Promise<read
   // Members that have not been connected for five seconds do not count when a new one is added.
   let added = "";
   for (let tries = 0; added === "" && tries < 30; tries++) {
-    if (tries > 0) said.pop();
+    if (tries > 0) steps.pop();
     await new Promise((resolve) => setTimeout(resolve, tries === 0 ? 0 : 500));
     added = await run("member", "add", "fourth", "--learner", `--peer-urls=${addedUrl}`);
   }
@@ -77,7 +77,7 @@ async function session(etcdctl: string, cluster: ClusterProcesses): Promise<read
   await run("member", "remove", learner);
   await run("member", "remove", learner);
   await run("member", "list");
-  return said;
+  return steps;
 }
 
 describe.each(etcdVersions)("etcdctl %s and three members", async (version: EtcdVersion) => {
@@ -89,12 +89,12 @@ describe.each(etcdVersions)("etcdctl %s and three members", async (version: Etcd
   it("moves the leader, adds, promotes, changes and removes a learner", { timeout: 180_000 }, async ({ skip }) => {
     if ("missing" in etcdctl) return skip(etcdctl.missing);
     if ("missing" in etcd) return skip(etcd.missing);
-    const heard: (readonly Said[])[] = [];
+    const outputs: (readonly StepOutput[])[] = [];
     for (const engine of ["agent", "etcd"] satisfies Engine[]) {
       const cluster = await startCluster(engine, host, { members: 3, etcdProgram: etcd.path });
       clusters.push(cluster);
-      heard.push(await session(etcdctl.path, cluster));
+      outputs.push(await session(etcdctl.path, cluster));
     }
-    expect(heard[0]).toEqual(heard[1]);
+    expect(outputs[0]).toEqual(outputs[1]);
   });
 });

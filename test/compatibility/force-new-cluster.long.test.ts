@@ -44,7 +44,10 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
 }
 
 /** The output of a member that is started with the flag although the cluster is alive. */
-async function refusalOf(cluster: ClusterProcesses, member: number): Promise<{ code: number | null; log: string }> {
+async function startFailureOf(
+  cluster: ClusterProcesses,
+  member: number,
+): Promise<{ code: number | null; log: string }> {
   const flags = [force, `--data-dir=${cluster.dataDir(member)}`];
   const child = spawn(process.execPath, [agentMain, ...flags], { stdio: ["ignore", "ignore", "pipe"] });
   let log = "";
@@ -79,7 +82,7 @@ describe.skipIf(!isEtcdInstalled()).each(["agent", "etcd"] as const)("--force-ne
     const before = (await put(survivor, "last")).header!;
     await Promise.all([0, 2].map((member) => cluster.kill(member)));
     if (engine === "agent") {
-      const { code, log } = await refusalOf(cluster, 2);
+      const { code, log } = await startFailureOf(cluster, 2);
       expect(code).toBe(1);
       expect(log).toMatch(/there is a majority with it, since [0-9a-f]{16} at http:.* still responds/);
     }

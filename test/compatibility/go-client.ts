@@ -45,9 +45,9 @@ async function runScenario(program: string, name: string, scenario: GoScenario):
   const child = spawn(program, [name, ...flagsOf(scenario)], { stdio: ["pipe", "pipe", "pipe"] });
   // The scenario may be over before its standard input is closed.
   child.stdin.on("error", () => {});
-  let complaints = "";
+  let errorOutput = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    complaints += text;
+    errorOutput += text;
   });
   const running: RunningScenario = { finish: () => child.stdin.end() };
   let last: Line = {};
@@ -56,7 +56,8 @@ async function runScenario(program: string, name: string, scenario: GoScenario):
     if (line.event === undefined) last = line;
     else scenario.onEvent?.(line.event, running);
   }
-  if (last.result === undefined) throw new Error(`${name}: ${last.error ?? (complaints.trim() || "it said nothing")}`);
+  if (last.result === undefined)
+    throw new Error(`${name}: ${last.error ?? (errorOutput.trim() || "it wrote nothing")}`);
   return last.result;
 }
 

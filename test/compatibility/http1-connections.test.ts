@@ -58,7 +58,7 @@ const rows: readonly Row[] = [
     [get("/v3/kv/range") + head("PUT", "/version", "Host: a", "Content-Length: 0")],
     "405 405 open",
   ],
-  ["a body that nobody reads", [`${head("POST", "/version", "Host: a", "Content-Length: 5")}hello`], "405 open"],
+  ["a body that is not read", [`${head("POST", "/version", "Host: a", "Content-Length: 5")}hello`], "405 open"],
   ["a browser's preflight", [head("OPTIONS", "/v3/kv/range", "Host: a", "Origin: http://b")], "200 open"],
   ["a body in chunks", [post(chunked("{", range.slice(1), ""), "Transfer-Encoding: chunked")], "200 open"],
   [
@@ -81,11 +81,11 @@ const rows: readonly Row[] = [
     "100 200 open",
   ],
   ["a request that is not JSON", [withLength("{") + get("/health")], "400 200 open"],
-  ["a client that has said all", [get("/version"), endOfStream], "200 closed"],
-  ["a client that has said all with a body", [withLength(range), answer, endOfStream], "200 closed"],
+  ["a half-closed connection", [get("/version"), endOfStream], "200 closed"],
+  ["a half-closed connection after a body", [withLength(range), answer, endOfStream], "200 closed"],
   ["a client that ends inside the body", [withLength(range).slice(0, -3), endOfStream], "400 closed"],
   ["a client that ends inside the head", ["GET /version HTT", pause, endOfStream], "400 closed", "closed"],
-  ["a client that says nothing", [endOfStream], "closed"],
+  ["a client that sends nothing", [endOfStream], "closed"],
   ["a target with its origin", [get("http://a/version?x=1")], "200 open"],
   ["a path that is not clean", [get("//version") + get("/x/../health")], "301 301 open"],
   ["an offer of h2c", [get("/version", "Connection: Upgrade", "Upgrade: h2c"), answer], "200 open"],
@@ -94,7 +94,7 @@ const rows: readonly Row[] = [
   ["two lengths", [post(range, "Content-Length: 14", "Content-Length: 15")], "400 closed"],
   ["a length that is none", [post(range, "Content-Length: x")], "400 closed"],
   ["a chunk that is none", [post("zz\r\n", "Transfer-Encoding: chunked")], "400 closed"],
-  ["an expectation that nobody knows", [post(range, "Content-Length: 14", "Expect: cake")], "417 open", "417 closed"],
+  ["an unknown expectation", [post(range, "Content-Length: 14", "Expect: cake")], "417 open", "417 closed"],
   // A proxy in front of the member may use the other of the two to find the end: this is how requests are smuggled.
   [
     "a length and chunks",

@@ -169,18 +169,18 @@ describe.concurrent("crowds of leases", () => {
       const other = clients[(leader + 1) % 3]!;
       const granted = await grantAll(other, crowd);
       const watching = watchEnds(other, header!.revision, crowd);
-      const told = [...granted];
+      const grants = [...granted];
       // Half of the time is over when the checkpoint is due: each is renewed at about that moment.
       await inParallel(crowd.leases, crowd.leases, async (at) => {
         await sleep(granted[at]!.answeredMs + crowd.ttlSeconds * 500 + (at % 50) * 30 - 500 - performance.now());
         const sentMs = performance.now();
         await other.leaseKeepAlive(BigInt(at + 1));
-        told[at] = { sentMs, answeredMs: performance.now() };
+        grants[at] = { sentMs, answeredMs: performance.now() };
       });
       const { member_id } = await statusOf(cluster.urls[(leader + 1) % 3]!);
       await moveLeader(cluster.urls[leader]!, member_id);
       const endedMs = await watching;
-      const earlyMs = told.map(({ sentMs }, at) => sentMs + crowd.ttlSeconds * 1_000 - endedMs[at]!);
+      const earlyMs = grants.map(({ sentMs }, at) => sentMs + crowd.ttlSeconds * 1_000 - endedMs[at]!);
       console.log(
         `the earliest of ${crowd.leases} leases ended ${Math.round(-Math.max(...earlyMs))} ms after it might`,
       );

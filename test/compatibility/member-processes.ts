@@ -28,7 +28,7 @@ export type ClusterProcesses = {
   /** Starts a member with another build from now on, named by its main file. */
   useAgent(member: number, agentMain: string): void;
   /** Starts a member that must fail to start; resolves with what it wrote until it exited. */
-  refusal(member: number): Promise<string>;
+  startFailure(member: number): Promise<string>;
   /**
    * Starts one more process that joins those that are `present` (by default the initial members); resolves with its
    * URL, without waiting for it to be healthy.
@@ -144,7 +144,7 @@ class RunningCluster implements ClusterProcesses {
     this.#ownAgents.set(member, main);
   }
 
-  async refusal(member: number): Promise<string> {
+  async startFailure(member: number): Promise<string> {
     const child = this.#spawn(member, "new", this.#founders);
     let text = "";
     child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {

@@ -16,7 +16,7 @@ import type { Start } from "./flag-edges.ts";
 import { agentMain } from "./member-processes.ts";
 
 export type Outcome =
-  | { readonly refused: string }
+  | { readonly rejected: string }
   | { readonly settings: Settings; readonly served: Served | null }
   /** Neither, in time. */
   | { readonly waits: true };
@@ -72,7 +72,7 @@ export function readStart(start: Start, host: string): Outcome {
     return { settings: settingsOf(config), served: null };
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
-    return { refused: error.message };
+    return { rejected: error.message };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -186,14 +186,14 @@ async function outcomeOf(child: ChildProcess, start: Start, host: string): Promi
   const startedMs = Date.now();
   while (Date.now() < deadlineMs) {
     const ended = await Promise.race([closed, pause(pollMs).then(() => false)]);
-    if (ended) return { refused: complaint(text) };
+    if (ended) return { rejected: failureReason(text) };
     const isHealthy = await healthy(host);
     const settings = logLines(text).find(({ msg }) => msg === "starting an etcd server");
-    const said = settings === undefined ? {} : settingsInLog(settings);
+    const logged = settings === undefined ? {} : settingsInLog(settings);
     const isReady = isHealthy || /"msg":"(ready to serve client requests|serving client traffic)/.test(text);
     if (isReady && child.exitCode === null)
-      return { settings: said, served: start.isServed ? await look(child, host) : null };
-    if (settings !== undefined && Date.now() - startedMs > waitMs) return { settings: said, served: null };
+      return { settings: logged, served: start.isServed ? await look(child, host) : null };
+    if (settings !== undefined && Date.now() - startedMs > waitMs) return { settings: logged, served: null };
   }
   return { waits: true };
 }
@@ -209,7 +209,7 @@ function logLines(text: string): Record<string, unknown>[] {
 }
 
 /** The first sentence that gives the reason. */
-function complaint(text: string): string {
+function failureReason(text: string): string {
   const fatal = logLines(text).find(
     ({ level, error }) => (level === "fatal" || level === "error") && error !== undefined,
   );

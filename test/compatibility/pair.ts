@@ -4,13 +4,13 @@ import type { ClusterProcesses } from "./member-processes.ts";
 
 export type Pair = { readonly ours: ClusterFacts; readonly theirs: ClusterFacts };
 
-/** Close it with `part`. */
-export async function meet(ours: ClusterProcesses, theirs: ClusterProcesses): Promise<Pair> {
+/** Close it with `closePair`. */
+export async function openPair(ours: ClusterProcesses, theirs: ClusterProcesses): Promise<Pair> {
   const [ourFacts, theirFacts] = await Promise.all([learnFacts(ours.urls), learnFacts(theirs.urls)]);
   return { ours: ourFacts, theirs: theirFacts };
 }
 
-export async function part({ ours, theirs }: Pair): Promise<void> {
+export async function closePair({ ours, theirs }: Pair): Promise<void> {
   await Promise.all([closeFacts(ours), closeFacts(theirs)]);
 }
 

@@ -16,7 +16,7 @@ export type SessionStep = { readonly member?: number } & (
   | (RandomCall & { readonly kind: "call"; readonly as: Caller; readonly keep?: string })
   | { readonly kind: "keepAlive"; readonly ids: readonly string[] }
   | { readonly kind: "watch"; readonly stream: number; readonly as: Caller; readonly request: Body }
-  | { readonly kind: "hangUp"; readonly stream: number }
+  | { readonly kind: "closeStream"; readonly stream: number }
 );
 
 export type Session = readonly SessionStep[];
@@ -183,7 +183,7 @@ function steps(members: number): fc.Arbitrary<Session> {
       fc.record({ ids: fc.array(leaseId, { maxLength: 3 }), member }).map((rest) => [{ kind: "keepAlive", ...rest }]),
     ],
     [6, fc.record({ request: watchRequest, stream, as: caller, member }).map((rest) => [{ kind: "watch", ...rest }])],
-    [1, fc.record({ stream }).map((rest) => [{ kind: "hangUp", ...rest }])],
+    [1, fc.record({ stream }).map((rest) => [{ kind: "closeStream", ...rest }])],
     [5, singly(authCall)],
     [3, singly(maintenanceCall)],
     [2, singly(lockCall)],

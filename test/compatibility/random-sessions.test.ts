@@ -6,7 +6,7 @@
 import { describe, expect, it } from "vitest";
 import { findEtcdProgram } from "./etcd-programs.ts";
 import { isEtcdInstalled } from "./member-processes.ts";
-import { expectSessionsAlike, shrinkMs } from "./random-sessions.ts";
+import { expectEqualSessions, shrinkMs } from "./random-sessions.ts";
 
 /** Without it, one session is run. */
 const seconds = Number(process.env["HAPLAN_SESSION_SECONDS"] ?? 0);
@@ -25,7 +25,7 @@ it.skipIf(!isEtcdInstalled())(
   "the agent and a real etcd give the same replies in random sessions, and hold the same data at the end",
   { timeout },
   async () => {
-    tell(await expectSessionsAlike({ ...what, etcd: { version: "3.4", path: "etcd" } }));
+    tell(await expectEqualSessions({ ...what, etcd: { version: "3.4", path: "etcd" } }));
   },
 );
 
@@ -33,6 +33,6 @@ describe.each(isLong ? (["3.6", "3.7"] as const) : [])("the agent and an etcd %s
   it("give the same replies in random sessions", { timeout }, async ({ skip }) => {
     const etcd = await findEtcdProgram(version, "etcd");
     if ("missing" in etcd) return skip(etcd.missing);
-    tell(await expectSessionsAlike({ ...what, etcd: { version, path: etcd.path } }));
+    tell(await expectEqualSessions({ ...what, etcd: { version, path: etcd.path } }));
   });
 });

@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { startCluster } from "./member-processes.ts";
-import { meet, part } from "./pair.ts";
+import { closePair, openPair } from "./pair.ts";
 import { type Session, session } from "./random-session.ts";
 import { holdSession, type Outcome } from "./session.ts";
 import type { SessionEtcd } from "./session-differences.ts";
@@ -25,7 +25,7 @@ const length = 120;
 export const shrinkMs = 60_000;
 
 /** How many requests had equal replies, in how many sessions. Fails the test on the first that differs. */
-export async function expectSessionsAlike(
+export async function expectEqualSessions(
   sessions: Sessions,
 ): Promise<{ readonly requests: number; readonly held: number }> {
   const { members, seconds } = sessions;
@@ -50,11 +50,11 @@ async function hold(steps: Session, { members, etcd }: Sessions): Promise<Outcom
   const options = { members, flags: ["--bcrypt-cost=4"], etcdProgram: etcd.path };
   const [ours, theirs] = await Promise.all([startCluster("agent", host, options), startCluster("etcd", host, options)]);
   try {
-    const pair = await meet(ours, theirs);
+    const pair = await openPair(ours, theirs);
     try {
       return await holdSession(steps, pair, etcd.version);
     } finally {
-      await part(pair);
+      await closePair(pair);
     }
   } finally {
     await Promise.all([ours.stop(), theirs.stop()]);

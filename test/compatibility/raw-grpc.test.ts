@@ -106,7 +106,7 @@ const calls: Readonly<Record<string, Call>> = {
     pieces: [framed(gzipSync(field(1, "raw")), true)],
   },
   "a message of 2 MB": { path: putPath, pieces: cutInto(framed(put("raw", "x".repeat(2_000_000))), 16_000) },
-  "a refused request": { path: putPath, pieces: [framed(put("", "1"))] },
+  "a rejected request": { path: putPath, pieces: [framed(put("", "1"))] },
 };
 
 /** Fields of a message but for the first one, which is the header of every answer. */
@@ -128,8 +128,8 @@ function ask(session: ClientHttp2Session, { path, headers, pieces }: Call): Prom
   return new Promise((resolve, reject) => {
     const seen: Record<string, unknown> = {};
     const chunks: Buffer[] = [];
-    stream.on("response", (told) => Object.assign(seen, told));
-    stream.on("trailers", (told) => Object.assign(seen, told));
+    stream.on("response", (headers) => Object.assign(seen, headers));
+    stream.on("trailers", (headers) => Object.assign(seen, headers));
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     stream.on("error", reject);
     stream.on("close", () => {

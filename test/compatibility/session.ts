@@ -21,7 +21,7 @@ import {
 import { WatchStream } from "./watch-stream.ts";
 
 const passwords = ["p", "q"];
-const toldMs = 2_500;
+const receivedMs = 2_500;
 /** An etcd syncs watchers that begin in the past every 100 ms. */
 const catchUpMs = 250;
 
@@ -67,22 +67,22 @@ export async function holdSession(session: Session, pair: Pair, etcd: SessionEtc
       await takeStep(talk, step, `${steps}. ${JSON.stringify(step)}`);
     }
     if (talk.streams.size > 0) await pause(catchUpMs);
-    await compareTold(talk, "the end of the session");
+    await compareReceived(talk, "the end of the session");
     await compareStores(talk);
   } catch (error) {
     return { requests: talk.requests, difference: { steps, error } };
   } finally {
-    for (const stream of talk.streams.keys()) hangUp(talk, stream);
+    for (const stream of talk.streams.keys()) closeStream(talk, stream);
   }
   return { requests: talk.requests, difference: null };
 }
 
 async function takeStep(talk: Talk, step: SessionStep, what: string): Promise<void> {
-  if (step.kind === "hangUp") hangUp(talk, step.stream);
+  if (step.kind === "closeStream") closeStream(talk, step.stream);
   else if (step.kind === "watch") await watch(talk, step);
   else if (step.kind === "keepAlive") await keepAlive(talk, step.ids, step.member, what);
   else if (await mayAsk(talk, step)) await ask(talk, { ...call(step.method, step.body), ...step, what });
-  await compareTold(talk, what);
+  await compareReceived(talk, what);
 }
 
 type Asked = CallStep & { readonly as: Caller; readonly what: string };
@@ -102,7 +102,7 @@ async function ask(talk: Talk, { as, what, ...step }: Asked): Promise<JsonValue>
   if (step.method === "Auth/AuthDisable" && !isRefused) {
     talk.authOn = false;
     // Their tokens are no longer valid (`token-without-auth`).
-    for (const which of talk.streams.keys()) hangUp(talk, which);
+    for (const which of talk.streams.keys()) closeStream(talk, which);
   }
   return reply;
 }
@@ -177,22 +177,22 @@ async function watch(talk: Talk, step: SessionStep & { kind: "watch" }): Promise
   talk.requests++;
   if (created === undefined) return;
   talk.pastWatches = true;
-  await Promise.all(both.map((one) => within(toldMs, () => Object.keys(one.told).length > 0)));
+  await Promise.all(both.map((one) => within(receivedMs, () => Object.keys(one.received).length > 0)));
 }
 
-function hangUp(talk: Talk, which: number): void {
+function closeStream(talk: Talk, which: number): void {
   for (const one of talk.streams.get(which)?.both ?? []) one.cancel();
   talk.streams.delete(which);
 }
 
 /** Waits until both sides have received the same messages. */
-async function compareTold(talk: Talk, what: string): Promise<void> {
+async function compareReceived(talk: Talk, what: string): Promise<void> {
   for (const [which, { both }] of talk.streams) {
     const [ours, theirs] = both;
-    await within(toldMs, () => isDeepStrictEqual(ours.told, theirs.told));
-    expectSame(ours.told, theirs.told, `what watch stream ${which} was told after ${what}`);
+    await within(receivedMs, () => isDeepStrictEqual(ours.received, theirs.received));
+    expectSame(ours.received, theirs.received, `what watch stream ${which} received after ${what}`);
     // An etcd still considers the id of a watch that compaction has cancelled in use (`compacted-watch-forgotten`).
-    if (JSON.stringify(ours.told).includes('"compact_revision"')) hangUp(talk, which);
+    if (JSON.stringify(ours.received).includes('"compact_revision"')) closeStream(talk, which);
     ours.forgetTold();
     theirs.forgetTold();
   }

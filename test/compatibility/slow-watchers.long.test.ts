@@ -78,7 +78,7 @@ class WatchedMember {
 }
 
 /** Watches on a connection of its own, and does not read until `wake` is called, which returns what arrived. */
-async function openSleeper(url: string): Promise<{ wake: () => Promise<Told>; close: () => Promise<void> }> {
+async function openSleeper(url: string): Promise<{ wake: () => Promise<Received>; close: () => Promise<void> }> {
   const client = connect({ endpoints: [url] });
   const stream = await client.stream(path);
   await stream.send(watchFrom("crowd/", "crowd1"));
@@ -86,10 +86,10 @@ async function openSleeper(url: string): Promise<{ wake: () => Promise<Told>; cl
 }
 
 /** The revisions that a stalled watcher received, in that order, and where its watch was cancelled. */
-type Told = { readonly revisions: number[]; readonly compactRevision: number | null };
+type Received = { readonly revisions: number[]; readonly compactRevision: number | null };
 
 /** Reads up to the key `crowd0/end`, or to the cancel. */
-async function readUntilEnd(stream: AsyncIterable<Buffer>): Promise<Told> {
+async function readUntilEnd(stream: AsyncIterable<Buffer>): Promise<Received> {
   const revisions: number[] = [];
   for await (const message of stream) {
     const { events, canceled, compactRevision } = decodeWatchResponse(message);
@@ -140,8 +140,8 @@ describe("stalled watchers", () => {
 
       const first = header!.revision + 1;
       const { header: end } = await slept.client.put("crowd0/end", "");
-      const told = await sleepers[0]!.wake();
-      expect(told).toEqual({ revisions: from(first, end!.revision - header!.revision), compactRevision: null });
+      const received = await sleepers[0]!.wake();
+      expect(received).toEqual({ revisions: from(first, end!.revision - header!.revision), compactRevision: null });
       await slept.client.compact(end!.revision);
       const overtaken = await sleepers[1]!.wake();
       expect(overtaken.compactRevision).toBe(end!.revision);

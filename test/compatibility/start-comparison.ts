@@ -4,7 +4,7 @@ import { type FlagEtcd, type Outcome, readStart, runStart, type Settings } from 
 
 export type Comparison = {
   readonly title: string;
-  readonly is: "alike" | "taken" | "refused" | "otherwise";
+  readonly is: "equal" | "accepted" | "rejected" | "different";
   readonly ours: unknown;
   readonly theirs: unknown;
 };
@@ -48,20 +48,20 @@ async function compareStart(start: Start, etcd: Etcd, host: string): Promise<Com
 }
 
 function difference(ours: Outcome, theirs: Outcome, version: FlagEtcd): Omit<Comparison, "title"> {
-  const oursStarts = !("refused" in ours);
-  const theirsStarts = !("refused" in theirs);
-  if (oursStarts !== theirsStarts) return { is: oursStarts ? "taken" : "refused", ours, theirs };
-  if (!("settings" in ours) || !("settings" in theirs)) return { is: "alike", ours, theirs };
+  const oursStarts = !("rejected" in ours);
+  const theirsStarts = !("rejected" in theirs);
+  if (oursStarts !== theirsStarts) return { is: oursStarts ? "accepted" : "rejected", ours, theirs };
+  if (!("settings" in ours) || !("settings" in theirs)) return { is: "equal", ours, theirs };
   const names = Object.keys(theirs.settings).filter(
     (name) =>
       JSON.stringify(ours.settings[name]) !== JSON.stringify(theirs.settings[name]) &&
       !(ours.settings[name] === defaults.ours?.[name] && theirs.settings[name] === defaults[version]?.[name]),
   );
   const pick = ({ settings }: typeof ours) => Object.fromEntries(names.map((name) => [name, settings[name]]));
-  const areServedAlike = JSON.stringify(ours.served) === JSON.stringify(theirs.served);
-  if (names.length === 0 && areServedAlike) return { is: "alike", ours, theirs };
+  const areServedEqually = JSON.stringify(ours.served) === JSON.stringify(theirs.served);
+  if (names.length === 0 && areServedEqually) return { is: "equal", ours, theirs };
   return {
-    is: "otherwise",
+    is: "different",
     ours: { ...pick(ours), served: ours.served },
     theirs: { ...pick(theirs), served: theirs.served },
   };

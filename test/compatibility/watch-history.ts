@@ -83,13 +83,13 @@ function writtenValue({ put }: SeenEvent): string | null {
 /** A watcher received everything between its start and its end that its interest covers, except for its gaps. */
 function judgeReliability(log: WriteLog, journal: WatchJournal, history: History, faults: string[]): void {
   const { interest, startRevision, gaps, next } = journal;
-  const told = new Set(journal.events.map(({ revision, key }) => `${revision} ${key}`));
+  const received = new Set(journal.events.map(({ revision, key }) => `${revision} ${key}`));
   for (const [revision, keys] of history) {
     if (revision < startRevision || revision >= next || revision > log.lastRevision) continue;
     if (gaps.some(({ from, to }) => revision >= from && revision < to)) continue;
     for (const event of keys.values()) {
       const wanted = covers(journal, event);
-      if (wanted !== told.has(`${revision} ${event.key}`)) {
+      if (wanted !== received.has(`${revision} ${event.key}`)) {
         faults.push(`${interest.name}: ${wanted ? "did not receive" : "received"} ${event.key} at ${revision}`);
       }
     }

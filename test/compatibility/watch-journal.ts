@@ -110,7 +110,7 @@ export type WatchFollower = {
   /** One for each member. */
   readonly clients: readonly GrpcClient[];
   /** Stops reading now and then, until the member has to wait. */
-  readonly dawdles: boolean;
+  readonly isSlow: boolean;
 };
 
 /** Follows, with one stream after the other on any member, until everything has been received. */
@@ -129,7 +129,7 @@ function knowsAll(journals: readonly WatchJournal[], until: Until): boolean {
 }
 
 async function followOnce(
-  { journals, dawdles }: WatchFollower,
+  { journals, isSlow }: WatchFollower,
   client: GrpcClient,
   random: Random,
   lifeMs: number,
@@ -148,10 +148,10 @@ async function followOnce(
     for await (const message of stream) {
       const response = decodeWatchResponse(message);
       // A response for the whole stream applies to every watcher on it.
-      const told = response.watchId === forAll ? journals : [journals[response.watchId - 1]!];
-      for (const journal of told) journal.take(response);
+      const concerned = response.watchId === forAll ? journals : [journals[response.watchId - 1]!];
+      for (const journal of concerned) journal.take(response);
       if (knowsAll(journals, until)) return;
-      if (dawdles && random.below(10) === 0) await sleep(random.below(200));
+      if (isSlow && random.below(10) === 0) await sleep(random.below(200));
     }
   } finally {
     for (const timer of timers) clearTimeout(timer);

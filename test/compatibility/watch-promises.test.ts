@@ -129,15 +129,15 @@ describe("watches on live members", () => {
   let cluster: ClusterProcesses;
   let clients: readonly GrpcClient[];
   /** On connections of their own: a client that does not read there blocks no other client. */
-  let dawdlers: readonly GrpcClient[];
+  let slowClients: readonly GrpcClient[];
   const connectAll = (): GrpcClient[] =>
     cluster.urls.map((url) => connect({ endpoints: [url], connectTimeoutMs: 500 }));
   beforeAll(async () => {
     cluster = await startCluster("agent", host, { members: 3, flags: memberFlags });
-    [clients, dawdlers] = [connectAll(), connectAll()];
+    [clients, slowClients] = [connectAll(), connectAll()];
   });
   afterAll(async () => {
-    await Promise.all([...clients, ...dawdlers].map((client) => client.close()));
+    await Promise.all([...clients, ...slowClients].map((client) => client.close()));
     await cluster?.stop();
   });
 
@@ -178,8 +178,8 @@ describe("watches on live members", () => {
     ) as [WatchJournal[], WatchJournal[]];
     const journals = [...alone, ...together];
     const followers: WatchFollower[] = [
-      ...alone.map((journal) => ({ journals: [journal], clients, dawdles: false })),
-      { journals: together, clients: dawdlers, dawdles: true },
+      ...alone.map((journal) => ({ journals: [journal], clients, isSlow: false })),
+      { journals: together, clients: slowClients, isSlow: true },
     ];
     const following = followers.map((one) => follow(one, createRandom(random.below(1e9)), until));
     const writing = Array.from({ length: writerCount }, () => writers.run(createRandom(random.below(1e9)), isOver));

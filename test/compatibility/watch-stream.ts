@@ -8,7 +8,7 @@ const watch = methodOf("Watch/Watch");
 /**
  * By watcher: only the order within one is guaranteed, and how events are spread over messages is the server's choice.
  */
-export type Told = Readonly<Record<string, readonly JsonValue[]>>;
+export type Received = Readonly<Record<string, readonly JsonValue[]>>;
 
 type WatchMessage = {
   readonly watch_id?: string;
@@ -20,7 +20,7 @@ type WatchMessage = {
 export class WatchStream {
   readonly #stream: ClientStream;
   readonly #facts: ClusterFacts;
-  #told: Record<string, JsonValue[]> = {};
+  #received: Record<string, JsonValue[]> = {};
   #open = true;
 
   static async open(facts: ClusterFacts, member: number, metadata: Metadata): Promise<WatchStream> {
@@ -38,12 +38,12 @@ export class WatchStream {
     await this.#stream.send(encode(watch, request, this.#facts)).catch(() => {});
   }
 
-  get told(): Told {
-    return this.#told;
+  get received(): Received {
+    return this.#received;
   }
 
   forgetTold(): void {
-    this.#told = {};
+    this.#received = {};
   }
 
   cancel(): void {
@@ -68,7 +68,7 @@ export class WatchStream {
   }
 
   #note(lane: string, what: JsonValue): void {
-    this.#told[lane] ??= [];
-    this.#told[lane].push(what);
+    this.#received[lane] ??= [];
+    this.#received[lane].push(what);
   }
 }

@@ -13,45 +13,48 @@ const created = expect.objectContaining({ created: true });
 type Talk = {
   readonly path: string;
   /** Objects are sent as JSON. */
-  readonly says: readonly (string | Buffer | object)[];
-  readonly hears: readonly unknown[];
+  readonly sent: readonly (string | Buffer | object)[];
+  readonly received: readonly unknown[];
 };
 
 /** Received messages are shown without the headers of members, which differ. */
 const talks: readonly (readonly [string, Talk])[] = [
-  ["a watch", { path: "/v3/watch", says: [watchA], hears: [{ result: created }] }],
-  ["a watch by its old path", { path: "/v3beta/watch", says: [watchA], hears: [{ result: created }] }],
-  ["binary messages", { path: "/v3/watch", says: [Buffer.from(JSON.stringify(watchA))], hears: [{ result: created }] }],
+  ["a watch", { path: "/v3/watch", sent: [watchA], received: [{ result: created }] }],
+  ["a watch by its old path", { path: "/v3beta/watch", sent: [watchA], received: [{ result: created }] }],
+  [
+    "binary messages",
+    { path: "/v3/watch", sent: [Buffer.from(JSON.stringify(watchA))], received: [{ result: created }] },
+  ],
   [
     "two requests in a message",
     {
       path: "/v3/watch",
-      says: [JSON.stringify(watchA).repeat(2)],
-      hears: [{ result: created }, { result: expect.objectContaining({ created: true, watch_id: "1" }) }],
+      sent: [JSON.stringify(watchA).repeat(2)],
+      received: [{ result: created }, { result: expect.objectContaining({ created: true, watch_id: "1" }) }],
     },
   ],
   [
     "an event",
     {
       path: "/v3/watch",
-      says: [{ create_request: { key: "Yg==", start_revision: "1" } }],
-      hears: [{ result: created }, { result: { events: [expect.objectContaining({ kv: expect.anything() })] } }],
+      sent: [{ create_request: { key: "Yg==", start_revision: "1" } }],
+      received: [{ result: created }, { result: { events: [expect.objectContaining({ kv: expect.anything() })] } }],
     },
   ],
   [
     "keepalives",
     {
       path: "/v3/lease/keepalive",
-      says: [{ ID: "77" }, { ID: "78" }],
-      hears: [{ result: { ID: "77" } }, { result: { ID: "78" } }],
+      sent: [{ ID: "77" }, { ID: "78" }],
+      received: [{ result: { ID: "77" } }, { result: { ID: "78" } }],
     },
   ],
-  ["a call that is no stream", { path: "/v3/kv/put", says: [{ key: "Yw==" }], hears: [{}] }],
+  ["a unary call", { path: "/v3/kv/put", sent: [{ key: "Yw==" }], received: [{}] }],
   [
     "what is no JSON",
-    { path: "/v3/watch", says: ["nonsense"], hears: [expect.objectContaining({ error: expect.anything() })] },
+    { path: "/v3/watch", sent: ["nonsense"], received: [expect.objectContaining({ error: expect.anything() })] },
   ],
-  ["a path that is not there", { path: "/v3/nothing", says: [{}], hears: ["Not Found"] }],
+  ["an unknown path", { path: "/v3/nothing", sent: [{}], received: ["Not Found"] }],
 ];
 
 describe.each(engines)("WebSockets of %s", (engine) => {
@@ -66,20 +69,20 @@ describe.each(engines)("WebSockets of %s", (engine) => {
   });
   afterAll(() => cluster?.stop());
 
-  it.skipIf(isMissing).each(talks)("carry %s", async (_, { path, says, hears }) => {
-    const heard: unknown[] = [];
+  it.skipIf(isMissing).each(talks)("carry %s", async (_, { path, sent, received }) => {
+    const messages: unknown[] = [];
     const webSocket = connect(path);
     const all = new Promise<void>((resolve) =>
       webSocket.on("message", (message, isBinary) => {
         expect(isBinary).toBe(false);
-        heard.push(withoutHeader(String(message)));
-        if (heard.length === hears.length) resolve();
+        messages.push(withoutHeader(String(message)));
+        if (messages.length === received.length) resolve();
       }),
     );
     await once(webSocket, "open");
-    for (const one of says) webSocket.send(typeof one === "string" || Buffer.isBuffer(one) ? one : JSON.stringify(one));
+    for (const one of sent) webSocket.send(typeof one === "string" || Buffer.isBuffer(one) ? one : JSON.stringify(one));
     await all;
-    expect(heard).toEqual(hears);
+    expect(messages).toEqual(received);
     webSocket.close();
     await once(webSocket, "close");
   });

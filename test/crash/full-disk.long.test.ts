@@ -57,7 +57,7 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
       );
     };
     let isOver = false;
-    const refused = cluster.refusal(victim).finally(() => (isOver = true));
+    const failure = cluster.startFailure(victim).finally(() => (isOver = true));
     // Once it is a follower, its disk fills up.
     await expect
       .poll(() => clients[victim]!.put("k/before", value).catch(String), { timeout: 20_000 })
@@ -65,7 +65,7 @@ it.skipIf(!mayMount)(title, { timeout: 180_000 }, async () => {
     while (freeBytes(directory) > 4 << 20) appendFileSync(filler, Buffer.alloc(1 << 20));
     let next = 0;
     while (!isOver) await putNext(next++);
-    expect(await refused).toMatch(/Cannot write .*"msg":"this member is stopping"/);
+    expect(await failure).toMatch(/Cannot write .*"msg":"this member is stopping"/);
 
     for (let more = 0; more < 100; more++) await putNext(next++);
     rmSync(filler);
