@@ -90,7 +90,7 @@ class RunningCluster implements ClusterProcesses {
   readonly #ownAgents = new Map<number, string>();
   readonly #directory = mkdtempSync(join(tmpdir(), "haplan-members-"));
   readonly #processes = new Map<number, ChildProcess>();
-  readonly #founders: readonly number[];
+  readonly #initial: readonly number[];
 
   static async create(engine: Engine, host: string, options: ClusterOptions): Promise<RunningCluster> {
     const ports = await freePorts(host, options.members * 2);
@@ -111,11 +111,11 @@ class RunningCluster implements ClusterProcesses {
     this.#etcdProgram = options.etcdProgram ?? "etcd";
     this.#agentMain = options.agentMain ?? agentMain;
     this.urls = members.map(({ clientUrl }) => clientUrl);
-    this.#founders = [...members.keys()];
+    this.#initial = [...members.keys()];
   }
 
   async start(): Promise<void> {
-    for (const at of this.#members.keys()) this.#spawn(at, "new", this.#founders);
+    for (const at of this.#members.keys()) this.#spawn(at, "new", this.#initial);
     await Promise.all(this.urls.map((url) => waitUntilHealthy(url)));
   }
 
@@ -136,7 +136,7 @@ class RunningCluster implements ClusterProcesses {
   }
 
   async restart(member: number, flags: readonly string[] = []): Promise<void> {
-    this.#spawn(member, "new", this.#founders, flags);
+    this.#spawn(member, "new", this.#initial, flags);
     await waitUntilHealthy(this.#members[member]!.clientUrl);
   }
 
@@ -145,7 +145,7 @@ class RunningCluster implements ClusterProcesses {
   }
 
   async startFailure(member: number): Promise<string> {
-    const child = this.#spawn(member, "new", this.#founders);
+    const child = this.#spawn(member, "new", this.#initial);
     let text = "";
     child.stderr!.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
@@ -156,7 +156,7 @@ class RunningCluster implements ClusterProcesses {
     return `${text}ended with ${child.exitCode ?? child.signalCode}`;
   }
 
-  async join(name: string, peerUrl: string, present = this.#founders): Promise<string> {
+  async join(name: string, peerUrl: string, present = this.#initial): Promise<string> {
     const [port] = await freePorts(this.#host, 1);
     const clientUrl = `http://${this.#host}:${port}`;
     this.#members.push({ name, clientUrl, peerUrl });

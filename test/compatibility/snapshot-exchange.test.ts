@@ -128,8 +128,8 @@ async function ours(...args: string[]): Promise<string> {
   return printed;
 }
 
-function restoreFlags({ name, directory: dataDir, peer }: Place, founders = `${name}=${peer}`): string[] {
-  const flags = { name, "data-dir": dataDir, "initial-cluster": founders, "initial-advertise-peer-urls": peer };
+function restoreFlags({ name, directory: dataDir, peer }: Place, initialCluster = `${name}=${peer}`): string[] {
+  const flags = { name, "data-dir": dataDir, "initial-cluster": initialCluster, "initial-advertise-peer-urls": peer };
   return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
 }
 
@@ -255,12 +255,19 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
     await ours("save", "--endpoints", source.client, path);
 
     const places = await Promise.all(["m1", "m2", "m3"].map(makePlace));
-    const founders = places.map(({ name, peer }) => `${name}=${peer}`).join();
+    const initialCluster = places.map(({ name, peer }) => `${name}=${peer}`).join();
     for (const place of places) {
-      await ours("restore", path, ...restoreFlags(place, founders), "--bump-revision", "1000", "--mark-compacted");
+      await ours(
+        "restore",
+        path,
+        ...restoreFlags(place, initialCluster),
+        "--bump-revision",
+        "1000",
+        "--mark-compacted",
+      );
     }
     // A restored directory is never overwritten by another restore.
-    await expect(ours("restore", path, ...restoreFlags(places[0]!, founders))).rejects.toThrow(/is not empty/);
+    await expect(ours("restore", path, ...restoreFlags(places[0]!, initialCluster))).rejects.toThrow(/is not empty/);
     const [one, two] = await Promise.all(places.map(startOurs));
     const { header } = await one!.put("a", "3");
     expect(Number(header?.revision)).toBe(1004);
@@ -277,7 +284,7 @@ describe.skipIf(!hasEtcd)("snapshot exchange with a real etcd", () => {
         path,
         `--name=m1`,
         `--data-dir=${judged.directory}`,
-        `--initial-cluster=${founders}`,
+        `--initial-cluster=${initialCluster}`,
         `--initial-advertise-peer-urls=${places[0]!.peer}`,
       ],
       { env: { ...process.env, ETCDCTL_API: "3" }, encoding: "utf8" },

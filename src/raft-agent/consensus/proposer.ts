@@ -290,7 +290,7 @@ function isResultOf(kind: CommandKind, result: ApplyResult): boolean {
   return result.kind === commandTable[kind].result || isEtcdError(result);
 }
 
-/** A bug. The command was applied, so the caller is told that instead of waiting for its deadline. */
+/** A bug. The command was applied, so the caller gets this error instead of waiting for its deadline. */
 function unexpectedResult(kind: CommandKind, result: ApplyResult): EtcdError {
   return etcdError(
     StatusCode.internal,

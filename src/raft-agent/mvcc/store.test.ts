@@ -185,10 +185,10 @@ class Pair {
       return true;
     });
     expect(events).toEqual(this.model.history(from));
-    const told = this.seen.filter((event) => event.revision >= from);
-    expect(told.map((event) => [event.kind, event.revision, Buffer.from(event.key).toString(), event.created])).toEqual(
-      this.model.history(from),
-    );
+    const received = this.seen.filter((event) => event.revision >= from);
+    expect(
+      received.map((event) => [event.kind, event.revision, Buffer.from(event.key).toString(), event.created]),
+    ).toEqual(this.model.history(from));
   }
 }
 

@@ -3,7 +3,7 @@ import { computeClusterId, computeMemberId, validateUrls } from "./member-id.ts"
 import { decodeMembershipContext, encodeMembershipContext, Membership } from "./membership.ts";
 
 const hex = (decimal: string): string => BigInt(decimal).toString(16).padStart(16, "0");
-const founder = { id: "a", name: "m1", peerUrls: ["http://a:1"], clientUrls: [], learner: false };
+const initialMember = { id: "a", name: "m1", peerUrls: ["http://a:1"], clientUrls: [], learner: false };
 
 describe("member ids", () => {
   it("match those of etcd 3.4.23 for the same initial cluster", () => {
@@ -35,7 +35,7 @@ describe("member ids", () => {
 describe("membership", () => {
   it("adds learners, promotes them, and permanently removes members that the configuration no longer names", () => {
     const membership = new Membership();
-    membership.replace([founder], [], { voters: ["a"], votersOutgoing: [], learners: [] });
+    membership.replace([initialMember], [], { voters: ["a"], votersOutgoing: [], learners: [] });
     const added = [
       { id: "b", peerUrls: ["http://b:1"], learner: true },
       { id: "c", peerUrls: ["http://c:1"], learner: false },
@@ -54,7 +54,7 @@ describe("membership", () => {
     const done = membership.change({ ...joint, votersOutgoing: [] }, { added: [] });
     expect(done.removed).toEqual(["a"]);
     expect(membership.isRemoved("a")).toBe(true);
-    membership.change({ voters: ["b"], votersOutgoing: [], learners: ["c"] }, { added: [{ ...founder }] });
+    membership.change({ voters: ["b"], votersOutgoing: [], learners: ["c"] }, { added: [{ ...initialMember }] });
     expect(membership.get("a")).toBeUndefined();
     expect(membership.isReportedAsLearner("c")).toBe(true);
   });

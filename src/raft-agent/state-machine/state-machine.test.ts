@@ -165,15 +165,15 @@ describe("state machine", () => {
 
   it("keeps members across a restart and rejects attributes of unknown members", async () => {
     const store = await openStore({ backend: new MemoryBackend() });
-    const founder = { id: selfId, name: "", peerUrls: ["http://127.77.15.1:1"], clientUrls: [], learner: false };
-    new MembershipStore(store.metadata).seed([founder], { voters: [selfId], votersOutgoing: [], learners: [] });
+    const initialMember = { id: selfId, name: "", peerUrls: ["http://127.77.15.1:1"], clientUrls: [], learner: false };
+    new MembershipStore(store.metadata).seed([initialMember], { voters: [selfId], votersOutgoing: [], learners: [] });
     const machine = new StateMachine({ self: selfId, store });
     const codec = createCommandCodec(other);
     const attributes = encodeJson({ id: selfId, name: "m1", clientUrls: ["http://127.77.15.1:2"] });
     machine.apply(1, 1, codec.encode(CommandKind.memberAttributes, 1, attributes));
     machine.apply(2, 1, codec.encode(CommandKind.clusterVersion, 2, key("3.6.0")));
     const again = new StateMachine({ self: selfId, store });
-    expect(again.membership.list()).toEqual([{ ...founder, name: "m1", clientUrls: ["http://127.77.15.1:2"] }]);
+    expect(again.membership.list()).toEqual([{ ...initialMember, name: "m1", clientUrls: ["http://127.77.15.1:2"] }]);
     expect(again.membership.configuration.voters).toEqual([selfId]);
     expect(again.membership.clusterVersion).toBe("3.6.0");
     const { apply } = await createMachine();

@@ -199,10 +199,10 @@ describe("the peer transport", () => {
   it("R29: a removed member learns of its removal from any member at the address that it knows", async () => {
     const one = await start(a);
     one.transport.removePeer(b);
-    let told = 0;
-    const two = await start(b, { handlers: { onRemoved: () => told++ } });
+    let calls = 0;
+    const two = await start(b, { handlers: { onRemoved: () => calls++ } });
     two.transport.setPeer(c, [one.url]);
-    await until(() => told > 0);
+    await until(() => calls > 0);
     expect(two.logs).toEqual([
       `Cannot connect to member ${c} at ${one.url}: member ${b} has been removed from the cluster`,
     ]);

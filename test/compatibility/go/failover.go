@@ -147,7 +147,7 @@ func watchWrites(ctx context.Context, client *clientv3.Client, watch clientv3.Wa
 			}
 		}
 		if ctx.Err() != nil {
-			result.err = errors.New("the watch was never told of the last write")
+			result.err = errors.New("the watch never reported the last write")
 			return result
 		}
 		watch = client.Watch(clientv3.WithRequireLeader(ctx), "failover/", clientv3.WithPrefix(), clientv3.WithRev(result.last+1))

@@ -174,7 +174,7 @@ func election(ctx context.Context, client *clientv3.Client, contenders int) (any
 		case name := <-seen:
 			names[name] = true
 		case <-time.After(watchLimit):
-			return errors.New("the observer was told of nothing")
+			return errors.New("the observer reported nothing")
 		}
 		leading.Add(-1)
 		return candidate.Resign(ctx)

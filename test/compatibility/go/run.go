@@ -103,7 +103,7 @@ func (r *run) number(name string, otherwise int) (int, error) {
 	return strconv.Atoi(text)
 }
 
-// report tells the test how far the scenario is.
+// report reports progress to the test.
 func (r *run) report(event string) {
 	printLine(map[string]any{"event": event})
 }

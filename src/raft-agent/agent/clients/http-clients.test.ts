@@ -31,7 +31,7 @@ const ask = async (path: string): Promise<string | null> => {
 };
 
 describe("clients over HTTP/1.1 of a stopping member", () => {
-  it("T11: are told by every response, including pending ones, that it is the last one", async () => {
+  it('T11: get "Connection: close" with every response, including pending ones', async () => {
     expect(await ask("/")).toBe("keep-alive");
     const slow = ask("/slow");
     await systemClock.sleep(50);

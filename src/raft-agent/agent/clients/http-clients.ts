@@ -82,7 +82,7 @@ export class HttpClients {
     return [...this.#probes.values()].some(({ atMs, intervalMs }) => intervalMs > 0 && atMs > sinceMs);
   }
 
-  /** Whether a load balancer is likely to check that has not been told yet that this member is stopping. */
+  /** Whether a load balancer that does not know yet that this member is stopping is likely to check. */
   get areBalancersUnaware(): boolean {
     const nowMs = systemClock.monotonicMs();
     return [...this.#probes.values()].some(

@@ -118,7 +118,7 @@ describe("a member whose log is in another directory", () => {
   const fast = join(directory, "fast");
   const moved = configWith(`--wal-dir=${fast}`);
 
-  it("R21: is told where its log is, and nothing is created in the new directory", async () => {
+  it("R21: reports where its log is, and creates nothing in the new directory", async () => {
     await beginLog([]);
     await open(() => undefined);
     await expect(open(() => undefined, moved)).rejects.toThrow(

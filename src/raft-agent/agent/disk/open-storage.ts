@@ -74,8 +74,8 @@ export async function openStorage(config: AgentConfig, events: AgentEvents): Pro
     const identity = decodeIdentity(recovered.metadata);
     const store = await openMemberStore(snapDir, events);
     const hasBegun = recovered.snapshot !== null;
-    const isUnfounded = !hasBegun || needsBootstrap(recovered.snapshot.index, store.consistentIndex);
-    const initialCluster = identity.founder && isUnfounded ? bootstrapCluster(config) : null;
+    const mustBootstrap = !hasBegun || needsBootstrap(recovered.snapshot.index, store.consistentIndex);
+    const initialCluster = identity.founder && mustBootstrap ? bootstrapCluster(config) : null;
     if (initialCluster !== null) assertSameIdentity(identity, initialCluster.identity);
     const initialMemberIds = hasBegun ? null : (initialCluster?.members.map(({ id }) => id) ?? null);
     const restored = restoreState(recovered, initialMemberIds, store.consistentIndex);
