@@ -12,7 +12,7 @@ const plain = fixtureSpec(["m1", "m2", "m10"], { workers: 1 });
 const zoned = plain.controlPlane.masters.map((master, index) => ({ ...master, zone: "abc"[index] ?? null }));
 const spec = { ...plain, controlPlane: { ...plain.controlPlane, masters: zoned } };
 
-/** The status where `more` is true of the members with these names. */
+/** The status where `more` is true for the members with these names. */
 function statusWhere(more: Readonly<Record<string, Partial<ObservedMember>>>): ClusterStatus {
   const settled = settledObservation(spec);
   const names = ["m10", "m2", "m1", ...Object.keys(more).filter((name) => !/^m(1|2|10)$/.test(name))];
@@ -28,7 +28,7 @@ function statusWhere(more: Readonly<Record<string, Partial<ObservedMember>>>): C
 const silent = { healthy: false, leader: false, raftIndex: null } as const;
 
 describe("status", () => {
-  it("T low: lists members by name, with zone, distance from the leader and version", () => {
+  it("T low: lists members by name, with zone, lag and version", () => {
     const { members } = statusWhere({ m10: { raftIndex: 80 } });
     expect(members.map(({ name, zone, lag, version }) => [name, zone, lag, version])).toEqual([
       ["m1", "a", 0, "3.6.0"],
@@ -37,21 +37,21 @@ describe("status", () => {
     ]);
   });
 
-  it("counts a learner that does not answer as no voter", () => {
+  it("does not count an unresponsive learner as a voter", () => {
     expect(statusWhere({ m4: { ...silent, learner: true } })).toMatchObject({ voters: 3, healthyVoters: 3 });
   });
 
-  it("T low: shows alarms with the member that has them", () => {
+  it("T low: shows alarms with their member", () => {
     const text = renderStatus(statusWhere({ m1: { alarms: ["alarm:NOSPACE"] } }), createPaint(false), "haplan apply");
     expect(text).toContain("Alarm at m1: alarm:NOSPACE");
   });
 
-  it("T low: does not say that workers report where no lease expires", () => {
+  it("T low: does not report workers as reporting if no lease expires", () => {
     expect(statusWhere({}).workers).toMatchObject([{ reporting: true }]);
     expect(statusWhere({ m1: silent, m2: silent }).workers).toMatchObject([{ reporting: null }]);
   });
 
-  it("T4: calls no certificate foreign where the authority's own is missing", () => {
+  it("T4: does not call a certificate foreign if the authority's own is missing", () => {
     const settled = settledObservation(spec);
     const certificates = settled.certificates.map((each) => ({ ...each, trusted: false }));
     const states = (authority: ObservedCluster["authority"]): readonly string[] =>
@@ -62,7 +62,7 @@ describe("status", () => {
     expect(states(settled.authority)).toContain("untrusted");
   });
 
-  it("R14: takes members for no dead ones that refuse another authority's certificates", () => {
+  it("R14: does not report members as dead if they reject another authority's certificates", () => {
     const settled = settledObservation(spec);
     const certificates = settled.certificates.map((each) => ({ ...each, trusted: false }));
     const resource = (type: ResourceType, name: string, fingerprint: string): StateResource => ({
@@ -89,7 +89,7 @@ describe("status", () => {
     ["one of three is missing", { m1: silent }, 2],
     ["two of three are missing", { m1: silent, m2: silent }, 4],
     ["there is no leader", { m2: { leader: false } }, 4],
-  ] as const)("T low: tells a probe when %s", (_, more, code) => {
+  ] as const)("T low: exits for probes if %s", (_, more, code) => {
     expect(statusExitCode(statusWhere(more))).toBe(code);
   });
 });

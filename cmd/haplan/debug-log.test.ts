@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 
 const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \[(TRACE|DEBUG|INFO|WARN|ERROR)\] \S.*$/;
-/** The lines of a run that are of the log. */
+/** The lines of a run that belong to the log. */
 const logged = (err: string): readonly string[] => err.split("\n").filter((text) => line.test(text));
 
 describe("T low: HAPLAN_LOG", () => {
@@ -32,7 +32,7 @@ describe("T low: HAPLAN_LOG", () => {
     expect([...new Set(logged(err).map((text) => line.exec(text)?.[1]))].sort()).toEqual(expected.toSorted());
   });
 
-  it("tells the command line, the cluster, each call with its duration and the exit code", async () => {
+  it("contains the command line, the cluster, each call with its duration and the exit code", async () => {
     cli.environment["HAPLAN_LOG"] = "debug";
     const { err } = await haplan("plan three.yaml");
     const lines = logged(err).map((text) => text.slice(25));
@@ -45,7 +45,7 @@ describe("T low: HAPLAN_LOG", () => {
     expect(lines.at(-1)).toBe("[INFO] exit: code=0");
   });
 
-  it("a level that is not supported is taken for TRACE, as by Terraform, and said", async () => {
+  it("uses TRACE for an unknown level, as Terraform does, with a warning", async () => {
     cli.environment["HAPLAN_LOG"] = "1";
     const { code, err } = await haplan("validate three.yaml");
     expect(code).toBe(0);
@@ -77,7 +77,7 @@ describe("T low: HAPLAN_LOG", () => {
   it.each([
     ["a file that cannot be written", "nowhere/log.txt", 1, "Cannot write nowhere/log.txt, given with HAPLAN_LOG_PATH"],
     ["a full disk", "/dev/full", 0, "Cannot write /dev/full, given with HAPLAN_LOG_PATH: ENOSPC"],
-  ])("%s is told", async (_, path, expected, message) => {
+  ])("reports %s", async (_, path, expected, message) => {
     cli.environment["HAPLAN_LOG"] = "info";
     cli.environment["HAPLAN_LOG_PATH"] = path;
     const { code, err } = await haplan("validate three.yaml");
@@ -85,7 +85,7 @@ describe("T low: HAPLAN_LOG", () => {
     expect(err.split(message)).toHaveLength(2);
   });
 
-  it("holds no secret of an apply, a failed one included", async () => {
+  it("contains no secret of an apply, including a failed one", async () => {
     writeFileSync(
       join(cli.cwd, "secret.yaml"),
       readFileSync(join(cli.cwd, "three.yaml"), "utf8")
@@ -122,7 +122,7 @@ describe("the command line in the log", () => {
     expect(redactedWords(typed.split(" ")).join(" ")).toBe(shown);
   });
 
-  it("has no value of a variable that is written with spaces, nor has the error", async () => {
+  it("contains no value of a variable that is written with spaces, nor does the error", async () => {
     cli.environment["HAPLAN_LOG"] = "trace";
     const { code, err } = await haplan(["plan", "three.yaml", "-var", "A = hunter2"]);
     expect(code).toBe(1);

@@ -1,4 +1,4 @@
-/** docs/cli.md and the program itself: neither knows a verb or a flag that the other does not. */
+/** docs/cli.md and the program have the same commands and flags. */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { expect, it } from "vitest";
@@ -46,7 +46,7 @@ const commands = [...commandsOf(root)];
 const withFlags = [root, ...commands.map(([, command]) => command)];
 const flags = new Set(withFlags.flatMap(({ options }) => options.map(({ long }) => long!.replace("--", "-"))));
 
-/** A verb stands in the first cell of a row, or in a heading: `apply [SPEC | PLAN]`. */
+/** A command is in the first cell of a row, or in a heading: `apply [SPEC | PLAN]`. */
 const places = page.split("\n").flatMap((line) => {
   if (line.startsWith("#")) return [line];
   return line.startsWith("| `") ? [line.slice(2).split(" | ")[0]!] : [];
@@ -54,7 +54,7 @@ const places = page.split("\n").flatMap((line) => {
 const verb = /`([a-z][a-z-]*(?: [a-z][a-z-]*)*)(?=[ `])[^`]*`/g;
 const documented = places.flatMap((place) => [...place.matchAll(verb)].map(([, name]) => name!));
 
-it.each(commands.map(([name]) => name))("the page has the verb %s", (name) => {
+it.each(commands.map(([name]) => name))("the page has the command %s", (name) => {
   expect(documented).toContain(name);
 });
 
@@ -62,7 +62,7 @@ it.each([...flags])("the page has the flag %s", (flag) => {
   expect(page).toMatch(new RegExp(`[\` ]${flag}\\b`));
 });
 
-it("the page has no verb and no flag that the program does not know", () => {
+it("the page has no unknown command or flag", () => {
   const known = commands.map(([name]) => name);
   expect(documented.filter((verb) => !known.includes(verb))).toEqual([]);
   const named = [...page.matchAll(/`(?:[a-z ]+ )?(-[a-z][a-z-]*)/g)].map(([, flag]) => flag!);

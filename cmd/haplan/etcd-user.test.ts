@@ -14,7 +14,7 @@ it.each([
   ["a name and a password", "root", "se:cret", { name: "root", password: "se:cret" }],
   ["both in one", "root:se:cret", undefined, { name: "root", password: "se:cret" }],
   ["a name with a colon", "a:b", "secret", { name: "a:b", password: "secret" }],
-])("%s is taken from the environment as etcdctl would", (_, user, password, expected) => {
+])("%s is read from the environment as by etcdctl", (_, user, password, expected) => {
   expect(read(user, password)).toEqual(expected);
 });
 
@@ -23,6 +23,6 @@ it.each([
   ["root:", undefined],
   ["root", ""],
   [":secret", undefined],
-])("half of a user is refused (%s, %s)", (user, password) => {
+])("incomplete credentials are refused (%s, %s)", (user, password) => {
   expect(() => read(user, password)).toThrow(RefusalError);
 });

@@ -1,4 +1,4 @@
-/** The pipelines in examples/gitops: every haplan command in them is one that this haplan understands. */
+/** The pipelines in examples/gitops use only commands and flags that exist. */
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -26,7 +26,7 @@ function commandsIn(text: string): readonly string[] {
 }
 
 describe("the example of a pipeline", () => {
-  it("has a spec that is in form, loads, plans and applies", async () => {
+  it("has a formatted spec, which loads, plans and applies", async () => {
     expect(formatSpec(read("cluster.yaml"))).toBe(read("cluster.yaml"));
     const cli = createCliFixture();
     try {
@@ -37,7 +37,7 @@ describe("the example of a pipeline", () => {
     }
   });
 
-  it.each(pipelines)("%s plans, shows and applies with the commands that there are", async (name) => {
+  it.each(pipelines)("%s plans, shows and applies with existing commands", async (name) => {
     const commands = commandsIn(read(name));
     const verbs = new Set(commands.map((command) => command.split(" ")[0]));
     for (const verb of ["fmt", "plan", "show", "apply"]) expect(verbs).toContain(verb);
@@ -50,7 +50,7 @@ describe("the example of a pipeline", () => {
         const line = command.replaceAll("$PLANFILE", "plan.bin");
         const { code, err } = await cli.haplan(line);
         const expected = normalizeFlags(line.split(" ")).includes("--detailed-exitcode") ? [0, 2] : [0];
-        // A pipeline's last plan is made when everything was applied already.
+        // The last plan of a pipeline is made after everything was applied.
         expect({ line, err, fine: expected.includes(code) }).toMatchObject({ fine: true });
       }
     } finally {

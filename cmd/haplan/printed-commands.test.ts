@@ -1,4 +1,4 @@
-/** Every command line that haplan prints for its user is run as it was printed, through a shell. */
+/** Runs every command line that haplan prints through a shell, as it is printed. */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ beforeEach(() => {
   cli = createCliFixture();
   mkdirSync(join(cli.cwd, "with space"));
   const text = readFileSync(join(cli.cwd, "three.yaml"), "utf8");
-  // The load balancer's address comes from a variable; nothing else of the example is changed.
+  // The load balancer's address comes from a variable; the rest of the example is unchanged.
   const variable = text.replace("address: 127.0.1.100", `address: "127.0.1.\${HOST}"`);
   writeFileSync(join(cli.cwd, awkward), variable);
   writeFileSync(join(cli.cwd, "var.yaml"), variable);
@@ -27,7 +27,7 @@ afterEach(async () => {
   cli.remove();
 });
 
-/** The words that a POSIX shell makes of a command line, without `haplan`. */
+/** The words that a POSIX shell parses from a command line, without `haplan`. */
 function shellWords(line: string): readonly string[] {
   const { stdout, status } = spawnSync("sh", ["-c", `haplan() { printf '%s\\0' "$@"; }; ${line}`], {
     encoding: "utf8",
@@ -37,7 +37,7 @@ function shellWords(line: string): readonly string[] {
   return stdout.split("\0").slice(0, -1);
 }
 
-/** Command lines stand on lines of their own, indented by four. */
+/** Command lines are on lines of their own, indented by four. */
 function printedLines({ out, err }: CliRun): readonly string[] {
   return `${out}\n${err}`.split("\n").flatMap((line) => /^(?:│ )? {4}(haplan .*)$/.exec(line)?.[1] ?? []);
 }
@@ -47,7 +47,7 @@ async function done(...words: readonly string[]): Promise<void> {
   expect({ words, code: run.code, err: run.code === 0 ? "" : run.err }).toEqual({ words, code: 0, err: "" });
 }
 
-/** Runs what fails at `act`, and gives the lines that it prints. */
+/** Runs the command that fails at `act`, and returns the command lines that it prints. */
 async function failingAt(act: string, words: readonly string[]): Promise<readonly string[]> {
   cli.world.failing = (name) => (name.startsWith(act) ? "it broke" : null);
   const run = await cli.haplan(words);
@@ -58,7 +58,7 @@ async function failingAt(act: string, words: readonly string[]): Promise<readonl
 
 const generation = (name: string): number | undefined => cli.world.facts.machines.get(name)?.identity.generation;
 
-describe("T16 R5: the line that goes on", () => {
+describe("T16 R5: the command that resumes", () => {
   it.each<{ readonly called: readonly string[]; readonly printed: string }>([
     {
       called: ["apply", "-auto-approve", "-var", "HOST=100", "var.yaml"],
@@ -76,7 +76,7 @@ describe("T16 R5: the line that goes on", () => {
       called: ["apply", "-auto-approve", "-target=haplan_machine.m1", "-target", "haplan_machine.m2", "three.yaml"],
       printed: "haplan apply -auto-approve -target=haplan_machine.m1 -target haplan_machine.m2 three.yaml",
     },
-  ])("of $called is that line, quoted", async ({ called, printed }) => {
+  ])("of $called is that command, quoted", async ({ called, printed }) => {
     const lines = await failingAt("createMachine m2", called);
     expect(lines).toEqual([printed]);
     expect(shellWords(printed)).toEqual(called);
@@ -85,7 +85,7 @@ describe("T16 R5: the line that goes on", () => {
     expect(cli.world.facts.machines.has("w1")).toBe(!called.some((word) => word.startsWith("-target")));
   });
 
-  it("of a saved plan to destroy is the plan again, also under an odd name", async () => {
+  it("of a saved plan to destroy is the plan, even if its name needs quotes", async () => {
     await done("apply", "-auto-approve", "three.yaml");
     const planned = printedLines(await cli.haplan(["plan", "-destroy", "-out=-the end.plan", "three.yaml"]));
     expect(planned).toEqual(["haplan apply './-the end.plan'"]);
@@ -104,12 +104,12 @@ describe("T16 R5: the line that goes on", () => {
   });
 
   it.each([
-    // Not begun, half done, and done but for what comes after it.
+    // Not started, half done, and done except for later steps.
     { act: "moveLeader", again: true },
     { act: "createMachine m2", again: true },
     { act: "startUnit m2", again: true },
     { act: "removeMember", again: false },
-  ])("keeps -replace while what it asks for is not done, cut off at $act", async ({ act, again }) => {
+  ])("keeps -replace until the replacement is done, interrupted at $act", async ({ act, again }) => {
     await done("apply", "-auto-approve", "three.yaml");
     cli.world.facts.leader = cli.world.facts.members.find(({ name }) => name === "m2")!.id;
     const lines = await failingAt(act, ["apply", "-auto-approve", "-replace=haplan_machine.m2", "three.yaml"]);
@@ -121,7 +121,7 @@ describe("T16 R5: the line that goes on", () => {
   });
 });
 
-describe("T16 R5: a line that plan prints", () => {
+describe("T16 R5: a command that plan prints", () => {
   it.each<readonly [string, readonly string[], string]>([
     ["a spec alone", ["three.yaml"], "haplan apply three.yaml"],
     ["what chose the variables", ["-var", "HOST=100", "var.yaml"], "haplan apply -var=HOST=100 var.yaml"],
@@ -141,7 +141,7 @@ describe("T16 R5: a line that plan prints", () => {
     await done(...shellWords(lines[0]!), "-auto-approve");
   });
 
-  it("destroys what it planned to destroy", async () => {
+  it("destroys what was planned", async () => {
     await done("apply", "-auto-approve", "three.yaml");
     const planned = await cli.haplan("plan -destroy -target=haplan_worker.w1 three.yaml");
     expect(printedLines(planned)).toEqual(["haplan destroy -target=haplan_worker.w1 three.yaml"]);
@@ -150,7 +150,7 @@ describe("T16 R5: a line that plan prints", () => {
   });
 });
 
-describe("T16 R5: a line that an error offers", () => {
+describe("T16 R5: a command that an error suggests", () => {
   const applied = (): Promise<void> => done("apply", "-auto-approve", "-var=HOST=100", "var.yaml");
   const damageState = (): void => writeFileSync(join(cli.cwd, ".haplan/demo/state.json"), "{");
   const takeLock = async (): Promise<void> => {
@@ -165,7 +165,7 @@ describe("T16 R5: a line that an error offers", () => {
     readonly arrange: readonly (() => void | Promise<void>)[];
     readonly called: readonly string[];
     readonly printed: readonly RegExp[];
-    /** Added to the last line, which asks before it does anything. */
+    /** Appended to the last command, which asks before it changes anything. */
     readonly more?: readonly string[];
     readonly code?: number;
   }>([
@@ -279,7 +279,7 @@ describe("T16 R5: a line that an error offers", () => {
       called: ["apply", "-target=haplan_machine.w1", "saved plan", "-var=HOST=100"],
       printed: [/^haplan plan -var=HOST=100 -target=haplan_machine.w1 '-out=saved plan' var.yaml$/],
     },
-  ])("about $title works as it is printed", async ({ arrange, called, printed, more = [], code = 0 }) => {
+  ])("about $title works as printed", async ({ arrange, called, printed, more = [], code = 0 }) => {
     for (const step of arrange) await step();
     const lines = printedLines(await cli.haplan(called));
     expect(lines).toHaveLength(printed.length);
@@ -290,7 +290,7 @@ describe("T16 R5: a line that an error offers", () => {
     }
   });
 
-  it("finds the spec of the newest plan again, though another one was planned meanwhile", async () => {
+  it("finds the spec of the newest plan again, although another one was planned meanwhile", async () => {
     await applied();
     renameSync(join(cli.cwd, "three.yaml"), join(cli.cwd, "demo.yaml"));
     writeFileSync(
@@ -311,10 +311,10 @@ describe("T16 R5: documentation", () => {
     ...readdirSync(join(root, "docs")).flatMap((name) => (name.endsWith(".md") ? `docs/${name}` : [])),
   ];
 
-  it.each(pages)("%s shows no haplan command that haplan does not understand", async (page) => {
+  it.each(pages)("%s shows only commands that haplan accepts", async (page) => {
     const text = readFileSync(join(root, page), "utf8");
     const blocks = [...text.matchAll(/^ *```\w*\n(.*?)^ *```/gms)].map(([, block]) => block!).join("\n");
-    // Whole lines of a shell, with or without a prompt, `npx` and a remark; `$(haplan ...)` within one.
+    // Whole shell lines, with or without a prompt, `npx` and a comment; `$(haplan ...)` inside one.
     const shown = [
       ...blocks.matchAll(/^ *(?:\$ )?(?:npx )?haplan ([a-z-]+(?: [^#\n|[]*)?)(?:#.*)?$/gm),
       ...blocks.matchAll(/\$\((?:npx )?haplan ([^)]*)\)/g),

@@ -7,7 +7,7 @@ import { withRefreshProgress } from "./refresh-progress.ts";
 import { Reporter } from "./reporter.ts";
 import { createScriptedTerminal } from "./terminal.fake.ts";
 
-/** A clock that moves when it is told to. */
+/** A clock that the test advances. */
 function heldClock(): Clock & { readonly advance: (ms: number) => Promise<void> } {
   let now = 0;
   let sleepers: { readonly at: number; readonly wake: () => void }[] = [];
@@ -50,8 +50,8 @@ function looking(live: boolean, json: boolean) {
   return { terminal, clock, answer, result, told };
 }
 
-describe("T low: while haplan looks at a cluster", () => {
-  it("a terminal shows after a second which members have not answered, and nothing of it stays", async () => {
+describe("T low: while haplan refreshes", () => {
+  it("a terminal shows after a second which members have not answered, and clears it afterwards", async () => {
     const { terminal, clock, answer, result, told } = looking(true, false);
     await clock.advance(999);
     expect(terminal.statuses).toEqual([]);
@@ -80,7 +80,7 @@ describe("T low: while haplan looks at a cluster", () => {
     expect(terminal.statuses).toEqual([]);
   });
 
-  it("an error ends it too", async () => {
+  it("an error clears it as well", async () => {
     const { terminal, clock, answer, result } = looking(true, false);
     await clock.advance(1000);
     answer.reject(new Error("no"));

@@ -1,4 +1,4 @@
-/** `haplan destroy -target`: a part goes, the rest and the state stay. Whole command lines. */
+/** `haplan destroy -target`: destroys a part and keeps the rest and the state. Whole command lines. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => cli.remove());
 
-it("a worker that is named goes, by command and by a saved plan, and the state keeps the rest", async () => {
+it("destroys a targeted worker, directly and with a saved plan, and keeps the rest in the state", async () => {
   const { code, out } = await cli.haplan("destroy -target=haplan_machine.w1 -auto-approve");
   expect({ code, out }).toMatchObject({
     code: 0,
@@ -25,14 +25,14 @@ it("a worker that is named goes, by command and by a saved plan, and the state k
   expect(listed).toEqual(expect.arrayContaining(["haplan_machine.w2", "haplan_raft_member.m1"]));
 });
 
-it("a master alone is refused, and a name that is not there", async () => {
+it("refuses a single master, and an unknown name", async () => {
   expect((await cli.haplan("destroy -target=haplan_machine.m1 -auto-approve")).err).toContain(
     "m1 cannot be destroyed alone",
   );
   expect((await cli.haplan("destroy -target=haplan_worker.w9 -auto-approve")).code).toBe(1);
 });
 
-it("all of it goes when nothing is named, and the directory with it", async () => {
+it("destroys everything without a target, including the directory", async () => {
   expect((await cli.haplan("destroy -auto-approve")).code).toBe(0);
   expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
 });

@@ -23,7 +23,7 @@ const haplan = (line: string, answers: readonly string[] | null = null): Promise
 const stateFile = (): string => join(cwd, ".haplan/demo/state.json");
 
 describe("plan", () => {
-  it("shows what would be made, changes nothing, and remembers its spec", async () => {
+  it("shows the changes, changes nothing, and records its spec", async () => {
     const { code, out, err } = await haplan("plan three.yaml");
     expect(code).toBe(0);
     expect(out).toMatch(/\nPlan: \d+ to add, 0 to change, 0 to destroy\.\n/);
@@ -34,7 +34,7 @@ describe("plan", () => {
     expect((await haplan("plan")).err).toContain("Spec: three.yaml (of the newest plan made here)");
   });
 
-  it("tells with its exit code whether there is anything to do", async () => {
+  it("reports with its exit code whether there are changes", async () => {
     expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(2);
     await haplan("apply three.yaml -auto-approve");
     const { code, out } = await haplan("plan --detailed-exitcode");
@@ -42,7 +42,7 @@ describe("plan", () => {
     expect(code).toBe(0);
   });
 
-  it("T low: -json streams as Terraform's plan does, and show -json has the document", async () => {
+  it("T low: -json streams as Terraform's plan does, and show -json prints the document", async () => {
     const { code, out } = await haplan("plan three.yaml -json -detailed-exitcode");
     expect(code).toBe(2);
     const lines = out
@@ -64,13 +64,13 @@ describe("plan", () => {
     expect((await haplan("plan")).err).toContain("Spec: cluster.yaml");
   });
 
-  it("says what to write when there is no spec to be found", async () => {
+  it("explains what to pass if no spec is found", async () => {
     expect(await haplan("plan")).toMatchObject({ code: 1, err: expect.stringContaining("No spec was given") });
   });
 });
 
 describe("apply", () => {
-  it("makes the cluster, and a second time there is nothing to do", async () => {
+  it("creates the cluster, and has nothing to do the second time", async () => {
     const first = await haplan("apply three.yaml -auto-approve");
     expect(first.err).not.toContain("Error");
     expect(first.code).toBe(0);
@@ -119,7 +119,7 @@ describe("apply", () => {
     expect(lines.at(-2)).toMatchObject({ type: "change_summary", changes: { operation: "apply", remove: 0 } });
   });
 
-  it("says which step failed and how to go on, and goes on", async () => {
+  it("reports the failed step and how to resume, and resumes", async () => {
     world.failing = (act) => (act === "startUnit m3" ? "the port is taken" : null);
     const failed = await haplan("apply three.yaml -auto-approve");
     expect(failed.code).toBe(1);
@@ -131,25 +131,25 @@ describe("apply", () => {
     expect(world.voters()).toHaveLength(3);
   });
 
-  it("T low: a preflight that fails leaves the world as it was", async () => {
+  it("T low: a failed preflight changes nothing", async () => {
     world.failing = (act) => (act === "preflight" ? "127.0.1.1:2379 is taken" : null);
     const { code, err } = await haplan("apply three.yaml -auto-approve");
     expect(code).toBe(1);
     expect(err).toContain("127.0.1.1:2379 is taken");
     expect(world.facts.machines.size).toBe(0);
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
-    // What was there before stays.
+    // Existing files are kept.
     await haplan("plan three.yaml");
     expect((await haplan("apply -auto-approve")).code).toBe(1);
     expect(readdirSync(join(cwd, ".haplan/demo"))).toContain("newest-plan.json");
   });
 
-  it("T low: an apply that is declined leaves nothing behind", async () => {
+  it("T low: a declined apply leaves no files", async () => {
     expect((await haplan("apply three.yaml", ["no"])).code).toBe(1);
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 
-  it("a directory that cannot be written is named before anything is done", async () => {
+  it("an unwritable directory is reported before anything is done", async () => {
     writeFileSync(join(cwd, ".haplan"), "in the way");
     const { code, err } = await haplan("apply three.yaml -auto-approve");
     expect(code).toBe(1);
@@ -171,7 +171,7 @@ describe("saved plans", () => {
     expect(again.err).toContain("Saved plan is stale");
   });
 
-  it("are stale when their spec was edited, and good where only the plan was handed on", async () => {
+  it("are stale if their spec was edited, and valid if only the plan was passed on", async () => {
     await haplan("plan three.yaml -out saved.plan");
     const text = readFileSync(join(cwd, "three.yaml"), "utf8");
     writeFileSync(join(cwd, "three.yaml"), `${text}# a word more\n`);
@@ -189,7 +189,7 @@ describe("saved plans", () => {
     ["-refresh-only", "-refresh-only"],
     ["-var COUNT=3", "-var"],
     ["-refresh-only -target=haplan_machine.w1", "-target, -refresh-only"],
-  ])("R2 T14: are not changed by %s, which is refused", async (flags, named) => {
+  ])("R2 T14: refuse %s, which would change them", async (flags, named) => {
     await haplan("plan three.yaml -out saved.plan");
     const { code, err } = await haplan(`apply ${flags} saved.plan`);
     expect(code).toBe(1);
@@ -198,7 +198,7 @@ describe("saved plans", () => {
     expect((await haplan("apply -auto-approve saved.plan")).code).toBe(0);
   });
 
-  it("that are damaged are refused", async () => {
+  it("are refused if damaged", async () => {
     await haplan("plan three.yaml -out saved.plan");
     const text = readFileSync(join(cwd, "saved.plan"), "utf8");
     writeFileSync(join(cwd, "saved.plan"), text.replace("127.0.1.3", "127.0.1.4"));
@@ -208,7 +208,7 @@ describe("saved plans", () => {
 });
 
 describe("destroy", () => {
-  it("leaves nothing of haplan's, and everything that is not", async () => {
+  it("removes everything of haplan's, and nothing else", async () => {
     await haplan("apply three.yaml -auto-approve");
     writeFileSync(join(cwd, ".haplan", "mine.txt"), "the user's");
     const { code, out } = await haplan("destroy three.yaml -auto-approve");
@@ -222,7 +222,7 @@ describe("destroy", () => {
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 
-  it("asks with stronger words", async () => {
+  it("asks with a stronger warning", async () => {
     await haplan("apply three.yaml -auto-approve");
     const { code, out, err } = await haplan("destroy three.yaml", ["no"]);
     expect(code).toBe(1);
@@ -231,14 +231,14 @@ describe("destroy", () => {
     expect(world.voters()).toHaveLength(3);
   });
 
-  it("has nothing to do where nothing was made", async () => {
+  it("does nothing if nothing was created", async () => {
     expect(await haplan("destroy three.yaml -auto-approve")).toMatchObject({ code: 0 });
     expect(readdirSync(cwd)).toEqual(["three.yaml"]);
   });
 });
 
 describe("status and output", () => {
-  it("T low: status has the shape that scripts rely on, in snake case as all of Terraform's JSON", async () => {
+  it("T low: status has the documented JSON shape, in snake case as in Terraform", async () => {
     await haplan("apply three.yaml -auto-approve");
     const { out, code } = await haplan("status -json");
     expect(code).toBe(0);
@@ -270,7 +270,7 @@ describe("status and output", () => {
     expect((await haplan("status")).out).toContain("3 of 3 voters healthy, quorum 2; survives 1 more failure.");
   });
 
-  it("T low: status says so when there is no cluster, with 4", async () => {
+  it("T low: status reports a missing cluster and exits with 4", async () => {
     const { out, code } = await haplan("status three.yaml");
     expect(code).toBe(4);
     expect(out).toContain('There is no cluster "demo"');
@@ -308,7 +308,7 @@ describe("T6: output and status of a spec that was edited", () => {
     ["enabled: true", "enabled: false"],
   ];
 
-  it.each(edits)("tell of the cluster as it was applied, %s being %s by now", async (from, to) => {
+  it.each(edits)("are those of the applied cluster, after an edit of %s to %s", async (from, to) => {
     await haplan("apply three.yaml -auto-approve");
     const told = async (): Promise<readonly string[]> => [
       (await haplan("output -json three.yaml")).out,
@@ -320,7 +320,7 @@ describe("T6: output and status of a spec that was edited", () => {
     const text = readFileSync(join(cwd, "three.yaml"), "utf8");
     writeFileSync(join(cwd, "three.yaml"), text.replace(from, to));
     expect(await told()).toEqual(before);
-    // What can be applied is told once it is.
+    // A change that can be applied shows up once it is applied.
     if (from === "enabled: true") return;
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
     expect(await told()).not.toEqual(before);
@@ -356,14 +356,14 @@ describe("mistakes", () => {
     ["validate none.yaml", "There is no file none.yaml"],
     ["apply none.yaml -auto-approve", "There is no file none.yaml"],
     ["", "Usage: haplan"],
-  ])("T low: %s: exit 1 and a word of help", async (line, help) => {
+  ])("T low: %s: exits with 1 and a hint", async (line, help) => {
     const { code, err } = await haplan(line);
     expect(code).toBe(1);
     expect(err).toContain(help);
     expect(existsSync(join(cwd, ".haplan"))).toBe(false);
   });
 
-  it.each([0, 1, 2, 4, 6, 8])("a spec of %i members is refused by every verb and nothing is made", async (members) => {
+  it.each([0, 1, 2, 4, 6, 8])("every command refuses a spec of %i members and creates nothing", async (members) => {
     const masters = /\n {4}masters:[\s\S]*?(?=\n {2}workers:)/;
     const text = readFileSync(example, "utf8").replace("members: 3", `members: ${members}`).replace(masters, "");
     writeFileSync(join(cwd, "bad.yaml"), text);
@@ -376,7 +376,7 @@ describe("mistakes", () => {
     expect(readdirSync(cwd).sort()).toEqual(["bad.yaml", "three.yaml"]);
   });
 
-  it("a refusal is JSON where JSON was asked for", async () => {
+  it("a refusal is JSON if JSON was requested", async () => {
     writeFileSync(join(cwd, "bad.yaml"), "kind: Cluster\n");
     const validated = await haplan("validate bad.yaml -json");
     expect(validated.code).toBe(1);
@@ -390,8 +390,8 @@ describe("mistakes", () => {
   });
 });
 
-describe("small verbs", () => {
-  it("T low: version, schema, graph, quorum and help succeed, help for each verb included", async () => {
+describe("small commands", () => {
+  it("T low: version, schema, graph, quorum and help succeed, including help for each command", async () => {
     expect((await haplan("version")).out).toContain("haplan v9.9.9");
     expect((await haplan("--version")).out).toContain("haplan v9.9.9");
     expect(JSON.parse((await haplan("schema")).out)).toHaveProperty("$schema");

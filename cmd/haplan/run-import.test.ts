@@ -1,4 +1,4 @@
-/** `haplan import` and what plans say of imports: whole command lines. */
+/** `haplan import` and imports in plans: whole command lines. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -17,7 +17,7 @@ const state = (): { lineage: string; serial: number; resources: readonly { addre
 const lose = (): void => rmSync(join(cli.cwd, ".haplan/demo/state.json"));
 
 describe("haplan import", () => {
-  it("takes a resource back that the state has lost, and the next plan has nothing to do", async () => {
+  it("imports a resource that the state has lost, and the next plan has nothing to do", async () => {
     const before = state();
     await haplan("state rm haplan_worker.w1");
     const { code, out } = await haplan("import haplan_worker.w1 w1");
@@ -29,7 +29,7 @@ describe("haplan import", () => {
     expect((await haplan("plan -detailed-exitcode")).code).toBe(0);
   });
 
-  it("says what is wrong, exits with 1 and changes nothing", async () => {
+  it("reports errors, exits with 1 and changes nothing", async () => {
     const before = state();
     expect(await haplan("import haplan_worker.w1 w1")).toMatchObject({
       code: 1,
@@ -43,7 +43,7 @@ describe("haplan import", () => {
     expect(state()).toEqual(before);
   });
 
-  it("begins with a member when the whole state is lost", async () => {
+  it("starts with a member if the whole state is lost", async () => {
     const { lineage } = state();
     lose();
     expect((await haplan("import haplan_machine.m1")).err).toContain(
@@ -56,7 +56,7 @@ describe("haplan import", () => {
 });
 
 describe("a state that was lost", () => {
-  it("comes back with -refresh-only, which says what it imports in text, in JSON and as a stream", async () => {
+  it("is restored by -refresh-only, which shows its imports as text, as JSON and as a stream", async () => {
     const addresses = state().resources.map(({ address }) => address);
     lose();
     const seen = addresses.filter((address) => !address.startsWith("haplan_lb_backend.")).sort();
@@ -95,7 +95,7 @@ describe("a state that was lost", () => {
     expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
   });
 
-  it("comes back with an apply, which says how many were imported", async () => {
+  it("is restored by an apply, which counts its imports", async () => {
     lose();
     const { out } = await haplan("apply three.yaml -auto-approve");
     expect(out).toMatch(/Plan: (\d+) to import, [^\n]*[\s\S]*Apply complete! Resources: \1 imported, /);

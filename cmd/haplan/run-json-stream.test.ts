@@ -1,4 +1,4 @@
-/** `apply -json` as tools read it that know Terraform's stream: each change begins once, and ends once. */
+/** `apply -json` for tools that read Terraform's stream: each change starts once and ends once. */
 import { afterAll, describe, expect, it } from "vitest";
 import { createCliFixture } from "../../test/support/command-line.ts";
 
@@ -20,7 +20,7 @@ const addresses = (lines: readonly Line[], type: string): readonly string[] =>
   lines.filter((line) => line.type === type).map(({ hook }) => hook?.resource.addr ?? "");
 
 describe("apply -json", () => {
-  it("T low: begins and completes each planned change once, and ends with the outputs", async () => {
+  it("T low: starts and completes each planned change once, and ends with the outputs", async () => {
     const lines = await stream("apply three.yaml -auto-approve -json");
     const planned = lines
       .filter(({ type }) => type === "planned_change")
@@ -39,14 +39,14 @@ describe("apply -json", () => {
     });
   });
 
-  it("T low: tells what is refreshed when there is a state", async () => {
+  it("T low: reports refreshed resources if there is a state", async () => {
     const lines = await stream("apply three.yaml -auto-approve -json");
     expect(addresses(lines, "refresh_start")).toContain("haplan_agent.m1");
     expect(addresses(lines, "refresh_complete")).toEqual(addresses(lines, "refresh_start"));
     expect(addresses(lines, "apply_start")).toEqual([]);
   });
 
-  it("destroy begins and completes them as well, and has no outputs", async () => {
+  it("destroy starts and completes them as well, and has no outputs", async () => {
     const lines = await stream("destroy three.yaml -auto-approve -json");
     expect(addresses(lines, "apply_complete").toSorted()).toEqual(addresses(lines, "apply_start").toSorted());
     expect(lines.find(({ type }) => type === "apply_complete")?.hook).toMatchObject({ action: "delete" });

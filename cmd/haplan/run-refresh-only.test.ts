@@ -1,4 +1,4 @@
-/** What was changed outside of haplan: shown, told by the exit code, and recorded where the state can hold it. */
+/** Drift: shown, reflected in the exit code, and recorded where the state can hold it. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -29,12 +29,12 @@ const plan = (flags: string): ReturnType<CliFixture["haplan"]> =>
   cli.haplan(`plan -detailed-exitcode ${flags} three.yaml`);
 
 describe("T13 R3: plan -refresh-only -detailed-exitcode", () => {
-  it("is 0 when nothing has changed, and says so", async () => {
+  it("is 0 without drift, and says so", async () => {
     const { code, out } = await plan("-refresh-only");
     expect({ code, out }).toEqual({ code: 0, out: "No changes. The state matches the observed cluster." });
   });
 
-  it("is 2 when a change is listed, and does not say that there is none", async () => {
+  it("is 2 if drift is listed, and does not claim that there is none", async () => {
     stopAgent();
     for (const flags of ["-refresh-only", "-refresh-only -json", "-refresh-only -out=saved.plan", ""]) {
       const { code, out } = await plan(flags);
@@ -46,7 +46,7 @@ describe("T13 R3: plan -refresh-only -detailed-exitcode", () => {
     expect(shown.out).toContain("**Changes outside of haplan, and nothing to record.**");
     const applied = await cli.haplan("apply -refresh-only -auto-approve three.yaml");
     expect(applied).toMatchObject({ code: 0, out: expect.stringContaining("0 added, 0 changed, 0 destroyed") });
-    // It is as it was: what a state does not hold is looked at anew each time.
+    // Unchanged: what a state does not hold is observed again each time.
     expect((await plan("-refresh-only")).code).toBe(2);
     expect((await cli.haplan("apply -auto-approve three.yaml")).code).toBe(0);
     expect((await plan("-refresh-only")).code).toBe(0);
@@ -59,14 +59,14 @@ describe("T13 R3: plan -refresh-only -detailed-exitcode", () => {
     expect((await plan("-refresh-only")).code).toBe(0);
   });
 
-  it("looks at the world and not at the spec", async () => {
+  it("observes the cluster and ignores the spec", async () => {
     edit(/127\.0\.1\.100/, "127.0.1.101");
     expect((await plan("-refresh-only")).code).toBe(0);
     expect((await plan("")).code).toBe(2);
   });
 });
 
-it("T low: a plan with -refresh=false says that it has not looked at the cluster", async () => {
+it("T low: a plan with -refresh=false says that it has not observed the cluster", async () => {
   const { code, out } = await plan("-refresh=false");
   expect({ code, out }).toEqual({
     code: 0,
@@ -80,7 +80,7 @@ describe("what the spec changes about a resource", () => {
     edit("metadata:", "# edited\nmetadata:");
   });
 
-  it("T low: is said to be the spec's doing, for a zone", async () => {
+  it("T low: is attributed to the spec, for a zone", async () => {
     edit("- name: m1", "- name: m1\n        zone: b");
     edit(/zone: b\n\s+zone: \S+/, "zone: b");
     const { out } = await cli.haplan("plan three.yaml");
@@ -91,7 +91,7 @@ describe("what the spec changes about a resource", () => {
     expect((await plan("")).code).toBe(0);
   });
 
-  it("is in the state once it is so, for a client URL", async () => {
+  it("is recorded in the state once it is applied, for a client URL", async () => {
     const before = attributesOf("haplan_raft_member.m3")?.["clientUrl"];
     edit("clientPort: 2379", "clientPort: 2479");
     const { out } = await cli.haplan("plan three.yaml");
@@ -99,7 +99,7 @@ describe("what the spec changes about a resource", () => {
     cli.world.failing = (act) => (act.startsWith("startUnit") ? "it broke" : null);
     expect((await cli.haplan("apply -auto-approve three.yaml")).err).toContain("Step failed");
     expect(attributesOf("haplan_raft_member.m3")?.["clientUrl"]).toBe(before);
-    // Nor does looking alone write down what is only wished for.
+    // Nor does a refresh record changes that are not applied.
     expect(await cli.haplan("apply -refresh-only -auto-approve three.yaml")).toMatchObject({ code: 0 });
     expect(attributesOf("haplan_raft_member.m3")?.["clientUrl"]).toBe(before);
     cli.world.failing = () => null;

@@ -1,7 +1,7 @@
 /**
- * What haplan refuses to go on with: plans that are stale for any reason, a state or a journal that it cannot trust, a
- * disk that is full. Each says what is wrong and what to do, leaves everything as it was, and exits with 1. The texts
- * are in testdata/refusals.txt, to be read by people.
+ * Refusals of haplan: plans that are stale for any reason, a state or a journal that it cannot trust, a full disk. Each
+ * reports what is wrong and what to do, changes nothing, and exits with 1. The texts are in testdata/refusals.txt, for
+ * review.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -25,7 +25,7 @@ const edit = (name: string, change: (text: string) => string): void =>
   writeFileSync(join(cli.cwd, name), change(readText(name)));
 const members = (): { id: string; learner: boolean }[] => cli.world.facts.members;
 
-/** Everything that haplan keeps but the lock and the note about the newest plan, and the world. */
+/** All files of haplan except the lock and the record of the newest plan, and the cluster. */
 function everything(): string {
   const files = readdirSync(join(cli.cwd, ".haplan/demo"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.parentPath.endsWith("lock") && entry.name !== "newest-plan.json")
@@ -35,9 +35,9 @@ function everything(): string {
   return createHash("sha256").update(files.sort().join("\n")).update(world).digest("hex");
 }
 
-/** By title: a test that is tried again says the same again. */
+/** By title: a retried test writes the same text again. */
 const texts = new Map<string, string>();
-/** Runs it and finds it refused with nothing changed; what was said is kept under the title. */
+/** Expects a refusal that changes nothing; keeps its text under the title. */
 async function expectRefused(title: string | null, line: string): Promise<string> {
   const before = everything();
   const { code, out, err } = await cli.haplan(line);
@@ -48,14 +48,14 @@ async function expectRefused(title: string | null, line: string): Promise<string
   return err;
 }
 
-/** Lines that were broken because of the length of the directory's name are put together again. */
+/** Joins lines that were wrapped because of the length of the directory's name. */
 function keep(title: string, line: string, err: string): void {
   const steady = (err.includes(cli.cwd) ? joined(err) : err)
     .replaceAll(cli.cwd, "DIRECTORY")
-    // How long a plan is changes with each attribute that plans show.
+    // The length of a plan changes with each attribute that plans show.
     .replace(/(the JSON ends at line) \d+, column \d+/g, "$1 N, column N")
     .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID")
-    // Where a file is cut off depends on how long it is.
+    // The position of a truncation depends on the length of the file.
     .replace(/ends at line \d+, column \d+/, "ends at line N, column N")
     .replace(/Plan: saved.plan \([0-9a-f]{12}\)/, "Plan: saved.plan (DIGEST)");
   texts.set(title, `# ${title}\n$ haplan ${line}\n${steady}\n`);
@@ -87,7 +87,7 @@ describe("a saved plan", () => {
     ["no member answers any more", () => void (cli.world.facts.members = [])],
   ];
 
-  it.each(moves)("is stale when %s, by name, and nothing is done", async (title, move) => {
+  it.each(moves)("is stale if %s, reports that, and changes nothing", async (title, move) => {
     await move();
     await expectRefused(`A saved plan: ${title}`, "apply saved.plan");
   });
@@ -97,7 +97,7 @@ describe("a saved plan", () => {
     await expectRefused("A saved plan: it was applied already", "apply saved.plan");
   });
 
-  it("that is cut off or was edited is refused", async () => {
+  it("is refused if it is truncated or edited", async () => {
     const whole = readText("saved.plan");
     edit("saved.plan", (text) => text.slice(0, text.length / 2));
     await expectRefused("A saved plan: its file is cut off", "apply saved.plan");
@@ -108,7 +108,7 @@ describe("a saved plan", () => {
   });
 });
 
-describe("a state that cannot be trusted", () => {
+describe("an untrusted state", () => {
   const damages: readonly (readonly [string, (text: string) => string])[] = [
     ["it is empty", () => ""],
     ["it is truncated", (text) => text.slice(0, text.length / 2)],
@@ -116,7 +116,7 @@ describe("a state that cannot be trusted", () => {
     ["it is of a newer version", (text) => text.replace('"version": 1', '"version": 2')],
   ];
 
-  it.each(damages)("is left as it is by every verb: %s", async (title, damage) => {
+  it.each(damages)("is left unchanged by every command: %s", async (title, damage) => {
     await savePlan();
     edit(stateFile, damage);
     const said = await expectRefused(`The state: ${title}`, "plan three.yaml");
@@ -127,7 +127,7 @@ describe("a state that cannot be trusted", () => {
       "state list",
       "state rm haplan_worker.w1",
     ]) {
-      // The same words, whatever was asked for.
+      // The same text, whatever the command.
       expect(await expectRefused(null, line)).toContain(said.slice(said.indexOf("╷")));
     }
     expect((await cli.haplan(`state push -force ${stateFile}.backup`)).code).toBe(0);
@@ -136,7 +136,7 @@ describe("a state that cannot be trusted", () => {
 });
 
 describe("a journal", () => {
-  /** An apply that came to a stop and left its journal. */
+  /** An interrupted apply that has left its journal. */
   async function interrupt(): Promise<void> {
     cli.world.facts.machines.delete("w1");
     cli.world.failing = (act) => (act === "startUnit w1" ? "no memory left" : null);
@@ -144,7 +144,7 @@ describe("a journal", () => {
     cli.world.failing = () => null;
   }
 
-  it("whose last line is cut off is gone on with, at whatever byte", async () => {
+  it("resumes after a truncation of the last line, at any byte", async () => {
     await interrupt();
     const whole = readText(journalFile);
     const lastLine = whole.lastIndexOf("\n", whole.length - 2) + 1;
@@ -156,7 +156,7 @@ describe("a journal", () => {
     expect(cli.world.violations).toEqual([]);
   });
 
-  it("that is damaged anywhere else is refused, and nothing is lost", async () => {
+  it("is refused if damaged anywhere else, and nothing is lost", async () => {
     await interrupt();
     const whole = readText(journalFile);
     edit(journalFile, (text) => text.replace("intent", "INTENT"));
@@ -171,7 +171,7 @@ describe("a journal", () => {
 const small = mountSmallDisk();
 afterAll(() => small?.remove());
 
-/** A file system of 512 KiB; null where it cannot be had. */
+/** A file system of 512 KiB; null if it cannot be created. */
 function mountSmallDisk(): { readonly directory: string; remove(): void } | null {
   const directory = mkdtempSync(join(tmpdir(), "haplan-disk-"));
   const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=512k", "tmpfs", directory]).status === 0;
@@ -195,14 +195,14 @@ describe.skipIf(small === null)(
     });
     afterEach(() => rmSync(filler, { force: true }));
 
-    /** Leaves room for so many pages. */
+    /** Leaves space for this many pages. */
     function fill(pagesLeft: number): void {
       rmSync(filler, { force: true });
       const { bavail, bsize } = statfsSync(directory);
       writeFileSync(filler, Buffer.alloc(Math.max(0, (bavail - pagesLeft) * bsize)));
     }
 
-    it("holds up plan -out, which leaves no half of a plan behind", async () => {
+    it("fails plan -out, which leaves no partial plan", async () => {
       fill(0);
       const { code, err } = await cli.haplan("plan three.yaml -out saved.plan");
       expect(code).toBe(1);
@@ -211,7 +211,7 @@ describe.skipIf(small === null)(
       keep("A full disk: plan -out", "plan three.yaml -out saved.plan", err);
     });
 
-    it("stops an apply wherever it fills up, and the next one goes on once there is room", async () => {
+    it("stops an apply wherever it fills up, and the next one resumes once there is space", async () => {
       const said = new Set<string>();
       let finished = false;
       for (let pages = 0; !finished; pages += 1) {
@@ -222,11 +222,11 @@ describe.skipIf(small === null)(
         expect(joined(err), `${pages} pages left`).toContain("no space left on device");
         expect(err).not.toMatch(/has a bug|damaged/);
         const kind = /Error: (.*)/.exec(err)?.[1] ?? "";
-        // Which of the steps it was depends on sizes of files.
+        // The step at which it stops depends on sizes of files.
         if (!said.has(kind) && !kind.startsWith("Step failed"))
           keep(`A full disk: ${kind}`, "apply three.yaml -auto-approve", err);
         said.add(kind);
-        // What was written stays readable, and every second time the apply is gone on with from where it stopped.
+        // Written files stay readable, and every second time the apply resumes from where it stopped.
         rmSync(filler, { force: true });
         expect((await cli.haplan("plan three.yaml")).code).toBe(0);
         if (pages % 2 === 0) continue;
@@ -241,8 +241,8 @@ describe.skipIf(small === null)(
   },
 );
 
-it("what was said reads as in testdata/refusals.txt", async () => {
-  // Without the small disk, its texts are those that are there already.
+it("the texts match testdata/refusals.txt", async () => {
+  // Without the small disk, its texts are taken from the file.
   const path = join(import.meta.dirname, "testdata/refusals.txt");
   const known = existsSync(path) ? readFileSync(path, "utf8") : "";
   const disk = small === null ? [known.slice(known.indexOf("# A full disk"))] : [];

@@ -1,4 +1,4 @@
-/** What command lines leave for other programs: fmt's exit code, event files, annotations, markdown, completion. */
+/** Outputs for other programs: fmt's exit code, event files, annotations, Markdown, completion. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const events = (name: string): readonly Line[] =>
     .map((line) => JSON.parse(line) as Line);
 
 describe("fmt", () => {
-  it("says with 3 that a file is not in form, puts it right, and then has nothing to say", async () => {
+  it("exits with 3 for an unformatted file, formats it, and then has nothing to do", async () => {
     expect(await haplan("fmt -check three.yaml")).toMatchObject({ code: 0, out: "" });
     const tidy = readFileSync(file("three.yaml"), "utf8");
     writeFileSync(file("three.yaml"), tidy.replace(/^( *\w+): (?=\w)/gm, "$1:   "), { mode: 0o640 });
@@ -40,7 +40,7 @@ describe("fmt", () => {
     expect(await haplan("fmt -check marked.yaml")).toMatchObject({ code: 0 });
   });
 
-  it("a file that is no YAML is refused and left alone", async () => {
+  it("refuses a file that is not YAML and leaves it unchanged", async () => {
     writeFileSync(file("bad.yaml"), "a: [");
     expect(await haplan("fmt bad.yaml")).toMatchObject({ code: 1, err: expect.stringContaining("bad.yaml:1") });
     expect(readFileSync(file("bad.yaml"), "utf8")).toBe("a: [");
@@ -48,7 +48,7 @@ describe("fmt", () => {
 });
 
 describe("-json-into", () => {
-  it("R1: a disk that is full ends the record, and not the change", async () => {
+  it("R1: a full disk ends the event file, and not the change", async () => {
     const { code, err, out } = await haplan("apply three.yaml -auto-approve -json-into=/dev/full");
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining("Apply complete!") });
     expect(err.match(/Cannot write \/dev\/full, given with -json-into: ENOSPC/g)).toHaveLength(1);
@@ -66,14 +66,14 @@ describe("-json-into", () => {
     expect(statSync(file("events.jsonl")).mode & 0o777).toBe(0o600);
   });
 
-  it("writes what a plan would change, and what was wrong", async () => {
+  it("writes planned changes and errors", async () => {
     await haplan("plan three.yaml -json-into events.jsonl");
     expect(events("events.jsonl").at(-1)).toMatchObject({ type: "change_summary", changes: { operation: "plan" } });
     await haplan("plan none.yaml -json-into events.jsonl");
     expect(events("events.jsonl")).toMatchObject([{ type: "version" }, { type: "diagnostic", "@level": "error" }]);
   });
 
-  it("a file that cannot be written is told before anything is done", async () => {
+  it("reports an unwritable file before anything is done", async () => {
     const { code, err } = await haplan("apply three.yaml -auto-approve -json-into=no/such/directory");
     expect(code).toBe(1);
     expect(err).toContain("given with -json-into");
@@ -82,7 +82,7 @@ describe("-json-into", () => {
 });
 
 describe("-annotations=github", () => {
-  it("T low: puts mistakes beside their lines and a notice with the summary of a plan, and knows no gitlab", async () => {
+  it("T low: annotates lines with mistakes, adds a notice with the summary of a plan, and rejects gitlab", async () => {
     const text = readFileSync(file("three.yaml"), "utf8");
     writeFileSync(file("bad.yaml"), text.replace("members: 3", "members: 4"));
     const { err } = await haplan("validate bad.yaml -annotations=github");
@@ -99,7 +99,7 @@ describe("-annotations=github", () => {
 });
 
 describe("show -markdown", () => {
-  it("is a comment that says the most important things first", async () => {
+  it("is a comment with the most important facts first", async () => {
     await haplan("plan three.yaml -out saved.plan");
     const { out } = await haplan("show -markdown saved.plan");
     expect(out).toMatch(/^### haplan: `demo`\n\n\*\*Plan: \d+ to add, 0 to change, 0 to destroy\.\*\*/);
@@ -116,7 +116,7 @@ describe("show -markdown", () => {
 });
 
 describe("completion", () => {
-  /** What bash offers for a line whose last word is to be completed. */
+  /** Bash's completions for the last word of a line. */
   function bashOffers(script: string, words: readonly string[]): readonly string[] {
     const list = words.map((word) => `'${word}'`).join(" ");
     const ask = `${script}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _haplan; printf '%s\\n' "\${COMPREPLY[@]}"`;
@@ -125,7 +125,7 @@ describe("completion", () => {
     return stdout.trimEnd().split("\n");
   }
 
-  it("bash offers verbs, verbs of verbs, and flags with as many dashes as were typed", async () => {
+  it("bash offers commands, subcommands, and flags with as many dashes as were typed", async () => {
     const { out } = await haplan("completion bash");
     expect(bashOffers(out, ["haplan", "pl"])).toEqual(["plan"]);
     expect(bashOffers(out, ["haplan", "state", "p"])).toEqual(["pull", "push"]);
@@ -135,7 +135,7 @@ describe("completion", () => {
     expect(bashOffers(out, ["haplan", "apply", "--json"])).toEqual(["--json", "--json-into"]);
   });
 
-  it("T low: bash offers addresses of the state, names of outputs, clusters and values of flags", async () => {
+  it("T low: bash offers addresses in the state, names of outputs, clusters and values of flags", async () => {
     const { out } = await haplan("completion bash");
     mkdirSync(file(".haplan/demo"), { recursive: true });
     // What \`haplan state list\` prints, by a function in haplan's place.
@@ -164,14 +164,14 @@ describe("completion", () => {
     }
   });
 
-  it("T low: zsh and fish ask for addresses when they are needed", async () => {
+  it("T low: zsh and fish query addresses at completion time", async () => {
     expect((await haplan("completion zsh")).out).toMatch(
       /target\) compadd -- \$\{\(f\)"\$\(\$words\[1\] state list 2>\/dev\/null\)"\}/,
     );
     expect((await haplan("completion fish")).out).toMatch(/-l target -x -a '\(haplan state list 2>\/dev\/null\)'/);
   });
 
-  it("zsh and fish know every verb, and other shells are refused", async () => {
+  it("zsh and fish complete every command, and other shells are refused", async () => {
     const verbs = (await haplan("help")).out.matchAll(/^ {2}(\w[\w-]*)/gm);
     const scripts = [(await haplan("completion zsh")).out, (await haplan("completion fish")).out];
     for (const [, verb] of verbs) {

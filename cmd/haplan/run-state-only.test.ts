@@ -1,4 +1,4 @@
-/** Verbs that need only what was made, without the spec: it is gone, broken, or says something else by now. */
+/** Commands that need only the applied cluster, without the spec: it is missing, broken, or edited. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -27,7 +27,7 @@ function makeDir(): void {
   mkdirSync(specFile());
 }
 
-/** What is wrong with the spec when the cluster is to be destroyed. */
+/** Faults of the spec when the cluster is to be destroyed. */
 const faults: readonly (readonly [string, () => void])[] = [
   ["deleted", () => rmSync(specFile())],
   ["given four members", () => edit((text) => text.replace("members: 3", "members: 4"))],
@@ -38,7 +38,7 @@ const faults: readonly (readonly [string, () => void])[] = [
 ];
 
 describe("T17 R6: destroy", () => {
-  it.each(faults)("of a cluster whose spec was %s names the way from the state, which works", async (_, spoil) => {
+  it.each(faults)("of a cluster whose spec was %s shows the command without it, which works", async (_, spoil) => {
     await done("apply three.yaml -auto-approve");
     spoil();
     for (const line of ["destroy three.yaml -auto-approve", "plan -destroy three.yaml", "destroy -auto-approve"]) {
@@ -62,7 +62,7 @@ describe("T17 R6: destroy", () => {
     expect(readdirSync(cli.cwd)).toEqual(["end.plan"]);
   });
 
-  it("goes on from where it failed, with the line that it prints", async () => {
+  it("resumes after a failure, with the command that it prints", async () => {
     await done("apply three.yaml -auto-approve");
     rmSync(specFile());
     cli.world.failing = (act) => (act.startsWith("destroyMachine m2") ? "it broke" : null);
@@ -81,7 +81,7 @@ describe("T17 R6: destroy", () => {
     ["sealed and half made", (text) => text.replace("spec:\n", sealed), "startUnit m3"],
     ["without TLS", (text) => text.replace(/enabled: true.*/, "enabled: false"), null],
     ["without TLS and half made", (text) => text.replace(/enabled: true.*/, "enabled: false"), "startUnit m3"],
-  ])("works of the state alone, as an earlier haplan has left it: %s", async (_, change, broken) => {
+  ])("works from the state alone, as an earlier haplan has left it: %s", async (_, change, broken) => {
     cli.environment["DEMO_PASS"] = "a passphrase of some length";
     edit(change);
     cli.world.failing = (act) => (act === broken ? "it broke" : null);
@@ -94,10 +94,10 @@ describe("T17 R6: destroy", () => {
     expect(readdirSync(cli.cwd)).toEqual([]);
   });
 
-  it("of a spec that was given another name says whose cluster is there", async () => {
+  it("of a spec with another cluster name lists the existing clusters", async () => {
     await done("apply three.yaml -auto-approve");
     edit((spec) => spec.replace("name: demo", "name: other"));
-    // Machines and certificates of another name are in another directory.
+    // Machines and certificates of another cluster are in another directory.
     Object.assign(cli.world.facts, emptyFacts());
     const { code, err } = await cli.haplan("destroy three.yaml -auto-approve");
     expect(code).toBe(0);
@@ -139,7 +139,7 @@ describe("T17 R6: -state-only", () => {
     expect((await cli.haplan("destroy none.yaml -auto-approve")).err).not.toContain("-state-only");
   });
 
-  it("the spec is kept once something is made of it, for its owner alone, and not by a refused apply", async () => {
+  it("the spec is saved once it is applied, readable by its owner only, and not by a refused apply", async () => {
     cli.world.failing = (act) => (act === "preflight" ? "a port is taken" : null);
     await cli.haplan("apply three.yaml -auto-approve");
     expect(existsSync(keptFile())).toBe(false);

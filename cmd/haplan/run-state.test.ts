@@ -1,4 +1,4 @@
-/** Verbs that look into the state, locks, encryption, variables: whole command lines. */
+/** Commands that inspect the state, locks, encryption, variables: whole command lines. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is how specs refer to variables
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,17 +16,17 @@ afterEach(() => cli.remove());
 const haplan = (line: string, answers: readonly string[] | null = null): Promise<CliRun> => cli.haplan(line, answers);
 const file = (name: string): string => join(cli.cwd, name);
 const readText = (name: string): string => readFileSync(file(name), "utf8");
-/** The spec with a line more or another in place of one. */
+/** The spec with one line added or replaced. */
 function editSpec(from: string | RegExp, to: string): void {
   writeFileSync(file("three.yaml"), readText("three.yaml").replace(from, to));
 }
 
-describe("state verbs", () => {
+describe("state commands", () => {
   beforeEach(async () => {
     expect((await haplan("apply three.yaml -auto-approve")).code).toBe(0);
   });
 
-  it("list and show tell what is there", async () => {
+  it("list and show print existing resources", async () => {
     const all = (await haplan("state list")).out.split("\n");
     expect(all).toContain("haplan_raft_member.m1");
     expect((await haplan("state list haplan_worker haplan_ca.demo")).out).toBe(
@@ -41,7 +41,7 @@ describe("state verbs", () => {
     });
   });
 
-  it("show without a plan shows the state, also as Terraform's JSON", async () => {
+  it("show without a plan prints the state, also as Terraform's JSON", async () => {
     expect((await haplan("show")).out).toContain("# haplan_machine.m1:");
     expect(JSON.parse((await haplan("show -json")).out)).toMatchObject({
       format_version: "1.0",
@@ -49,7 +49,7 @@ describe("state verbs", () => {
     });
   });
 
-  it("mv and rm say what they would do, do it, and the next plan puts it right", async () => {
+  it("mv and rm print what they would do, do it, and the next plan repairs it", async () => {
     const before = readText(".haplan/demo/state.json");
     const dry = await haplan("state mv -dry-run haplan_worker.w1 haplan_worker.w9");
     expect(dry.out).toBe('Would move "haplan_worker.w1" to "haplan_worker.w9"');
@@ -65,7 +65,7 @@ describe("state verbs", () => {
     expect(cli.world.violations).toEqual([]);
   });
 
-  it("T2: mv gives a master another name, which the next plan carries out, with its data", async () => {
+  it("T2: mv renames a master, which the next plan applies, keeping its data", async () => {
     expect((await haplan("state mv m1 m8")).out).toMatch(
       /^Moved "m1" to "m8"\nThe spec does not list m8 yet. Replace `name: m1` with `name: m8` in it/,
     );
@@ -81,7 +81,7 @@ describe("state verbs", () => {
     expect(cli.world.violations).toEqual([]);
   });
 
-  it("F6: mv tells that a plan of the former spec gives the former name back, and not where the spec has the new one", async () => {
+  it("F6: mv warns that a plan of the former spec restores the former name, unless the spec has the new one", async () => {
     const moved = await haplan("state mv -dry-run m1 m8");
     expect(moved.out).toMatch(
       /^Would move "m1" to "m8"\n[\s\S]*With the current spec, a plan renames the master back to m1\.$/,
@@ -96,7 +96,7 @@ describe("state verbs", () => {
     );
   });
 
-  it("F8: a plan that replaces a master for its new name tells of moved, and one that knows of the move does not", async () => {
+  it("F8: a plan that replaces a renamed master suggests moved, and one with the move does not", async () => {
     editSpec(/name: m1\b/, "name: m8");
     const plan = await haplan("plan three.yaml");
     expect(plan.err).toContain("m8 replaces m1, which has the same address");
@@ -105,7 +105,7 @@ describe("state verbs", () => {
     expect((await haplan("plan three.yaml")).err).not.toContain("replaces m1");
   });
 
-  it("B8: a plan's stream tells of each resource that has moved, as Terraform's does", async () => {
+  it("B8: a plan's stream has each moved resource, as in Terraform", async () => {
     editSpec(/name: m1\b/, "name: m8");
     editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
     const { out } = await haplan("plan three.yaml -json");
@@ -138,7 +138,7 @@ describe("state verbs", () => {
     expect(started.filter((line) => line.includes('"move"'))).toEqual([]);
   });
 
-  it("T2: what the spec tells as moved is what mv does, and in JSON it has its previous address", async () => {
+  it("T2: moved in the spec does the same as mv, with the previous address in JSON", async () => {
     editSpec(/name: m1\b/, "name: m8");
     editSpec("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:");
     await haplan("plan three.yaml -out saved.plan");
@@ -163,14 +163,14 @@ describe("state verbs", () => {
     expect(cli.world.facts.members.map(({ id }) => id)).toEqual(["boot-m1", "boot-m2", "boot-m3"]);
   });
 
-  it("a saved plan is stale once the state was put right by hand", async () => {
+  it("a saved plan is stale after a manual edit of the state", async () => {
     cli.world.facts.machines.delete("w1");
     await haplan("plan three.yaml -out saved.plan");
     await haplan("state rm haplan_worker.w1");
     expect(await haplan("apply saved.plan")).toMatchObject({ code: 1, err: expect.stringContaining("its serial is") });
   });
 
-  it("what was pulled can be pushed when its serial is later, another lineage only by force", async () => {
+  it("a pulled state can be pushed with a later serial, another lineage only with -force", async () => {
     const pulled = (await haplan("state pull")).out;
     const state = JSON.parse(pulled) as { serial: number; lineage: string };
     const push = (changes: object, more = ""): Promise<CliRun> => {
@@ -191,7 +191,7 @@ describe("state verbs", () => {
 });
 
 describe("locks", () => {
-  it("who holds the lock is named, force-unlock asks and frees it, -lock=false does without", async () => {
+  it("names the holder of a lock, force-unlock asks and breaks it, -lock=false ignores it", async () => {
     const directory = file(".haplan/demo/lock");
     const lock = await acquireLock({ directory, operation: "apply", timeoutMs: 0, clock: systemClock });
     const held = await haplan("apply three.yaml -auto-approve");
@@ -220,7 +220,7 @@ describe("encryption", () => {
     cli.environment["DEMO_PASS"] = "a passphrase of some length";
   });
 
-  it("state and saved plans tell nothing without the passphrase, and work with it", async () => {
+  it("state and saved plans reveal nothing without the passphrase, and work with it", async () => {
     expect((await haplan("plan three.yaml -out saved.plan")).code).toBe(0);
     expect(readText("saved.plan")).not.toMatch(/haplan_machine|127\.0\.1/);
     expect((await haplan("show saved.plan")).out).toContain("Plan:");
@@ -243,7 +243,7 @@ describe("encryption", () => {
 });
 
 it.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
-  "R11: a state that was saved with a byte order mark is read, encrypted or not (%j)",
+  "R11: reads a state that was saved with a byte order mark, encrypted or not (%j)",
   async (state) => {
     cli.environment["DEMO_PASS"] = "a passphrase of some length";
     editSpec("spec:\n", `spec:\n${state}`);
@@ -254,7 +254,7 @@ it.each(["", "  state: { encryption: { passphraseEnv: DEMO_PASS } }\n"])(
   },
 );
 
-it("T low: what the state has forgotten is imported by the next plan, and nothing is restarted", async () => {
+it("T low: the next plan imports resources that the state has lost, and restarts nothing", async () => {
   await haplan("apply three.yaml -auto-approve");
   const pids = (): readonly unknown[] =>
     [...cli.world.facts.machines.values()].map(({ units }) => [...units.values()].map(({ pid }) => pid));
@@ -273,7 +273,7 @@ describe("state push", () => {
     ["R11: standard input", "state push -", (text: string) => text],
     ["R11: a file that begins with a byte order mark", "state push later.json", (text: string) => `\uFEFF${text}`],
     ["R11: standard input with a byte order mark", "state push -", (text: string) => `\uFEFF${text}`],
-  ])("takes %s", async (_, line, change) => {
+  ])("accepts %s", async (_, line, change) => {
     await haplan("apply three.yaml -auto-approve");
     const state = JSON.parse((await haplan("state pull")).out) as { serial: number };
     const text = change(JSON.stringify({ ...state, serial: state.serial + 1 }));
@@ -306,7 +306,7 @@ describe("variables", () => {
     expect(await haplan(line)).toMatchObject({ code: 1, err: expect.stringContaining(help) });
   });
 
-  it("another value is another spec, and none changes a saved plan", async () => {
+  it("another value makes another spec, and none changes a saved plan", async () => {
     const digest = async (more: string): Promise<string> =>
       (await cli.planDocument<{ haplan: { binding: { spec_digest: string } } }>(`three.yaml${more}`)).haplan.binding
         .spec_digest;

@@ -4,7 +4,7 @@ import { StopRequests } from "./stop-requests.ts";
 
 type Event = "SIGINT" | "SIGTERM" | "SIGHUP" | "output lost" | number;
 
-/** Sends events to a run, numbers being milliseconds that pass, and tells what came of it. */
+/** Sends events to a run, numbers being milliseconds that pass, and returns the outcome. */
 async function play(
   events: readonly Event[],
   holding: boolean,
@@ -37,9 +37,9 @@ describe("a request to stop", () => {
     [true, ["output lost"], "stops"],
     [true, ["SIGINT", 300, "SIGINT"], "leaves"],
     [true, ["SIGTERM", 300, "SIGINT"], "leaves"],
-    // npx passes on what the terminal has sent already.
+    // npx forwards a signal that the terminal has already sent.
     [true, ["SIGINT", 20, "SIGINT"], "stops"],
-    // The shell and the kernel both tell of a closed terminal, and writing to it fails as well.
+    // The shell and the kernel both signal a closed terminal, and writes to it fail as well.
     [true, ["SIGHUP", 500, "SIGHUP", "output lost"], "stops"],
     [true, ["output lost", "output lost"], "stops"],
     [true, ["output lost", 500, "SIGINT"], "leaves"],
@@ -49,11 +49,11 @@ describe("a request to stop", () => {
     expect(left ? "leaves" : stopped ? "stops" : "goes on").toBe(outcome);
   });
 
-  it("is told once", async () => {
+  it("is printed once", async () => {
     expect(await play(["SIGHUP", "SIGHUP", "output lost"], true)).toMatchObject({ said: 1 });
   });
 
-  it("that comes when the lock was given back has nothing to finish", async () => {
+  it("has nothing to finish after the lock was released", async () => {
     let left = false;
     const stop = new StopRequests({ leave: () => (left = true), say: () => {}, monotonicMs: () => 0 });
     await stop.hold(async () => {});

@@ -1,4 +1,4 @@
-/** A terminal for tests: remembers what was written and answers questions from a list. */
+/** A terminal for tests: records its output and answers questions from a list. */
 import { createPaint } from "./paint.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -6,7 +6,7 @@ export type ScriptedTerminal = Terminal & {
   readonly output: () => string;
   readonly errors: () => string;
   readonly questions: readonly string[];
-  /** Everything that was shown and painted over again. */
+  /** All status lines that were shown and replaced. */
   readonly statuses: readonly string[];
 };
 

@@ -1,4 +1,4 @@
-/** What users of Terraform type by habit, and what their scripts and pipelines set. */
+/** Flags that users of Terraform type by habit, and that their scripts and pipelines set. */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
@@ -27,7 +27,7 @@ describe("flags", () => {
     expect(run.code).toBe(0);
   });
 
-  it("apply -destroy is destroy, and refuses what destroy has not", async () => {
+  it("apply -destroy is destroy, and rejects flags that destroy does not have", async () => {
     const { out } = await haplan("apply -destroy three.yaml", ["no"]);
     expect(out).toContain("No changes");
     expect((await haplan("apply -destroy -replace=haplan_machine.m1 three.yaml", [])).err).toContain(
@@ -35,7 +35,7 @@ describe("flags", () => {
     );
   });
 
-  it("-input=false never asks, also on a terminal", async () => {
+  it("-input=false never asks, even on a terminal", async () => {
     const { code, err, terminal } = await haplan("apply three.yaml -input=false", ["yes"]);
     expect(code).toBe(1);
     expect(err).toContain("-input=false prevents that");
@@ -47,7 +47,7 @@ describe("flags", () => {
     ["-input=maybe", "-input=maybe is neither true nor false"],
     ["-chdir=nowhere", "There is no directory nowhere"],
     ["-var-file=nowhere.yaml", "Cannot read nowhere.yaml, given with -var-file"],
-  ])("apply three.yaml %s is refused with what is wrong", async (flag, message) => {
+  ])("apply three.yaml %s is refused with the reason", async (flag, message) => {
     const { code, err } = await haplan(`apply three.yaml -auto-approve ${flag}`);
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining(message) });
   });
@@ -56,7 +56,7 @@ describe("flags", () => {
     ["validate", "document"],
     ["plan", "stream"],
     ["apply", "stream"],
-  ])("T low: a mistake on the line of %s with -json is told as JSON too", async (verb, form) => {
+  ])("T low: a command-line mistake with -json is printed as JSON too", async (verb, form) => {
     const { code, out, err } = await haplan(`${verb} -jsno -json`);
     expect(code).toBe(1);
     expect(err).toContain("unknown option");
@@ -65,7 +65,7 @@ describe("flags", () => {
     expect(diagnostic).toMatchObject({ severity: "error", summary: "unknown option '--jsno'" });
   });
 
-  it("BR5, T low: -chdir works in another directory, and lines to be run say so", async () => {
+  it("BR5, T low: -chdir runs in another directory, and printed commands contain it", async () => {
     mkdirSync(join(cli.cwd, "sub"), { recursive: true });
     writeFileSync(join(cli.cwd, "sub/there.yaml"), readFileSync(join(cli.cwd, "three.yaml")));
     const { code, out } = await haplan("-chdir=sub plan there.yaml");
@@ -76,7 +76,7 @@ describe("flags", () => {
     expect((await haplan("-chdir=sub show saved.plan")).code).toBe(0);
   });
 
-  it("BR6: plan -destroy -refresh-only is refused: what it lists would not be what is destroyed", async () => {
+  it("BR6: plan -destroy -refresh-only is refused: it would not list what is destroyed", async () => {
     const { code, out, err } = await haplan("plan -destroy -refresh-only three.yaml");
     expect({ code, out }).toEqual({ code: 1, out: "" });
     expect(err).toContain("-destroy and -refresh-only cannot be combined");
@@ -111,7 +111,7 @@ describe("variables", () => {
 });
 
 describe("HAPLAN_CLI_ARGS", () => {
-  it("T low: adds flags behind the verb, for every verb or for one", async () => {
+  it("T low: adds flags behind the command, for every command or for one", async () => {
     cli.environment["HAPLAN_CLI_ARGS"] = "-no-color";
     cli.environment["HAPLAN_CLI_ARGS_plan"] = "-detailed-exitcode -var 'LB=127.0.1.100'";
     writeFileSync(join(cli.cwd, "variable.yaml"), withVariable());
@@ -137,12 +137,12 @@ describe("HAPLAN_CLI_ARGS", () => {
     expect(JSON.parse(out).diagnostics[0].detail).toContain("the environment variable HAPLAN_CLI_ARGS.");
   });
 
-  it("BR7: an error in what was typed names no variable", async () => {
+  it("BR7: an error in a typed flag names no variable", async () => {
     cli.environment["HAPLAN_CLI_ARGS_plan"] = "-jsno";
     expect((await haplan("plan -jsno three.yaml")).err).not.toContain("environment variable");
   });
 
-  it("BR7: flags are put behind the verb, and not behind a directory that is called like one", async () => {
+  it("BR7: flags are inserted behind the command, and not behind a directory of that name", async () => {
     mkdirSync(join(cli.cwd, "plan"), { recursive: true });
     writeFileSync(join(cli.cwd, "plan/there.yaml"), readFileSync(join(cli.cwd, "three.yaml")));
     cli.environment["HAPLAN_CLI_ARGS"] = "-json";
@@ -151,7 +151,7 @@ describe("HAPLAN_CLI_ARGS", () => {
     expect(JSON.parse(out)).toMatchObject({ valid: true });
   });
 
-  it("is refused when a quote is not closed", async () => {
+  it("is refused if a quote is not closed", async () => {
     cli.environment["HAPLAN_CLI_ARGS_plan"] = "-var 'LB=1";
     expect(await haplan("plan three.yaml")).toMatchObject({
       code: 1,
@@ -160,7 +160,7 @@ describe("HAPLAN_CLI_ARGS", () => {
   });
 });
 
-describe("T low: - stands for standard input where a spec is named", () => {
+describe("T low: - is standard input in place of a spec", () => {
   const spec = (): string => readFileSync(join(cli.cwd, "three.yaml"), "utf8");
 
   it.each([
@@ -178,7 +178,7 @@ describe("T low: - stands for standard input where a spec is named", () => {
     expect(err).not.toContain("Error");
   });
 
-  it("a mistake in it is told with its place", async () => {
+  it("reports the position of a mistake in it", async () => {
     cli.input = spec().replace("members: 3", "members: 4");
     expect((await haplan("validate -")).err).toContain("on standard input:18:14");
   });
@@ -187,7 +187,7 @@ describe("T low: - stands for standard input where a spec is named", () => {
     ["apply -", "standard input holds the spec"],
     ["destroy -", "standard input holds the spec"],
     ["force-unlock abc -spec=-", "standard input holds the spec"],
-  ])("%s is refused where it would have to ask", async (line, message) => {
+  ])("%s is refused if it would have to ask", async (line, message) => {
     cli.input = spec();
     const { code, err, terminal } = await haplan(line, ["yes"]);
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining(message) });
@@ -208,7 +208,7 @@ describe("T low: - stands for standard input where a spec is named", () => {
 describe("validate", () => {
   const risky = (): string => readFileSync(join(cli.cwd, "three.yaml"), "utf8").replace("zone: b", "zone: a");
 
-  it("T low: gives the warnings of the spec that plan gives, with their place", async () => {
+  it("T low: shows the warnings of the spec that plan shows, with their position", async () => {
     const fresh = createCliFixture();
     fresh.input = risky().replace("enabled: true", "enabled: false");
     const validated = await fresh.haplan("validate -");
@@ -224,7 +224,7 @@ describe("validate", () => {
     expect(JSON.parse(asJson.out)).toMatchObject({ valid: true, warning_count: 2 });
   });
 
-  it("T low: a spec that is no YAML is one error, also where variables are given", async () => {
+  it("T low: a spec that is not YAML is one error, even if variables are given", async () => {
     cli.input = risky().replace("  provider:", "   provider:");
     const { err } = await haplan("validate - -var CP=1");
     expect(err.match(/Error:/g)).toHaveLength(1);
@@ -233,13 +233,13 @@ describe("validate", () => {
 });
 
 describe("fmt", () => {
-  it("takes standard input with -, and leaves files alone", async () => {
+  it("formats standard input with -, and changes no files", async () => {
     cli.input = "kind:   Cluster\n";
     expect(await haplan("fmt -")).toMatchObject({ code: 0, out: "kind: Cluster" });
     expect(await haplan("fmt -check -")).toMatchObject({ code: 3, out: "" });
   });
 
-  it("T low: -diff shows what changes", async () => {
+  it("T low: -diff prints the changes", async () => {
     writeFileSync(join(cli.cwd, "unformatted.yaml"), "kind:   Cluster\n");
     const { code, out } = await haplan("fmt -check -diff unformatted.yaml");
     expect(code).toBe(3);

@@ -1,4 +1,4 @@
-/** Apply told as text: painted over on a terminal, in lines elsewhere. */
+/** Apply as text: repainted on a terminal, in lines elsewhere. */
 import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import type { Step } from "../../../src/plan/step.ts";
@@ -56,7 +56,7 @@ const history: readonly (readonly [number, ApplyEvent])[] = [
 ];
 
 describe("apply on a terminal", () => {
-  it("paints what is going on over what was, and leaves nothing of it behind", () => {
+  it("repaints the current status, and leaves nothing of it behind", () => {
     const { statuses, output } = shown(true, history);
     expect(statuses.at(-1)).toBe("");
     expect(statuses.at(-3)).toContain("start worker w1: 12 entries behind (20.5s)\n  start worker w2 (0.0s)\n");
@@ -88,7 +88,7 @@ describe("apply on a terminal", () => {
     expect(lines.at(-1)).toContain("1m1s  ●○○ no quorum");
   });
 
-  it("a line that is too wide is cut, colors and all", () => {
+  it("truncates a line that is too wide, including its colors", () => {
     const red = createPaint(true).red("123456789");
     expect(fitLine(red, 9)).toBe(red);
     expect(fitLine(red, 8)).toBe("1234567…");
@@ -96,7 +96,7 @@ describe("apply on a terminal", () => {
 });
 
 describe("apply in a log", () => {
-  it("says every ten seconds that a step still goes on, and shows no status", () => {
+  it("prints every ten seconds that a step is still running, and shows no status", () => {
     const { statuses, output } = shown(false, history);
     expect(statuses).toEqual([[]].map(String));
     expect(
@@ -135,11 +135,11 @@ describe("the sentence on write availability", () => {
       { ...measured, failed: 100, firstFailure },
       "No write succeeded in all of 1m35s (100 probes). The first error was: context deadline exceeded",
     ],
-  ])("R38, T10, F1: says what was measured, and that nothing was: %#", (availability, sentence) => {
+  ])("R38, T10, F1: reports the measurement, or that there was none: %#", (availability, sentence) => {
     expect(writesSentence(availability)).toBe(sentence);
   });
 
-  it("T10: is said of an apply that failed, too", () => {
+  it("T10: is printed for a failed apply, too", () => {
     const { output } = shown(false, [[0, { kind: "writeAvailability", availability: null }]]);
     expect(output()).toContain("not measured");
   });

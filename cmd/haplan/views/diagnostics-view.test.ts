@@ -18,7 +18,7 @@ spec:
 );
 
 describe("diagnostics view", () => {
-  it("shows place, caret, reason and advice between bars", () => {
+  it("shows position, caret, reason and advice between bars", () => {
     expect(renderDiagnostics(diagnostics, createPaint(false))).toMatchInlineSnapshot(`
       "╷
       │ Error: A control plane of 4 members is not allowed
@@ -87,7 +87,7 @@ describe("diagnostics view", () => {
     expect(text.split("\n").slice(4, 6)).toEqual(["│      1: \ta: b", "│         \t   ^"]);
   });
 
-  it("has the form of terraform validate -json", () => {
+  it("has the format of terraform validate -json", () => {
     expect(diagnosticsToJson(diagnostics)).toMatchObject({
       format_version: "1.0",
       valid: false,

@@ -1,4 +1,4 @@
-/** The JSON of plans against a schema of Terraform's format, and policies that decide over it. */
+/** The JSON of plans against a schema of Terraform's format, and policies that evaluate it. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -62,16 +62,16 @@ const plans: Readonly<Record<string, Plan>> = {
   destroy: planned(fixtureInput(three, { mode: "destroy" })),
 };
 
-/** What a reader gets: through text, where undefined is gone. */
+/** The JSON that a reader parses, without undefined values. */
 const jsonOf = (plan: Plan): Record<string, unknown> =>
   JSON.parse(JSON.stringify(planToJson(plan))) as Record<string, unknown>;
 
 describe("plan JSON", () => {
-  it("the schema accepts what Terraform itself has printed", () => {
+  it("the schema accepts output of Terraform itself", () => {
     expect(validate(JSON.parse(here("testdata/terraform-plan.sample.json")))).toBe(true);
   });
 
-  it.each(Object.keys(plans))("%s is in Terraform's form", (name) => {
+  it.each(Object.keys(plans))("%s is in Terraform's format", (name) => {
     validate(jsonOf(plans[name]!));
     expect(validate.errors ?? []).toEqual([]);
   });
@@ -82,13 +82,13 @@ describe("plan JSON", () => {
     ["no changes", (json) => void delete json["resource_changes"]],
     ["an unknown action", (json) => (changeOf(json)["actions"] = ["replace"])],
     ["something before a creation", (json) => (changeOf(json)["before"] = {})],
-  ])("the schema refuses %s", (_, spoil) => {
+  ])("the schema rejects %s", (_, spoil) => {
     const json = jsonOf(plans["create"]!);
     spoil(json);
     expect(validate(json)).toBe(false);
   });
 
-  it("every resource of the spec is planned, configured, and known before when it was there", () => {
+  it("every resource of the spec is planned, configured, and in the prior state if it existed", () => {
     const json = jsonOf(plans["grow"]!) as {
       planned_values: Values;
       prior_state: { values: Values };
@@ -106,7 +106,7 @@ describe("plan JSON", () => {
     );
   });
 
-  it("no secret is in it, only that there is one", () => {
+  it("contains no secret, only marks of them", () => {
     const state = settledState(three);
     const resources = state.resources.map((resource) =>
       resource.sensitive.length === 0
@@ -171,17 +171,17 @@ describe("the example policy", () => {
     }
   }
 
-  it.each(cases)("decides over %s", (_, plan, wanted) => {
+  it.each(cases)("evaluates %s", (_, plan, wanted) => {
     expectDecision(evaluateRego(policy, jsonOf(plan)), wanted);
   });
 
-  it("a policy that is not understood does not pass", () => {
+  it("a policy that cannot be parsed does not pass", () => {
     expect(() => evaluateRego("deny contains msg if {\n\tregex.match(`a`, input)\n}", {})).toThrow("not understood");
   });
 
   const opaInstalled = spawnSync("opa", ["version"]).status === 0;
   if (opaInstalled) {
-    it.each(cases)("decides the same by OPA over %s", (_, plan) => {
+    it.each(cases)("OPA evaluates %s to the same result", (_, plan) => {
       const directory = mkdtempSync(join(tmpdir(), "haplan-opa-"));
       try {
         writeFileSync(join(directory, "plan.json"), JSON.stringify(jsonOf(plan)));

@@ -198,7 +198,7 @@ describe("plan view", () => {
     `);
   });
 
-  it("the same in color", () => {
+  it("renders the same plan in color", () => {
     expect(renderPlan(plan, createPaint(true)).split("\n").slice(10, 60)).toMatchInlineSnapshot(`
       [
         "",
@@ -255,7 +255,7 @@ describe("plan view", () => {
     `);
   });
 
-  it("color adds nothing but color", () => {
+  it("color changes nothing but color", () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colors are made of control characters
     expect(renderPlan(plan, createPaint(true)).replace(/\u001b\[\d+m/g, "")).toBe(renderPlan(plan, createPaint(false)));
   });
@@ -264,19 +264,19 @@ describe("plan view", () => {
     for (const line of renderPlan(plan, createPaint(false)).split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  it("says Terraform's sentence when there is nothing to do", () => {
+  it("prints Terraform's sentence if there is nothing to do", () => {
     expect(renderPlan(unchanged, createPaint(false))).toMatch(
       /^No changes\. Your infrastructure matches the configuration\./,
     );
   });
 
-  it("counts a replacement on both sides", () => {
+  it("counts a replacement as added and destroyed", () => {
     expect(planCounts(plan)).toEqual({ import: 0, add: 2, change: 1, destroy: 2 });
   });
 });
 
 describe("plan JSON", () => {
-  it("has Terraform's actions and ours below one key", () => {
+  it("has Terraform's actions, and haplan's own data below one key", () => {
     const json = planToJson(plan) as { resource_changes: { change: { actions: string[] } }[] };
     expect(json).toMatchObject({ format_version: "1.2", applyable: true, haplan: { plan_id: plan.id, mode: "apply" } });
     expect(json.resource_changes.map(({ change: { actions } }) => actions)).toEqual([

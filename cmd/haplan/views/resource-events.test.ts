@@ -33,7 +33,7 @@ const summary = (events: ResourceEvents, event: ApplyEvent): readonly unknown[] 
     .filter(({ hook }) => (hook as { resource: { addr: string } }).resource.addr === address)
     .map(({ type, level, hook }) => [type, level ?? "info", (hook as { elapsed_seconds?: number }).elapsed_seconds]);
 
-it("times a change from its first step, and tells progress and failure of each resource of a step", () => {
+it("times a change from its first step, and reports progress and failure of each resource of a step", () => {
   let now = 1_000;
   const events = new ResourceEvents(plan, () => now);
   expect(summary(events, planned([]))).toEqual([]);
@@ -49,7 +49,7 @@ it("times a change from its first step, and tells progress and failure of each r
   expect(summary(events, failed)).toEqual([["apply_errored", "error", 12]]);
 });
 
-it("begins nothing again that an interrupted apply has finished", () => {
+it("starts nothing again that an interrupted apply has completed", () => {
   const events = new ResourceEvents(plan, () => 0);
   events.linesFor(planned(steps.map(({ id }) => id)));
   const begun = plan.steps
