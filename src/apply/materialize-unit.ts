@@ -13,7 +13,7 @@ export async function materializeUnit(blueprint: UnitBlueprint, authority: Autho
 
 /** The template engine is loaded by the few units that have templates. */
 async function templateFiles(templates: UnitBlueprint["templates"]): Promise<readonly UnitFile[]> {
-  const { renderTemplate } = await import("./render-template.ts");
+  const { renderTemplate } = await import("../base/render-template.ts");
   return templates.map(({ path, template, values, mode }) => ({
     path,
     content: renderTemplate(template, values),

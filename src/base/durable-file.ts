@@ -5,6 +5,7 @@
 import {
   closeSync,
   existsSync,
+  fchownSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -18,6 +19,8 @@ import { dirname } from "node:path";
 export type DurableFileOptions = {
   /** Permission bits; 0600 by default, because most of these files are secret. */
   readonly mode?: number;
+  /** Null or absent: the user that writes it. */
+  readonly owner?: { readonly userId: number; readonly groupId: number } | null;
 };
 
 /**
@@ -30,6 +33,7 @@ export function writeFileDurably(path: string, content: string | Uint8Array, opt
   try {
     const file = openSync(aside, "w", options.mode ?? 0o600);
     try {
+      if (options.owner) fchownSync(file, options.owner.userId, options.owner.groupId);
       for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
       fsyncSync(file);
     } finally {

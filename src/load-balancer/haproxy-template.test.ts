@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { connect } from "node:tls";
 import { execaSync } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { renderTemplate } from "../apply/render-template.ts";
+import { renderTemplate } from "../base/render-template.ts";
 import { systemClock } from "../base/clock.ts";
 import { openAuthority } from "../pki/authority.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";

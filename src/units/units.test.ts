@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fixtureSpec } from "../../test/support/planned-cluster.ts";
-import { renderTemplate } from "../apply/render-template.ts";
+import { renderTemplate } from "../base/render-template.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientUrl, clusterEndpoint, hostPort } from "./addresses.ts";
 import { type AgentStart, agentBlueprint, agentConfigDigest } from "./agent-unit.ts";

@@ -54,6 +54,16 @@ export function socketAt(sockets: readonly ListeningSocket[], host: string, port
   return sockets.find((socket) => socket.port === port && (socket.address === null || socket.address === host));
 }
 
+/** Whether any of these addresses is listened on; null where that cannot be told. */
+export function listenCheck(listens: readonly string[]): (() => boolean) | null {
+  if (listens.length === 0 || listeningSockets() === null) return null;
+  const targets = listens.map(parseHostPort).filter((target) => target !== null);
+  return () => {
+    const sockets = listeningSockets() ?? [];
+    return targets.some(({ host, port }) => socketAt(sockets, host, port) !== undefined);
+  };
+}
+
 function readTable(path: string): string | null {
   try {
     return readFileSync(path, "utf8");

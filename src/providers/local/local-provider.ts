@@ -2,15 +2,18 @@
  * The provider that needs only this machine: machines are directories under `<root>/machines`, units are real processes
  * that outlive haplan.
  */
-import { readFileSync, rmSync } from "node:fs";
+import { chownSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { assert } from "../../base/assert.ts";
 import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import type { ObservedMachine, ObservedOrphan, ObservedUnit } from "../../plan/observed-cluster.ts";
+import type { ObservedMachine, ObservedUnit } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineIdentity, MachineRef, Provider } from "../provider.ts";
+import type { Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
+import { detachedProcesses } from "./detached-processes.ts";
+import { listenCheck } from "./listening-sockets.ts";
 import { localLimits, localModel } from "./local-model.ts";
 import {
   createMachineDir,
@@ -20,36 +23,43 @@ import {
   machineDirs,
   machineOfDir,
   machinePaths,
-  placeOfUnit,
   readLabel,
   removeMachineDir,
   renameMachineDirs,
+  type UnitPaths,
   unitPaths,
 } from "./machine-dir.ts";
 import { preflightLocal } from "./preflight.ts";
-import { markedProcesses } from "./process-table.ts";
 import { builtProgramsDir, findExecutable } from "./programs.ts";
 import { createFillIn, observedDigest, readUnitRecord, writeUnitFiles } from "./unit-files.ts";
-import { findUnitProcess, logTail, signalProcess, startProcess, stopProcess } from "./unit-process.ts";
 
 export type LocalProviderOptions = {
   /** The cluster's directory, `.haplan/<cluster>`. */
   readonly root: string;
   /** Contains `<command>/main.js` for each of haplan's own programs; `dist/cmd` by default. */
   readonly programsDir?: string;
+  /** What runs the units; detached processes unless told otherwise. */
+  readonly supervisor?: Supervisor;
 };
+
+type Place = { readonly root: string; readonly programsDir: string; readonly supervisor: Supervisor };
 
 /** How long a restarted or removed unit may take to exit. */
 const restartGraceMs = 10_000;
 
 export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
-  const programsDir = options.programsDir ?? builtProgramsDir();
+  const { programsDir = builtProgramsDir(), supervisor = detachedProcesses } = options;
+  const place: Place = { root, programsDir, supervisor };
+  const unitOf = (machine: MachineRef, unit: string): UnitPaths => unitPaths(root, dirOf(root, machine), unit);
   return {
     model: localModel,
     limits: localLimits,
-    observe: async (lineage, names) => ({ machines: observeMachines(root, lineage, names), unreachable: [] }),
-    observeOrphans: async () => observeOrphans(root),
+    observe: async (lineage, names) => ({ machines: await observeMachines(place, lineage, names), unreachable: [] }),
+    observeOrphans: async () =>
+      (await orphans(place)).flatMap(({ machine, unit, pid }) =>
+        pid === null ? [] : [{ machine: machineOfDir(machine), unit, pid }],
+      ),
     preflight: (request) => preflightLocal(root, programsDir, request),
     createMachine: async ({ beside, attributes: _, address, ...machine }) => {
       assert(address !== null, "the address of a directory is in the spec");
@@ -59,55 +69,51 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     // A directory has no attributes.
     updateMachine: async () => ({}),
     renameMachine: async (from, to) => renameMachineDirs(root, from, to),
-    destroyMachine: (machine) => destroyMachine(root, machine),
-    startUnit: (machine, unit) => startUnit(root, programsDir, machine, unit),
-    stopUnit: (machine, unit, graceMs) => stopProcess(unitPaths(root, dirOf(root, machine), unit), graceMs),
-    removeUnit: (machine, unit) => removeUnit(root, dirOf(root, machine), unit),
-    unitLog: async (machine, unit, lines) => logTail(unitPaths(root, dirOf(root, machine), unit).log, lines),
-    readUnitFile: async (machine, unit, path) =>
-      readIfThere(join(unitPaths(root, dirOf(root, machine), unit).files, path)),
+    destroyMachine: (machine) => destroyMachine(place, machine),
+    startUnit: (machine, unit) => startUnit(place, machine, unit),
+    stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
+    removeUnit: async (machine, unit) => removeUnit(place, unitOf(machine, unit)),
+    unitLog: async (machine, unit, lines) => supervisor.log(unitOf(machine, unit), lines),
+    readUnitFile: async (machine, unit, path) => readIfThere(join(unitOf(machine, unit).files, path)),
     close: async () => {},
   };
 }
 
-function observeMachines(root: string, lineage: string | null, names: readonly string[]): ObservedMachine[] {
-  return machineDirs(root).flatMap((directory) => {
+async function observeMachines(
+  place: Place,
+  lineage: string | null,
+  names: readonly string[],
+): Promise<ObservedMachine[]> {
+  const { root } = place;
+  const wanted = machineDirs(root).flatMap((directory) => {
     const label = readLabel(root, directory);
-    if (label === null || (label.lineage !== lineage && !names.includes(label.name))) return [];
-    return [observeMachine(root, directory, label)];
+    return label === null || (label.lineage !== lineage && !names.includes(label.name)) ? [] : [{ directory, label }];
   });
+  return await Promise.all(wanted.map(({ directory, label }) => observeMachine(place, directory, label)));
 }
 
-function observeOrphans(root: string): readonly ObservedOrphan[] {
-  return orphanPlaces(root).map(({ directory, unit, pid }) => ({ machine: machineOfDir(directory), unit, pid }));
+/** Units of machines that are not there any more. */
+async function orphans({ root, supervisor }: Place): Promise<Awaited<ReturnType<Supervisor["units"]>>> {
+  return (await supervisor.units(root)).filter(({ machine }) => readLabel(root, machine) === null);
 }
 
-function orphanPlaces(
-  root: string,
-): readonly { readonly directory: string; readonly unit: string; readonly pid: number }[] {
-  return markedProcesses().flatMap(({ pid, unitDir }) => {
-    const unit = placeOfUnit(unitDir);
-    if (unit === null || unit.root !== root || readLabel(root, unit.machine) !== null) return [];
-    return [{ directory: unit.machine, unit: unit.unit, pid }];
-  });
-}
-
-function observeMachine(root: string, directory: string, label: MachineIdentity): ObservedMachine {
-  const paths = machinePaths(root, directory);
+async function observeMachine(place: Place, directory: string, label: MachineIdentity): Promise<ObservedMachine> {
+  const paths = machinePaths(place.root, directory);
+  const units = await Promise.all(listDir(paths.units).map((unit) => observeUnit(place, directory, unit)));
   return {
     name: label.name,
     address: label.address,
     lineage: label.lineage,
     generation: label.generation,
     hasData: listDir(paths.data).length > 0,
-    units: listDir(paths.units).flatMap((unit) => observeUnit(root, directory, unit)),
+    units: units.flat(),
   };
 }
 
-function observeUnit(root: string, directory: string, unit: string): ObservedUnit[] {
+async function observeUnit({ root, supervisor }: Place, directory: string, unit: string): Promise<ObservedUnit[]> {
   const paths = unitPaths(root, directory, unit);
   const record = readUnitRecord(paths);
-  const running = findUnitProcess(paths);
+  const running = await supervisor.find(paths);
   if (record === null && running === null) return [];
   return [
     {
@@ -120,8 +126,7 @@ function observeUnit(root: string, directory: string, unit: string): ObservedUni
 }
 
 async function startUnit(
-  root: string,
-  programsDir: string,
+  { root, programsDir, supervisor }: Place,
   machine: MachineRef,
   unit: UnitDefinition,
 ): Promise<{ readonly pid: number }> {
@@ -143,50 +148,64 @@ async function startUnit(
   const dataDir = machinePaths(root, directory).data;
   const fillIn = createFillIn(paths, dataDir);
   const record = readUnitRecord(paths);
-  const running = findUnitProcess(paths);
+  const running = await supervisor.find(paths);
   if (record !== null && running !== null) {
     if (observedDigest(paths, record) === unitDigest(unit)) return { pid: running.pid };
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
-      writeUnitFiles(paths, unit, fillIn);
-      if (unit.reload.signal !== null) signalProcess(running, unit.reload.signal);
+      writeUnitFiles(paths, unit, { fillIn, owner: await supervisor.prepare(root) });
+      if (unit.reload.signal !== null) await supervisor.reload(paths, unit.reload.signal);
       return { pid: running.pid };
     }
   }
-  await stopProcess(paths, restartGraceMs);
+  await supervisor.stop(paths, restartGraceMs);
   makeDirDurably(dataDir);
-  writeUnitFiles(paths, unit, fillIn);
-  const started = await startProcess(paths, {
+  const owner = await supervisor.prepare(root);
+  if (owner !== null) chownSync(dataDir, owner.userId, owner.groupId);
+  writeUnitFiles(paths, unit, { fillIn, owner });
+  const { pid } = await supervisor.start(paths, {
     file: executable.file,
     arguments: [...executable.leadingArguments, ...unit.arguments.map(fillIn)],
     environment: Object.fromEntries(Object.entries(unit.environment).map(([name, value]) => [name, fillIn(value)])),
-    workingDir: paths.files,
+    program: unit.program,
     listens: unit.listens,
+    reloadSignal: unit.reload?.signal ?? null,
+    dataDir,
+    isUp: listenCheck(unit.listens),
   });
-  return { pid: started.pid };
+  return { pid };
 }
 
-async function removeUnit(root: string, directory: string, unit: string): Promise<void> {
-  const paths = unitPaths(root, directory, unit);
-  await stopProcess(paths, restartGraceMs);
+async function removeUnit({ root, supervisor }: Place, paths: UnitPaths): Promise<void> {
+  await supervisor.stop(paths, restartGraceMs);
+  await supervisor.remove(paths);
   rmSync(paths.directory, { recursive: true, force: true });
-  if (listDir(machinePaths(root, directory).directory).includes("units")) syncDir(machinePaths(root, directory).units);
+  const machine = machinePaths(root, paths.machine);
+  if (listDir(machine.directory).includes("units")) syncDir(machine.units);
 }
 
-async function destroyMachine(root: string, machine: MachineRef): Promise<void> {
-  const left = orphanPlaces(root);
+async function destroyMachine(place: Place, machine: MachineRef): Promise<void> {
+  const { root, supervisor } = place;
+  const left = await orphans(place);
   const directories = typeof machine === "string" ? allDirs(root, machine, left) : [dirOf(root, machine)];
   for (const directory of directories) {
-    const orphaned = left.filter((each) => each.directory === directory);
+    const orphaned = left.filter((each) => each.machine === directory);
     const units = [...new Set([...listDir(machinePaths(root, directory).units), ...orphaned.map(({ unit }) => unit)])];
-    await Promise.all(units.map((unit) => stopProcess(unitPaths(root, directory, unit), restartGraceMs)));
+    await Promise.all(
+      units.map(async (unit) => {
+        const paths = unitPaths(root, directory, unit);
+        await supervisor.stop(paths, restartGraceMs);
+        await supervisor.remove(paths);
+      }),
+    );
     removeMachineDir(root, directory);
   }
+  await supervisor.leave(root);
 }
 
 /** Also one that was never labeled, and missing ones with running processes. */
-function allDirs(root: string, name: string, left: readonly { readonly directory: string }[]): readonly string[] {
+function allDirs(root: string, name: string, left: readonly { readonly machine: string }[]): readonly string[] {
   const labeled = dirsOf(root, name).map(({ directory }) => directory);
-  const orphaned = left.map(({ directory }) => directory).filter((directory) => machineOfDir(directory) === name);
+  const orphaned = left.map(({ machine }) => machine).filter((directory) => machineOfDir(directory) === name);
   const unlabeled = readLabel(root, name) === null ? [name] : [];
   return [...new Set([...unlabeled, ...labeled, ...orphaned])];
 }

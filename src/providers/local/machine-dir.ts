@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { makeDirDurably, syncDir, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { MachineIdentity, MachineRef } from "../provider.ts";
+import type { UnitPlace } from "../supervisor.ts";
 
 export type MachinePaths = {
   readonly directory: string;
@@ -24,10 +25,8 @@ export type MachinePaths = {
   readonly units: string;
 };
 
-export type UnitPaths = {
-  readonly directory: string;
+export type UnitPaths = UnitPlace & {
   readonly record: string;
-  readonly files: string;
   readonly process: string;
   readonly log: string;
 };
@@ -47,6 +46,9 @@ export function unitPaths(root: string, machine: string, unit: string): UnitPath
   assertDirName("unit", unit);
   const directory = join(machinePaths(root, machine).units, unit);
   return {
+    root,
+    machine,
+    unit,
     directory,
     record: join(directory, "unit.json"),
     files: join(directory, "files"),

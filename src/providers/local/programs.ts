@@ -1,6 +1,6 @@
 /** Finds programs: haplan's own beside this file in the built tree, the system's on the path. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { packageDir } from "../../base/package-dir.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
 
@@ -14,10 +14,16 @@ export type Executable = { readonly file: string; readonly leadingArguments: rea
 export function findExecutable(program: UnitDefinition["program"], programsDir: string): Executable | null {
   if (program.kind === "haplan") {
     const script = join(programsDir, program.command, "main.js");
-    return existsSync(script) ? { file: process.execPath, leadingArguments: [script] } : null;
+    return existsSync(script) ? { file: runtimeOf(programsDir), leadingArguments: [script] } : null;
   }
   const file = findOnPath(program.command);
   return file === null ? null : { file, leadingArguments: [] };
+}
+
+/** An artifact has a runtime of its own, which is replaced together with the programs. */
+function runtimeOf(programsDir: string): string {
+  const own = join(dirname(programsDir), "bin", "node");
+  return existsSync(own) ? own : process.execPath;
 }
 
 /** Daemons are in sbin directories, which are not on every user's path. */

@@ -1,9 +1,10 @@
 /** A unit's files on disk: written with placeholders replaced, and checked later for changes by others. */
-import { chmodSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, chownSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { dataDirPlaceholder, type UnitDefinition, unitDirPlaceholder } from "../../units/unit-definition.ts";
+import type { UnitOwner } from "../supervisor.ts";
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
 
@@ -28,17 +29,22 @@ export function createFillIn(paths: UnitPaths, dataDir: string): FillIn {
  * Makes the directory contain exactly the unit's files; the record is written last, so that incomplete files never
  * count.
  */
-export function writeUnitFiles(paths: UnitPaths, unit: UnitDefinition, fillIn: FillIn): UnitRecord {
+export function writeUnitFiles(
+  paths: UnitPaths,
+  unit: UnitDefinition,
+  { fillIn, owner }: { readonly fillIn: FillIn; readonly owner: UnitOwner | null },
+): UnitRecord {
   makeDirDurably(paths.files);
   const files = unit.files.map((file) => {
     const content = typeof file.content === "string" ? fillIn(file.content) : file.content;
     const path = fileInside(paths.files, file.path);
     makeDirDurably(dirname(path));
-    writeFileDurably(path, content, { mode: file.mode });
+    writeFileDurably(path, content, { mode: file.mode, owner });
     chmodSync(path, file.mode);
     return { path: file.path, mode: file.mode, digest: contentDigest(content) };
   });
   removeStaleFiles(paths, files);
+  if (owner !== null) openTo(owner, paths);
   const record: UnitRecord = {
     name: unit.name,
     digest: unitDigest(unit),
@@ -49,6 +55,26 @@ export function writeUnitFiles(paths: UnitPaths, unit: UnitDefinition, fillIn: F
   };
   writeFileDurably(paths.record, `${JSON.stringify(record, null, 2)}\n`);
   return record;
+}
+
+/**
+ * Lets the unit's user read its files and no other's: every directory stays root's, so that the unit cannot put a link in the
+ * place of a file that is written later.
+ */
+function openTo({ groupId }: UnitOwner, paths: UnitPaths): void {
+  const above = [
+    dirname(paths.root),
+    paths.root,
+    join(paths.root, "machines"),
+    join(paths.root, "machines", paths.machine),
+  ];
+  const below = readdirSync(paths.files, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+  for (const directory of [...above, dirname(paths.directory), paths.directory, paths.files, ...below]) {
+    chownSync(directory, 0, groupId);
+    chmodSync(directory, 0o750);
+  }
 }
 
 function removeStaleFiles(paths: UnitPaths, kept: UnitRecord["files"]): void {

@@ -8,21 +8,14 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from 
 import { systemClock } from "../../base/clock.ts";
 import { writeFileDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
+import { type ProcessRequest, watchMs } from "../supervisor.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
 import { identifyProcess, isSameProcess, type ProcessIdentity, processesOfUnit, unitMarker } from "./process-table.ts";
 
-export type ProcessRequest = {
-  readonly file: string;
-  readonly arguments: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
+type DetachedRequest = Pick<ProcessRequest, "file" | "arguments" | "environment" | "isUp"> & {
   readonly workingDir: string;
-  /** `host:port` that it is going to listen on: once it does it counts as up. */
-  readonly listens: readonly string[];
 };
 
-/** How long a new process is watched for an early exit, if it does not listen before. */
-const watchMs = { withListeners: 1500, withoutListeners: 300 };
 const pollMs = 20;
 const logBytesMax = 16 * 1024 * 1024;
 
@@ -37,7 +30,7 @@ export function findUnitProcess(paths: UnitPaths): ProcessIdentity | null {
  * Starts the process and returns once it listens or has run for a moment.
  * @throws HaplanError `provider/unit-exited` with the last lines of its log.
  */
-export async function startProcess(paths: UnitPaths, request: ProcessRequest): Promise<ProcessIdentity> {
+export async function startProcess(paths: UnitPaths, request: DetachedRequest): Promise<ProcessIdentity> {
   rotateLog(paths.log);
   const subprocess = spawnDetached(paths, request);
   const end = new Promise<string>((resolve) => {
@@ -49,7 +42,7 @@ export async function startProcess(paths: UnitPaths, request: ProcessRequest): P
   subprocess.unref();
   const identity = subprocess.pid === undefined ? null : identifyProcess(subprocess.pid);
   if (identity !== null) writeFileDurably(paths.process, `${JSON.stringify(identity)}\n`);
-  await Promise.race([end, awaitUp(identity, request.listens)]);
+  await Promise.race([end, awaitUp(identity, request.isUp)]);
   if (identity !== null && isSameProcess(identity)) return identity;
   // The exit event comes a moment after the process is gone.
   const ending = await Promise.race([end, systemClock.sleep(1000)]);
@@ -60,7 +53,7 @@ export async function startProcess(paths: UnitPaths, request: ProcessRequest): P
   );
 }
 
-function spawnDetached(paths: UnitPaths, request: ProcessRequest): ChildProcess {
+function spawnDetached(paths: UnitPaths, request: DetachedRequest): ChildProcess {
   const log = openSync(paths.log, "a", 0o600);
   try {
     return spawn(request.file, request.arguments, {
@@ -80,19 +73,13 @@ function inheritedEnvironment(): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
 
-async function awaitUp(identity: ProcessIdentity | null, listens: readonly string[]): Promise<void> {
+async function awaitUp(identity: ProcessIdentity | null, isUp: ProcessRequest["isUp"]): Promise<void> {
   if (identity === null) return;
-  const canTell = listens.length > 0 && listeningSockets() !== null;
-  const deadline = performance.now() + (canTell ? watchMs.withListeners : watchMs.withoutListeners);
+  const deadline = performance.now() + (isUp === null ? watchMs.withoutListeners : watchMs.withListeners);
   while (performance.now() < deadline && isSameProcess(identity)) {
-    if (canTell && listens.some(isListenedOn)) return;
+    if (isUp?.()) return;
     await systemClock.sleep(pollMs);
   }
-}
-
-function isListenedOn(listen: string): boolean {
-  const target = parseHostPort(listen);
-  return target !== null && socketAt(listeningSockets() ?? [], target.host, target.port) !== undefined;
 }
 
 /** Signals the process to reload changed files. */

@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import Handlebars from "handlebars";
-import type { Json } from "../base/json.ts";
-import { packageDir } from "../base/package-dir.ts";
+import type { Json } from "./json.ts";
+import { packageDir } from "./package-dir.ts";
 
 /** Renders `templates/<name>`; nothing is escaped as HTML. */
 export function renderTemplate(name: string, values: { readonly [name: string]: Json }): string {

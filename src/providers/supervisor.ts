@@ -1,0 +1,61 @@
+/**
+ * The port to what runs a unit's process: processes of haplan's own that outlive it, or an init such as systemd. The provider
+ * keeps the unit's files and its record; the supervisor keeps it running.
+ */
+import type { UnitDefinition } from "../units/unit-definition.ts";
+
+export type UnitPlace = {
+  /** The cluster's directory. */
+  readonly root: string;
+  /** Name of the machine's directory, such as `m1` or `m1@2`. */
+  readonly machine: string;
+  readonly unit: string;
+  /** The unit's own directory, and its files in it. */
+  readonly directory: string;
+  readonly files: string;
+};
+
+export type ProcessRequest = {
+  readonly file: string;
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly program: UnitDefinition["program"];
+  /** `host:port` it is going to listen on. */
+  readonly listens: readonly string[];
+  readonly reloadSignal: "SIGHUP" | "SIGUSR2" | null;
+  /** The machine's data, which the unit may write to. */
+  readonly dataDir: string;
+  /** Whether it shows by listening that it is up; null where that cannot be told. */
+  readonly isUp: (() => boolean) | null;
+};
+
+/** Owners of a unit's files and directories, where they are not those of the user that runs haplan. */
+export type UnitOwner = { readonly userId: number; readonly groupId: number };
+
+export type RunningUnit = { readonly pid: number };
+
+export type Supervisor = {
+  /** Its living process, or null. */
+  find(place: UnitPlace): Promise<RunningUnit | null>;
+  /** Makes what units of this cluster need, and says who is to own their files; null: whoever writes them. */
+  prepare(root: string): Promise<UnitOwner | null>;
+  /**
+   * Starts a unit that does not run, and returns once it is up or has lived for a moment.
+   * @throws HaplanError `provider/unit-exited` with the last lines of its log
+   */
+  start(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit>;
+  /** Tells it to reload changed files. */
+  reload(place: UnitPlace, signal: "SIGHUP" | "SIGUSR2"): Promise<void>;
+  /** SIGTERM, then SIGKILL after `graceMs`; resolves once it and all that it started are gone. */
+  stop(place: UnitPlace, graceMs: number): Promise<void>;
+  /** Forgets a unit that does not run. */
+  remove(place: UnitPlace): Promise<void>;
+  log(place: UnitPlace, lines: number): Promise<string>;
+  /** All units of this cluster that it knows or that run, whether their machine is there or not; the pid is null where one does not run. */
+  units(root: string): Promise<readonly (UnitPlace & { readonly pid: number | null })[]>;
+  /** A machine has been removed: removes what was made for machines once there are none. */
+  leave(root: string): Promise<void>;
+};
+
+/** How long a new process is watched for an instant end, when it does not show by listening that it is up. */
+export const watchMs = { withListeners: 1500, withoutListeners: 300 } as const;
