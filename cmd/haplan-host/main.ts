@@ -10,6 +10,7 @@ import { errorText } from "../../src/base/haplan-error.ts";
 import { packageDir } from "../../src/base/package-dir.ts";
 import { providerCalls } from "../../src/host/program/provider-calls.ts";
 import { serveHost } from "../../src/host/program/serve-host.ts";
+import { systemdUnits } from "../../src/host/program/systemd/systemd-units.ts";
 import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
 
 const options = new Command("haplan-host")
@@ -22,8 +23,12 @@ const options = new Command("haplan-host")
   .opts<{ cluster: string; root: string; programsDir: string; detached?: true }>();
 
 const { version } = JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string };
-const { cluster, root, programsDir } = options;
-const provider = createLocalProvider({ root: join(root, cluster), programsDir });
+const { cluster, root, programsDir, detached } = options;
+const provider = createLocalProvider({
+  root: join(root, cluster),
+  programsDir,
+  ...(detached === true ? {} : { supervisor: systemdUnits }),
+});
 try {
   const calls = providerCalls(provider, join(root, cluster));
   await serveHost({ calls, input: process.stdin, output: process.stdout, version });

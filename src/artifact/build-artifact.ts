@@ -84,6 +84,9 @@ async function collect(directory: string, request: ArtifactRequest): Promise<Art
   const chunks = (await filesBelow(programs)).filter(
     (path) => hostPrograms.includes(topOf(path)) || topOf(path) === "chunks",
   );
+  const templates = (await filesBelow(join(packageDirectory, "templates"))).filter((path) =>
+    path.startsWith("systemd/"),
+  );
   const about = { name: "haplan-artifact", version, type: "module", architecture };
   const plain = (path: string, file: string): ArtifactEntry => ({ path, mode: 0o644, content: { file } });
   return [
@@ -92,6 +95,7 @@ async function collect(directory: string, request: ArtifactRequest): Promise<Art
       (name): ArtifactEntry => ({ path: `bin/${name}`, mode: 0o755, content: { text: launcher(name) } }),
     ),
     { path: "package.json", mode: 0o644, content: { text: `${JSON.stringify(about, null, 2)}\n` } },
+    ...templates.map((path) => plain(`templates/${path}`, join(packageDirectory, "templates", path))),
     ...chunks.map((path) => plain(`cmd/${path}`, join(programs, path))),
     ...packages.map((path) => plain(`node_modules/${path}`, join(modules, path))),
   ];

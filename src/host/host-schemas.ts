@@ -48,7 +48,9 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   observe: tuple(orNull(text), list(text)),
   observeOrphans: tuple(),
   preflight: tuple(preflight),
-  createMachine: tuple(record(identity, { beside: count, attributes: { type: "object" } })),
+  createMachine: tuple(
+    record({ ...identity, address: orNull(text) }, { beside: count, attributes: { type: "object" } }),
+  ),
   renameMachine: tuple(text, text),
   destroyMachine: tuple(machineRef),
   startUnit: tuple(machineRef, unit),

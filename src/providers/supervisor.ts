@@ -37,7 +37,7 @@ export type RunningUnit = { readonly pid: number };
 export type Supervisor = {
   /** Its living process, or null. */
   find(place: UnitPlace): Promise<RunningUnit | null>;
-  /** Makes what units of this cluster need, and says who is to own their files; null: whoever writes them. */
+  /** Makes what units of this cluster need, and says which user owns their files; null: the one that writes them. */
   prepare(root: string): Promise<UnitOwner | null>;
   /**
    * Starts a unit that does not run, and returns once it is up or has lived for a moment.

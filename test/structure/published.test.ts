@@ -61,6 +61,7 @@ describe("the package", () => {
       "dist/cmd/haplan-agent/main.js",
       "dist/cmd/haplan-worker/main.js",
       "templates/haproxy/haproxy.cfg.hbs",
+      "templates/systemd/unit.service.hbs",
     ];
     expect(paths).toEqual(expect.arrayContaining(expected));
   });

@@ -31,6 +31,7 @@ import { type Consensus, openConsensus } from "./open-consensus.ts";
 import { followMembership, openPeers } from "./open-peers.ts";
 import { openServices } from "./open-services.ts";
 import { recordMetrics } from "./record-metrics.ts";
+import { startWatchdog } from "./systemd-watchdog.ts";
 import { createSelfSigned } from "./tls/self-signed.ts";
 
 const certificateCheckMs = 1_000;
@@ -201,6 +202,7 @@ class RunningAgent implements Agent {
     this.#member.listeners.serve();
     logger.info({ "local-member-id": this.memberId, "cluster-id": this.clusterId }, "ready to serve client requests");
     notifySystemd(process.env, (text) => logger.warn(text));
+    startWatchdog(process.env, (text) => logger.warn(text));
   }
 
   #reloadCertificates(): void {

@@ -1,0 +1,62 @@
+/** The user that units run as: made when it is first needed, and removed with the last machine. */
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { chmod, chown } from "node:fs/promises";
+import { join } from "node:path";
+import { makeDirDurably, writeFileDurably } from "../../../base/durable-file.ts";
+import { HaplanError, systemErrorCode } from "../../../base/haplan-error.ts";
+import type { UnitOwner } from "../../../providers/supervisor.ts";
+import { runTool } from "./systemctl.ts";
+
+const userName = "haplan";
+/** Beside the clusters, when haplan made the user: one that was there before stays. */
+const madeFile = ".made-user";
+
+/** Makes the user where there is none, and the directory of all clusters. */
+export async function makeUser(clusters: string): Promise<UnitOwner> {
+  makeDirDurably(clusters);
+  const found = readUser() ?? (await addUser(clusters));
+  await chown(clusters, 0, found.groupId);
+  await chmod(clusters, 0o750);
+  return found;
+}
+
+async function addUser(clusters: string): Promise<UnitOwner> {
+  // Before the user: if the run ends between the two, one user too few is remembered rather than one too many left.
+  writeFileDurably(join(clusters, madeFile), "");
+  const options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"];
+  await runTool("useradd", [...options, "--shell", "/usr/sbin/nologin", userName]);
+  const made = readUser();
+  if (made === null) throw new HaplanError("provider/no-user", `There is no user "${userName}" although it was made`);
+  return made;
+}
+
+function readUser(): UnitOwner | null {
+  const [, userId, groupId] =
+    new RegExp(`^${userName}:[^:]*:(\\d+):(\\d+):`, "m").exec(readFileSync("/etc/passwd", "utf8")) ?? [];
+  return userId === undefined ? null : { userId: Number(userId), groupId: Number(groupId) };
+}
+
+/** Removes the directories of a cluster and of all clusters where they are empty, and with the last one the user. */
+export async function removeWhatIsLeft(clusters: string, cluster: string): Promise<void> {
+  removeIfEmpty(cluster);
+  const left = listIfThere(clusters);
+  if (left.some((entry) => entry !== madeFile)) return;
+  const made = join(clusters, madeFile);
+  if (existsSync(made)) {
+    if (readUser() !== null) await runTool("userdel", [userName]);
+    rmSync(made);
+  }
+  removeIfEmpty(clusters);
+}
+
+function listIfThere(directory: string): readonly string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(systemErrorCode(error) ?? "")) throw error;
+  }
+}

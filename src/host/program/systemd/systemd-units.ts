@@ -1,0 +1,145 @@
+/** Units of systemd: it restarts them when they fail and starts them when the host boots; the journal has their logs. */
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { systemClock } from "../../../base/clock.ts";
+import { syncDir, writeFileDurably } from "../../../base/durable-file.ts";
+import { HaplanError } from "../../../base/haplan-error.ts";
+import {
+  type ProcessRequest,
+  type RunningUnit,
+  type Supervisor,
+  type UnitPlace,
+  watchMs,
+} from "../../../providers/supervisor.ts";
+import { makeUser, removeWhatIsLeft } from "./host-user.ts";
+import { readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
+import { renderUnitFile, unitDirOfFile } from "./unit-file.ts";
+import { systemdName, unitPrefix } from "./unit-name.ts";
+
+const unitsDirectory = "/etc/systemd/system";
+const pollMs = 30;
+/** Until processes are gone that were killed. */
+const killMs = 5_000;
+const logLinesInError = 10;
+
+export const systemdUnits: Supervisor = {
+  find: async (place) => running(await readUnitState(systemdName(place))),
+  prepare: (root) => makeUser(dirname(root)),
+  start: startUnit,
+  reload: async (place, signal) => {
+    await systemctl("kill", "--kill-whom=main", `--signal=${signal}`, `${systemdName(place)}.service`);
+  },
+  stop: stopUnit,
+  remove: removeUnit,
+  log: readLog,
+  units: findUnits,
+  leave: (root) => removeWhatIsLeft(dirname(root), root),
+};
+
+function running({ pid }: UnitState): RunningUnit | null {
+  return pid === null ? null : { pid };
+}
+
+async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit> {
+  const name = systemdName(place);
+  const file = fileOf(name);
+  const other = existsSync(file) ? unitDirOfFile(readFileSync(file, "utf8")) : place.directory;
+  if (other !== place.directory) {
+    throw new HaplanError(
+      "provider/unit-taken",
+      `Cannot start ${name}.service: "${file}" belongs to ${other ?? "something that haplan did not make"}`,
+    );
+  }
+  writeFileDurably(file, renderUnitFile(place, request), { mode: 0o644 });
+  await systemctl("daemon-reload");
+  await systemctl("enable", "--quiet", `${name}.service`);
+  // A unit that failed too often is started no more until this.
+  await systemctl("reset-failed", `${name}.service`).catch(() => undefined);
+  // A member says that it is ready once its cluster has a leader, for which haplan has other members to start.
+  await systemctl("start", "--no-block", `${name}.service`);
+  const state = await watch(name, request.isUp);
+  const found = running(state);
+  if (found !== null && !hasEnded(state)) return found;
+  await stopUnit(place, 0);
+  throw new HaplanError(
+    "provider/unit-exited",
+    `Cannot start "${request.file}": it ${state.ending ?? "ended"}\n${await readLog(place, logLinesInError)}`.trimEnd(),
+  );
+}
+
+/** The state once the unit is up, has ended, or has lived for a moment. */
+async function watch(name: string, isUp: ProcessRequest["isUp"]): Promise<UnitState> {
+  const livesMs = isUp === null ? watchMs.withoutListeners : watchMs.withListeners;
+  let aliveSince: number | null = null;
+  for (;;) {
+    const state = await readUnitState(name);
+    if (hasEnded(state)) return state;
+    if (state.pid !== null) {
+      aliveSince ??= performance.now();
+      if (isUp?.() || performance.now() - aliveSince >= livesMs) return state;
+    }
+    await systemClock.sleep(pollMs);
+  }
+}
+
+function hasEnded({ active, sub, restarts, hasJob }: UnitState): boolean {
+  if (active === "inactive" && hasJob) return false;
+  return restarts > 0 || active === "failed" || sub === "auto-restart" || (active === "inactive" && sub === "dead");
+}
+
+async function stopUnit(place: UnitPlace, graceMs: number): Promise<void> {
+  const name = systemdName(place);
+  if (!existsSync(fileOf(name))) return;
+  await systemctl("stop", "--no-block", `${name}.service`);
+  if (await isGone(name, graceMs)) return;
+  await systemctl("kill", "--signal=SIGKILL", `${name}.service`);
+  if (await isGone(name, killMs)) return;
+  throw new HaplanError("provider/unit-immortal", `${name}.service does not end on SIGKILL`);
+}
+
+async function isGone(name: string, withinMs: number): Promise<boolean> {
+  const deadlineMs = performance.now() + withinMs;
+  for (;;) {
+    const { active } = await readUnitState(name);
+    if (active === "inactive" || active === "failed") return true;
+    if (performance.now() >= deadlineMs) return false;
+    await systemClock.sleep(pollMs);
+  }
+}
+
+async function removeUnit(place: UnitPlace): Promise<void> {
+  const name = systemdName(place);
+  if (!existsSync(fileOf(name))) return;
+  await systemctl("disable", "--quiet", `${name}.service`);
+  rmSync(fileOf(name));
+  syncDir(unitsDirectory);
+  await systemctl("daemon-reload");
+  // What has failed stays listed until this, without a file.
+  await systemctl("reset-failed", `${name}.service`).catch(() => undefined);
+}
+
+/** Of this unit's processes alone: what systemd says of them is left out. */
+async function readLog(place: UnitPlace, lines: number): Promise<string> {
+  await runTool("journalctl", ["--sync"]);
+  const found = ["--no-pager", "--output=cat", "--quiet", `--lines=${lines}`];
+  return (await runTool("journalctl", [...found, `--identifier=${systemdName(place)}`])).trimEnd();
+}
+
+async function findUnits(root: string): Promise<readonly (UnitPlace & { readonly pid: number | null })[]> {
+  const places = readdirSync(unitsDirectory)
+    .filter((file) => file.startsWith(unitPrefix) && file.endsWith(".service"))
+    .flatMap((file) => placeOf(root, unitDirOfFile(readFileSync(join(unitsDirectory, file), "utf8"))));
+  return await Promise.all(
+    places.map(async (place) => ({ ...place, pid: (await readUnitState(systemdName(place))).pid })),
+  );
+}
+
+function placeOf(root: string, directory: string | null): UnitPlace[] {
+  const [, cluster, machine, unit] = /^(.+)\/machines\/([^/]+)\/units\/([^/]+)$/.exec(directory ?? "") ?? [];
+  if (directory === null || cluster !== root || machine === undefined || unit === undefined) return [];
+  return [{ root, machine, unit, directory, files: join(directory, "files") }];
+}
+
+function fileOf(name: string): string {
+  return join(unitsDirectory, `${name}.service`);
+}
