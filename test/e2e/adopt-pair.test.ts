@@ -86,7 +86,7 @@ for (const [at, { engine, missing }] of engines.entries()) {
     it("are shown with what they risk and what they become", async () => {
       const { stdout, stderr, code } = await cluster.haplan(["plan", "-detailed-exitcode"]);
       expect(code).toBe(2);
-      expect(stderr).toContain("Today 2 voters can lose 0");
+      expect(stderr).toContain("The current 2 voters tolerate 0 failures");
       expect(stdout).toMatch(/now +2 +0 +2 +0 +-\n/);
       expect(stdout).toMatch(/are healthy +3 +0 +2 +1 +\S+\n/);
       expect(stdout).toContain("Plan: 2 to import, ");
@@ -157,7 +157,7 @@ for (const [at, { engine, missing }] of engines.entries()) {
       const { code, stderr } = await cluster.haplan(["apply", "-auto-approve"]);
       expect(code).toBe(1);
       expect(stderr).toContain(`m2 does not answer (${endpointOf(place, 1)})`);
-      expect(stderr).toContain("2 voters need 2 to agree, and 1 answers");
+      expect(stderr).toContain("2 voters need 2 to agree, but only 1 answers");
       expect(cluster.processes().length).toBeLessThanOrEqual(1);
     });
   });

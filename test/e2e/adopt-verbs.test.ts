@@ -45,7 +45,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
       const args = ["import", "haplan_raft_member.m1", endpointOf(place, 0)];
       const { stdout, code } = await cluster.haplan(args);
       expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringContaining("Import successful!") });
-      expect((await cluster.haplan(args)).stderr).toContain("haplan_raft_member.m1 is managed already");
+      expect((await cluster.haplan(args)).stderr).toContain("haplan_raft_member.m1 is already managed");
       expect((await cluster.haplan(["import", "haplan_raft_member.m2", endpointOf(place, 0)])).stderr).toContain(
         "is not http://",
       );
