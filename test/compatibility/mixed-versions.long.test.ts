@@ -70,7 +70,7 @@ async function hashes(cluster: ClusterProcesses): Promise<Set<number>> {
 
 describe.skipIf("missing" in previous)(`the previous release and this one${reason}`, () => {
   it.each(orders)(
-    "serve one cluster, upgraded and taken back in the order %i, %i, %i",
+    "serve one cluster, upgraded and downgraded in the order %i, %i, %i",
     { timeout: 120_000 },
     async (...order) => {
       const before = "path" in previous ? previous.path : "";

@@ -124,7 +124,7 @@ function printSummary(ran: number, failed: number, sum: Statistics, wallMs: numb
     ["leases renewed or queried", sum.leasesRenewed],
     ["compactions of keys", sum.keyCompactions],
     ["members upgraded", sum.upgrades],
-    ["members taken back", sum.takenBack],
+    ["members downgraded", sum.downgrades],
     ["clusters that agreed on a version", sum.versionsRaised],
     ["undecided histories", sum.undecidedHistories],
   ];

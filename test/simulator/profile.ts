@@ -75,7 +75,7 @@ export type Profile = {
   /** How often the network is partitioned between old and new voters during a change. */
   readonly cutAtChangeChance: number;
   readonly weights: Readonly<Record<FaultKind, number>>;
-  /** Members of two releases, upgraded and taken back one at a time. */
+  /** Members of two releases, upgraded and downgraded one at a time. */
   readonly mixesReleases: boolean;
 };
 

@@ -20,7 +20,7 @@ const zero = {
   leasesRenewed: 0,
   keyCompactions: 0,
   upgrades: 0,
-  takenBack: 0,
+  downgrades: 0,
   /** Runs that have agreed on what only the newer release knows. */
   versionsRaised: 0,
   /** Histories of a key that were too expensive to decide. */

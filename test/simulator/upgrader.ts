@@ -53,7 +53,7 @@ export class Upgrader {
     else this.#cluster.kill(host);
     host.version = version;
     if (version === newerVersion) statistics.upgrades++;
-    else statistics.takenBack++;
+    else statistics.downgrades++;
     this.#cluster.startLater(host, random.next() * downMsMax);
   }
 }
