@@ -80,12 +80,17 @@ export function treeBytes(tree: Tree): { readonly total: number; readonly inUse:
 /** @throws HaplanError `store/open-failed`, `store/cut-off`, `store/newer-version` */
 export function openTree(path: string, mapSize: number): Tree {
   const tree = openDatabase(path, mapSize);
+  assertComplete(tree, path);
   assertKnownLayout(tree, path);
+  return tree;
+}
+
+/** Comes before any read: reading past the end of the file kills the process without a message (SIGBUS). */
+function assertComplete(tree: Tree, path: string): void {
   const { size } = statSync(path);
   const { inUse } = treeBytes(tree);
-  if (size >= inUse) return tree;
+  if (size >= inUse) return;
   void tree.close();
-  // Reading past the end would kill the process without a message (SIGBUS).
   throw new HaplanError(
     "store/cut-off",
     `Cannot open the store ${path}: the file has ${size} bytes, but at least ${inUse} are in use, so it was truncated. ` +
