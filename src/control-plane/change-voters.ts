@@ -7,7 +7,7 @@ import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { changeMembers, drainMember } from "./haplan-calls.ts";
 import type { MemberPool } from "./member-pool.ts";
-import type { MemberAnswer } from "./member-probe.ts";
+import type { ProbeResult } from "./member-probe.ts";
 import { isLeader, membershipFrom } from "./observe-membership.ts";
 
 const changeTimeoutMs = 30_000;
@@ -64,7 +64,7 @@ function assertOnTheWay(
 /** A member without a vote serves no writes: its clients are moved before. */
 async function drainLeaving(
   pool: MemberPool,
-  answers: readonly MemberAnswer[],
+  answers: readonly ProbeResult[],
   voters: readonly string[],
   to: readonly string[],
 ): Promise<void> {
@@ -73,7 +73,7 @@ async function drainLeaving(
   await Promise.allSettled(leaving.map(({ endpoint }) => drainMember(pool.client(endpoint), drainTimeoutMs)));
 }
 
-async function jointChange(pool: MemberPool, leader: MemberAnswer, to: readonly string[]): Promise<void> {
+async function jointChange(pool: MemberPool, leader: ProbeResult, to: readonly string[]): Promise<void> {
   const learners = leader.listing.members.map((member) => member.id).filter((id) => !to.includes(id));
   await changeMembers(pool.client(leader.endpoint), { voters: [...to].sort(), learners }, changeTimeoutMs);
 }
@@ -84,7 +84,7 @@ async function jointChange(pool: MemberPool, leader: MemberAnswer, to: readonly 
  */
 async function oneStep(
   pool: MemberPool,
-  leader: MemberAnswer,
+  leader: ProbeResult,
   voters: readonly string[],
   to: readonly string[],
 ): Promise<void> {

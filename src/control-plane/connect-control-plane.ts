@@ -35,7 +35,7 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
     moveLeader: (memberId) => moveLeader(pool, memberId),
     snapshot: () => snapshotOf(pool),
     put: (key, value, timeoutMs, repeats = true) =>
-      pool.firstAnswer((client) => client.put(key, value).then(() => {}), timeoutMs, {
+      pool.tryEach((client) => client.put(key, value).then(() => {}), timeoutMs, {
         mayRepeat: (error) => repeats && isUnprocessed(error),
         pauseMs: writePauseMs,
         // A write that may have been processed is not retried: the client waits for it.
@@ -55,7 +55,7 @@ async function observe({ pool, login }: OpenedMembers, onProbe?: ProbeListener):
 
 /** haplan's agents report nothing without a user. */
 function refusalOf(pool: MemberPool): Promise<Refusal> {
-  return pool.firstAnswer((client) => client.maintenance.status(), refusalTimeoutMs).then(() => null, refusedFor);
+  return pool.tryEach((client) => client.maintenance.status(), refusalTimeoutMs).then(() => null, refusedFor);
 }
 
 /** Without a majority no user can log in; a missing user is not the problem. */
@@ -68,7 +68,7 @@ async function addLearner(pool: MemberPool, peerUrl: string): Promise<{ readonly
   const present = await learnerWith(pool, peerUrl);
   if (present !== null) return { memberId: present };
   try {
-    return { memberId: await pool.firstAnswer((client) => client.cluster.addLearner(peerUrl), changeTimeoutMs) };
+    return { memberId: await pool.tryEach((client) => client.cluster.addLearner(peerUrl), changeTimeoutMs) };
   } catch (error) {
     // A lost response leaves a learner behind: it is the requested one.
     const added = await learnerWith(pool, peerUrl);
@@ -93,7 +93,7 @@ async function learnerLag(pool: MemberPool, memberId: string): Promise<number | 
 
 async function removeFromCluster(pool: MemberPool, memberId: string): Promise<void> {
   try {
-    await pool.firstAnswer((client) => client.cluster.removeMember(memberId), changeTimeoutMs);
+    await pool.tryEach((client) => client.cluster.removeMember(memberId), changeTimeoutMs);
   } catch (error) {
     const membership = membershipFrom(await pool.probeAll());
     const gone = membership?.members.every((member) => member.id !== memberId);
@@ -108,7 +108,7 @@ async function updatePeerUrl(pool: MemberPool, memberId: string, peerUrl: string
   };
   if (await isThere()) return;
   try {
-    await pool.firstAnswer((client) => client.cluster.updateMember(memberId, [peerUrl]), changeTimeoutMs);
+    await pool.tryEach((client) => client.cluster.updateMember(memberId, [peerUrl]), changeTimeoutMs);
   } catch (error) {
     if (!(await isThere())) throw failed(`give member ${memberId} the peer URL ${peerUrl}`, error);
   }

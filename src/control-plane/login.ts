@@ -54,7 +54,7 @@ export class Login {
   async account(): Promise<{ readonly name: string; readonly root: boolean } | null> {
     if ((await this.token()) === null) return null;
     const name = this.userName;
-    const roles = await this.#pool.firstAnswer(
+    const roles = await this.#pool.tryEach(
       (client) => client.over((channel) => withLogin(channel, this)).auth.rolesOf(name),
       loginTimeoutMs,
     );
@@ -73,7 +73,7 @@ export class Login {
   async #ask(): Promise<string | null> {
     const { name, password } = this.#user;
     try {
-      return await this.#pool.firstAnswer((client) => client.auth.authenticate(name, password), loginTimeoutMs);
+      return await this.#pool.tryEach((client) => client.auth.authenticate(name, password), loginTimeoutMs);
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       if (error.code === StatusCode.failedPrecondition) return null;

@@ -10,7 +10,7 @@ import { EtcdClient } from "../etcd-client/etcd-client.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { ProbeListener } from "./control-plane.ts";
-import { type MemberAnswer, probeMember } from "./member-probe.ts";
+import { type ProbeResult, probeMember } from "./member-probe.ts";
 
 /** A healthy member answers within milliseconds; an unhealthy one should not delay the others for long. */
 const probeTimeoutMs = 2000;
@@ -45,7 +45,7 @@ export class MemberPool {
   }
 
   /** Queries all known endpoints, then members that they report and that were not among them. One answer per member. */
-  async probeAll(onProbe: ProbeListener = () => {}): Promise<MemberAnswer[]> {
+  async probeAll(onProbe: ProbeListener = () => {}): Promise<ProbeResult[]> {
     const first = await this.#probe(this.#endpoints, onProbe);
     const answered = new Set(first.map((answer) => answer.status.memberId));
     const unseen = first
@@ -57,7 +57,7 @@ export class MemberPool {
     return [...new Map([...first, ...second].map((answer) => [answer.status.memberId, answer])).values()];
   }
 
-  async #probe(endpoints: readonly string[], onProbe: ProbeListener): Promise<MemberAnswer[]> {
+  async #probe(endpoints: readonly string[], onProbe: ProbeListener): Promise<ProbeResult[]> {
     const answers = await Promise.all(
       endpoints.map((endpoint) => {
         onProbe(endpoint, false);
@@ -73,7 +73,7 @@ export class MemberPool {
    * answer; an unreachable, slow or leaderless member has not answered.
    * @throws the most informative error; HaplanError `control-plane/no-endpoint` if there is no endpoint.
    */
-  async firstAnswer<Answer>(
+  async tryEach<Answer>(
     request: (client: EtcdClient) => Promise<Answer>,
     timeoutMs: number,
     { mayRepeat = isNoAnswer, pauseMs = 100, attemptTimeoutMs = 3_000 }: RepeatOptions = {},

@@ -6,7 +6,7 @@ import type { MemberStatus } from "../etcd-client/maintenance-client.ts";
 import { type Refusal, refusedFor } from "./access-refusal.ts";
 import { type AgentConfiguration, agentConfiguration } from "./haplan-calls.ts";
 
-export type MemberAnswer = {
+export type ProbeResult = {
   readonly endpoint: string;
   readonly status: MemberStatus;
   /** The members as it knows them; they may be outdated. */
@@ -30,7 +30,7 @@ export async function probeMember(
   endpoint: string,
   member: EtcdClient,
   timeoutMs: number,
-): Promise<MemberAnswer | null> {
+): Promise<ProbeResult | null> {
   const succeeds = (call: Promise<unknown>): Promise<boolean> =>
     call.then(
       () => true,

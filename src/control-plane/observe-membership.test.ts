@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { ListedMember } from "../etcd-client/cluster-client.ts";
-import type { MemberAnswer } from "./member-probe.ts";
+import type { ProbeResult } from "./member-probe.ts";
 import { membershipFrom } from "./observe-membership.ts";
 
 function listed(id: string, changes: Partial<ListedMember> = {}): ListedMember {
   return { id, name: `name-${id}`, peerUrls: [], clientUrls: [], learner: false, ...changes };
 }
 
-function answer(id: string, leader: string | null, changes: Partial<MemberAnswer> = {}): MemberAnswer {
+function answer(id: string, leader: string | null, changes: Partial<ProbeResult> = {}): ProbeResult {
   return {
     endpoint: `http://${id}`,
     status: {
@@ -30,7 +30,7 @@ function answer(id: string, leader: string | null, changes: Partial<MemberAnswer
   };
 }
 
-function withStatus(of: MemberAnswer, changes: Partial<MemberAnswer["status"]>): MemberAnswer {
+function withStatus(of: ProbeResult, changes: Partial<ProbeResult["status"]>): ProbeResult {
   return { ...of, status: { ...of.status, ...changes } };
 }
 

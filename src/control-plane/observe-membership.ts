@@ -5,11 +5,11 @@
 
 import type { ListedMember } from "../etcd-client/cluster-client.ts";
 import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
-import type { MemberAnswer } from "./member-probe.ts";
+import type { ProbeResult } from "./member-probe.ts";
 
 /** Pure: answers in, membership out; null if no answer lists the members. */
-export function membershipFrom(answers: readonly MemberAnswer[]): ObservedMembership | null {
-  const witness = bestWitness(answers);
+export function membershipFrom(answers: readonly ProbeResult[]): ObservedMembership | null {
+  const witness = mostRecentView(answers);
   if (witness === null) return null;
   const leader = agreedLeader(answers);
   const answerOf = new Map(answers.map((answer) => [answer.status.memberId, answer]));
@@ -26,24 +26,24 @@ export function membershipFrom(answers: readonly MemberAnswer[]): ObservedMember
   };
 }
 
-function bestWitness(answers: readonly MemberAnswer[]): MemberAnswer | null {
+function mostRecentView(answers: readonly ProbeResult[]): ProbeResult | null {
   const listing = answers.filter((answer) => answer.listing.members.length > 0);
-  const rank = (answer: MemberAnswer): number => (isLeader(answer) ? Infinity : answer.status.raftAppliedIndex);
+  const rank = (answer: ProbeResult): number => (isLeader(answer) ? Infinity : answer.status.raftAppliedIndex);
   return listing.sort((a, b) => rank(b) - rank(a) || b.status.raftTerm - a.status.raftTerm)[0] ?? null;
 }
 
 /** A leader counts if the member itself says so, or if one that answers linearizable reads follows it. */
-function agreedLeader(answers: readonly MemberAnswer[]): string | null {
+function agreedLeader(answers: readonly ProbeResult[]): string | null {
   const byTerm = [...answers].sort((a, b) => b.status.raftTerm - a.status.raftTerm);
   const witness = byTerm.find(isLeader) ?? byTerm.find((answer) => answer.linearizableRead);
   return witness?.status.leader ?? null;
 }
 
-export function isLeader(answer: MemberAnswer): boolean {
+export function isLeader(answer: ProbeResult): boolean {
   return answer.status.leader === answer.status.memberId;
 }
 
-function observed(member: ListedMember, answer: MemberAnswer | undefined, leader: string | null): ObservedMember {
+function observed(member: ListedMember, answer: ProbeResult | undefined, leader: string | null): ObservedMember {
   const reads = answer?.serializableRead === true && (member.learner || answer.linearizableRead);
   return {
     id: member.id,
@@ -63,6 +63,6 @@ function observed(member: ListedMember, answer: MemberAnswer | undefined, leader
 }
 
 /** A missing leader is reported elsewhere. */
-function alarmsOf(answer: MemberAnswer): readonly string[] {
+function alarmsOf(answer: ProbeResult): readonly string[] {
   return answer.status.errors.map((error) => error.trim()).filter((error) => !error.includes("no leader"));
 }

@@ -22,7 +22,7 @@ export type WorkerReport = {
 export async function readWorkerReports(request: MembersRequest, timeoutMs: number): Promise<readonly WorkerReport[]> {
   const members = openMembers(request);
   try {
-    const { kvs } = await members.pool.firstAnswer(
+    const { kvs } = await members.pool.tryEach(
       (client) => client.range(workersPrefix, { rangeEnd: prefixEnd(workersPrefix), serializable: true }),
       timeoutMs,
     );

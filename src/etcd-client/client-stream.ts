@@ -1,4 +1,4 @@
-/** One gRPC call on a node:http2 stream: messages out, messages in, and the status as the end or as an error. */
+/** One gRPC call on a node:http2 stream: messages in both directions, and the status as the end or as an error. */
 import { type ClientHttp2Session, type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { messagePrefixBytes, PartialMessage } from "../raft-agent/grpc/partial-message.ts";
@@ -10,13 +10,13 @@ import { GrpcError } from "./grpc-error.ts";
 export type Metadata = Readonly<Record<string, string>>;
 
 export type CallOptions = {
-  /** The call fails with DEADLINE_EXCEEDED after this long; without it, it may take for ever. */
+  /** The call fails with DEADLINE_EXCEEDED after this long; by default it has no deadline. */
   readonly timeoutMs?: number;
   readonly metadata?: Metadata;
   readonly signal?: AbortSignal;
 };
 
-/** Messages that may wait to be read before the server is slowed down. */
+/** How many unread messages to buffer before flow control slows the server down. */
 const waitingMax = 64;
 
 export class ClientStream implements AsyncIterable<Buffer> {
@@ -48,7 +48,7 @@ export class ClientStream implements AsyncIterable<Buffer> {
     this.#stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     this.#stream.on("error", (error) => (this.#failure ??= lostCall(this.#stream, error)));
     this.#stream.on("close", () => this.#onClose());
-    // The server answers a deadline of its own; this one is for a server that does not.
+    // The server enforces its own deadline; this one is for a server that does not.
     if (timeoutMs !== undefined)
       this.#timer = setTimeout(() => this.#fail(StatusCode.deadlineExceeded, "context deadline exceeded"), timeoutMs);
     this.#signal = signal;
@@ -70,12 +70,12 @@ export class ClientStream implements AsyncIterable<Buffer> {
     });
   }
 
-  /** No more messages will be sent. */
+  /** Closes the sending side. */
   end(): void {
     if (!this.#stream.writableEnded && !this.#stream.destroyed) this.#stream.end();
   }
 
-  /** Gives the call up: readers get CANCELLED. */
+  /** Cancels the call: readers get CANCELLED. */
   cancel(): void {
     this.#fail(StatusCode.cancelled, "the call was cancelled");
   }
@@ -108,7 +108,7 @@ export class ClientStream implements AsyncIterable<Buffer> {
   #fail(code: StatusCode, message: string): void {
     if (this.#over) return;
     this.#failure ??= new GrpcError(code, message);
-    // Not in place: Node 20 may not return from closing a stream inside an event of its session.
+    // Deferred: Node.js 20 may not return from closing a stream inside an event of its session.
     setImmediate(() => this.#stream.close(constants.NGHTTP2_CANCEL));
   }
 
@@ -139,7 +139,7 @@ export class ClientStream implements AsyncIterable<Buffer> {
     wake?.();
   }
 
-  /** What the call ended with; undefined for OK. */
+  /** The status of the call as an error; undefined for OK. */
   #status(): GrpcError | undefined {
     const fields = this.#trailers ?? this.#headers;
     const status = fields?.["grpc-status"];
@@ -160,7 +160,7 @@ function alreadyOver(): GrpcError {
   return new GrpcError(StatusCode.cancelled, "the call is over");
 }
 
-/** A stream that ended without a status: refused before anything was done with it (RFC 9113 §8.7), or lost. */
+/** A stream that ended without a status: rejected before it was processed (RFC 9113 §8.7), or lost. */
 function lostCall(stream: ClientHttp2Stream, cause: unknown): GrpcError {
   const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM;
   const text = refused ? "the server refused the call" : "the connection was lost during the call";

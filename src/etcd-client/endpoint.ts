@@ -1,4 +1,4 @@
-/** Endpoints as people write them, and one HTTP/2 session to each. */
+/** Endpoints in the notation of flags, and one HTTP/2 session to each. */
 import { once } from "node:events";
 import { type ClientHttp2Session, connect, type SecureClientSessionOptions } from "node:http2";
 import { isIP } from "node:net";
@@ -14,21 +14,23 @@ export type ClientTls = {
   readonly ca?: string | Buffer;
   readonly cert?: string | Buffer;
   readonly key?: string | Buffer;
-  /** The name to look for in the server's certificate, when it is not the endpoint's host. */
+  /** The name to verify in the server's certificate, if it is not the endpoint's host. */
   readonly serverName?: string;
-  /** SHA-256 fingerprints (lower-case hexadecimal) of server certificates that are accepted though they have expired. */
+  /**
+   * SHA-256 fingerprints (lower-case hexadecimal) of server certificates that are accepted although they have expired.
+   */
   readonly acceptedExpired?: readonly string[];
 };
 
 export type EndpointOptions = {
   readonly tls?: ClientTls | undefined;
   readonly connectTimeoutMs: number;
-  /** A session without traffic is pinged this often and given up when the ping is not answered; 0 switches it off. */
+  /** An idle session is pinged at this interval and closed if a ping is not answered; 0 disables it. */
   readonly keepaliveMs: number;
 };
 
 /**
- * `host:port`, `http://host:port` or `https://host:port` as a URL.
+ * Parses `host:port`, `http://host:port` or `https://host:port` as a URL.
  * @throws RangeError that says what to write instead.
  */
 export function endpointUrl(text: string, tls: boolean): URL {
@@ -51,7 +53,7 @@ export class Endpoint {
 
   /**
    * The session to this endpoint, connected.
-   * @throws GrpcError UNAVAILABLE, not processed, when there is none to be had.
+   * @throws GrpcError UNAVAILABLE, not processed, if no connection can be made.
    */
   session(): Promise<ClientHttp2Session> {
     if (this.#session !== undefined) return this.#session;
@@ -106,8 +108,8 @@ export class Endpoint {
   }
 
   /**
-   * Node has judged the certificate and would have refused it. One that is named is known for what it is: its fingerprint
-   * says more than its names and its signature, of which no more is asked then.
+   * Node.js has verified the certificate and would have rejected it. An accepted one is identified by its fingerprint,
+   * which proves more than its names and its signature.
    */
   #checkServer(session: ClientHttp2Session): void {
     if (!this.#acceptsExpired()) return;
@@ -118,7 +120,7 @@ export class Endpoint {
     const isNamed =
       certificate !== undefined && this.#options.tls?.acceptedExpired?.includes(fingerprintOf(certificate));
     const accepted = String(reason) === "CERT_HAS_EXPIRED" && isNamed;
-    if (!accepted) throw new Error(`the server's certificate is refused: ${reasonText(reason)}`);
+    if (!accepted) throw new Error(`the server's certificate is rejected: ${reasonText(reason)}`);
   }
 
   #acceptsExpired(): boolean {
@@ -135,7 +137,7 @@ export class Endpoint {
       ...(tls?.key === undefined ? {} : { key: tls.key }),
       // Server name indication is for names, not addresses (RFC 6066 §3).
       ...(isIP(name) === 0 ? { servername: name } : {}),
-      // Judged after the handshake, before anything is sent: see #checkServer.
+      // Verified after the handshake, before anything is sent: see #checkServer.
       ...(this.#acceptsExpired() ? { rejectUnauthorized: false } : {}),
     };
   }

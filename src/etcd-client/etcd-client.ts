@@ -45,7 +45,7 @@ import { ClusterClient } from "./cluster-client.ts";
 import { GrpcError } from "./grpc-error.ts";
 import { MaintenanceClient } from "./maintenance-client.ts";
 
-/** Text is taken as UTF-8. */
+/** Text is encoded as UTF-8. */
 export type Bytes = string | Uint8Array;
 
 /** The range end for all keys that begin with `prefix`. */
@@ -60,7 +60,7 @@ export class EtcdClient {
   readonly auth: AuthClient;
   readonly #options: CallOptions;
 
-  /** `options` go with every call: a deadline, credentials in the metadata. */
+  /** `options` apply to every call: a deadline, credentials in the metadata. */
   constructor(grpc: CallChannel, options: CallOptions = { timeoutMs: 5_000 }) {
     this.grpc = grpc;
     this.cluster = new ClusterClient(grpc, options);
@@ -97,7 +97,7 @@ export class EtcdClient {
     return decodePutResponse(await this.#write("KV/Put", encodePutRequest(request)));
   }
 
-  /** Linearizable unless `serializable` is asked for. Key-values stay encoded: see `decodeKeyValue`. */
+  /** Linearizable unless `serializable` is set. Key-values stay encoded: see `decodeKeyValue`. */
   async range(key: Bytes, more: Partial<Omit<RangeRequest, "key">> = {}): Promise<RangeResponse> {
     const request = encodeRangeRequest(rangeRequest(toBytes(key), more));
     return decodeRangeResponse(await this.#read("KV/Range", request));
@@ -112,7 +112,7 @@ export class EtcdClient {
     return decodeTxnResponse(await this.#write("KV/Txn", encodeTxnRequest(request)));
   }
 
-  /** Forgets what was before `revision`; with `physical` it waits until the space is free. */
+  /** Compacts history before `revision`; with `physical` it waits until the space is free. */
   async compact(revision: number, physical = false): Promise<void> {
     decodeCompactionResponse(await this.#write("KV/Compact", encodeCompactionRequest({ revision, physical })));
   }
@@ -129,17 +129,17 @@ export class EtcdClient {
     await this.#write("Lease/LeaseRevoke", toBinary(LeaseRevokeRequestSchema, request));
   }
 
-  /** Renews a lease once. A TTL of 0 in the answer says that there is no such lease. */
+  /** Renews a lease once. A TTL of 0 in the response means that there is no such lease. */
   async leaseKeepAlive(id: bigint): Promise<LeaseKeepAliveResponse> {
     // A stream of one message behaves like a plain call.
     return decodeLeaseKeepAliveResponse(await this.#write("Lease/LeaseKeepAlive", encodeLeaseKeepAliveRequest({ id })));
   }
 
   /**
-   * Follows a key or range, across lost connections: it goes on behind the last revision seen, so that nothing is
-   * missed and nothing comes twice. Ends when `signal` is aborted or the loop is left.
-   * @throws GrpcError UNAVAILABLE when no endpoint takes connections, OUT_OF_RANGE when what comes next has been
-   * compacted, or the status of a watch that is refused.
+   * Watches a key or range across lost connections: it resumes after the last revision seen, so that no event is missed
+   * or repeated. Ends when `signal` is aborted or the loop is left.
+   * @throws GrpcError UNAVAILABLE if no endpoint accepts connections, OUT_OF_RANGE if the next revision has been
+   * compacted, or the status of a rejected watch.
    */
   async *watch(
     key: Bytes,
@@ -179,12 +179,12 @@ export class EtcdClient {
   }
 }
 
-/** Between a watch stream that was lost and the next. */
+/** Delay between a lost watch stream and the next. */
 const watchPauseMs = 50;
 
 /**
- * Where a watch goes on after this answer. With events it is behind the last of them: while a watch catches up, the
- * header is already ahead of what was sent.
+ * Where a watch resumes after this response. With events it is after the last of them: while a watch catches up, the
+ * header is already ahead of the sent events.
  */
 function revisionBehind(response: WatchResponse, nextRevision: number): number {
   const last = response.events.at(-1)?.kv;

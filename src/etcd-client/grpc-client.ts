@@ -1,6 +1,6 @@
 /**
- * A gRPC client for etcd's API and ours, on node:http2: messages are bytes. It knows several endpoints of one cluster
- * and goes to the next when one is not available; what it may repeat, it repeats.
+ * A gRPC client for etcd's API and haplan's own, on node:http2: messages are bytes. It has several endpoints of one
+ * cluster and uses the next if one is not available; it retries calls that are safe to retry.
  */
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import type { CallChannel, UnaryOptions } from "./call-channel.ts";
@@ -11,14 +11,14 @@ import { GrpcError } from "./grpc-error.ts";
 export type ClientOptions = {
   /** `host:port`, `http://host:port` or `https://host:port`, all of one cluster. */
   readonly endpoints: readonly string[];
-  /** For https endpoints; endpoints without a scheme are https when it is given. */
+  /** For https endpoints; endpoints without a scheme are https if it is given. */
   readonly tls?: ClientTls;
   readonly connectTimeoutMs?: number;
-  /** See `EndpointOptions`; off by default, since etcd refuses pings more often than every 5 s. */
+  /** See `EndpointOptions`; off by default, because etcd rejects pings more often than every 5 s. */
   readonly keepaliveMs?: number;
 };
 
-/** Opens nothing yet: the first call connects. @throws RangeError for an endpoint that is none. */
+/** Opens nothing yet: the first call connects. @throws RangeError for an invalid endpoint. */
 export function connect(options: ClientOptions): GrpcClient {
   return new GrpcClient(options);
 }
@@ -38,13 +38,13 @@ export class GrpcClient implements CallChannel, AsyncDisposable {
     this.#endpoints = options.endpoints.map((text) => new Endpoint(text, endpointOptions));
   }
 
-  /** The endpoint that the next call goes to. */
+  /** The endpoint of the next call. */
   get endpoint(): string {
     return this.#endpoints[this.#current]!.url.host;
   }
 
   /**
-   * One message for one message. Tries each endpoint at most once.
+   * A unary call. Tries each endpoint at most once.
    * @throws GrpcError
    */
   async unary(path: string, request: Uint8Array, options: UnaryOptions = {}): Promise<Buffer> {
@@ -63,9 +63,9 @@ export class GrpcClient implements CallChannel, AsyncDisposable {
   }
 
   /**
-   * Opens a stream, on the first endpoint that takes connections. A stream that breaks is not opened anew: only its
-   * user knows where it was.
-   * @throws GrpcError UNAVAILABLE when no endpoint takes connections.
+   * Opens a stream, on the first endpoint that accepts connections. A broken stream is not reopened: only its user
+   * knows where it was.
+   * @throws GrpcError UNAVAILABLE if no endpoint accepts connections.
    */
   async stream(path: string, options: CallOptions = {}): Promise<ClientStream> {
     for (let attempt = 1; ; attempt++) {
@@ -106,7 +106,7 @@ export class GrpcClient implements CallChannel, AsyncDisposable {
     try {
       return new ClientStream(session, path, options);
     } catch (error) {
-      // The session went between connecting and asking.
+      // The session was closed between connecting and calling.
       throw new GrpcError(StatusCode.unavailable, "the connection was lost", { notProcessed: true, cause: error });
     }
   }

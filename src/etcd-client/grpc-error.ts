@@ -1,10 +1,10 @@
-/** How a gRPC call fails: the status that the server gave, or UNAVAILABLE, CANCELLED, DEADLINE_EXCEEDED from here. */
+/** The error of a gRPC call: the server's status, or UNAVAILABLE, CANCELLED, DEADLINE_EXCEEDED from the client. */
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 
 export class GrpcError extends Error {
   override readonly name = "GrpcError";
   readonly code: StatusCode;
-  /** True when the server has certainly not seen the call, so that any call may be tried elsewhere. */
+  /** True if the server has certainly not seen the call, so that any call may be tried elsewhere. */
   readonly notProcessed: boolean;
 
   constructor(code: StatusCode, message: string, options: { notProcessed?: boolean; cause?: unknown } = {}) {
@@ -14,7 +14,7 @@ export class GrpcError extends Error {
   }
 }
 
-/** `UNAVAILABLE`, `NOT_FOUND`, ...: the name that gRPC gives a code. */
+/** `UNAVAILABLE`, `NOT_FOUND`, ...: gRPC's name of a code. */
 export function statusName(code: StatusCode): string {
   const name = Object.entries(StatusCode).find(([, value]) => value === code)?.[0] ?? `code${code}`;
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
