@@ -1,5 +1,5 @@
 /**
- * Members that have users are taken over by one who may: nobody, a wrong password and another user are kept out with
+ * Members with auth enabled are adopted with a permitted user: no user, a wrong password and another user are refused with
  * the reason before anything is made, and the password stays in the environment.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -57,7 +57,7 @@ for (const [at, { engine, missing }] of chosen.entries()) {
         await pair?.stop();
       });
 
-      it("keep everybody out who may not change members, and say so before anything is made", async () => {
+      it("reject users that may not change members, with an error before anything is created", async () => {
         expect(await plan({})).toMatch(/^1 .*This cluster has users, but haplan has no credentials/);
         expect(await plan(as("root", "wrong"))).toMatch(/^1 .*reject user "root"/);
         expect(await plan({ HAPLAN_ETCD_USER: "root" })).toMatch(/^1 .*names a user without a password/);

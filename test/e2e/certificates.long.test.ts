@@ -1,4 +1,4 @@
-/** Certificates that are past their end, lost or a stranger's, with real processes: what is said, and the way out. */
+/** Expired, lost or foreign certificates, with real processes: the errors, and the way out. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

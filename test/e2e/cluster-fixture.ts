@@ -184,7 +184,7 @@ export class ClusterFixture {
   async leader(): Promise<StatusMember> {
     const { members } = await this.status();
     const leader = members.find((member) => member.role === "leader");
-    if (leader === undefined) throw new Error(`Nobody leads: ${JSON.stringify(members)}`);
+    if (leader === undefined) throw new Error(`No member leads: ${JSON.stringify(members)}`);
     return leader;
   }
 

@@ -116,7 +116,7 @@ describe("haplan with the example", () => {
     expect(await facts()).toEqual(before);
   });
 
-  it("speaks of unknown verbs and flags, and asks nobody who is not there", async () => {
+  it("reports unknown commands and flags, and does not ask without a terminal", async () => {
     const verb = await cluster.start(["aply"]).end;
     expect(verb).toMatchObject({ code: 1, stderr: expect.stringContaining("Did you mean apply?") });
     const flag = await cluster.haplan(["plan", "-detailed-exitcod"]);

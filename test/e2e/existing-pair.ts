@@ -33,7 +33,7 @@ export type PairOptions = {
   readonly flags?: readonly string[];
 };
 
-/** etcd lets nobody in before its members have been up for five seconds: for tests of something else than that. */
+/** etcd accepts no new member before its members have been up for five seconds: for tests of other things. */
 export const youngPair: PairOptions = { flags: ["--strict-reconfig-check=false"] };
 
 export class ExistingPair {

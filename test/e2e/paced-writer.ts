@@ -1,6 +1,6 @@
 /**
  * A writer of a steady rate, which does not wait for one answer before it sends the next write: each has a key of its
- * own. Repeated is what etcd's own client repeats (clientv3's retry of puts): only what certainly reached nobody.
+ * own. It retries what etcd's own client retries (clientv3's retry of puts): only writes that certainly reached no member.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";

@@ -76,7 +76,7 @@ describe("apply", () => {
     expect(boundAddresses(`127.77.${network}.`)).toEqual([]);
   });
 
-  it("asks before it does anything, and refuses where nobody can answer", async () => {
+  it("asks before it does anything, and refuses without a terminal", async () => {
     const run = await cluster.start(["apply"], { input: "yes\n" }).end;
     expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining("-auto-approve") });
     expect(existsSync(join(cluster.directory, ".haplan"))).toBe(false);

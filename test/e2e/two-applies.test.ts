@@ -1,6 +1,6 @@
 /**
  * Two applies at once, as processes: one works, the other says who does, or waits. With HAPLAN_TEST_EVERYTHING also a
- * holder that was killed, which is in nobody's way: in this directory at once, in etcd once its lease has run out.
+ * killed holder, which blocks no run: in this directory at once, in etcd once its lease has run out.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

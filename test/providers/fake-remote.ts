@@ -10,7 +10,7 @@ import { boundedProvider } from "../../src/providers/bounded-provider.ts";
 import { MachineCalls, type MachineCallsOptions } from "../../src/providers/machine-calls.ts";
 import type { FoundMachines, Provider } from "../../src/providers/provider.ts";
 
-/** `hangs`: until it is given up; `isDeaf`: for good, whoever gives it up. */
+/** `hangs`: until it is aborted; `isDeaf`: forever, even if it is aborted. */
 export type Fault = "lost" | "noAnswer" | "late" | "hangs" | "isDeaf" | "none";
 
 export class FakeRemote {

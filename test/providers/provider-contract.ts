@@ -76,7 +76,7 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
       expect(await provider.observeOrphans()).toEqual([]);
     });
 
-    it("lets nobody make a machine on top of another one", async () => {
+    it("rejects a machine on top of another one", async () => {
       await provider.createMachine(m1);
       const taken = { code: "provider/machine-taken" };
       await expect(provider.createMachine({ ...m1, lineage: "lineage-b" })).rejects.toMatchObject(taken);

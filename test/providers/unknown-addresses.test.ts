@@ -196,7 +196,7 @@ describe("a load balancer whose address its cloud chooses", () => {
     expect((await plan(world, spec)).steps).toEqual([]);
   });
 
-  it("is not replaced in one plan: nobody would know the new one", async () => {
+  it("is not replaced in one plan: the new one would be unknown", async () => {
     await apply(world, spec);
     const { state } = world.facts;
     const observed = await observeCluster(world.ports(), { spec, state });

@@ -35,7 +35,7 @@ export type CliFixture = {
   stop: StopRequests;
   /** Opens the provider of the runs to come, over the one of the world in memory. */
   openProvider: (options: ProviderOptions, inMemory: Provider) => Provider;
-  /** Runs one command line, split at spaces unless it is split already; `answers` null: there is nobody to be asked. */
+  /** Runs one command line, split at spaces unless it is split already; `answers` null: it cannot ask. */
   haplan(line: string | readonly string[], answers?: readonly string[] | null): Promise<CliRun>;
   /** What `show -json` prints of the plan that `plan` with these words makes. */
   planDocument<Document>(words: string): Promise<Document>;

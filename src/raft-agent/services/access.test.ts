@@ -86,7 +86,7 @@ describe("access by certificate", () => {
     const { access, machine } = harness.services.context;
     expect(access.callerOf(callOf("root"))).toEqual({ user: "root", authRevision: machine.auth.revision });
     expect(access.authorize(callOf("root"), "root")).toBeNull();
-    expect(access.authorize(callOf("stranger"), "root")).toEqual(EtcdErrors.userNotFound);
+    expect(access.authorize(callOf("unknown"), "root")).toEqual(EtcdErrors.userNotFound);
     expect(access.authorize(callOf(undefined), "user")).toEqual(EtcdErrors.userEmpty);
     expect(access.authorize(callOf("root", { token: "x" }), "user")).toEqual(EtcdErrors.invalidAuthToken);
   });

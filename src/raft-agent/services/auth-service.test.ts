@@ -416,7 +416,7 @@ describe("logins", () => {
     const attempt = async (name: string, password: string): Promise<RecordedCall["status"]> =>
       (await ask(harness, "Auth/Authenticate", rpc.AuthenticateRequestSchema, { name, password })).status;
     expect(await attempt("ann", "wrong")).toEqual(pick(EtcdErrors.authFailed));
-    expect(await attempt("nobody", "x")).toEqual(pick(EtcdErrors.authFailed));
+    expect(await attempt("unknown", "x")).toEqual(pick(EtcdErrors.authFailed));
     expect(await attempt("cn", "x")).toEqual({
       code: StatusCode.unknown,
       text: "auth: authentication failed, password was given for no password user",

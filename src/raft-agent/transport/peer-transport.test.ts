@@ -142,12 +142,12 @@ describe("the peer transport", () => {
   it("an unknown member is answered at the URLs it advertises", async () => {
     const two = await start(b);
     const advertisedUrls: string[] = [];
-    const stranger = await start(c, { advertisedUrls });
-    advertisedUrls.push(stranger.url);
-    stranger.transport.setPeer(b, [two.url]);
+    const unknownPeer = await start(c, { advertisedUrls });
+    advertisedUrls.push(unknownPeer.url);
+    unknownPeer.transport.setPeer(b, [two.url]);
     await until(() => bytesFlow(two, c));
     two.transport.send(heartbeat(b, c, 1));
-    await until(() => stranger.messages.length === 1);
+    await until(() => unknownPeer.messages.length === 1);
   });
 
   it("an unknown peer that disconnects is dropped, with its advertised address", async () => {
