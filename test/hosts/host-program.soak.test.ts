@@ -156,6 +156,34 @@ describe.skipIf(missing !== null)(`haplan-host on a host${missing === null ? "" 
     await client.close();
   }, 300_000);
 
+  it("runs HAProxy as that user too, on a low port, and reloads it without a restart", async () => {
+    const config = (name: string): string =>
+      `global\n  log stdout format raw local0\n  stats socket unix@admin.sock mode 600 level admin\ndefaults\n  mode tcp\n  timeout client 1m\n  timeout server 1m\n  timeout connect 1s\nlisten ${name}\n  bind ${address()}:443\n  server m1 ${address()}:2379\n`;
+    const balancer = (name: string): UnitDefinition => ({
+      name: "load-balancer",
+      program: { kind: "system", command: "haproxy" },
+      arguments: ["-W", "-db", "-f", "@UNIT@/haproxy.cfg"],
+      environment: {},
+      files: [{ path: "haproxy.cfg", content: config(name), mode: 0o600 }],
+      listens: [`${address()}:443`],
+      reload: { signal: "SIGUSR2", files: ["haproxy.cfg"] },
+    });
+    const client = await open("demo");
+    const { pid } = await client.startUnit("m1", balancer("first"));
+    const through = async (): Promise<boolean> =>
+      (await execa("curl", ["-s", "-m", "1", `http://${address()}:443/health`])).stdout.includes("true");
+    await until("HAProxy serves", through);
+    expect(await client.startUnit("m1", balancer("second"))).toEqual({ pid });
+    await until("HAProxy serves again", through);
+    expect(await run(`ps -o user= -p ${pid}; ls /run/haplan-demo-m1-load-balancer`)).toBe("haplan\nadmin.sock");
+    await until("the journal has its log", async () =>
+      /new worker/i.test(await client.unitLog("m1", "load-balancer", 50)),
+    );
+    await client.removeUnit("m1", "load-balancer");
+    expect(await through().catch(() => false)).toBe(false);
+    await client.close();
+  }, 90_000);
+
   it("lets no cluster take a unit of another one", async () => {
     const other = await open("demo-m1");
     await other.createMachine({ ...machine, name: "x", address: address() });

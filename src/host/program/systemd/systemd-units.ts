@@ -27,7 +27,8 @@ export const systemdUnits: Supervisor = {
   prepare: (root) => makeUser(dirname(root)),
   start: startUnit,
   reload: async (place, signal) => {
-    await systemctl("kill", "--kill-whom=main", `--signal=${signal}`, `${systemdName(place)}.service`);
+    // Named "kill-whom" from systemd 252 on, which still takes this.
+    await systemctl("kill", "--kill-who=main", `--signal=${signal}`, `${systemdName(place)}.service`);
   },
   stop: stopUnit,
   remove: removeUnit,
