@@ -8,9 +8,9 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { packageDir } from "../../src/base/package-dir.ts";
-import { providerCalls } from "../../src/host/program/provider-calls.ts";
-import { serveHost } from "../../src/host/program/serve-host.ts";
-import { systemdUnits } from "../../src/host/program/systemd/systemd-units.ts";
+import { providerCalls } from "../../src/host-program/provider-calls.ts";
+import { serveHost } from "../../src/host-program/serve-host.ts";
+import { systemdUnits } from "../../src/host-program/systemd/systemd-units.ts";
 import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
 
 const options = new Command("haplan-host")

@@ -9,7 +9,7 @@ import type { AuthorityOptions } from "../../src/pki/authority.ts";
 import type { Authority } from "../../src/pki/authority-port.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import type { ProviderOptions } from "../../src/providers/registry.ts";
+import type { ProviderOptions } from "../../src/providers/provider-options.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import type { DebugLog } from "./debug-log.ts";

@@ -13,7 +13,7 @@ import { specName } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import type { RecordedMachine } from "../../src/providers/registry.ts";
+import type { RecordedMachine } from "../../src/providers/provider-options.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { stateDir } from "../../src/state/local-backend.ts";
 import { type Lock, noLock } from "../../src/state/lock-holder.ts";

@@ -1,9 +1,9 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { HaplanError } from "../base/haplan-error.ts";
+import { serveHost } from "../host-program/serve-host.ts";
 import type { HostCalls } from "./host-calls.ts";
 import { HostClient, type HostStreams } from "./host-client.ts";
-import { serveHost } from "./program/serve-host.ts";
 
 type Line = { readonly fromHost: PassThrough; readonly toHost: PassThrough };
 

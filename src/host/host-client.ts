@@ -66,6 +66,11 @@ export class HostClient implements HostCalls {
     }
   }
 
+  /** True once the connection has ended: every later call rejects. */
+  get isLost(): boolean {
+    return this.#lost !== null;
+  }
+
   facts(signal?: AbortSignal): Promise<HostResults["facts"]> {
     return this.#call("facts", [], signal);
   }

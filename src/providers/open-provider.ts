@@ -2,7 +2,8 @@
 import { boundedProvider } from "./bounded-provider.ts";
 import { MachineCalls } from "./machine-calls.ts";
 import type { Provider } from "./provider.ts";
-import { createProvider, type ProviderOptions, providerLimits } from "./registry.ts";
+import type { ProviderOptions } from "./provider-options.ts";
+import { createProvider, providerLimits } from "./registry.ts";
 
 /**
  * Opens a session: once a run, closed at its end. It asks no machine anything: connections are made by the first call that

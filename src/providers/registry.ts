@@ -1,34 +1,15 @@
 /** The providers that there are: each is one entry here and one directory beside it. */
-import type { Clock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
-import type { Attributes } from "../plan/resource.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ProviderSchema } from "../spec/provider-schema.ts";
 import { localLimits, localModel } from "./local/local-model.ts";
 import { localSchema } from "./local/local-schema.ts";
-import type { CallLimits, MachineCalls, ProviderLog } from "./machine-calls.ts";
+import type { CallLimits, MachineCalls } from "./machine-calls.ts";
 import type { Provider } from "./provider.ts";
-
-/** A machine as the state has it, with what creating it returned. */
-export type RecordedMachine = {
-  readonly name: string;
-  readonly generation: number;
-  readonly attributes: Attributes;
-};
-
-export type ProviderOptions = {
-  /** Says which provider, how it works, and how each host is reached. */
-  readonly spec: ClusterSpec;
-  /** Reads the machines that the state has: also those that the spec no longer has. */
-  readonly recorded: () => Promise<readonly RecordedMachine[]>;
-  /** The cluster's directory, `.haplan/<cluster>`. */
-  readonly directory: string;
-  /** Aborted when the run is to stop. */
-  readonly signal: AbortSignal;
-  readonly clock: Clock;
-  readonly log: ProviderLog;
-};
+import type { ProviderOptions } from "./provider-options.ts";
+import { sshLimits, sshModel } from "./ssh/ssh-model.ts";
+import { sshSchema } from "./ssh/ssh-schema.ts";
 
 type ProviderEntry = {
   /** Its contribution to the spec. */
@@ -53,6 +34,15 @@ const entries: readonly ProviderEntry[] = [
     create: async ({ directory }) => {
       const { createLocalProvider } = await import("./local/local-provider.ts");
       return createLocalProvider({ root: directory });
+    },
+  },
+  {
+    schema: sshSchema,
+    model: sshModel,
+    limits: sshLimits,
+    create: async (options) => {
+      const { createSshProvider } = await import("./ssh/ssh-provider.ts");
+      return await createSshProvider(options);
     },
   },
 ];

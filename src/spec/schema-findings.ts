@@ -7,6 +7,9 @@ import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding
 import { nearestName } from "./nearest-name.ts";
 import type { JsonSchema } from "./schema/json-schema.ts";
 
+const anyOf = new Intl.ListFormat("en", { type: "disjunction" });
+const allOf = new Intl.ListFormat("en", { type: "conjunction" });
+
 /** A document that fits the schema, or all mistakes in its structure. */
 export type ShapeCheck =
   | { readonly document: FilledCluster; readonly findings: readonly [] }
@@ -144,7 +147,7 @@ function wrongChoice(error: ErrorObject, subject: string, schema: JsonSchema, fo
     findingAt(error.instancePath, {
       code: unsupported === null ? "spec/bad-value" : "spec/not-in-this-version",
       summary: unsupported ?? `${subject} is ${found}`,
-      detail: `${hint}Write ${choices.map((choice) => `\`${pointerKeys(error.instancePath).at(-1)}: ${choice}\``).join(" or ")}.`,
+      detail: `${hint}Write ${anyOf.format(choices.map((choice) => `\`${pointerKeys(error.instancePath).at(-1)}: ${choice}\``))}.`,
     }),
   ];
 }
@@ -160,7 +163,7 @@ function notInThisVersion({ instancePath, data }: ErrorObject, choices: readonly
   const planned = plannedChoices[instancePath];
   if (planned === undefined || !planned.values.includes(String(data))) return null;
   const kinds = choices.length === 1 ? planned.kind : `${planned.kind}s`;
-  return `This version of haplan supports only the ${kinds} ${choices.join(" and ")}, not ${data}`;
+  return `This version of haplan supports only the ${kinds} ${allOf.format(choices)}, not ${data}`;
 }
 
 function rangeOf(schema: JsonSchema): string {

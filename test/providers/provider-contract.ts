@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ObservedMachine } from "../../src/plan/observed-cluster.ts";
 import type { MachineIdentity, Provider } from "../../src/providers/provider.ts";
 import { unitDigest } from "../../src/providers/unit-digest.ts";
+import type { ProviderSettings } from "../../src/spec/cluster-spec.ts";
 import type { UnitDefinition } from "../../src/units/unit-definition.ts";
 import { fixtureSpec } from "../support/planned-cluster.ts";
 
@@ -15,6 +16,8 @@ export type OpenedProvider = {
   again(): Promise<Provider>;
   /** Makes a machine unreachable, and returns how to undo that; absent for a provider whose machines are always reachable. */
   cutOff?(name: string): () => void;
+  /** The provider's own keys of a host; absent where it needs none. */
+  readonly settings?: ProviderSettings;
   /** Removes what was made for the test. */
   close(): Promise<void>;
 };
@@ -171,7 +174,9 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
     });
 
     it("returns the attributes that its model lists as unknown, of a new machine and of an existing one", async () => {
-      const host = { name: m1.name, address: m1.address, zone: null, role: "worker" } as const;
+      const { settings } = opened;
+      const place = { name: m1.name, address: m1.address, zone: null, role: "worker" } as const;
+      const host = settings === undefined ? place : { ...place, settings };
       const { attributes, unknown } = provider.model.describeMachine(fixtureSpec(["m1", "m2", "m3"]), host);
       for (let twice = 0; twice < 2; twice += 1) {
         const returned = await provider.createMachine({ ...m1, attributes });

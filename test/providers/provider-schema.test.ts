@@ -151,10 +151,10 @@ describe("a provider's part of the spec", () => {
       '5:21 spec/bad-value spec.provider.type is "fakeclod"',
     ]);
     expect(details(good.replace("fakecloud", "fakeclod"))).toEqual([
-      'Did you mean "fakecloud"? Write `type: local` or `type: fakecloud`.',
+      'Did you mean "fakecloud"? Write `type: local`, `type: ssh`, or `type: fakecloud`.',
     ]);
     expect(findings(good.replace("fakecloud", "aws").replace("name: m3", "nam: m3"))).toEqual([
-      "5:21 spec/not-in-this-version This version of haplan supports only the providers local and fakecloud, not aws",
+      "5:21 spec/not-in-this-version This version of haplan supports only the providers local, ssh, and fakecloud, not aws",
       '10:9 spec/missing-key spec.controlPlane.masters[2] has no "name"',
     ]);
   });

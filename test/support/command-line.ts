@@ -8,7 +8,7 @@ import { StopRequests } from "../../cmd/haplan/stop-requests.ts";
 import { createScriptedTerminal, type ScriptedTerminal } from "../../cmd/haplan/terminal.fake.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
 import type { Provider } from "../../src/providers/provider.ts";
-import type { ProviderOptions } from "../../src/providers/registry.ts";
+import type { ProviderOptions } from "../../src/providers/provider-options.ts";
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { FakeWorld } from "./fake-world.ts";
 

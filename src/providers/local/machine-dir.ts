@@ -15,6 +15,7 @@ import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeDirDurably, syncDir, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { assertDirName } from "../dir-name.ts";
 import type { MachineIdentity, MachineRef } from "../provider.ts";
 import type { UnitPlace } from "../supervisor.ts";
 
@@ -63,12 +64,6 @@ export function placeOfUnit(
 ): { readonly root: string; readonly machine: string; readonly unit: string } | null {
   const [, root, machine, unit] = /^(.+)\/machines\/([^/]+)\/units\/([^/]+)$/.exec(unitDir) ?? [];
   return root === undefined || machine === undefined || unit === undefined ? null : { root, machine, unit };
-}
-
-/** Names become directories: they must not lead out of their parent. */
-function assertDirName(what: string, name: string): void {
-  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}(@\d+)?$/.test(name)) return;
-  throw new HaplanError("provider/bad-name", `Cannot use "${name}" as the name of a ${what}: it is not a file name`);
 }
 
 /** All machine directories, of any cluster. */

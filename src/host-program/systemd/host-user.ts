@@ -2,9 +2,9 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { chmod, chown } from "node:fs/promises";
 import { join } from "node:path";
-import { makeDirDurably, writeFileDurably } from "../../../base/durable-file.ts";
-import { HaplanError, systemErrorCode } from "../../../base/haplan-error.ts";
-import type { UnitOwner } from "../../../providers/supervisor.ts";
+import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
+import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import type { UnitOwner } from "../../providers/supervisor.ts";
 import { runTool } from "./systemctl.ts";
 
 const userName = "haplan";

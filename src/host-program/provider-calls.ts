@@ -1,5 +1,5 @@
-import type { Provider } from "../../providers/provider.ts";
-import type { HostCalls } from "../host-calls.ts";
+import type { HostCalls } from "../host/host-calls.ts";
+import type { Provider } from "../providers/provider.ts";
 import { gatherFacts } from "./gather-facts.ts";
 
 /** The calls of a host: those of a provider for the machines in `root`, and the host's facts. */

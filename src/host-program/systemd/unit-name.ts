@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { UnitPlace } from "../../../providers/supervisor.ts";
+import type { UnitPlace } from "../../providers/supervisor.ts";
 
 /** Names of the units that haplan made begin with this. */
 export const unitPrefix = "haplan-";

@@ -1,16 +1,16 @@
 /** Units of systemd: it restarts them when they fail and starts them when the host boots; the journal has their logs. */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { systemClock } from "../../../base/clock.ts";
-import { syncDir, writeFileDurably } from "../../../base/durable-file.ts";
-import { HaplanError } from "../../../base/haplan-error.ts";
+import { systemClock } from "../../base/clock.ts";
+import { syncDir, writeFileDurably } from "../../base/durable-file.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
 import {
   type ProcessRequest,
   type RunningUnit,
   type Supervisor,
   type UnitPlace,
   watchMs,
-} from "../../../providers/supervisor.ts";
+} from "../../providers/supervisor.ts";
 import { makeUser, removeWhatIsLeft } from "./host-user.ts";
 import { readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { renderUnitFile, unitDirOfFile } from "./unit-file.ts";

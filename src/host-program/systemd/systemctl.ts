@@ -1,6 +1,6 @@
 /** systemd's tools, run as they are by hand. */
 import { execa } from "execa";
-import { HaplanError } from "../../../base/haplan-error.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
 
 const toolTimeoutMs = 60_000;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ProcessRequest, UnitPlace } from "../../../providers/supervisor.ts";
+import type { ProcessRequest, UnitPlace } from "../../providers/supervisor.ts";
 import { parseUnitState } from "./systemctl.ts";
 import { renderUnitFile, unitDirOfFile } from "./unit-file.ts";
 import { systemdName } from "./unit-name.ts";

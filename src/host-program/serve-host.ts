@@ -1,8 +1,8 @@
 /** The host's end of a session: carries out requests until standard input ends, many at once. */
 import type { Readable, Writable } from "node:stream";
-import type { HostArguments, HostCallName, HostCalls, HostRequest, HostResults } from "../host-calls.ts";
-import { answerOfError, decodeRequest, encodeAnswer, hostProtocol, lineBytesMax } from "../host-protocol.ts";
-import { splitLines } from "../split-lines.ts";
+import type { HostArguments, HostCallName, HostCalls, HostRequest, HostResults } from "../host/host-calls.ts";
+import { answerOfError, decodeRequest, encodeAnswer, hostProtocol, lineBytesMax } from "../host/host-protocol.ts";
+import { splitLines } from "../host/split-lines.ts";
 
 export type HostSession = {
   readonly calls: HostCalls;

@@ -1,7 +1,7 @@
 /** The text of a systemd unit, and what of it is read again. */
 import { basename } from "node:path";
-import { renderTemplate } from "../../../base/render-template.ts";
-import type { ProcessRequest, UnitPlace } from "../../../providers/supervisor.ts";
+import { renderTemplate } from "../../base/render-template.ts";
+import type { ProcessRequest, UnitPlace } from "../../providers/supervisor.ts";
 import { systemdName } from "./unit-name.ts";
 
 /** Variable that marks each process of a unit with the unit's directory. */

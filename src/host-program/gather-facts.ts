@@ -3,8 +3,8 @@ import { statfs } from "node:fs/promises";
 import { arch, hostname, networkInterfaces, platform, release, totalmem } from "node:os";
 import { dirname } from "node:path";
 import { execa } from "execa";
-import { systemErrorCode } from "../../base/haplan-error.ts";
-import type { HostFacts } from "../host-facts.ts";
+import { systemErrorCode } from "../base/haplan-error.ts";
+import type { HostFacts } from "../host/host-facts.ts";
 
 const systemctlMs = 10_000;
 

@@ -1,0 +1,52 @@
+/** The artifact for hosts of an architecture, built once for each build of haplan and kept. */
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import type { Architecture } from "../../artifact/artifact-entries.ts";
+import { buildArtifact } from "../../artifact/build-artifact.ts";
+import { packageDir } from "../../base/package-dir.ts";
+
+export class ArtifactCache {
+  readonly #signal: AbortSignal;
+  readonly #building: Map<Architecture, Promise<string>> = new Map();
+
+  /** `signal`: aborted when the run is to stop. */
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** @returns a file. Several hosts that ask at the same time wait for one build. */
+  get(architecture: Architecture): Promise<string> {
+    const building = this.#building.get(architecture) ?? this.#findOrBuild(architecture);
+    this.#building.set(architecture, building);
+    building.catch(() => this.#building.delete(architecture));
+    return building;
+  }
+
+  async #findOrBuild(architecture: Architecture): Promise<string> {
+    const directory = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "haplan", "artifacts");
+    const packageDirectory = packageDir();
+    const { version } = JSON.parse(await readFile(join(packageDirectory, "package.json"), "utf8")) as {
+      version: string;
+    };
+    const key = (await digestOfBuild(packageDirectory)).slice(0, 16);
+    const path = join(directory, `haplan-${version}-linux-${architecture}-${key}.tar.gz`);
+    if (existsSync(path)) return path;
+    await mkdir(directory, { recursive: true });
+    await buildArtifact({ packageDirectory, version, architecture, out: path, signal: this.#signal });
+    return path;
+  }
+}
+
+async function digestOfBuild(packageDirectory: string): Promise<string> {
+  const hash = createHash("sha256");
+  for (const part of ["dist/cmd", "artifact", "templates"]) {
+    const entries = await readdir(join(packageDirectory, part), { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+    for (const file of files.sort())
+      hash.update(`${file.slice(packageDirectory.length)}\n`).update(await readFile(file));
+  }
+  return hash.digest("hex");
+}

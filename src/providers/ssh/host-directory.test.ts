@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { HostDirectory, type HostedMachine } from "./host-directory.ts";
+
+const machine = (name: string, generation: number | null, host: string, more: object = {}): HostedMachine => ({
+  name,
+  generation,
+  attributes: { ssh_host: host, ...more },
+});
+
+describe("the directory of hosts", () => {
+  it("has each host once, with all of its machines", () => {
+    const directory = new HostDirectory(
+      [machine("m1", null, "a"), machine("m2", null, "b"), machine("load-balancer", null, "b")],
+      [machine("m1", 1, "a")],
+      [],
+    );
+    expect(directory.hosts().map(({ key, machines }) => [key, machines])).toEqual([
+      ["a", ["m1"]],
+      ["b", ["m2", "load-balancer"]],
+    ]);
+  });
+
+  it("finds a machine that only the state has, and the former host of one that moves", () => {
+    const directory = new HostDirectory(
+      [machine("m1", null, "new")],
+      [machine("m1", 1, "old"), machine("m2", 4, "c")],
+      [],
+    );
+    expect(directory.hostOf("m1").key).toBe("new");
+    expect(directory.hostOf({ name: "m1", generation: 1 }).key).toBe("old");
+    expect(directory.hostOf({ name: "m1", generation: 2 }).key).toBe("new");
+    expect(directory.hostOf("m2").key).toBe("c");
+    expect(directory.hosts().map(({ key }) => key)).toEqual(["old", "c", "new"]);
+  });
+
+  it("reaches a recorded machine as the spec reaches its host now", () => {
+    const directory = new HostDirectory(
+      [machine("m1", null, "a", { ssh_port: 2222 })],
+      [machine("m1", 1, "a")],
+      ["X=y"],
+    );
+    expect(directory.hostOf({ name: "m1", generation: 1 }).target).toMatchObject({ port: 2222, options: ["X=y"] });
+  });
+
+  it("follows a machine that is renamed", () => {
+    const directory = new HostDirectory([], [machine("m1", 1, "a")], []);
+    directory.rename("m1", "m9");
+    expect(directory.hostOf("m9").key).toBe("a");
+    expect(() => directory.hostOf("m1")).toThrow(/No host is known/);
+  });
+});

@@ -1,0 +1,76 @@
+/** Which host each machine is on: as the spec says, and, for machines that only the state has, as it was recorded. Pure. */
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { Attributes } from "../../plan/resource.ts";
+import type { MachineRef } from "../provider.ts";
+import { targetOf } from "./ssh-model.ts";
+import type { SshTarget } from "./ssh-target.ts";
+
+export type HostedMachine = {
+  readonly name: string;
+  /** Null for a machine that the spec asks for: the newest of its name. */
+  readonly generation: number | null;
+  readonly attributes: Attributes;
+};
+
+export type KnownHost = { readonly key: string; readonly target: SshTarget; readonly machines: readonly string[] };
+
+export class HostDirectory {
+  readonly #options: readonly string[];
+  readonly #machines: HostedMachine[];
+
+  /** `wanted`: the spec's machines; `recorded`: the state's. */
+  constructor(wanted: readonly HostedMachine[], recorded: readonly HostedMachine[], options: readonly string[]) {
+    this.#options = options;
+    this.#machines = [...recorded, ...wanted];
+  }
+
+  /** A machine that is made now, or whose host is reached in another way from now on. */
+  add(machine: HostedMachine): void {
+    this.#machines.push(machine);
+  }
+
+  rename(from: string, to: string): void {
+    for (const [at, machine] of this.#machines.entries()) {
+      if (machine.name === from) this.#machines[at] = { ...machine, name: to };
+    }
+  }
+
+  /**
+   * The host of a machine. What was said last holds: how the spec reaches a host also reaches what is there already.
+   * @throws HaplanError `provider/no-machine` for a machine that neither spec nor state has
+   */
+  hostOf(machine: MachineRef): KnownHost {
+    const [name, generation] = typeof machine === "string" ? [machine, null] : [machine.name, machine.generation];
+    const named = this.#machines.filter((each) => each.name === name);
+    const exact = named.filter((each) => generation !== null && each.generation === generation);
+    const found = (exact.length > 0 ? exact : named).at(-1);
+    const target = found === undefined ? null : this.#reach(found);
+    if (target === null) throw new HaplanError("provider/no-machine", `No host is known for machine "${name}"`);
+    return { key: keyOf(target), target, machines: [name] };
+  }
+
+  /** Every host once, with the names of its machines. */
+  hosts(): readonly KnownHost[] {
+    const hosts = new Map<string, KnownHost>();
+    for (const machine of this.#machines) {
+      const target = this.#reach(machine);
+      if (target === null) continue;
+      const key = keyOf(target);
+      const names = new Set([...(hosts.get(key)?.machines ?? []), machine.name]);
+      hosts.set(key, { key, target, machines: [...names] });
+    }
+    return [...hosts.values()];
+  }
+
+  /** A recorded host is reached as the spec reaches the host of that name, where it still does. */
+  #reach(machine: HostedMachine): SshTarget | null {
+    const host = machine.attributes["ssh_host"];
+    const wanted = this.#machines.findLast((each) => each.generation === null && each.attributes["ssh_host"] === host);
+    return targetOf((wanted ?? machine).attributes, this.#options);
+  }
+}
+
+/** Two targets with one key are one host. */
+function keyOf({ host }: SshTarget): string {
+  return host;
+}

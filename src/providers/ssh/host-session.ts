@@ -1,0 +1,85 @@
+/** A session with one host: an ssh that runs haplan-host there, for as long as haplan has something to ask it. */
+import { spawn } from "node:child_process";
+import { text } from "node:stream/consumers";
+import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { HostClient } from "../../host/host-client.ts";
+import { noSsh, withoutDebug } from "./run-ssh.ts";
+import { sshFailedCode, sshFailure } from "./ssh-failure.ts";
+import { type SshFiles, type SshTarget, sshArguments } from "./ssh-target.ts";
+import { type Become, installDir } from "./upload-artifact.ts";
+
+export type HostRequest = {
+  readonly target: SshTarget;
+  readonly files: SshFiles;
+  readonly become: Become;
+  /** The cluster's name: of lower-case letters, digits and hyphens. */
+  readonly cluster: string;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** The host's shell ends with it where there is no haplan-host. */
+const notInstalledCode = 91;
+
+type Ending = { readonly exitCode: number | null; readonly stderr: string };
+
+/**
+ * Null when haplan was never installed on the host.
+ * @throws HaplanError `ssh/...` when the host was not reached, `ssh/become` when haplan cannot become root there
+ */
+export async function openHostSession(request: HostRequest): Promise<HostClient | null> {
+  const { target, files, signal } = request;
+  const child = spawn("ssh", sshArguments(target, files, sessionCommand(request)), { stdio: "pipe" });
+  const started = new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (error) => reject(systemErrorCode(error) === "ENOENT" ? noSsh() : error));
+  });
+  const stderr = text(child.stderr);
+  const ending = new Promise<Ending>((resolve) => {
+    child.once("close", async (exitCode) => resolve({ exitCode, stderr: await stderr }));
+  });
+  await started;
+  const whyEnded = async (): Promise<string> => (await ending.then((end) => explain(request, end))).message;
+  try {
+    return await HostClient.open({ fromHost: child.stdout, toHost: child.stdin, whyEnded }, signal);
+  } catch (error) {
+    if (!(error instanceof HaplanError) || error.code !== "provider/connection-lost") {
+      child.kill();
+      throw error;
+    }
+    const end = await ending;
+    if (end.exitCode === notInstalledCode) return null;
+    throw explain(request, end);
+  }
+}
+
+/** For the host's shell, as the user that ssh logs in as. */
+function sessionCommand({ become, cluster }: HostRequest): string {
+  const program = `${installDir}/current/bin/haplan-host`;
+  // Units run what the link leads to when they start: the next artifact, after the next restart.
+  const words = `${program} --cluster ${cluster} --programs-dir ${installDir}/current/cmd`;
+  const run = `exec ${words}`;
+  const asRoot = `exec sudo -n ${words}`;
+  const start = {
+    none: run,
+    sudo: asRoot,
+    auto: `if [ "$(id -u)" = 0 ]; then ${run}; else ${asRoot}; fi`,
+  }[become];
+  return `[ -x ${program} ] || exit ${notInstalledCode}; ${start}`;
+}
+
+function explain({ target }: HostRequest, { exitCode, stderr }: Ending): HaplanError {
+  if (exitCode === sshFailedCode) return sshFailure(target, stderr);
+  const said = withoutDebug(stderr).trim();
+  if (/^sudo: /m.test(said)) return becomeFailure(target, said);
+  const how = exitCode === null ? "was ended by a signal" : `ended with exit code ${exitCode}`;
+  return new HaplanError(
+    "provider/connection-lost",
+    `haplan-host on ${target.host} ${how}${said === "" ? "" : `\n${said}`}`,
+  );
+}
+
+/** What `sudo -n` says where it would have to ask, or where the user may not. */
+export function becomeFailure({ host }: SshTarget, said: string): HaplanError {
+  const advice = "haplan needs sudo without a password there, or to log in as root (become: none)";
+  return new HaplanError("ssh/become", `Cannot become root on ${host}: ${advice}\n${said}`);
+}

@@ -1,0 +1,60 @@
+/** Runs a command on a host over ssh and waits for its end. */
+import { ExecaError, execa } from "execa";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import { sshFailedCode, sshFailure } from "./ssh-failure.ts";
+import { type SshFiles, type SshTarget, sshArguments } from "./ssh-target.ts";
+
+export type RemoteCommand = {
+  readonly target: SshTarget;
+  readonly files: SshFiles;
+  /** For the host's shell. It holds no secret: process lists show it. */
+  readonly command: string;
+  /** Read from this file by the command's standard input. */
+  readonly inputFile?: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs: number;
+};
+
+export type RemoteResult = { readonly exitCode: number; readonly stdout: string; readonly stderr: string };
+
+/**
+ * Resolves with the command's own exit code, whatever it is.
+ * @throws HaplanError `ssh/...` when the host was not reached or the connection was lost, `ssh/missing` without ssh
+ */
+export async function runOnHost(request: RemoteCommand): Promise<RemoteResult> {
+  const { target, files, command, inputFile, signal, timeoutMs } = request;
+  try {
+    const result = await execa("ssh", sshArguments(target, files, command), {
+      reject: false,
+      timeout: timeoutMs,
+      ...(inputFile === undefined ? { stdin: "ignore" } : { inputFile }),
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    });
+    if (result.code === "ENOENT") throw noSsh();
+    if (result.timedOut)
+      throw new HaplanError("ssh/timed-out", `${target.host} did not answer within ${timeoutMs / 1000} s`);
+    if (result.isCanceled) throw new HaplanError("provider/aborted", `Stopped before ${target.host} answered`);
+    const { exitCode = sshFailedCode, stdout, stderr } = result;
+    if (exitCode === sshFailedCode) throw sshFailure(target, stderr);
+    return { exitCode, stdout, stderr: withoutDebug(stderr) };
+  } catch (error) {
+    if (error instanceof ExecaError) throw new HaplanError("ssh/failed", errorText(error), { cause: error });
+    throw error;
+  }
+}
+
+export function noSsh(): HaplanError {
+  return new HaplanError(
+    "ssh/missing",
+    "ssh is not on the PATH: install OpenSSH's client, such as the package openssh-client",
+  );
+}
+
+/** What the command said, without what ssh says of the connection. */
+export function withoutDebug(stderr: string): string {
+  const own = /^(debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: )/;
+  return stderr
+    .split(/\r?\n/)
+    .filter((line) => !own.test(line))
+    .join("\n");
+}

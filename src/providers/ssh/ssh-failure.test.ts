@@ -1,0 +1,56 @@
+import { expect, it } from "vitest";
+import { sshFailure } from "./ssh-failure.ts";
+import type { SshTarget } from "./ssh-target.ts";
+
+const target: SshTarget = {
+  host: "10.0.0.1",
+  user: "ops",
+  port: null,
+  identityFile: null,
+  jump: null,
+  options: [],
+  hostKey: null,
+};
+
+/** Texts of OpenSSH 9.2. */
+it.each([
+  [
+    "No ED25519 host key is known for 10.0.0.1 and you have requested strict checking.\r\nHost key verification failed.\r\n",
+    "ssh/host-key-unknown",
+  ],
+  [
+    "@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@\nHost key verification failed.\r\n",
+    "ssh/host-key-changed",
+  ],
+  ["ops@10.0.0.1: Permission denied (publickey).\r\n", "ssh/permission-denied"],
+  ["ssh: Could not resolve hostname db1: Name or service not known\r\n", "ssh/name-unknown"],
+  ["ssh: connect to host 10.0.0.1 port 22: Connection refused\r\n", "ssh/refused"],
+  ["ssh: connect to host 10.0.0.1 port 22: No route to host\r\n", "ssh/no-route"],
+  ["ssh: connect to host 10.0.0.1 port 22: Connection timed out\r\n", "ssh/timed-out"],
+  ["Timeout, server 10.0.0.1 not responding.\r\n", "ssh/timed-out"],
+  ["kex_exchange_identification: read: Connection reset by peer\r\n", "ssh/timed-out"],
+  ["Bad configuration option: nonsense\r\n", "ssh/failed"],
+])("%j is %s", (stderr, code) => {
+  const error = sshFailure(target, stderr);
+  expect(error.code).toBe(code);
+  expect(error.message).toContain("10.0.0.1");
+  expect(error.message).not.toMatch(/@@|\r/);
+});
+
+it("says what ssh said in the end, without its decoration", () => {
+  expect(sshFailure(target, "Warning: Permanently added\nops@10.0.0.1: Permission denied (publickey).\n").message).toBe(
+    "10.0.0.1 does not let ops in: none of the keys that ssh offered is taken\nops@10.0.0.1: Permission denied (publickey).",
+  );
+});
+
+it("names the key that the host shows, and how to take it up", () => {
+  const stderr = "debug1: Server host key: ssh-ed25519 SHA256:abc\r\nHost key verification failed.\r\n";
+  const { message } = sshFailure({ ...target, port: 2222 }, stderr);
+  expect(message).toContain("it shows ssh-ed25519 SHA256:abc.");
+  expect(message).toContain("ssh-keyscan -p 2222 10.0.0.1 >> ~/.ssh/known_hosts");
+});
+
+it("names the pinned key where that is what does not match", () => {
+  const pinned = { ...target, hostKey: "ssh-ed25519 AAAA" };
+  expect(sshFailure(pinned, "Host key verification failed.\n").message).toContain("than hostKey in the spec");
+});

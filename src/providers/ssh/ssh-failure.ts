@@ -1,0 +1,87 @@
+/** What ssh says when it cannot reach a host, as an error that says what to do. Pure. */
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { SshTarget } from "./ssh-target.ts";
+
+/** ssh's own exit code for a connection that it could not make or that was lost. */
+export const sshFailedCode = 255;
+
+type Failure = {
+  readonly code: string;
+  readonly pattern: RegExp;
+  /** `shown`: type and fingerprint of the key that the host has shown, as far as that is known. */
+  readonly say: (target: SshTarget, shown: string) => string;
+};
+
+/** The first pattern that matches holds: later lines of ssh's output are consequences. */
+const failures: readonly Failure[] = [
+  {
+    code: "ssh/host-key-changed",
+    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed/,
+    say: (target, shown) =>
+      target.hostKey !== null
+        ? otherThanPinned(target, shown)
+        : `${target.host} shows another host key than known_hosts has${shown}. If the host was made anew, remove the old key: ssh-keygen -R ${target.host}`,
+  },
+  {
+    code: "ssh/host-key-unknown",
+    pattern: /Host key verification failed|No \w+ host key is known|authenticity of host/,
+    say: (target, shown) => (target.hostKey !== null ? otherThanPinned(target, shown) : unknownKey(target, shown)),
+  },
+  {
+    code: "ssh/permission-denied",
+    pattern: /Permission denied|Too many authentication failures|no mutual signature/,
+    say: ({ host, user }) =>
+      `${host} does not let ${user ?? "this user"} in: none of the keys that ssh offered is taken`,
+  },
+  {
+    code: "ssh/name-unknown",
+    pattern: /Could not resolve hostname|Name or service not known/,
+    say: ({ host }) => `The name ${host} cannot be resolved`,
+  },
+  {
+    code: "ssh/refused",
+    pattern: /Connection refused/,
+    say: ({ host, port }) => `${host} refuses connections on port ${port ?? 22}: is sshd running?`,
+  },
+  {
+    code: "ssh/no-route",
+    pattern: /No route to host|Network is unreachable|Host is unreachable/,
+    say: ({ host }) => `There is no route to ${host}`,
+  },
+  {
+    code: "ssh/timed-out",
+    pattern: /timed out|Timeout, server .* not responding|Broken pipe|Connection (closed|reset) by/i,
+    say: ({ host }) => `${host} did not answer, or the connection was lost`,
+  },
+];
+
+function otherThanPinned({ host }: SshTarget, shown: string): string {
+  return `${host} shows another host key than hostKey in the spec${shown}`;
+}
+
+function unknownKey({ host, port }: SshTarget, shown: string): string {
+  const scan = `ssh-keyscan ${port === null ? "" : `-p ${port} `}${host} >> ~/.ssh/known_hosts`;
+  return `The host key of ${host} is not known${shown}. Compare it with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. Then write its public key as hostKey in the spec, or take it up: ${scan}`;
+}
+
+/** Of several hosts on the way the last one. */
+function shownKey(stderr: string): string {
+  const [, type, fingerprint] = [...stderr.matchAll(/Server host key: (\S+) (SHA256:\S+)/g)].at(-1) ?? [];
+  return type === undefined ? "" : `: it shows ${type} ${fingerprint}`;
+}
+
+/** Lines that ssh writes and that explain nothing. */
+const noise =
+  /^(Warning: |OpenSSH_|Authenticated to |Transferred: |Bytes per second|\*\*|@+|debug\d|Pseudo-terminal|mux_client|ControlSocket)/;
+
+/** What went wrong when ssh ended with `sshFailedCode`. */
+export function sshFailure(target: SshTarget, stderr: string): HaplanError {
+  const found = failures.find(({ pattern }) => pattern.test(stderr));
+  const said = stderr
+    .split(/\r?\n/)
+    .filter((line) => line !== "" && !noise.test(line))
+    .slice(-3)
+    .join("\n");
+  const what = found?.say(target, shownKey(stderr)) ?? `ssh cannot reach ${target.host}`;
+  return new HaplanError(found?.code ?? "ssh/failed", said === "" ? what : `${what}\n${said}`);
+}

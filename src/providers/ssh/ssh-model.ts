@@ -1,0 +1,65 @@
+/** The pure half of the provider `ssh`: what a plan shows of a host, and how each host is reached. */
+import type { Json } from "../../base/json.ts";
+import type { MachineHost, ProviderModel } from "../../plan/provider-model.ts";
+import type { Attributes } from "../../plan/resource.ts";
+import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
+import { loadBalancerOnMachine } from "../load-balancer-hosts.ts";
+import type { CallLimits } from "../machine-calls.ts";
+import type { SshTarget } from "./ssh-target.ts";
+
+export const sshModel: ProviderModel = {
+  describeMachine: (spec, host) => ({
+    attributes: sshAttributes(spec.provider, host),
+    unknown: ["machine_id"],
+    // Another host is another machine. How the same one is reached is changed in place.
+    replacedBy: ["ssh_host"],
+  }),
+  describeLoadBalancer: loadBalancerOnMachine,
+};
+
+/** The first upload of an artifact over a slow connection takes minutes; ssh itself finds a dead one in seconds. */
+const callTimeoutMs = 600_000;
+
+export function sshLimits(spec: ClusterSpec): CallLimits {
+  return { machinesAtOnce: Number(spec.provider["connections"] ?? 10), callTimeoutMs };
+}
+
+/** How a host of the spec is reached: its own settings, then those for all hosts. */
+function sshAttributes(provider: ProviderSettings, { address, settings }: MachineHost): Attributes {
+  const own = ownKeys(settings?.["ssh"]);
+  const each = (key: string): Json | undefined => own[key] ?? provider[key];
+  return Object.fromEntries(
+    Object.entries({
+      ssh_host: own["host"] ?? address,
+      ssh_user: each("user"),
+      ssh_port: each("port"),
+      ssh_identity_file: each("identityFile"),
+      ssh_jump: each("jump"),
+      ssh_host_key: own["hostKey"],
+    }).filter((entry): entry is [string, Json] => entry[1] !== undefined),
+  );
+}
+
+function ownKeys(value: Json | undefined): Attributes {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Attributes) : {};
+}
+
+/** The host that a machine's attributes describe. Options are the same for all hosts. */
+export function targetOf(attributes: Attributes, options: readonly string[]): SshTarget | null {
+  const text = (name: string): string | null => {
+    const value = attributes[name];
+    return typeof value === "string" ? value : null;
+  };
+  const host = text("ssh_host");
+  if (host === null) return null;
+  const port = attributes["ssh_port"];
+  return {
+    host,
+    user: text("ssh_user"),
+    port: typeof port === "number" ? port : null,
+    identityFile: text("ssh_identity_file"),
+    jump: text("ssh_jump"),
+    options,
+    hostKey: text("ssh_host_key"),
+  };
+}

@@ -1,0 +1,315 @@
+/**
+ * The provider whose machines are hosts that exist. haplan-host, which comes with the artifact, carries out the calls on
+ * each host; this side finds the hosts, brings the artifact there, and keeps one session a host.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import { writeFileDurably } from "../../base/durable-file.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { HostClient } from "../../host/host-client.ts";
+import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../../plan/observed-cluster.ts";
+import type { MachineHost } from "../../plan/provider-model.ts";
+import type { Attributes } from "../../plan/resource.ts";
+import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import { assertDirName } from "../dir-name.ts";
+import type { MachineCalls } from "../machine-calls.ts";
+import type { FoundMachines, MachineRef, NewMachine, PreflightRequest, Provider } from "../provider.ts";
+import type { ProviderOptions } from "../provider-options.ts";
+import { ArtifactCache } from "./artifact-cache.ts";
+import { checkHost } from "./check-host.ts";
+import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
+import { openHostSession } from "./host-session.ts";
+import { sshLimits, sshModel } from "./ssh-model.ts";
+import { pinnedName, type SshFiles } from "./ssh-target.ts";
+import { architectureOf, type Become, type Host, removeArtifact, uploadArtifact } from "./upload-artifact.ts";
+
+/** A host that was not reached is not tried again sooner: each attempt takes as long as ssh waits. */
+const retryAfterMs = 10_000;
+
+type Options = ProviderOptions & { readonly calls: MachineCalls };
+
+export async function createSshProvider(options: Options): Promise<Provider> {
+  const recorded = await options.recorded();
+  const machines = sshModel.describeLoadBalancer(options.spec).hosts;
+  const wanted = hostsOf(options.spec, machines).map(
+    (host): HostedMachine => ({
+      name: host.name,
+      generation: null,
+      attributes: sshModel.describeMachine(options.spec, host).attributes,
+    }),
+  );
+  const sshOptions = options.spec.provider["sshOptions"] as readonly string[];
+  return new SshProvider(options, new HostDirectory(wanted, recorded, sshOptions));
+}
+
+function hostsOf(spec: ClusterSpec, balancers: readonly MachineHost[]): readonly MachineHost[] {
+  const masters = spec.controlPlane.masters.filter(({ adoptedAt }) => adoptedAt === undefined);
+  return [
+    ...masters.map((master): MachineHost => ({ ...master, role: "master" })),
+    ...balancers,
+    ...spec.workers.map((worker): MachineHost => ({ ...worker, role: "worker" })),
+  ];
+}
+
+class SshProvider implements Provider {
+  readonly model = sshModel;
+  readonly limits: Provider["limits"];
+  readonly #options: Options;
+  readonly #directory: HostDirectory;
+  readonly #artifacts: ArtifactCache;
+  readonly #sessions: Map<string, Promise<HostClient | null>> = new Map();
+  readonly #installed: Map<string, Promise<void>> = new Map();
+  readonly #failures: Map<string, { readonly error: unknown; readonly untilMs: number }> = new Map();
+  #scratch: Promise<string> | null = null;
+
+  constructor(options: Options, directory: HostDirectory) {
+    this.#options = options;
+    this.#directory = directory;
+    this.#artifacts = new ArtifactCache(options.signal);
+    this.limits = sshLimits(options.spec);
+  }
+
+  async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {
+    const machines: ObservedMachine[] = [];
+    const unreachable: UnreachableMachine[] = [];
+    await this.#onEach("observe", this.#directory.hosts(), signal, async (host, given) => {
+      try {
+        const found = await (await this.#session(host, given))?.observe(lineage, names, given);
+        machines.push(...(found?.machines ?? []));
+      } catch (error) {
+        if (isStop(error)) throw error;
+        const reason = errorText(error);
+        unreachable.push(...host.machines.map((name) => ({ name, reason })));
+      }
+    });
+    return { machines, unreachable };
+  }
+
+  async observeOrphans(signal?: AbortSignal): Promise<readonly ObservedOrphan[]> {
+    const orphans: ObservedOrphan[] = [];
+    await this.#onEach("observeOrphans", this.#directory.hosts(), signal, async (host, given) => {
+      // A host that does not answer is told of by `observe`.
+      const session = await this.#session(host, given).catch(() => null);
+      orphans.push(...((await session?.observeOrphans(given)) ?? []));
+    });
+    return orphans;
+  }
+
+  async preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
+    const byHost = new Map<string, { readonly host: KnownHost; readonly names: Set<string> }>();
+    for (const { name } of request.machines) {
+      const host = this.#directory.hostOf(name);
+      const known = byHost.get(host.key) ?? { host, names: new Set<string>() };
+      byHost.set(host.key, { host, names: known.names.add(name) });
+    }
+    const diagnostics: Diagnostic[] = [];
+    const hosts = [...byHost.values()];
+    await this.#onEach(
+      "preflight",
+      hosts.map(({ host }) => host),
+      signal,
+      async (host, given) => {
+        const { names } = byHost.get(host.key)!;
+        diagnostics.push(...(await this.#preflightOn(host, names, request, given)));
+      },
+    );
+    return diagnostics;
+  }
+
+  async #preflightOn(
+    host: KnownHost,
+    names: ReadonlySet<string>,
+    request: PreflightRequest,
+    signal: AbortSignal,
+  ): Promise<readonly Diagnostic[]> {
+    const session = await this.#session(host, signal);
+    const found = await checkHost(await this.#reach(host, signal));
+    if (session === null || found.length > 0) return found;
+    const machines = request.machines.filter(({ name }) => names.has(name));
+    const space = request.space.filter(({ machine }) => names.has(machine));
+    return await session.preflight({ ...request, machines, space }, signal);
+  }
+
+  async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {
+    assertDirName("machine", machine.name);
+    if (attributes["ssh_host"] !== undefined) {
+      this.#directory.add({ name: machine.name, generation: machine.generation, attributes });
+    }
+    const session = await this.#installedSession(this.#directory.hostOf(machine), signal);
+    await session.createMachine(machine, signal);
+    const { machineId } = await session.facts(signal);
+    return { machine_id: machineId };
+  }
+
+  /** How a host is reached is haplan's affair alone: nothing on it changes. */
+  async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
+    const session = await this.#sessionOf(machine, signal);
+    void attributes;
+    return { machine_id: (await session.facts(signal)).machineId };
+  }
+
+  async renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void> {
+    const hosts = this.#directory.hosts().filter(({ machines }) => machines.includes(from) || machines.includes(to));
+    for (const host of hosts) await (await this.#session(host, signal))?.renameMachine(from, to, signal);
+    this.#directory.rename(from, to);
+  }
+
+  async destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void> {
+    for (const host of this.#hostsWith(machine)) {
+      const session = await this.#session(host, signal);
+      if (session === null) continue;
+      await session.destroyMachine(machine, signal);
+      await this.#close(host);
+      await removeArtifact(await this.#reach(host, signal));
+    }
+  }
+
+  /** A name alone is all machines of it. */
+  #hostsWith(machine: MachineRef): readonly KnownHost[] {
+    if (typeof machine !== "string") return [this.#directory.hostOf(machine)];
+    return this.#directory.hosts().filter(({ machines }) => machines.includes(machine));
+  }
+
+  async startUnit(...[machine, unit, signal]: Parameters<Provider["startUnit"]>): ReturnType<Provider["startUnit"]> {
+    const session = await this.#installedSession(this.#directory.hostOf(machine), signal);
+    return await session.startUnit(machine, unit, signal);
+  }
+
+  async stopUnit(...[machine, unit, graceMs, signal]: Parameters<Provider["stopUnit"]>): Promise<void> {
+    await (await this.#session(this.#directory.hostOf(machine), signal))?.stopUnit(machine, unit, graceMs, signal);
+  }
+
+  async removeUnit(...[machine, unit, signal]: Parameters<Provider["removeUnit"]>): Promise<void> {
+    await (await this.#session(this.#directory.hostOf(machine), signal))?.removeUnit(machine, unit, signal);
+  }
+
+  async unitLog(...[machine, unit, lines, signal]: Parameters<Provider["unitLog"]>): Promise<string> {
+    return await (await this.#sessionOf(machine, signal)).unitLog(machine, unit, lines, signal);
+  }
+
+  async readUnitFile(...[machine, unit, path, signal]: Parameters<Provider["readUnitFile"]>): Promise<string | null> {
+    return await (await this.#sessionOf(machine, signal)).readUnitFile(machine, unit, path, signal);
+  }
+
+  async close(): Promise<void> {
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    await Promise.all(sessions.map((session) => session.then((open) => open?.close()).catch(() => undefined)));
+    if (this.#scratch !== null) await rm(await this.#scratch, { recursive: true, force: true });
+  }
+
+  /** As many hosts at once as `MachineCalls` lets. */
+  async #onEach(
+    call: string,
+    hosts: readonly KnownHost[],
+    signal: AbortSignal | undefined,
+    work: (host: KnownHost, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    await Promise.all(
+      hosts.map((host) =>
+        this.#options.calls.run({ what: `${call} ${host.key}`, signal }, (given) => work(host, given)),
+      ),
+    );
+  }
+
+  /** @throws HaplanError `provider/no-machine` where haplan was never installed */
+  async #sessionOf(machine: MachineRef, signal: AbortSignal | undefined): Promise<HostClient> {
+    const host = this.#directory.hostOf(machine);
+    const session = await this.#session(host, signal);
+    if (session === null) throw new HaplanError("provider/no-machine", `Nothing of haplan is on ${host.key}`);
+    return session;
+  }
+
+  /** The open session with a host; a new one where there is none, or where it was lost. Null where haplan is not installed. */
+  async #session(host: KnownHost, signal: AbortSignal | undefined): Promise<HostClient | null> {
+    const known = this.#sessions.get(host.key);
+    if (known !== undefined && !(await isLost(known))) return await known;
+    const failed = this.#failures.get(host.key);
+    if (failed !== undefined && this.#options.clock.monotonicMs() < failed.untilMs) throw failed.error;
+    const opened = this.#open(host);
+    this.#sessions.set(host.key, opened);
+    opened.catch((error: unknown) => {
+      this.#sessions.delete(host.key);
+      this.#failures.set(host.key, { error, untilMs: this.#options.clock.monotonicMs() + retryAfterMs });
+    });
+    const client = await untilAborted(opened, signal);
+    if (client === null) this.#sessions.delete(host.key);
+    return client;
+  }
+
+  /** Several calls may wait for it: it goes on when one of them is given up. */
+  async #open({ key, target }: KnownHost): Promise<HostClient | null> {
+    const { spec, log, signal } = this.#options;
+    const files = await this.#files({ key, target });
+    const client = await openHostSession({ target, files, become: this.#become(), cluster: spec.name, signal });
+    log("ssh session", { host: key, installed: client !== null, version: client?.greeting.version ?? "" });
+    return client;
+  }
+
+  /** A session with the haplan-host of this haplan. */
+  async #installedSession(host: KnownHost, signal: AbortSignal | undefined): Promise<HostClient> {
+    const installing = this.#installed.get(host.key) ?? this.#install(host);
+    this.#installed.set(host.key, installing);
+    installing.catch(() => this.#installed.delete(host.key));
+    await untilAborted(installing, signal);
+    const session = await this.#session(host, signal);
+    if (session === null)
+      throw new HaplanError("ssh/install", `haplan-host is not on ${host.key} although it was installed`);
+    return session;
+  }
+
+  /** Several calls may wait for it: it goes on when one of them is given up. */
+  async #install(host: KnownHost): Promise<void> {
+    const reach = await this.#reach(host, this.#options.signal);
+    const given = this.#options.spec.provider["artifact"];
+    const file = typeof given === "string" ? given : await this.#artifacts.get(await architectureOf(reach));
+    if (!(await uploadArtifact(reach, file))) return;
+    this.#options.log("artifact installed", { host: host.key });
+    // What runs is the one before.
+    await this.#close(host);
+  }
+
+  async #close({ key }: KnownHost): Promise<void> {
+    const session = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await session?.then((client) => client?.close()).catch(() => undefined);
+  }
+
+  async #reach(host: KnownHost, signal: AbortSignal | undefined): Promise<Host> {
+    return { target: host.target, files: await this.#files(host), become: this.#become(), signal };
+  }
+
+  #become(): Become {
+    return this.#options.spec.provider["become"] as Become;
+  }
+
+  /** The pinned key is given to ssh as a file. */
+  async #files({ key, target }: Pick<KnownHost, "key" | "target">): Promise<SshFiles> {
+    if (target.hostKey === null) return { knownHostsFile: null };
+    this.#scratch ??= mkdtemp(join(tmpdir(), "haplan-ssh-"));
+    const knownHostsFile = join(await this.#scratch, encodeURIComponent(key));
+    writeFileDurably(knownHostsFile, `${pinnedName} ${target.hostKey}\n`);
+    return { knownHostsFile };
+  }
+}
+
+/** The result of work that others wait for as well. @throws the reason of `signal` */
+function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return work;
+  const settled = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: settled.signal });
+  });
+  return Promise.race([work, aborted]).finally(() => settled.abort());
+}
+
+async function isLost(session: Promise<HostClient | null>): Promise<boolean> {
+  return (await session.catch(() => null))?.isLost ?? true;
+}
+
+function isStop(error: unknown): boolean {
+  return error instanceof HaplanError && error.code === "provider/aborted";
+}

@@ -1,0 +1,128 @@
+/** What the provider `ssh` contributes to the spec: machines are hosts that exist, and that ssh reaches. */
+import { findingAt, type SpecFinding } from "../../spec/finding.ts";
+import type { ProviderSchema } from "../../spec/provider-schema.ts";
+import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
+import type { SpecRule } from "../../spec/rules/rule.ts";
+import type { Keys } from "../../spec/schema/shape.ts";
+
+const user = {
+  type: "string",
+  minLength: 1,
+  description: "the user to log in as",
+  absent: "ssh's own configuration",
+  example: "admin",
+} as const;
+
+const port = {
+  type: "integer",
+  minimum: 1,
+  maximum: 65_535,
+  description: "the port of the host's sshd",
+  absent: "ssh's own configuration",
+  example: 22,
+} as const;
+
+const identityFile = {
+  type: "string",
+  minLength: 1,
+  description: "a file with a private key",
+  absent: "ssh's own configuration, and the agent",
+  example: "~/.ssh/id_ed25519",
+} as const;
+
+const jump = {
+  type: "string",
+  minLength: 1,
+  description: "the host or hosts on the way, as `ssh -J` takes them",
+  absent: "ssh's own configuration",
+  example: "gate.example.com",
+} as const;
+
+/** An address with a port, or with a scheme, is no address. */
+const checkAddresses: SpecRule = ({ hosts }) => {
+  const malformed = hosts.flatMap(({ address }): SpecFinding[] => {
+    if (address === null || !/^\[|\/|^[^:]+:\d+$/.test(address.value)) return [];
+    const summary = `${JSON.stringify(address.value)} is not an IP address or host name`;
+    const detail =
+      "Write the address alone; ports are set by clientPort, peerPort and loadBalancer.ports, that of sshd by ssh.port.";
+    return [findingAt(address.pointer, { code: "spec/bad-address", summary, detail })];
+  });
+  return [...malformed, ...findSharedAddresses(hosts.filter(({ kind }) => kind !== "load balancer"))];
+};
+
+const hostKeys: Keys = {
+  ssh: {
+    type: "object",
+    default: {},
+    description: "how ssh reaches this host",
+    keys: {
+      host: {
+        type: "string",
+        minLength: 1,
+        description: "the host name or address to connect to, or a name of ssh's configuration",
+        absent: "`address`",
+        example: "m1.example.com",
+      },
+      user,
+      port,
+      identityFile,
+      jump,
+      hostKey: {
+        type: "string",
+        pattern: "^(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]+$",
+        description: "the host's public key, as in its /etc/ssh/ssh_host_ed25519_key.pub without the comment",
+        absent: "known_hosts",
+        example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5qzC0ZkBvXfD3XbXz0nqk4m5vQe6j9n2o0r1s2t3u4",
+      },
+    },
+  },
+};
+
+export const sshSchema: ProviderSchema = {
+  type: "ssh",
+  description: "ssh: each machine is a host with Linux and systemd that ssh reaches",
+  settings: {
+    user,
+    port,
+    identityFile,
+    jump,
+    sshOptions: {
+      type: "array",
+      items: { type: "string", pattern: "^[A-Za-z]+=.+$", description: "an option, as `ssh -o` takes it" },
+      default: [],
+      description: "more options, as `ssh -o` takes them",
+      example: ["Compression=yes"],
+    },
+    become: {
+      type: "string",
+      enum: ["auto", "sudo", "none"],
+      default: "auto",
+      description: "how to become root on a host: auto (sudo unless the user is root), sudo, or none",
+      example: "auto",
+    },
+    connections: {
+      type: "integer",
+      minimum: 1,
+      maximum: 100,
+      default: 10,
+      description: "how many hosts are worked on at the same time",
+    },
+    artifact: {
+      type: "string",
+      minLength: 1,
+      description: "a file that `haplan artifact` built, for all hosts",
+      absent: "built on this machine with npm, and kept",
+      example: "haplan-0.1.0-linux-x64.tar.gz",
+    },
+  },
+  hostKeys,
+  loadBalancerKeys: hostKeys,
+  loadBalancerTypes: ["embedded", "haproxy"],
+  address: {
+    description: "an IP address or host name without port, which the members and clients use",
+    example: "10.0.0.1",
+  },
+  deriveMasters: null,
+  loadBalancerAddress: null,
+  rules: [checkAddresses],
+};

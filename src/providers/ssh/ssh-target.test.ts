@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { type SshTarget, shellWord, sshArguments } from "./ssh-target.ts";
+
+const plain: SshTarget = {
+  host: "db1.example.com",
+  user: null,
+  port: null,
+  identityFile: null,
+  jump: null,
+  options: [],
+  hostKey: null,
+};
+
+const optionsOf = (words: readonly string[]): readonly string[] =>
+  words.flatMap((word, at) => (word === "-o" ? [words[at + 1]!] : []));
+
+describe("the command line of ssh", () => {
+  it("leaves to the user's configuration what the spec does not say", () => {
+    const words = sshArguments(plain, { knownHostsFile: null }, "true");
+    expect(words.slice(-3)).toEqual(["--", "db1.example.com", "true"]);
+    for (const flag of ["-l", "-p", "-i", "-J"]) expect(words).not.toContain(flag);
+    expect(optionsOf(words)).toEqual(expect.arrayContaining(["BatchMode=yes", "StrictHostKeyChecking=yes"]));
+  });
+
+  it("has user, port, key and jump hosts of the spec", () => {
+    const target = { ...plain, user: "ops", port: 2222, identityFile: "/keys/ops", jump: "gate,inner" };
+    const words = sshArguments(target, { knownHostsFile: null }, "true").join(" ");
+    expect(words).toContain("-l ops -p 2222 -i /keys/ops -J gate,inner -- db1.example.com true");
+  });
+
+  it("has the user's options behind its own, so that none of them lets an unknown host key in", () => {
+    const words = optionsOf(
+      sshArguments(
+        { ...plain, options: ["StrictHostKeyChecking=no", "Compression=yes"] },
+        { knownHostsFile: null },
+        "true",
+      ),
+    );
+    expect(words.indexOf("StrictHostKeyChecking=yes")).toBeLessThan(words.indexOf("StrictHostKeyChecking=no"));
+    expect(words.at(-1)).toBe("Compression=yes");
+  });
+
+  it("takes a pinned key alone", () => {
+    const words = optionsOf(sshArguments(plain, { knownHostsFile: "/a b/known" }, "true"));
+    expect(words).toEqual(
+      expect.arrayContaining([
+        'UserKnownHostsFile="/a b/known"',
+        "GlobalKnownHostsFile=none",
+        "HostKeyAlias=haplan-pinned-host",
+      ]),
+    );
+  });
+});
+
+it.each([
+  ["plain", "'plain'"],
+  ["it's", "'it'\\''s'"],
+  ["$(reboot) `x`", "'$(reboot) `x`'"],
+])("the shell takes %s as one word", (text, word) => {
+  expect(shellWord(text)).toBe(word);
+});

@@ -1,0 +1,78 @@
+/** How a host is reached over ssh, and the words of the command line that follow from it. Pure. */
+
+export type SshTarget = {
+  /** Host name or address, or a name of the user's ssh configuration. */
+  readonly host: string;
+  /** Null leaves it to the user's ssh configuration, as with each of these. */
+  readonly user: string | null;
+  readonly port: number | null;
+  readonly identityFile: string | null;
+  /** As `ssh -J` takes it: one host, or several with commas between them. */
+  readonly jump: string | null;
+  /** `Name=value` each, as `ssh -o` takes them. */
+  readonly options: readonly string[];
+  /** The public key that the host has to show, as `ssh-ed25519 AAAA...`; null: as known_hosts has it. */
+  readonly hostKey: string | null;
+};
+
+export type SshFiles = {
+  /** A known_hosts file with the target's pinned key alone; null when none is pinned. */
+  readonly knownHostsFile: string | null;
+};
+
+/** How long ssh tries to connect, and how long a connection may be silent until it counts as lost. */
+const connectTimeoutSeconds = 10;
+const aliveIntervalSeconds = 5;
+const aliveCountMax = 3;
+
+/** The name that a pinned key has in its known_hosts file, so that neither port nor alias matter. */
+export const pinnedName = "haplan-pinned-host";
+
+/**
+ * Arguments of `ssh` that run `command` on the target, without a terminal. What the spec does not say is left to the user's
+ * ssh configuration, but for this: ssh never asks, and never takes a host key that it does not know.
+ */
+export function sshArguments(target: SshTarget, files: SshFiles, command: string): readonly string[] {
+  const { host, user, port, identityFile, jump, options } = target;
+  const pinned =
+    files.knownHostsFile === null
+      ? []
+      : [
+          `UserKnownHostsFile=${quoted(files.knownHostsFile)}`,
+          "GlobalKnownHostsFile=none",
+          `HostKeyAlias=${pinnedName}`,
+        ];
+  const words = [
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    `ConnectTimeout=${connectTimeoutSeconds}`,
+    `ServerAliveInterval=${aliveIntervalSeconds}`,
+    `ServerAliveCountMax=${aliveCountMax}`,
+    ...pinned,
+    // The first of two values holds: the user's come after those that haplan relies on.
+    ...options,
+  ];
+  return [
+    "-T",
+    // What it says of the host's key, for the error that names it.
+    "-v",
+    ...words.flatMap((word) => ["-o", word]),
+    ...(user === null ? [] : ["-l", user]),
+    ...(port === null ? [] : ["-p", String(port)]),
+    ...(identityFile === null ? [] : ["-i", identityFile]),
+    ...(jump === null ? [] : ["-J", jump]),
+    "--",
+    host,
+    command,
+  ];
+}
+
+/** ssh takes several files with spaces between them. */
+function quoted(path: string): string {
+  return `"${path}"`;
+}
+
+/** A word of a POSIX shell's command line. */
+export function shellWord(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
