@@ -6,7 +6,7 @@ import { listenForTestClients } from "../../../../test/support/listening-clients
 import { systemClock } from "../../../base/clock.ts";
 import type { ClientListeners } from "./client-listeners.ts";
 
-const host = "127.77.42.5";
+const host = "127.77.42.25";
 const url = `http://${host}:2379`;
 
 let front: ClientListeners | undefined;
