@@ -2,6 +2,8 @@
  * Requests to stop a run early: signals, and a standard output that can no longer be written. A run that holds the
  * state's lock finishes its current step and releases the lock; any other run has nothing to finish.
  */
+import { setMaxListeners } from "node:events";
+
 export type StopOptions = {
   /** Ends the process at once. */
   readonly leave: (code: 1) => void;
@@ -25,6 +27,8 @@ export class StopRequests {
 
   constructor(options: StopOptions) {
     this.#options = options;
+    // As many calls listen as there are machines.
+    setMaxListeners(0, this.#controller.signal);
   }
 
   /** Aborted once a stop was requested. */

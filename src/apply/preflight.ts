@@ -2,13 +2,12 @@
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";
-import type { MachineIdentity } from "../providers/provider.ts";
+import type { MachineIdentity, MachineUnit } from "../providers/provider.ts";
 import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
 import type { InitialCluster } from "../units/initial-cluster.ts";
-import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
-import type { UnitDefinition } from "../units/unit-definition.ts";
+import { loadBalancerBlueprint, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
 import type { ApplyPorts } from "./ports.ts";
 
@@ -33,7 +32,7 @@ export async function preflightPlan(
   // A unit's listen addresses and targets may be known only once its machine exists.
   const units = actions
     .flatMap((action) => unitsOf(plan, lineage, action))
-    .filter((unit) => unknownAddresses(unit).length === 0);
+    .filter(({ unit }) => unknownAddresses(unit).length === 0);
   if (machines.length === 0 && units.length === 0) return [];
   const joins = actions.some((action) => action.kind === "addLearner");
   const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
@@ -66,14 +65,19 @@ async function largestData(
 const joining: InitialCluster = { clusterState: "existing", initialCluster: [] };
 
 /** Without certificates: they do not exist yet, and no preflight needs them. */
-function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly UnitDefinition[] {
+function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly MachineUnit[] {
   switch (action.kind) {
     case "startAgent":
-      return [agentBlueprint(plan.spec, action.member, { ...(action.join ?? joining), token: lineage }).definition];
+      return [
+        {
+          machine: action.member,
+          unit: agentBlueprint(plan.spec, action.member, { ...(action.join ?? joining), token: lineage }).definition,
+        },
+      ];
     case "startLoadBalancer":
-      return [loadBalancerBlueprint(plan.spec, action).definition];
+      return [{ machine: loadBalancerName, unit: loadBalancerBlueprint(plan.spec, action).definition }];
     case "startWorker":
-      return [workerBlueprint(plan.spec, action.worker).definition];
+      return [{ machine: action.worker, unit: workerBlueprint(plan.spec, action.worker).definition }];
     default:
       return [];
   }

@@ -140,8 +140,9 @@ function mapUnits(value: unknown, replace: (content: unknown) => unknown): unkno
   if (!isRecord(value)) return value;
   const mapFiles = (files: readonly unknown[]): unknown[] =>
     files.map((file) => (isRecord(file) ? { ...file, content: replace(file["content"]) } : file));
+  if (isRecord(value["unit"])) return { ...value, unit: mapUnits(value["unit"], replace) };
   if (Array.isArray(value["files"])) return { ...value, files: mapFiles(value["files"]) };
-  if (Array.isArray(value["units"])) return { ...value, units: value["units"].map((unit) => mapUnits(unit, replace)) };
+  if (Array.isArray(value["units"])) return { ...value, units: value["units"].map((each) => mapUnits(each, replace)) };
   return value;
 }
 

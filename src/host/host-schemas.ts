@@ -39,7 +39,7 @@ const unit = record(
 );
 const preflight = record({
   machines: list(record(identity)),
-  units: list(unit),
+  units: list(record({ machine: text, unit })),
   space: list(record({ machine: text, bytes: number })),
 });
 

@@ -13,7 +13,9 @@ export type RunningLoadBalancer = AsyncDisposable & {
 
 /** @throws HaplanError if the configuration is invalid or an address cannot be listened on. */
 export async function runLoadBalancer(configPath: string, log: LoadBalancerLog): Promise<RunningLoadBalancer> {
-  const statusPath = join(dirname(configPath), statusFileName);
+  // Where systemd gives it a directory to write to, its configuration is read-only.
+  const statusDir = process.env["RUNTIME_DIRECTORY"] ?? dirname(configPath);
+  const statusPath = join(statusDir, statusFileName);
   let text = textOf(configPath);
   let inForce = loadLoadBalancerConfig(configPath);
   let publishing = false;

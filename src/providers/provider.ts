@@ -44,9 +44,12 @@ export type FoundMachines = {
 /** The space needed on a machine's disk. */
 export type MachineSpace = { readonly machine: string; readonly bytes: number };
 
+/** A unit, and the name of the machine that it is to run on. */
+export type MachineUnit = { readonly machine: string; readonly unit: UnitDefinition };
+
 export type PreflightRequest = {
   readonly machines: readonly MachineIdentity[];
-  readonly units: readonly UnitDefinition[];
+  readonly units: readonly MachineUnit[];
   readonly space: readonly MachineSpace[];
 };
 

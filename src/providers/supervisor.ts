@@ -51,6 +51,8 @@ export type Supervisor = {
   /** Forgets a unit that does not run. */
   remove(place: UnitPlace): Promise<void>;
   log(place: UnitPlace, lines: number): Promise<string>;
+  /** The directory that a running unit writes its own files to. */
+  runtimeDir(place: UnitPlace): string;
   /** All units of this cluster that it knows or that run, whether their machine is there or not; the pid is null where one does not run. */
   units(root: string): Promise<readonly (UnitPlace & { readonly pid: number | null })[]>;
   /** A machine has been removed: removes what was made for machines once there are none. */

@@ -90,12 +90,35 @@ ${masters.map((host) => `      - ${line(host.name.replace("h", "m"), host)}\n`).
         stdout: run.all,
         ...(run.exitCode === undefined ? {} : { exitCode: run.exitCode }),
       }));
-    const files = async ({ ipv4 }: TestHost): Promise<string> => {
+    const onHost = async ({ ipv4 }: TestHost, script: string): Promise<string> => {
       const options = ["-o", "BatchMode=yes", "-o", `UserKnownHostsFile=${set.knownHostsFile}`, "-i", set.keyFile];
+      return (await execa("ssh", [...options, `root@${ipv4}`, script], { reject: false })).stdout;
+    };
+    const files = async (host: TestHost): Promise<string> => {
       const script =
         "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /run -prune -o -path /tmp -prune -o -path /var/log -prune -o -path /var/lib/systemd -prune -o -path /var/lib/sudo -prune -o -path /root -prune -o -type f -print; cut -d: -f1 /etc/passwd; ls /etc/systemd/system";
-      return (await execa("ssh", [...options, `root@${ipv4}`, script])).stdout.split("\n").sort().join("\n");
+      return (await onHost(host, script)).split("\n").sort().join("\n");
     };
+
+    it("is made by the next apply when one is killed after some hosts have their artifact", async () => {
+      const [first, second, third, , balancer] = set.hosts as [TestHost, TestHost, TestHost, TestHost, TestHost];
+      await writeFile(join(directory, "cluster.yaml"), specOf([first, second, third], balancer));
+      const killed = execa(process.execPath, [haplanProgram, "apply", "-auto-approve"], {
+        cwd: directory,
+        reject: false,
+        detached: true,
+      });
+      await expect
+        .poll(async () => await onHost(first, "ls /opt/haplan/current/bin 2>/dev/null"), { timeout: 60_000 })
+        .toContain("haplan-host");
+      process.kill(-killed.pid!, "SIGKILL");
+      await killed;
+      expect(await haplan(["apply", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+      expect((await haplan(["plan"])).stdout).toContain("No changes.");
+      const status = await haplan(["status"]);
+      expect(status.stdout).toMatch(/m1 ready, m2 ready, m3 ready/);
+      expect(await haplan(["destroy", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+    }, 300_000);
 
     it("is made, found as it is, seen to be cut off, grown, and removed without a trace", async () => {
       const [first, second, third, fourth, balancer] = set.hosts as [TestHost, TestHost, TestHost, TestHost, TestHost];

@@ -13,7 +13,7 @@ import {
 } from "../../providers/supervisor.ts";
 import { makeUser, removeWhatIsLeft } from "./host-user.ts";
 import { readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
-import { renderUnitFile, unitDirOfFile } from "./unit-file.ts";
+import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
 import { systemdName, unitPrefix } from "./unit-name.ts";
 
 const unitsDirectory = "/etc/systemd/system";
@@ -33,6 +33,7 @@ export const systemdUnits: Supervisor = {
   stop: stopUnit,
   remove: removeUnit,
   log: readLog,
+  runtimeDir: (place) => join("/run", runtimeName(place)),
   units: findUnits,
   leave: (root) => removeWhatIsLeft(dirname(root), root),
 };

@@ -35,7 +35,7 @@ export function unitDirOfFile(text: string): string | null {
 }
 
 /** In RuntimeDirectory= a colon separates a directory from a link to it. */
-function runtimeName(place: UnitPlace): string {
+export function runtimeName(place: UnitPlace): string {
   return systemdName(place).replaceAll(":", "+");
 }
 

@@ -15,6 +15,7 @@ export const detachedProcesses: Supervisor = {
   },
   stop: (place, graceMs) => stopProcess(pathsOf(place), graceMs),
   remove: async (place) => rmSync(pathsOf(place).process, { force: true }),
+  runtimeDir: (place) => place.files,
   log: async (place, lines) => logTail(pathsOf(place).log, lines),
   units: async (root) =>
     markedProcesses().flatMap(({ pid, unitDir }) => {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../base/clock.ts";
 import type { ObservedMachine } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { MachineIdentity, Provider } from "../provider.ts";
+import type { MachineIdentity, MachineUnit, Provider } from "../provider.ts";
 import { unitDigest } from "../unit-digest.ts";
 import { createLocalProvider } from "./local-provider.ts";
 import { identifyProcess, isSameProcess, unitMarker } from "./process-table.ts";
@@ -325,8 +325,10 @@ describe("a process whose machine's directory was removed", () => {
 });
 
 describe("the preflight", () => {
+  const placed = (units: readonly UnitDefinition[]): MachineUnit[] =>
+    units.map((each) => ({ machine: "m1", unit: each }));
   const summaries = async (units: UnitDefinition[], machines = [m1]): Promise<string[]> =>
-    (await provider.preflight({ machines, units, space: [] })).map(
+    (await provider.preflight({ machines, units: placed(units), space: [] })).map(
       (diagnostic) => `${diagnostic.code}: ${diagnostic.summary}`,
     );
 
@@ -341,7 +343,7 @@ describe("the preflight", () => {
     const { pid } = await provider.startUnit("m1", definition);
     expect(await summaries([definition])).toEqual([]);
     const other = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
-    const [taken] = await other.preflight({ machines: [], units: [definition], space: [] });
+    const [taken] = await other.preflight({ machines: [], units: placed([definition]), space: [] });
     // T9: a cluster of haplan's is named, and where it is worked on.
     expect(taken?.summary).toBe(`127.77.18.8:29380 is in use by the agent of "m1" in the cluster "demo", pid ${pid}`);
     expect(taken?.detail).toContain(`applied that cluster in ${parent}.`);
@@ -359,7 +361,7 @@ describe("the preflight", () => {
     await Promise.all(listens.map((listen) => reachable(listen)));
     const other = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
     const away = unit({ listens: ["203.0.113.7:1", "203.0.113.7:2"] });
-    const found = await other.preflight({ machines: [], units: [...definitions, away], space: [] });
+    const found = await other.preflight({ machines: [], units: placed([...definitions, away]), space: [] });
     expect(found.map(({ summary }) => summary)).toEqual([
       '2 addresses are in use by the cluster "demo"',
       "Cannot listen on 2 addresses",

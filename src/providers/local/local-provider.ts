@@ -74,7 +74,10 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
     removeUnit: async (machine, unit) => removeUnit(place, unitOf(machine, unit)),
     unitLog: async (machine, unit, lines) => supervisor.log(unitOf(machine, unit), lines),
-    readUnitFile: async (machine, unit, path) => readIfThere(join(unitOf(machine, unit).files, path)),
+    readUnitFile: async (machine, unit, path) => {
+      const known = unitOf(machine, unit);
+      return readIfThere(join(known.files, path)) ?? readIfThere(join(supervisor.runtimeDir(known), path));
+    },
     close: async () => {},
   };
 }

@@ -5,33 +5,28 @@ import { basename, dirname, join } from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, systemErrorCode } from "../../base/haplan-error.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { MachineIdentity, MachineSpace } from "../provider.ts";
+import type { MachineIdentity, PreflightRequest } from "../provider.ts";
 import { checkFreeSpace } from "./free-space.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
 import { machinePaths, placeOfUnit, readLabel } from "./machine-dir.ts";
 import { describeProcess, ownerOfSocket, unitDirOf } from "./process-table.ts";
 import { findExecutable } from "./programs.ts";
 
-export type PreflightRequest = {
-  readonly machines: readonly MachineIdentity[];
-  readonly units: readonly UnitDefinition[];
-  readonly space: readonly MachineSpace[];
-};
-
 export async function preflightLocal(
   root: string,
   programsDir: string,
   request: PreflightRequest,
 ): Promise<Diagnostic[]> {
+  const units = request.units.map(({ unit }) => unit);
   const dirProblem = checkDir(join(root, "machines"));
-  const found = await Promise.all(listenAddresses(request.units).map((listen) => checkListen(root, listen)));
+  const found = await Promise.all(listenAddresses(units).map((listen) => checkListen(root, listen)));
   const problems = found.filter((each) => each !== null);
   return [
     ...(dirProblem === null ? [] : [dirProblem]),
     ...(dirProblem === null ? checkFreeSpace(root, request.space) : []),
     ...request.machines.flatMap((machine) => checkOwner(root, machine)),
-    ...checkPrograms(programsDir, request.units),
-    ...checkListenedTwice(request.units),
+    ...checkPrograms(programsDir, units),
+    ...checkListenedTwice(units),
     ...problems.flatMap((each) => ("severity" in each ? [each] : [])),
     ...obstacleProblems(problems.flatMap((each) => ("severity" in each ? [] : [each]))),
   ];

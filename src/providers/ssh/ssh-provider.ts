@@ -26,7 +26,7 @@ import { pinnedName, type SshFiles } from "./ssh-target.ts";
 import { architectureOf, type Become, type Host, removeArtifact, uploadArtifact } from "./upload-artifact.ts";
 
 /** A host that was not reached is not tried again sooner: each attempt takes as long as ssh waits. */
-const retryAfterMs = 10_000;
+const retryAfterMs = 30_000;
 
 type Options = ProviderOptions & { readonly calls: MachineCalls };
 
@@ -99,7 +99,8 @@ class SshProvider implements Provider {
 
   async preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
     const byHost = new Map<string, { readonly host: KnownHost; readonly names: Set<string> }>();
-    for (const { name } of request.machines) {
+    const named = [...request.machines.map(({ name }) => name), ...request.units.map(({ machine }) => machine)];
+    for (const name of named) {
       const host = this.#directory.hostOf(name);
       const known = byHost.get(host.key) ?? { host, names: new Set<string>() };
       byHost.set(host.key, { host, names: known.names.add(name) });
@@ -128,8 +129,9 @@ class SshProvider implements Provider {
     const found = await checkHost(await this.#reach(host, signal));
     if (session === null || found.length > 0) return found;
     const machines = request.machines.filter(({ name }) => names.has(name));
+    const units = request.units.filter(({ machine }) => names.has(machine));
     const space = request.space.filter(({ machine }) => names.has(machine));
-    return await session.preflight({ ...request, machines, space }, signal);
+    return await session.preflight({ machines, units, space }, signal);
   }
 
   async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {

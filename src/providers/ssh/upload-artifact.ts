@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { appendScript, installScript, receivedScript, removeScript } from "./install-scripts.ts";
 import { type RemoteCommand, runOnHost } from "./run-ssh.ts";
 
 /** Where artifacts are on a host. `bin/haplan-host` is in `current`. */
@@ -69,12 +70,12 @@ export async function uploadArtifact(host: Host, file: string): Promise<boolean>
     }
     return result.stdout.trim();
   };
-  const received = await run(receivedScript(digest), askMs);
+  const received = await run(receivedScript(installDir, digest), askMs);
   if (received === "installed") return false;
   const rest = await restOf(file, Number(received), size);
   try {
-    await run(appendScript(digest, Number(received)), uploadMs, rest.file);
-    await run(installScript(digest), uploadMs);
+    await run(appendScript(installDir, digest, Number(received)), uploadMs, rest.file);
+    await run(installScript(installDir, digest), uploadMs);
   } finally {
     await rest.remove();
   }
@@ -83,42 +84,8 @@ export async function uploadArtifact(host: Host, file: string): Promise<boolean>
 
 /** Once nothing of any cluster is on the host. */
 export async function removeArtifact(host: Host): Promise<void> {
-  const removeEmpty = "rmdir /var/lib/haplan/* /var/lib/haplan 2>/dev/null";
-  const command = rootCommand(host, `${removeEmpty}; [ -e /var/lib/haplan ] || rm -rf ${installDir}`);
+  const command = rootCommand(host, removeScript(installDir, "/var/lib/haplan"));
   await runOnHost({ ...host, command, timeoutMs: askMs });
-}
-
-/** The scripts hold neither quotes nor anything that a user wrote. */
-function receivedScript(digest: string): string {
-  return `
-    if [ "$(readlink ${installDir}/current)" = ${digest} ]; then echo installed; exit; fi
-    mkdir -p -m 755 ${installDir} && stat -c %s ${installDir}/${digest}.part 2>/dev/null || echo 0`;
-}
-
-function appendScript(digest: string, from: number): string {
-  const part = `${installDir}/${digest}.part`;
-  return `touch ${part} && truncate -s ${from} ${part} && cat >> ${part}`;
-}
-
-/** Versions but the newest two are removed; the one in use is never. */
-function installScript(digest: string): string {
-  return `
-    set -e
-    cd ${installDir}
-    if ! echo "${digest}  ${digest}.part" | sha256sum -c --quiet >&2; then rm -f ${digest}.part; exit 92; fi
-    rm -rf ${digest}.new ${digest}
-    mkdir ${digest}.new
-    tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new
-    sync -f ${digest}.new
-    mv ${digest}.new ${digest}
-    previous=$(readlink current || true)
-    ln -s ${digest} current.new
-    mv -T current.new current
-    sync -f .
-    rm -f ${digest}.part
-    for each in *; do
-      case $each in current|${digest}|$previous) ;; *) rm -rf -- "$each" ;; esac
-    done`;
 }
 
 async function digestOf(file: string): Promise<string> {
