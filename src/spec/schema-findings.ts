@@ -154,7 +154,7 @@ function wrongChoice(error: ErrorObject, subject: string, schema: JsonSchema, fo
 
 /** Values that a later version will support: what this one supports instead. */
 const plannedChoices: Readonly<Record<string, { readonly values: readonly string[]; readonly kind: string }>> = {
-  "/spec/provider/type": { values: ["ssh", "aws"], kind: "provider" },
+  "/spec/provider/type": { values: ["aws"], kind: "provider" },
   "/spec/loadBalancer/type": { values: ["nlb"], kind: "load balancer" },
 };
 

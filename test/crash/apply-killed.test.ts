@@ -183,7 +183,7 @@ const operations: readonly Operation[] = [
 
 /** Runs until no side effect is left to die at. Returns how many runs were killed. */
 async function interruptAtEachAct(args: readonly string[]): Promise<number> {
-  const env = { HAPLAN_ACTS: actsFile, HAPLAN_ACTS_STRIDE: everything ? "1" : "150" };
+  const env = { HAPLAN_ACTS: actsFile, HAPLAN_ACTS_STRIDE: everything ? "1" : "90" };
   for (let kills = 0; ; kills += 1) {
     const run = await cluster.start(args, { env, nodeFlags: ["--import", dieAtAct] }).end;
     if (run.signal === "SIGKILL") continue;

@@ -14,7 +14,7 @@ describe("the directory of hosts", () => {
       [machine("m1", 1, "a")],
       [],
     );
-    expect(directory.hosts().map(({ key, machines }) => [key, machines])).toEqual([
+    expect(directory.hosts().map(({ target, machines }) => [target.host, machines])).toEqual([
       ["a", ["m1"]],
       ["b", ["m2", "load-balancer"]],
     ]);
@@ -26,11 +26,11 @@ describe("the directory of hosts", () => {
       [machine("m1", 1, "old"), machine("m2", 4, "c")],
       [],
     );
-    expect(directory.hostOf("m1").key).toBe("new");
-    expect(directory.hostOf({ name: "m1", generation: 1 }).key).toBe("old");
-    expect(directory.hostOf({ name: "m1", generation: 2 }).key).toBe("new");
-    expect(directory.hostOf("m2").key).toBe("c");
-    expect(directory.hosts().map(({ key }) => key)).toEqual(["old", "c", "new"]);
+    expect(directory.hostOf("m1").target.host).toBe("new");
+    expect(directory.hostOf({ name: "m1", generation: 1 }).target.host).toBe("old");
+    expect(directory.hostOf({ name: "m1", generation: 2 }).target.host).toBe("new");
+    expect(directory.hostOf("m2").target.host).toBe("c");
+    expect(directory.hosts().map(({ target }) => target.host)).toEqual(["old", "c", "new"]);
   });
 
   it("reaches a recorded machine as the spec reaches its host now", () => {
@@ -45,7 +45,14 @@ describe("the directory of hosts", () => {
   it("follows a machine that is renamed", () => {
     const directory = new HostDirectory([], [machine("m1", 1, "a")], []);
     directory.rename("m1", "m9");
-    expect(directory.hostOf("m9").key).toBe("a");
+    expect(directory.hostOf("m9").target.host).toBe("a");
     expect(() => directory.hostOf("m1")).toThrow(/No host is known/);
+  });
+
+  it("connects to a host once for each way in which its machines say that it is reached", () => {
+    const pinned = { ssh_host_key: "ssh-ed25519 AAAA" };
+    const directory = new HostDirectory([machine("m1", null, "a", pinned), machine("m2", null, "a")], [], []);
+    expect(directory.hosts().map(({ target }) => target.hostKey)).toEqual(["ssh-ed25519 AAAA", null]);
+    expect(directory.hostOf("m1").target.hostKey).toBe("ssh-ed25519 AAAA");
   });
 });

@@ -62,15 +62,19 @@ export class HostDirectory {
     return [...hosts.values()];
   }
 
-  /** A recorded host is reached as the spec reaches the host of that name, where it still does. */
+  /** A recorded machine is reached as the spec reaches its host, where it still names that host. */
   #reach(machine: HostedMachine): SshTarget | null {
     const host = machine.attributes["ssh_host"];
-    const wanted = this.#machines.findLast((each) => each.generation === null && each.attributes["ssh_host"] === host);
-    return targetOf((wanted ?? machine).attributes, this.#options);
+    const sameHost = this.#machines.filter((each) => each.generation === null && each.attributes["ssh_host"] === host);
+    const wanted = sameHost.find(({ name }) => name === machine.name) ?? sameHost[0];
+    return targetOf((machine.generation === null ? machine : (wanted ?? machine)).attributes, this.#options);
   }
 }
 
-/** Two targets with one key are one host. */
-function keyOf({ host }: SshTarget): string {
-  return host;
+/**
+ * Two targets with one key share a session. A machine that asks for another key of the host, or for another user, has a
+ * session of its own.
+ */
+function keyOf({ host, user, port, identityFile, jump, hostKey }: SshTarget): string {
+  return JSON.stringify([host, port, user, identityFile, jump, hostKey]);
 }

@@ -19,6 +19,8 @@ export type HostRequest = {
 
 /** The host's shell ends with it where there is no haplan-host. */
 const notInstalledCode = 91;
+/** And with this where the user is not root, and is not to become it. */
+const notRootCode = 94;
 
 type Ending = { readonly exitCode: number | null; readonly stderr: string };
 
@@ -60,7 +62,7 @@ function sessionCommand({ become, cluster }: HostRequest): string {
   const run = `exec ${words}`;
   const asRoot = `exec sudo -n ${words}`;
   const start = {
-    none: run,
+    none: `[ "$(id -u)" = 0 ] || exit ${notRootCode}; ${run}`,
     sudo: asRoot,
     auto: `if [ "$(id -u)" = 0 ]; then ${run}; else ${asRoot}; fi`,
   }[become];
@@ -70,6 +72,7 @@ function sessionCommand({ become, cluster }: HostRequest): string {
 function explain({ target }: HostRequest, { exitCode, stderr }: Ending): HaplanError {
   if (exitCode === sshFailedCode) return sshFailure(target, stderr);
   const said = withoutDebug(stderr).trim();
+  if (exitCode === notRootCode) return becomeFailure(target, "The user is not root, and become is none.");
   if (/^sudo: /m.test(said)) return becomeFailure(target, said);
   const how = exitCode === null ? "was ended by a signal" : `ended with exit code ${exitCode}`;
   return new HaplanError(

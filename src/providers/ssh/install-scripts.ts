@@ -16,7 +16,7 @@ export function appendScript(directory: string, digest: string, from: number): s
   return `touch ${part} && truncate -s ${from} ${part} && cat >> ${part}`;
 }
 
-/** Fails with 92 when what was received is damaged. The artifact before is kept, and older ones are removed. */
+/** Fails with 92 when what was received is damaged, and with 93 when it cannot be unpacked. The artifact before is kept, and older ones are removed. */
 export function installScript(directory: string, digest: string): string {
   return `
     set -e
@@ -24,7 +24,13 @@ export function installScript(directory: string, digest: string): string {
     if ! echo "${digest}  ${digest}.part" | sha256sum -c --quiet >&2; then rm -f ${digest}.part; exit 92; fi
     rm -rf ${digest}.new ${digest}
     mkdir ${digest}.new
-    tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new
+    # A full disk is left as it was.
+    if ! tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new 2>${digest}.part.log; then
+      tail -n 3 ${digest}.part.log >&2
+      rm -rf ${digest}.new ${digest}.part ${digest}.part.log
+      exit 93
+    fi
+    rm -f ${digest}.part.log
     sync -f ${digest}.new
     mv ${digest}.new ${digest}
     previous=$(readlink current || true)

@@ -20,7 +20,7 @@ const failures: readonly Failure[] = [
     say: (target, shown) =>
       target.hostKey !== null
         ? otherThanPinned(target, shown)
-        : `${target.host} shows another host key than known_hosts has${shown}. If the host was made anew, remove the old key: ssh-keygen -R ${target.host}`,
+        : `${target.host} shows another host key than known_hosts has${shown}. If the host was made anew, remove the old key: ssh-keygen -R ${knownName(target)}`,
   },
   {
     code: "ssh/host-key-unknown",
@@ -64,6 +64,11 @@ function unknownKey({ host, port }: SshTarget, shown: string): string {
   return `The host key of ${host} is not known${shown}. Compare it with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. Then write its public key as hostKey in the spec, or take it up: ${scan}`;
 }
 
+/** As known_hosts has it. */
+function knownName({ host, port }: SshTarget): string {
+  return port === null || port === 22 ? host : `"[${host}]:${port}"`;
+}
+
 /** Of several hosts on the way the last one. */
 function shownKey(stderr: string): string {
   const [, type, fingerprint] = [...stderr.matchAll(/Server host key: (\S+) (SHA256:\S+)/g)].at(-1) ?? [];
@@ -72,7 +77,7 @@ function shownKey(stderr: string): string {
 
 /** Lines that ssh writes and that explain nothing. */
 const noise =
-  /^(Warning: |OpenSSH_|Authenticated to |Transferred: |Bytes per second|\*\*|@+|debug\d|Pseudo-terminal|mux_client|ControlSocket)/;
+  /^(Warning: |OpenSSH_|Authenticated to |Transferred: |Bytes per second|\*\*|@+|debug\d|.*(remove with:|ssh-keygen -f|haplan-ssh-)|Pseudo-terminal|mux_client|ControlSocket)/;
 
 /** What went wrong when ssh ended with `sshFailedCode`. */
 export function sshFailure(target: SshTarget, stderr: string): HaplanError {

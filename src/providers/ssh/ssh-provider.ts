@@ -2,6 +2,7 @@
  * The provider whose machines are hosts that exist. haplan-host, which comes with the artifact, carries out the calls on
  * each host; this side finds the hosts, brings the artifact there, and keeps one session a host.
  */
+import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -80,11 +81,11 @@ class SshProvider implements Provider {
         machines.push(...(found?.machines ?? []));
       } catch (error) {
         if (isStop(error)) throw error;
-        const reason = errorText(error);
+        const reason = errorText(error).replace(/\.$/, "");
         unreachable.push(...host.machines.map((name) => ({ name, reason })));
       }
     });
-    return { machines, unreachable };
+    return { machines: onceEach(machines), unreachable };
   }
 
   async observeOrphans(signal?: AbortSignal): Promise<readonly ObservedOrphan[]> {
@@ -211,7 +212,7 @@ class SshProvider implements Provider {
   ): Promise<void> {
     await Promise.all(
       hosts.map((host) =>
-        this.#options.calls.run({ what: `${call} ${host.key}`, signal }, (given) => work(host, given)),
+        this.#options.calls.run({ what: `${call} ${host.target.host}`, signal }, (given) => work(host, given)),
       ),
     );
   }
@@ -220,7 +221,8 @@ class SshProvider implements Provider {
   async #sessionOf(machine: MachineRef, signal: AbortSignal | undefined): Promise<HostClient> {
     const host = this.#directory.hostOf(machine);
     const session = await this.#session(host, signal);
-    if (session === null) throw new HaplanError("provider/no-machine", `Nothing of haplan is on ${host.key}`);
+    if (session === null)
+      throw new HaplanError("provider/no-machine", `haplan is not installed on ${host.target.host}`);
     return session;
   }
 
@@ -246,7 +248,7 @@ class SshProvider implements Provider {
     const { spec, log, signal } = this.#options;
     const files = await this.#files({ key, target });
     const client = await openHostSession({ target, files, become: this.#become(), cluster: spec.name, signal });
-    log("ssh session", { host: key, installed: client !== null, version: client?.greeting.version ?? "" });
+    log("ssh session", { host: target.host, installed: client !== null, version: client?.greeting.version ?? "" });
     return client;
   }
 
@@ -258,7 +260,7 @@ class SshProvider implements Provider {
     await untilAborted(installing, signal);
     const session = await this.#session(host, signal);
     if (session === null)
-      throw new HaplanError("ssh/install", `haplan-host is not on ${host.key} although it was installed`);
+      throw new HaplanError("ssh/install", `haplan-host is not on ${host.target.host} although it was installed`);
     return session;
   }
 
@@ -268,7 +270,7 @@ class SshProvider implements Provider {
     const given = this.#options.spec.provider["artifact"];
     const file = typeof given === "string" ? given : await this.#artifacts.get(await architectureOf(reach));
     if (!(await uploadArtifact(reach, file))) return;
-    this.#options.log("artifact installed", { host: host.key });
+    this.#options.log("artifact installed", { host: host.target.host });
     // What runs is the one before.
     await this.#close(host);
   }
@@ -291,7 +293,7 @@ class SshProvider implements Provider {
   async #files({ key, target }: Pick<KnownHost, "key" | "target">): Promise<SshFiles> {
     if (target.hostKey === null) return { knownHostsFile: null };
     this.#scratch ??= mkdtemp(join(tmpdir(), "haplan-ssh-"));
-    const knownHostsFile = join(await this.#scratch, encodeURIComponent(key));
+    const knownHostsFile = join(await this.#scratch, createHash("sha256").update(key).digest("hex"));
     writeFileDurably(knownHostsFile, `${pinnedName} ${target.hostKey}\n`);
     return { knownHostsFile };
   }
@@ -306,6 +308,11 @@ function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal | undef
     signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: settled.signal });
   });
   return Promise.race([work, aborted]).finally(() => settled.abort());
+}
+
+/** Two sessions with one host find the same machines. */
+function onceEach(machines: readonly ObservedMachine[]): readonly ObservedMachine[] {
+  return [...new Map(machines.map((each) => [`${each.name}@${each.generation} ${each.lineage}`, each])).values()];
 }
 
 async function isLost(session: Promise<HostClient | null>): Promise<boolean> {
