@@ -5,7 +5,7 @@ import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
 import { finishedReplacements } from "../../src/plan/finished-replacements.ts";
 import type { Plan } from "../../src/plan/plan.ts";
-import { presentBinding } from "../../src/plan/planner.ts";
+import { currentBinding } from "../../src/plan/planner.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
 import type { Step } from "../../src/plan/step.ts";
 import { createJournalFile, type Journal } from "../../src/state/journal.ts";
@@ -108,7 +108,7 @@ async function checkSavedPlan(
 ): Promise<void> {
   const records = await ports.journal.read();
   if (records.some(({ planId }) => planId === plan.id)) return;
-  const present = presentBinding(await plannerInput(context, session, { mode: plan.mode, replace: [] }));
+  const present = currentBinding(await plannerInput(context, session, { mode: plan.mode, replace: [] }));
   const stale = checkStaleness(plan, present);
   if (stale !== null) throw new RefusalError([stale]);
 }

@@ -174,9 +174,9 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   verb("schema", "print the JSON Schema of a spec").action(
     lazily(async () => (await import("./commands/schema.ts")).runSchema),
   );
-  verb("artifact", "build the archive that runs on hosts without Node.js and internet")
-    .option("--arch <x64|arm64>", "architecture of the hosts; that of this machine if not given")
-    .option("--out <file>", "where to write it; a name in the working directory if not given")
+  verb("artifact", "build the self-contained archive for hosts")
+    .option("--arch <x64|arm64>", "architecture of the hosts (default: that of this machine)")
+    .option("--out <file>", "where to write it (default: haplan-VERSION-linux-ARCH.tar.gz)")
     .option("--json", json)
     .action(lazily(async () => (await import("./commands/artifact.ts")).runArtifact));
   verb("version", "print the version")

@@ -90,7 +90,7 @@ export function decodeAnswer(line: string): HostAnswer {
 /** @throws HaplanError `provider/bad-answer` when it is no result of this call */
 export function decodeResult<Call extends HostCallName>(call: Call, result: unknown): HostResults[Call] {
   if (isValid<HostResults[Call]>(resultSchemas[call], result)) return result;
-  throw new HaplanError("provider/bad-answer", `The host answered "${call}" with something else than its result`);
+  throw new HaplanError("provider/bad-answer", `The host answered "${call}" with an invalid result`);
 }
 
 function rejected(id: number, message: string): RejectedRequest {

@@ -57,9 +57,9 @@ export function issuedNames(directory: string): string[] {
 
 /** Null if its certificate is missing; its key may be kept elsewhere. */
 export function readAuthority(directory: string): AuthorityFiles | null {
-  const certificatePem = readIfThere(certificatePath(directory, authorityName));
+  const certificatePem = readIfExists(certificatePath(directory, authorityName));
   if (certificatePem === null) return null;
-  const keyPem = readIfThere(keyPath(directory, authorityName));
+  const keyPem = readIfExists(keyPath(directory, authorityName));
   if (keyPem === null) return { certificatePem, keyPem, signingKey: "missing" };
   const matches = isKeyOf(directory, authorityName, { certificatePem, keyPem });
   return matches
@@ -69,8 +69,8 @@ export function readAuthority(directory: string): AuthorityFiles | null {
 
 /** Null if either file is missing or the two do not belong together, as after a crash between the two writes. */
 export function readPair(directory: string, name: string): Pair | null {
-  const certificatePem = readIfThere(certificatePath(directory, name));
-  const keyPem = readIfThere(keyPath(directory, name));
+  const certificatePem = readIfExists(certificatePath(directory, name));
+  const keyPem = readIfExists(keyPath(directory, name));
   if (certificatePem === null || keyPem === null) return null;
   return isKeyOf(directory, name, { certificatePem, keyPem }) ? { certificatePem, keyPem } : null;
 }
@@ -88,7 +88,7 @@ export function removeIssued(directory: string, name: string): void {
   }
 }
 
-export function readIfThere(path: string): string | null {
+export function readIfExists(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

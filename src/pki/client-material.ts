@@ -12,7 +12,7 @@ import {
   type Pair,
   previousPath,
   readAuthority,
-  readIfThere,
+  readIfExists,
   readPair,
 } from "./certificate-directory.ts";
 import { validityOf } from "./certificate-facts.ts";
@@ -70,7 +70,7 @@ function knownFingerprints(directory: string, authority: Pick<Pair, "certificate
   return issuedNames(directory).flatMap((name) => {
     const files = [certificatePath(directory, name), previousPath(directory, name)];
     return files.flatMap((file) => {
-      const certificatePem = readIfThere(file);
+      const certificatePem = readIfExists(file);
       if (certificatePem === null || !isIssuedBy({ certificatePem }, authority)) return [];
       return [fingerprintOf(new X509Certificate(certificatePem))];
     });

@@ -363,7 +363,7 @@ export function isUnreachable(view: ClusterView, machine: string): boolean {
 }
 
 /** Whether a member will vote again without being replaced. */
-export function recoverable(condition: MemberCondition): boolean {
+export function isRecoverable(condition: MemberCondition): boolean {
   return condition !== "dataLost" && condition !== "machineLost";
 }
 

@@ -87,7 +87,7 @@ function isSame({ generation, attributes }: StateResource, machine: ObservedMach
 }
 
 /** The input under the new names. */
-export function underNewNames(input: PlannerInput, moves: readonly MovedMaster[]): PlannerInput {
+export function renameObserved(input: PlannerInput, moves: readonly MovedMaster[]): PlannerInput {
   const newName = (name: string): string => moves.find(({ from }) => from === name)?.to ?? name;
   const { state, observed } = input;
   const renamed = <T extends { readonly name: string }>(each: T): T => ({ ...each, name: newName(each.name) });

@@ -11,7 +11,7 @@ import type { ChangeAction } from "./plan.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
 import type { Step, StepAction } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
-import { machineActedOn, whyLeftAlone } from "./unreachable-machines.ts";
+import { machineActedOn, unchangedReason } from "./unreachable-machines.ts";
 
 export type PlannedAction = {
   readonly action: ChangeAction;
@@ -94,7 +94,7 @@ export class PlanBuilder {
     reason: ChangeReason | null = null,
     forces?: readonly string[],
   ): void {
-    const leftAlone = whyLeftAlone(this.#unreachable, address);
+    const leftAlone = unchangedReason(this.#unreachable, address);
     if (leftAlone !== null) {
       this.actions.set(address, { action: "noop", reason: `unreachable: ${leftAlone}` });
       return;

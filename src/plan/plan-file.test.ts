@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fixtureInput, fixtureSpec, settledObservation } from "../../test/support/planned-cluster.ts";
 import { decodePlanFile, encodePlanFile, looksLikePlanFile } from "./plan-file.ts";
-import { planChanges, presentBinding } from "./planner.ts";
+import { currentBinding, planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { checkStaleness } from "./staleness.ts";
 
@@ -57,17 +57,17 @@ describe("checkStaleness", () => {
   ];
 
   it("has nothing to say while nothing has moved", () => {
-    expect(checkStaleness(plan, presentBinding(input))).toBeNull();
+    expect(checkStaleness(plan, currentBinding(input))).toBeNull();
   });
 
   it.each(moves)("names %s when it has moved", (_, change, text) => {
-    const stale = checkStaleness(plan, presentBinding({ ...input, ...change }));
+    const stale = checkStaleness(plan, currentBinding({ ...input, ...change }));
     expect(stale?.summary).toBe("Saved plan is stale");
     expect(stale?.detail).toMatch(text);
   });
 
   it("names everything that has moved at once", () => {
-    const stale = checkStaleness(plan, presentBinding({ ...input, specDigest: "edited", haplanVersion: "9.0.0" }));
+    const stale = checkStaleness(plan, currentBinding({ ...input, specDigest: "edited", haplanVersion: "9.0.0" }));
     expect(stale?.detail?.match(/^ {2}- /gm)).toHaveLength(2);
   });
 });

@@ -10,7 +10,7 @@ import { type ClusterView, readClusterView } from "./cluster-view.ts";
 import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { foundResource } from "./found-resource.ts";
 import { knownAddresses, resolveKnownAddresses } from "./known-addresses.ts";
-import { type Moves, movesOf, noMoves, planMoves, underNewNames, withMoves } from "./moved-masters.ts";
+import { type Moves, movesOf, noMoves, planMoves, renameObserved, withMoves } from "./moved-masters.ts";
 import { afterAddressesAreKnown, orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
 import { PlanBuilder } from "./plan-builder.ts";
@@ -152,7 +152,7 @@ const makers: ReadonlySet<Step["action"]["kind"]> = new Set(["createMachine", "s
 
 function planResolved(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
-  const input = rememberUnreachable(underNewNames(found, moves.made));
+  const input = rememberUnreachable(renameObserved(found, moves.made));
   const desired = input.mode === "destroy" ? [] : desiredResources(input.spec, input.provider);
   const { view, builder, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
@@ -161,7 +161,7 @@ function planResolved(found: PlannerInput): PlanResult {
     mode: input.mode,
     ...(input.refreshOnly === true ? { refreshOnly: true } : {}),
     spec: input.spec,
-    binding: bindingOf(input, view),
+    binding: createBinding(input, view),
     changes: targetedChanges(input, withMoves(resourceChanges({ ...input, desired, view, builder }), moves), steps),
     drift: driftChanges(builder.drift),
     steps,
@@ -174,7 +174,7 @@ function planResolved(found: PlannerInput): PlanResult {
 /**
  * The binding of a plan made from this input; also computed from the current input to see whether anything has changed.
  */
-export function bindingOf(input: PlannerInput, view: ClusterView): PlanBinding {
+export function createBinding(input: PlannerInput, view: ClusterView): PlanBinding {
   const { membership } = input.observed;
   const ids = (learner: boolean): readonly string[] =>
     (membership?.members ?? [])
@@ -199,8 +199,8 @@ export function bindingOf(input: PlannerInput, view: ClusterView): PlanBinding {
 }
 
 /** The binding of a plan for this input, without planning. */
-export function presentBinding(input: PlannerInput): PlanBinding {
-  return bindingOf(input, readClusterView(input.spec, input.state, input.observed));
+export function currentBinding(input: PlannerInput): PlanBinding {
+  return createBinding(input, readClusterView(input.spec, input.state, input.observed));
 }
 
 /** Reports whether applying the plan would do anything. */

@@ -8,7 +8,7 @@ import type { DriftNote, PlanBuilder, PlannedAction } from "./plan-builder.ts";
 import type { Planning } from "./planning.ts";
 import { type Attributes, parseAddress, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 import type { StateResource } from "./state.ts";
-import { isRememberedOnly } from "./unreachable-machines.ts";
+import { isKnownFromStateOnly } from "./unreachable-machines.ts";
 
 export function resourceChanges(planning: Planning): readonly ResourceChange[] {
   const { observed, desired, view, builder } = planning;
@@ -91,7 +91,7 @@ function carriedCertificate({ view, builder }: Planning, { name, unknown }: Desi
 
 function isLeftAlone({ view, builder }: Planning, address: ResourceAddress): boolean {
   const { unreachable } = view;
-  return (builder.actions.get(address)?.action ?? "noop") === "noop" && isRememberedOnly(unreachable, address);
+  return (builder.actions.get(address)?.action ?? "noop") === "noop" && isKnownFromStateOnly(unreachable, address);
 }
 
 function leftAlone(known: StateResource, builder: PlanBuilder): ResourceChange {

@@ -69,7 +69,7 @@ export function machineActedOn(action: StepAction): string | null {
 }
 
 /** Whether a resource is on one of these machines: it does not change while the machine is unreachable. */
-export function whyLeftAlone(unreachable: readonly UnreachableMachine[], address: ResourceAddress): string | null {
+export function unchangedReason(unreachable: readonly UnreachableMachine[], address: ResourceAddress): string | null {
   const { type, name } = parseAddress(address);
   // The load balancer's targets are a file on its machine.
   if (type === "haplan_lb_backend") return whyUnreachable(unreachable, loadBalancerName);
@@ -80,10 +80,10 @@ export function whyLeftAlone(unreachable: readonly UnreachableMachine[], address
  * The same for the member that runs there: the spec's changes are not applied to it yet, and do not make the state
  * outdated.
  */
-export function isRememberedOnly(unreachable: readonly UnreachableMachine[], address: ResourceAddress): boolean {
+export function isKnownFromStateOnly(unreachable: readonly UnreachableMachine[], address: ResourceAddress): boolean {
   const member = "haplan_raft_member.";
   if (address.startsWith(member)) return whyUnreachable(unreachable, address.slice(member.length)) !== null;
-  return whyLeftAlone(unreachable, address) !== null;
+  return unchangedReason(unreachable, address) !== null;
 }
 
 const typesOnMachines: ReadonlySet<string> = new Set([

@@ -27,7 +27,7 @@ const hostPointers = [
 ];
 
 /** Reports whether the finding is about a key that may belong to an unknown provider. */
-export function mayBeOwnKey({ code, place }: SpecFinding): boolean {
+export function mayBeProviderKey({ code, place }: SpecFinding): boolean {
   if (code !== "spec/unknown-key" || !("pointer" in place)) return false;
   const keys = pointerKeys(place.pointer);
   const key = keys.at(-1) ?? "";

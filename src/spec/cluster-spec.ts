@@ -1,5 +1,5 @@
 /**
- * The wanted cluster: the meaning of `cluster.yaml` once it is parsed, validated and completed with defaults. Nothing
+ * The desired cluster: the meaning of `cluster.yaml` once it is parsed, validated and completed with defaults. Nothing
  * here is optional except what is truly absent.
  */
 import type { Json } from "../base/json.ts";

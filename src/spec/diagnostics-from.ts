@@ -1,6 +1,6 @@
 /** Converts findings, located by JSON pointer, to diagnostics with line and column, in the order of the file. */
 import type { Diagnostic, Severity } from "../base/diagnostic.ts";
-import { pointerForPeople, type SpecFinding, type SpecPlace } from "./finding.ts";
+import { formatPointer, type SpecFinding, type SpecPlace } from "./finding.ts";
 import { lineAt, rangeBetween, type SourceText } from "./source-text.ts";
 import type { YamlPlace } from "./yaml-document.ts";
 
@@ -19,7 +19,7 @@ export function diagnosticsFrom(
   const diagnostics = placed.slice(0, diagnosticsMax).map(({ finding, start, end }): Diagnostic => {
     const { code, summary, detail, place } = finding;
     const range = rangeBetween(source, start, end);
-    const address = "pointer" in place && place.pointer !== "" ? { address: pointerForPeople(place.pointer) } : {};
+    const address = "pointer" in place && place.pointer !== "" ? { address: formatPointer(place.pointer) } : {};
     return { severity, code, summary, detail, range, snippet: lineAt(source, start), ...address };
   });
   return placed.length <= diagnosticsMax ? diagnostics : [...diagnostics, andMore(placed.length - diagnosticsMax)];

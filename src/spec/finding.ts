@@ -40,7 +40,7 @@ export function pointerKeys(pointer: string): readonly string[] {
 }
 
 /** A pointer in the notation of messages: `spec.controlPlane.masters[0].name`. */
-export function pointerForPeople(pointer: string): string {
+export function formatPointer(pointer: string): string {
   const text = pointerKeys(pointer)
     .map((key) => (/^\d+$/.test(key) ? `[${key}]` : `.${key}`))
     .join("");

@@ -3,7 +3,7 @@ import type { ErrorObject } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
 import type { Json } from "../base/json.ts";
 import type { FilledCluster } from "./declaration/cluster.ts";
-import { findingAt, pointerForPeople, pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
+import { findingAt, formatPointer, pointerInto, pointerKeys, type SpecFinding } from "./finding.ts";
 import { nearestName } from "./nearest-name.ts";
 import type { JsonSchema } from "./schema/json-schema.ts";
 
@@ -25,7 +25,7 @@ export function createShapeCheck(schema: JsonSchema): (document: unknown) => Sha
 }
 
 function findingFor(error: ErrorObject, root: JsonSchema): readonly SpecFinding[] {
-  const subject = pointerForPeople(error.instancePath);
+  const subject = formatPointer(error.instancePath);
   const schema = (error.parentSchema ?? {}) as JsonSchema;
   const expected = typeof schema["description"] === "string" ? schema["description"] : "something else";
   const found = describe(error.data as Json);
@@ -58,7 +58,7 @@ function unknownKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
   const name = String(error.params["additionalProperty"]);
   const known = Object.keys((schema["properties"] ?? {}) as object);
   const nearest = nearestName(name, known);
-  const where = error.instancePath === "" ? "at the top of a spec" : `in ${pointerForPeople(error.instancePath)}`;
+  const where = error.instancePath === "" ? "at the top of a spec" : `in ${formatPointer(error.instancePath)}`;
   const hint = nearest === null ? "" : `Did you mean "${nearest}"? `;
   return {
     place: { pointer: pointerInto(error.instancePath, name), part: "key" },
@@ -71,7 +71,7 @@ function unknownKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
 function missingKey(error: ErrorObject, schema: JsonSchema): SpecFinding {
   const name = String(error.params["missingProperty"]);
   const key = ((schema["properties"] ?? {}) as Record<string, JsonSchema>)[name] ?? {};
-  const where = error.instancePath === "" ? "The spec" : pointerForPeople(error.instancePath);
+  const where = error.instancePath === "" ? "The spec" : formatPointer(error.instancePath);
   const [example] = [key["const"], ...((key["examples"] ?? []) as readonly Json[])].filter(isScalar);
   const line = example === undefined ? `${name}:` : `${name}: ${example}`;
   const meaning = key["const"] === undefined && key["description"] !== undefined ? `, ${key["description"]}` : "";

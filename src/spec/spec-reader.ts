@@ -5,7 +5,7 @@
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
-import { chooseProvider, mayBeOwnKey } from "./choose-provider.ts";
+import { chooseProvider, mayBeProviderKey } from "./choose-provider.ts";
 import { schemaFor } from "./cluster-schema.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { WrittenCluster } from "./declaration/cluster.ts";
@@ -129,7 +129,7 @@ function parseSpec(filename: string, text: string, { variables, providers, check
   const { document, findings: shapeFindings } = check(value);
   const found = [...shapeFindings, ...ruleFindings]
     .filter(({ place }) => !("pointer" in place && isWithin(unresolved, place.pointer)))
-    .filter((finding) => choice.isKnown || !mayBeOwnKey(finding));
+    .filter((finding) => choice.isKnown || !mayBeProviderKey(finding));
   const all = [...findings, ...found];
   if (document === null || all.length > 0) return refused(diagnosticsFrom("error", source, places, all), used);
   const spec = resolveSpec(document, provider);

@@ -14,9 +14,9 @@ import type { UnitDefinition } from "../../src/units/unit-definition.ts";
 import { describeProvider, probeProgram } from "../providers/provider-contract.ts";
 import { providerOfHost } from "../providers/provider-of-host.ts";
 import { root as packageDirectory } from "../structure/imports.ts";
-import { bringUp, type HostSet, whyNoHosts } from "./host-set.ts";
+import { bringUp, type HostSet, missingHostSupport } from "./host-set.ts";
 
-const missing = whyNoHosts();
+const missing = missingHostSupport();
 const machine = { name: "m1", zone: null, lineage: "lineage-a", generation: 1 };
 
 describe.skipIf(missing !== null)(`haplan-host on a host${missing === null ? "" : ` (skipped: ${missing})`}`, () => {

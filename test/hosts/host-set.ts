@@ -27,7 +27,7 @@ const keyFile = join(hostsDirectory, "id_ed25519");
 const knownHostsFile = join(hostsDirectory, "known_hosts");
 
 /** What a machine lacks to have test hosts; null when it has everything. */
-export function whyNoHosts(): string | null {
+export function missingHostSupport(): string | null {
   if (process.getuid?.() !== 0) return "test hosts need root";
   const missing = ["debootstrap", "systemd-nspawn", "ssh", "ip"].filter((name) => !isOnPath(name));
   return missing.length === 0 ? null : `not installed: ${missing.join(", ")}`;

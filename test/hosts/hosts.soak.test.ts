@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { network } from "./host-network.ts";
-import { bringUp, type HostSet, hostsDirectory, takeDown, whyNoHosts } from "./host-set.ts";
+import { bringUp, type HostSet, hostsDirectory, missingHostSupport, takeDown } from "./host-set.ts";
 import { cutOff, powerOff, rejoin, type TestHost } from "./test-host.ts";
 
-const missing = whyNoHosts();
+const missing = missingHostSupport();
 const reason = missing === null ? "" : ` (skipped: ${missing})`;
 
 async function onHost(

@@ -1,10 +1,10 @@
 /** `npm run hosts:up -- [COUNT] [bare|complete]` and `npm run hosts:down`: hosts for tests on this machine. */
-import { bringUp, takeDown, whyNoHosts } from "./host-set.ts";
+import { bringUp, missingHostSupport, takeDown } from "./host-set.ts";
 
 const usage = "Usage: npm run hosts:up -- [COUNT] [bare|complete]   or   npm run hosts:down";
 
 async function main([verb, count = "7", image = "complete"]: readonly string[]): Promise<number> {
-  const missing = whyNoHosts();
+  const missing = missingHostSupport();
   if (missing !== null) return refuse(`There can be no test hosts here: ${missing}`);
   if (verb === "down") {
     await takeDown();

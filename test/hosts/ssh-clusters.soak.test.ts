@@ -11,10 +11,10 @@ import { openProvider } from "../../src/providers/open-provider.ts";
 import { specReader } from "../../src/providers/spec-reader.ts";
 import { ArtifactCache } from "../../src/providers/ssh/artifact-cache.ts";
 import { describeProvider, probeProgram } from "../providers/provider-contract.ts";
-import { bringUp, type HostSet, takeDown, whyNoHosts } from "./host-set.ts";
+import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
 
-const missing = whyNoHosts();
+const missing = missingHostSupport();
 const reason = missing === null ? "" : ` (skipped: ${missing})`;
 const haplanProgram = fileURLToPath(new URL("../../dist/cmd/haplan/main.js", import.meta.url));
 const ownArch = process.arch as "x64" | "arm64";

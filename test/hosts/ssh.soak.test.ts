@@ -8,10 +8,10 @@ import { errorText } from "../../src/base/haplan-error.ts";
 import { runOnHost } from "../../src/providers/ssh/run-ssh.ts";
 import { pinnedName, type SshTarget } from "../../src/providers/ssh/ssh-target.ts";
 import { architectureOf, type Host, installDir, uploadArtifact } from "../../src/providers/ssh/upload-artifact.ts";
-import { bringUp, type HostSet, takeDown, whyNoHosts } from "./host-set.ts";
+import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
 
-const missing = whyNoHosts();
+const missing = missingHostSupport();
 const reason = missing === null ? "" : ` (skipped: ${missing})`;
 
 describe.skipIf(missing !== null)(`hosts over ssh${reason}`, () => {

@@ -10,7 +10,7 @@ import { resourceAddress } from "../resource.ts";
 
 type Placed = { readonly name: string; readonly zone: string | null };
 
-export function warnOfCuts({ view, builder }: Planning, spec: ClusterSpec): void {
+export function warnAboutZoneLoss({ view, builder }: Planning, spec: ClusterSpec): void {
   const today = view.members
     .filter((member) => member.voter)
     .map(({ name }) => ({ name, zone: zoneOf(spec, view, name) }));

@@ -11,7 +11,7 @@ import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, isDeposed, type ResourceAddress, resourceAddress, specName } from "../resource.ts";
 import type { StateResource } from "../state.ts";
-import { isRememberedOnly } from "../unreachable-machines.ts";
+import { isKnownFromStateOnly } from "../unreachable-machines.ts";
 import { machineAddress } from "./machines.ts";
 
 export function planLeftovers(planning: Planning): void {
@@ -50,7 +50,7 @@ function recordState(
   const changing = new Map<ResourceAddress, readonly string[]>();
   for (const resource of desired) {
     if (builder.actions.has(resource.address)) continue;
-    if (isRememberedOnly(view.unreachable, resource.address)) continue;
+    if (isKnownFromStateOnly(view.unreachable, resource.address)) continue;
     const known = view.resources.get(resource.address);
     if (known === undefined) {
       builder.setAction(resource.address, "noop", "it exists already: recorded in the state");

@@ -9,13 +9,13 @@ import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts"
 import {
   areApart,
   type ClusterView,
+  isRecoverable,
   isUnreachable,
   type MemberCondition,
   type MemberView,
   machineOf,
   machinesNamed,
   memberCondition,
-  recoverable,
   unitOf,
 } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
@@ -118,7 +118,7 @@ function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaste
   const learner = usableLearner(planning, own, resource);
   if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
   const condition = memberCondition(view, voter);
-  if (!recoverable(condition)) {
+  if (!isRecoverable(condition)) {
     const reason = lossReason(name, condition, view);
     return { kind: "join", name, replaces: voter, learner, reason };
   }
@@ -244,7 +244,7 @@ export function noteDrift({
   }
   for (const { name, replaces, reason } of masterChanges.joining) {
     if (replaces === null || !view.resources.has(resourceAddress("haplan_raft_member", name))) continue;
-    if (recoverable(memberCondition(view, replaces))) continue;
+    if (isRecoverable(memberCondition(view, replaces))) continue;
     if (view.machines.has(name)) {
       noteDataGone(name, reasonText(reason ?? "it is gone"), builder);
       continue;

@@ -3,11 +3,11 @@
 import { majorityOf } from "../../base/majority.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { specWarnings } from "../../spec/spec-warnings.ts";
-import { lineagesFound, type MemberView, memberCondition, recoverable } from "../cluster-view.ts";
+import { isRecoverable, lineagesFound, type MemberView, memberCondition } from "../cluster-view.ts";
 import type { Planning } from "../planning.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
-import { warnOfCuts } from "./failure-domains.ts";
+import { warnAboutZoneLoss } from "./failure-domains.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
 import { checkUnreachable } from "./unreachable.ts";
@@ -27,7 +27,7 @@ export function checkPreconditions(planning: Planning): void {
   checkOccupiedAddresses(planning);
   checkUnmanaged(planning);
   for (const { code, summary, detail } of specWarnings(planning.spec)) builder.warn(code, summary, detail);
-  warnOfCuts(planning, planning.spec);
+  warnAboutZoneLoss(planning, planning.spec);
   for (const problem of planning.observed.problems) {
     builder.warn("plan/not-observed", `${problem.subject} could not be observed`, problem.message);
   }
@@ -151,7 +151,7 @@ function checkRecoverable(planning: Planning): void {
 
 function checkHalf({ view, builder }: Planning, voters: readonly MemberView[]): void {
   if (voters.length === 0) return;
-  const lost = voters.filter((member) => !recoverable(memberCondition(view, member)));
+  const lost = voters.filter((member) => !isRecoverable(memberCondition(view, member)));
   const left = voters.length - lost.length;
   if (left >= majorityOf(voters.length)) return;
   const names = lost.map((member) => `${member.name} (${lossText(memberCondition(view, member))})`);

@@ -23,7 +23,7 @@ export function checkUnreachable({ mode, state, desired, view, builder }: Planni
     } else if (isWanted && (view.phase !== "formed" || !isKnown)) {
       builder.refuse(
         "plan/unreachable",
-        `${address} is unreachable, and its content is not in the state`,
+        `${address} is unreachable, and not in the state`,
         `${reason}. Make it reachable, or remove it from the spec.`,
         address,
       );

@@ -76,7 +76,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     unitLog: async (machine, unit, lines) => supervisor.log(unitOf(machine, unit), lines),
     readUnitFile: async (machine, unit, path) => {
       const known = unitOf(machine, unit);
-      return readIfThere(join(known.files, path)) ?? readIfThere(join(supervisor.runtimeDir(known), path));
+      return readIfExists(join(known.files, path)) ?? readIfExists(join(supervisor.runtimeDir(known), path));
     },
     close: async () => {},
   };
@@ -213,7 +213,7 @@ function allDirs(root: string, name: string, left: readonly { readonly machine: 
   return [...new Set([...unlabeled, ...labeled, ...orphaned])];
 }
 
-function readIfThere(path: string): string | null {
+function readIfExists(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

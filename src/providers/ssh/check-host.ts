@@ -16,7 +16,7 @@ const script = `
 
 const findings: { readonly [what: string]: (detail: string) => readonly [summary: string, detail: string] } = {
   systemd: () => ["does not run systemd", "haplan starts its programs as systemd units."],
-  program: (name) => [`has no program ${name}`, "Install it there."],
+  program: (name) => [`has no ${name}`, "Install it on that host."],
   space: (free) => [
     `has ${Math.round(Number(free) / 1024)} MiB free below /opt`,
     `haplan needs ${freeKiBMin / 1024} MiB for its programs.`,

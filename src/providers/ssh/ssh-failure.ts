@@ -20,7 +20,7 @@ const failures: readonly Failure[] = [
     say: (target, shown) =>
       target.hostKey !== null
         ? otherThanPinned(target, shown)
-        : `${target.host} shows another host key than known_hosts has${shown}. If the host was made anew, remove the old key: ssh-keygen -R ${knownName(target)}`,
+        : `${target.host} shows a host key that differs from known_hosts${shown}. If the host was reinstalled, remove the old key: ssh-keygen -R ${knownName(target)}`,
   },
   {
     code: "ssh/host-key-unknown",
@@ -30,8 +30,7 @@ const failures: readonly Failure[] = [
   {
     code: "ssh/permission-denied",
     pattern: /Permission denied|Too many authentication failures|no mutual signature/,
-    say: ({ host, user }) =>
-      `${host} does not let ${user ?? "this user"} in: none of the keys that ssh offered is taken`,
+    say: ({ host, user }) => `${host} rejected user ${user ?? "(default)"}: no offered key was accepted`,
   },
   {
     code: "ssh/name-unknown",
@@ -56,12 +55,12 @@ const failures: readonly Failure[] = [
 ];
 
 function otherThanPinned({ host }: SshTarget, shown: string): string {
-  return `${host} shows another host key than hostKey in the spec${shown}`;
+  return `${host} shows a host key that differs from hostKey in the spec${shown}`;
 }
 
 function unknownKey({ host, port }: SshTarget, shown: string): string {
   const scan = `ssh-keyscan ${port === null ? "" : `-p ${port} `}${host} >> ~/.ssh/known_hosts`;
-  return `The host key of ${host} is not known${shown}. Compare it with what the host itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. Then write its public key as hostKey in the spec, or take it up: ${scan}`;
+  return `The host key of ${host} is not known${shown}. Compare it with the key on the host: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. Then write its public key as hostKey in the spec, or add it to known_hosts: ${scan}`;
 }
 
 /** As known_hosts has it. */

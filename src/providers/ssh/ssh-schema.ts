@@ -33,7 +33,7 @@ const identityFile = {
 const jump = {
   type: "string",
   minLength: 1,
-  description: "the host or hosts on the way, as `ssh -J` takes them",
+  description: "jump host or hosts, as `ssh -J` takes them",
   absent: "ssh's own configuration",
   example: "gate.example.com",
 } as const;
@@ -90,7 +90,8 @@ export const sshSchema: ProviderSchema = {
       type: "array",
       items: { type: "string", pattern: "^[A-Za-z]+=.+$", description: "an option, as `ssh -o` takes it" },
       default: [],
-      description: "more options, as `ssh -o` takes them",
+      description:
+        "more options, as `ssh -o` takes them; not those that haplan sets itself (BatchMode, StrictHostKeyChecking, ConnectTimeout, ServerAliveInterval, ServerAliveCountMax)",
       example: ["Compression=yes"],
     },
     become: {
@@ -105,7 +106,7 @@ export const sshSchema: ProviderSchema = {
       minimum: 1,
       maximum: 100,
       default: 10,
-      description: "how many hosts are worked on at the same time",
+      description: "maximum number of hosts that are contacted at the same time",
     },
     artifact: {
       type: "string",

@@ -15,7 +15,7 @@ export type UnaryHandler = (request: Uint8Array, call: ServerCall) => void;
 /** A writer that one huge response has enlarged beyond this is not kept. */
 const writerBytesMax = 4 << 20;
 
-export function fail(call: ServerCall, error: EtcdError): void {
+export function failCall(call: ServerCall, error: EtcdError): void {
   call.finish(error.code, error.text);
 }
 
@@ -68,7 +68,7 @@ export function unary(context: ServiceContext, declaration: MethodDeclaration, h
       checkMetadata(context, call) ??
       (learner === true ? null : checkLearner(context)) ??
       context.access.authorize(call, access);
-    if (rejection !== null) fail(call, rejection);
+    if (rejection !== null) failCall(call, rejection);
     else guarded(call, handler, request, call);
   };
   return {
@@ -103,7 +103,7 @@ export function guarded<Inputs extends unknown[]>(
   try {
     run(...inputs);
   } catch (error) {
-    if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);
+    if (error instanceof RevisionError) failCall(call, revisionError(error.reason)!);
     else if (error instanceof WireError) call.finish(StatusCode.internal, malformed(error));
     else call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`);
   }

@@ -40,7 +40,7 @@ import { CommandKind } from "../state-machine/command.ts";
 import type { AppliedBy } from "../state-machine/command-table.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { PermissionType } from "../state-machine/key-permissions.ts";
-import { answerBytes, fail, guarded, type UnaryHandler, unary } from "./answer.ts";
+import { answerBytes, failCall, guarded, type UnaryHandler, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { propose } from "./propose-for-call.ts";
 import type { ServedMethod, UnaryMethod } from "./served-method.ts";
@@ -139,7 +139,7 @@ function hashForAdmin(
 }
 
 function failHashing(call: ServerCall, error: unknown): void {
-  if (error instanceof PasswordHasherBusyError) fail(call, EtcdErrors.tooManyRequests);
+  if (error instanceof PasswordHasherBusyError) failCall(call, EtcdErrors.tooManyRequests);
   else call.finish(StatusCode.internal, `haplan-agent: cannot hash a password: ${errorText(error)}`);
 }
 
@@ -154,7 +154,7 @@ function whenRead(
     if (!call.open) return;
     const caller = context.access.callerOf(call);
     const denied = error ?? (isEtcdError(caller) ? caller : check(caller));
-    if (denied !== null) fail(call, denied);
+    if (denied !== null) failCall(call, denied);
     else guarded(call, then);
   });
 }
@@ -163,7 +163,7 @@ function authenticate(context: ServiceContext, hasher: PasswordHasher, bytes: Ui
   const { name, password } = fromBinary(AuthenticateRequestSchema, bytes);
   context.reads.request((error) => {
     if (!call.open) return;
-    if (error !== null) fail(call, error);
+    if (error !== null) failCall(call, error);
     else checkPassword(context, hasher, { name, password }, call);
   });
 }
@@ -174,7 +174,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
   const { auth } = context.machine;
   const user = auth.user(given.name);
   if (!auth.enabled) {
-    fail(call, EtcdErrors.authNotEnabled);
+    failCall(call, EtcdErrors.authNotEnabled);
     return;
   }
   if (user?.options?.noPassword) {
@@ -182,7 +182,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
     return;
   }
   if (user === undefined) {
-    fail(call, EtcdErrors.authFailed);
+    failCall(call, EtcdErrors.authFailed);
     return;
   }
   const checkedRevision = auth.revision;
@@ -190,7 +190,7 @@ function checkPassword(context: ServiceContext, hasher: PasswordHasher, given: C
     (matches) => {
       if (!call.open) return;
       if (matches) login(context, hasher, given, checkedRevision, call);
-      else fail(call, EtcdErrors.authFailed);
+      else failCall(call, EtcdErrors.authFailed);
     },
     (error: unknown) => failHashing(call, error),
   );
@@ -217,7 +217,7 @@ function login(
   const body = encodeLogin({ user: given.name, tokenPrefix: randomTokenPrefix() });
   context.proposer.propose(CommandKind.authenticate, body, (result) => {
     if (!call.open) return;
-    if (isEtcdError(result)) fail(call, result);
+    if (isEtcdError(result)) failCall(call, result);
     else if (result.authRevision !== checkedRevision) checkPassword(context, hasher, given, call);
     else answerLogin(context, call, result);
   });
@@ -258,7 +258,7 @@ function getUser(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
   whenRead(context, call, mayRead, () => {
     const user = auth.user(name);
     if (user === undefined) {
-      fail(call, EtcdErrors.userNotFound);
+      failCall(call, EtcdErrors.userNotFound);
       return;
     }
     const message = create(AuthUserGetResponseSchema, { header: header(context), roles: user.roles });
@@ -275,7 +275,7 @@ function getRole(context: ServiceContext, bytes: Uint8Array, call: ServerCall): 
   whenRead(context, call, mayRead, () => {
     const role = auth.role(name);
     if (role === undefined) {
-      fail(call, EtcdErrors.roleNotFound);
+      failCall(call, EtcdErrors.roleNotFound);
       return;
     }
     const everything = create(PermissionSchema, { permType: PermissionType.readWrite, rangeEnd: Uint8Array.of(0) });

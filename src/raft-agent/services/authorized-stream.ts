@@ -1,7 +1,7 @@
 /** Streaming methods behind the checks that concern a call as a whole; they run before the method sees the call. */
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { fail } from "./answer.ts";
+import { failCall } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -19,7 +19,7 @@ export function authorizedStream(context: ServiceContext, method: StreamMethod):
   const open = (call: ServerCall): StreamHandler => {
     const rejection = context.access.authorize(call, method.access);
     if (rejection === null) return method.open(call);
-    fail(call, rejection);
+    failCall(call, rejection);
     return closedHandler;
   };
   return {
@@ -55,7 +55,7 @@ function openOnceTokenKnown(
       }
       heldBytes += message.length;
       if (heldBytes > heldBytesMax) {
-        fail(call, EtcdErrors.tooManyRequests);
+        failCall(call, EtcdErrors.tooManyRequests);
         return;
       }
       const copy = message.slice();

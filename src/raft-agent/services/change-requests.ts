@@ -7,7 +7,7 @@ import type { ChangeDecision } from "../consensus/member-changes.ts";
 import type { ServerCall } from "../grpc/call.ts";
 import type { CompletedChange } from "../state-machine/completed-changes.ts";
 import { isEtcdError } from "../state-machine/etcd-error.ts";
-import { answerBytes, fail, type UnaryHandler } from "./answer.ts";
+import { answerBytes, failCall, type UnaryHandler } from "./answer.ts";
 import { type ForwardOptions, forwardToLeader } from "./peer-requests.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -34,7 +34,7 @@ export function changeOnLeader(
 function carryOut(context: ServiceContext, change: Change, call: ServerCall, id: string): void {
   context.memberChanges.change(id, change.decide, (result) => {
     if (!call.open) return;
-    if (isEtcdError(result)) fail(call, result);
+    if (isEtcdError(result)) failCall(call, result);
     else answerBytes(call, change.answer(result));
   });
 }

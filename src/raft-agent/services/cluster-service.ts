@@ -31,7 +31,7 @@ import type { ServerCall } from "../grpc/call.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
 import { computeMemberId, validateUrls } from "../state-machine/member-id.ts";
 import type { Member } from "../state-machine/membership.ts";
-import { answerBytes, fail, unary } from "./answer.ts";
+import { answerBytes, failCall, unary } from "./answer.ts";
 import { type Change, type ChangeHandler, changeOnLeader } from "./change-requests.ts";
 import { generatedHeader } from "./generated-header.ts";
 import type { ServedMethod } from "./served-method.ts";
@@ -67,7 +67,7 @@ function listMembers(context: ServiceContext, bytes: Uint8Array, call: ServerCal
   }
   context.reads.request((error) => {
     if (!call.open) return;
-    if (error !== null) fail(call, error);
+    if (error !== null) failCall(call, error);
     else reply();
   });
 }

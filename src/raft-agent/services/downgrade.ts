@@ -12,7 +12,7 @@ import type { ServerCall } from "../grpc/call.ts";
 import { CommandKind } from "../state-machine/command.ts";
 import { type DowngradeBody, encodeJson } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
-import { answerBytes, fail, guarded, unary } from "./answer.ts";
+import { answerBytes, failCall, guarded, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import type { UnaryMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
@@ -22,7 +22,7 @@ export function createDowngradeMethod(context: ServiceContext): UnaryMethod {
     const { action, version } = fromBinary(DowngradeRequestSchema, bytes);
     context.reads.request((error) => {
       if (!call.open) return;
-      if (error !== null) fail(call, error);
+      if (error !== null) failCall(call, error);
       else guarded(call, () => downgrade(context, call, action, version));
     });
   });
@@ -37,7 +37,7 @@ function downgrade(context: ServiceContext, call: ServerCall, action: Action, ve
         : null
       : checkDowngrade(membership.clusterVersion, membership.downgradeTarget, version);
   if (error !== null) {
-    fail(call, error);
+    failCall(call, error);
     return;
   }
   const reply = (): void => {
@@ -52,7 +52,7 @@ function downgrade(context: ServiceContext, call: ServerCall, action: Action, ve
   const body: DowngradeBody = { target: action === Action.ENABLE ? minorOf(version)!.join(".").concat(".0") : "" };
   context.proposer.propose(CommandKind.downgrade, encodeJson(body), (result) => {
     if (!call.open) return;
-    if (isEtcdError(result)) fail(call, result);
+    if (isEtcdError(result)) failCall(call, result);
     else reply();
   });
 }

@@ -18,7 +18,7 @@ import { alarmName } from "../state-machine/apply-result.ts";
 import { etcdError } from "../state-machine/etcd-error.ts";
 import { computeMemberId, validateUrls } from "../state-machine/member-id.ts";
 import type { AddedMember, Member } from "../state-machine/membership.ts";
-import { answerBytes, fail, unary } from "./answer.ts";
+import { answerBytes, failCall, unary } from "./answer.ts";
 import { type Change, changeOnLeader } from "./change-requests.ts";
 import { hashForClient, transferLeadership } from "./maintenance-service.ts";
 import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
@@ -116,7 +116,7 @@ function answerFacts(context: ServiceContext, bytes: Uint8Array, call: ServerCal
   // Hashes at two revisions reveal whether anything was written in between, so they need root as well.
   const denied = context.access.authorize(call, "root");
   if (denied !== null) {
-    fail(call, denied);
+    failCall(call, denied);
     return;
   }
   hashForClient(context, call, Number(request.revision), encode);
@@ -201,12 +201,12 @@ function answerDrain(context: ServiceContext, bytes: Uint8Array, call: ServerCal
     return;
   }
   if (successor === null) {
-    fail(call, etcdError(StatusCode.failedPrecondition, "no other voter is connected to transfer leadership to"));
+    failCall(call, etcdError(StatusCode.failedPrecondition, "no other voter is connected to transfer leadership to"));
     return;
   }
   void transferLeadership(context, successor).then((error) => {
     if (!call.open) return;
-    if (error !== null) fail(call, error);
+    if (error !== null) failCall(call, error);
     else reply();
   });
 }

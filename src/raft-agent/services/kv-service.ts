@@ -11,7 +11,7 @@ import { CommandKind } from "../state-machine/command.ts";
 import { checkTxnAccess } from "../state-machine/command-access.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { isReadOnly, isSerializable, readTxn } from "../state-machine/txn.ts";
-import { answer, answerFrom, checkLearner, fail, guarded, type UnaryHandler, unary, whenRoom } from "./answer.ts";
+import { answer, answerFrom, checkLearner, failCall, guarded, type UnaryHandler, unary, whenRoom } from "./answer.ts";
 import { LargeRange, type OpenedRange } from "./large-range.ts";
 import { propose } from "./propose-for-call.ts";
 import type { ServedMethod } from "./served-method.ts";
@@ -50,7 +50,7 @@ function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
   const asked = decodeRangeRequest(bytes);
   const error = checkRange(asked) ?? (asked.serializable ? null : checkLearner(context));
   if (error !== null) {
-    fail(call, error);
+    failCall(call, error);
     return;
   }
   if (asked.serializable) {
@@ -61,7 +61,7 @@ function range(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
   const request = keptRange(asked);
   context.reads.request((error) => {
     if (!call.open) return;
-    if (error !== null) fail(call, error);
+    if (error !== null) failCall(call, error);
     else guarded(call, answerRange, context, request, call);
   });
 }
@@ -100,7 +100,7 @@ function openRange(
   if (context.access.enabled) {
     const denied = context.access.checkKeyAccess(call, request.key, request.rangeEnd);
     if (denied !== null) {
-      fail(call, denied);
+      failCall(call, denied);
       return null;
     }
   }
@@ -123,7 +123,7 @@ function put(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
   const request = decodePutRequest(bytes);
   const error = checkPut(request) ?? checkSpace(context, putCost(request));
   if (error !== null) {
-    fail(call, error);
+    failCall(call, error);
     return;
   }
   propose(context, call, CommandKind.put, bytes, (applied) => {
@@ -135,7 +135,7 @@ function put(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
 function deleteRange(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const error = checkDeleteRange(decodeDeleteRangeRequest(bytes));
   if (error !== null) {
-    fail(call, error);
+    failCall(call, error);
     return;
   }
   propose(context, call, CommandKind.deleteRange, bytes, (applied) => {
@@ -149,7 +149,7 @@ function txn(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
   const request = decodeTxnRequest(bytes);
   const error = checkTxn(request, context.limits.txnOpsMax);
   if (error !== null) {
-    fail(call, error);
+    failCall(call, error);
     return;
   }
   if (isReadOnly(request)) {
@@ -158,7 +158,7 @@ function txn(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void
   }
   const full = checkSpace(context, txnCost(request));
   if (full !== null) {
-    fail(call, full);
+    failCall(call, full);
     return;
   }
   propose(context, call, CommandKind.txn, bytes, (applied) => {
@@ -186,7 +186,7 @@ function readOnlyTxn(context: ServiceContext, request: TxnRequest, bytes: Uint8A
   }
   context.reads.request((error) => {
     if (!call.open) return;
-    if (error !== null) fail(call, error);
+    if (error !== null) failCall(call, error);
     else makeInTurn();
   });
 }
@@ -197,7 +197,7 @@ function answerReadTxn(context: ServiceContext, request: TxnRequest, call: Serve
   const rangesBefore = store.counts.ranges;
   const outcome = denied ?? readTxn(store, request);
   if (store.counts.ranges - rangesBefore > 1) store.counts.txns++;
-  if (isEtcdError(outcome)) fail(call, outcome);
+  if (isEtcdError(outcome)) failCall(call, outcome);
   else answer(context, call, writeTxnResponse, { header: responseHeader(context, store.revision), ...outcome });
 }
 

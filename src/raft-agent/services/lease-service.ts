@@ -29,7 +29,7 @@ import { CommandKind } from "../state-machine/command.ts";
 import { encodeLeaseCheckpoint, encodeLeaseGrant, encodeLeaseRevoke } from "../state-machine/command-body.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { type Lease, leaseTtlMaxSeconds } from "../state-machine/lease-table.ts";
-import { answer, answerBytes, checkLearner, checkMetadata, fail, guarded, unary } from "./answer.ts";
+import { answer, answerBytes, checkLearner, checkMetadata, failCall, guarded, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { callLeader, forwardToLeader } from "./peer-requests.ts";
 import { propose } from "./propose-for-call.ts";
@@ -68,11 +68,11 @@ function leaseTtlFloorSeconds(electionTimeoutMs: number): number {
 function grant(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const request = fromBinary(LeaseGrantRequestSchema, bytes);
   if (request.TTL > BigInt(leaseTtlMaxSeconds)) {
-    fail(call, EtcdErrors.leaseTtlTooLarge);
+    failCall(call, EtcdErrors.leaseTtlTooLarge);
     return;
   }
   if (!context.quota.take(leaseBytes)) {
-    fail(call, EtcdErrors.noSpace);
+    failCall(call, EtcdErrors.noSpace);
     return;
   }
   const floor = leaseTtlFloorSeconds(context.consensus.electionTimeoutMs);
@@ -81,7 +81,7 @@ function grant(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
   context.proposer.propose(CommandKind.leaseGrant, body, (result) => {
     if (!call.open) return;
     if (isEtcdError(result)) {
-      fail(call, result);
+      failCall(call, result);
       return;
     }
     const header = generatedHeader(context, result.revision);
@@ -107,7 +107,7 @@ function revoke(context: ServiceContext, bytes: Uint8Array, call: ServerCall): v
 /** Renewals of one stream are answered in order of arrival. */
 function openKeepAlive(context: ServiceContext, call: ServerCall): StreamHandler {
   const rejection = checkMetadata(context, call) ?? checkLearner(context);
-  if (rejection !== null) fail(call, rejection);
+  if (rejection !== null) failCall(call, rejection);
   let last: Promise<void> = Promise.resolve();
   return {
     onMessage: (message) => {
@@ -213,11 +213,11 @@ function renewOnceCleared(context: ServiceContext, id: bigint, done: (renewed: R
 function renewLocally(context: ServiceContext, bytes: Uint8Array, call: ServerCall): void {
   const { id } = decodeLeaseKeepAliveRequest(bytes);
   if (!context.lessor.primary) {
-    fail(call, EtcdErrors.notLeader);
+    failCall(call, EtcdErrors.notLeader);
     return;
   }
   renewAsPrimary(context, call, id, (renewed) => {
-    if (renewed === null) fail(call, EtcdErrors.notLeader);
+    if (renewed === null) failCall(call, EtcdErrors.notLeader);
     else if (renewed.ttl === null) call.finish(renewed.code, renewed.text);
     else answer(context, call, writeLeaseKeepAliveResponse, { header: undefined, id, ttl: renewed.ttl });
   });
@@ -233,7 +233,7 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
   context.reads.request((error) => {
     if (!call.open) return;
     if (error !== null) {
-      fail(call, error);
+      failCall(call, error);
       return;
     }
     const { machine, lessor } = context;
@@ -246,7 +246,7 @@ function timeToLive(context: ServiceContext, bytes: Uint8Array, call: ServerCall
     // Only the keys are secret, as in etcd: without them any user may ask.
     const denied = lease === undefined || !keys ? null : checkLeaseRead(context, call, [lease]);
     if (denied !== null) {
-      fail(call, denied);
+      failCall(call, denied);
       return;
     }
     const remainingMs = lessor.remainingMs(ID);
@@ -280,7 +280,7 @@ function list(context: ServiceContext, call: ServerCall): void {
   const { machine, lessor } = context;
   const denied = checkLeaseRead(context, call, machine.leases.all());
   if (denied !== null) {
-    fail(call, denied);
+    failCall(call, denied);
     return;
   }
   const endOf = (lease: { id: bigint; ttlSeconds: number }): number =>

@@ -3,7 +3,7 @@
  * another member and continue where they were.
  */
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { fail } from "./answer.ts";
+import { failCall } from "./answer.ts";
 import { OpenCalls } from "./open-calls.ts";
 import type { StreamMethod } from "./served-method.ts";
 
@@ -25,7 +25,7 @@ export class LongLivedStreams {
       ...method,
       open: (call) => {
         const handler = this.#calls.add(call, method.open(call));
-        if (this.#ended) fail(call, EtcdErrors.stopped);
+        if (this.#ended) failCall(call, EtcdErrors.stopped);
         return handler;
       },
     };

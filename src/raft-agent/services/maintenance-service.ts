@@ -25,7 +25,7 @@ import { type Alarm, AlarmType, alarmName } from "../state-machine/apply-result.
 import { CommandKind } from "../state-machine/command.ts";
 import { type EtcdError, EtcdErrors, isEtcdError } from "../state-machine/etcd-error.ts";
 import { revisionError } from "../state-machine/txn.ts";
-import { answerBytes, fail, unary } from "./answer.ts";
+import { answerBytes, failCall, unary } from "./answer.ts";
 import { generatedHeader } from "./generated-header.ts";
 import { createSnapshotMethod } from "./send-snapshot.ts";
 import type { AccessLevel, MethodDeclaration, ServedMethod } from "./served-method.ts";
@@ -87,7 +87,7 @@ function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
   const { action, alarm: type } = fromBinary(AlarmRequestSchema, bytes);
   const denied = action === AlarmRequest_AlarmAction.GET ? null : context.access.authorize(call, "root");
   if (denied !== null) {
-    fail(call, denied);
+    failCall(call, denied);
     return;
   }
   // There is no such alarm, and as in etcd it cannot be activated.
@@ -97,7 +97,7 @@ function alarm(context: ServiceContext, bytes: Uint8Array, call: ServerCall): vo
   }
   context.proposer.propose(CommandKind.alarm, bytes, (result) => {
     if (!call.open) return;
-    if (isEtcdError(result)) fail(call, result);
+    if (isEtcdError(result)) failCall(call, result);
     else answerAlarms(context, call, result.revision, result.alarms);
   });
 }
@@ -118,7 +118,7 @@ function defragment(context: ServiceContext, call: ServerCall): void {
     answerBytes(call, toBinary(DefragmentResponseSchema, create(DefragmentResponseSchema)));
   };
   // A store that cannot be written has reported that to the member, which stops.
-  context.machine.store.flush().then(reply, () => fail(call, EtcdErrors.stopped));
+  context.machine.store.flush().then(reply, () => failCall(call, EtcdErrors.stopped));
 }
 
 /** etcd hashes its whole database file here; ours has another format, so the keyspace is what members can compare. */
@@ -152,7 +152,7 @@ type HashEncoder = (hashed: KeyspaceHash, current: number) => Uint8Array;
 export function hashForClient(context: ServiceContext, call: ServerCall, revision: number, encode: HashEncoder): void {
   const { counts } = context;
   if (counts.hashScans >= hashScansMax) {
-    fail(call, EtcdErrors.tooManyRequests);
+    failCall(call, EtcdErrors.tooManyRequests);
     return;
   }
   counts.hashScans++;
@@ -174,7 +174,7 @@ export function answerHash(
       if (call.open) answerBytes(call, encode(hashed, current));
     },
     (error: unknown) => {
-      if (error instanceof RevisionError) fail(call, revisionError(error.reason)!);
+      if (error instanceof RevisionError) failCall(call, revisionError(error.reason)!);
       else call.finish(StatusCode.internal, `haplan-agent: cannot hash the keyspace: ${errorText(error)}`);
     },
   );
@@ -184,7 +184,7 @@ function moveLeader(context: ServiceContext, bytes: Uint8Array, call: ServerCall
   const target = formatMemberId(fromBinary(MoveLeaderRequestSchema, bytes).targetID);
   void transferLeadership(context, target).then((error) => {
     if (!call.open) return;
-    if (error !== null) fail(call, error);
+    if (error !== null) failCall(call, error);
     else answerBytes(call, toBinary(MoveLeaderResponseSchema, create(MoveLeaderResponseSchema)));
   });
 }

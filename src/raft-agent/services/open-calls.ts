@@ -1,6 +1,6 @@
 /** The open calls of long-lived streams, so that an event on the member can end them. */
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
-import { fail } from "./answer.ts";
+import { failCall } from "./answer.ts";
 
 export class OpenCalls {
   readonly #calls = new Set<ServerCall>();
@@ -19,7 +19,7 @@ export class OpenCalls {
     };
   }
 
-  failAll(error: Parameters<typeof fail>[1]): void {
-    for (const call of this.#calls) fail(call, error);
+  failAll(error: Parameters<typeof failCall>[1]): void {
+    for (const call of this.#calls) failCall(call, error);
   }
 }

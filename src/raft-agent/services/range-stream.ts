@@ -8,7 +8,7 @@ import { decodeRangeRequest, encodeRangeResponse, type RangeRequest, SortOrder, 
 import { StatusCode } from "../api/status-code.ts";
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { checkRange } from "../state-machine/check-request.ts";
-import { checkLearner, checkMetadata, fail, guarded } from "./answer.ts";
+import { checkLearner, checkMetadata, failCall, guarded } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
@@ -26,7 +26,7 @@ export function createRangeStreamMethod(context: ServiceContext): StreamMethod {
 
 function openRangeStream(context: ServiceContext, call: ServerCall): StreamHandler {
   const rejection = checkMetadata(context, call);
-  if (rejection !== null) fail(call, rejection);
+  if (rejection !== null) failCall(call, rejection);
   let stream: RangeStream | null = null;
   return {
     onMessage: (message) =>
@@ -45,7 +45,7 @@ function begin(context: ServiceContext, call: ServerCall, message: Uint8Array): 
   const request = { ...decoded, key: decoded.key.slice(), rangeEnd: decoded.rangeEnd.slice() };
   const stream = new RangeStream(context, call, request);
   const error = checkRange(request) ?? (request.serializable ? null : checkLearner(context));
-  if (error !== null) fail(call, error);
+  if (error !== null) failCall(call, error);
   else if (!isDefaultOrder(request)) {
     call.finish(StatusCode.unimplemented, "RangeStream does not support custom sort orders");
   } else if (isFiltered(request)) {
@@ -54,7 +54,7 @@ function begin(context: ServiceContext, call: ServerCall, message: Uint8Array): 
   else {
     context.reads.request((error) => {
       if (!call.open) return;
-      if (error !== null) fail(call, error);
+      if (error !== null) failCall(call, error);
       else stream.start();
     });
   }
@@ -101,7 +101,7 @@ class RangeStream {
       const request = this.#request;
       const denied = this.#context.access.checkKeyAccess(this.#call, request.key, request.rangeEnd);
       if (denied !== null) {
-        fail(this.#call, denied);
+        failCall(this.#call, denied);
         return;
       }
       this.#headerRevision = store.revision;

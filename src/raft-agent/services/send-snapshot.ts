@@ -9,7 +9,7 @@ import type { WireWriter } from "../api/wire.ts";
 import { exportDatabase } from "../etcd-snapshot/export-database.ts";
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
-import { checkMetadata, fail } from "./answer.ts";
+import { checkMetadata, failCall } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import type { ServiceContext } from "./service-context.ts";
 
@@ -29,7 +29,7 @@ export function createSnapshotMethod(context: ServiceContext): StreamMethod {
     access: "root",
     open: (call) => {
       const rejection = checkMetadata(context, call) ?? (sending.size < sendingMax ? null : EtcdErrors.tooManyRequests);
-      if (rejection !== null) fail(call, rejection);
+      if (rejection !== null) failCall(call, rejection);
       const sender = new SnapshotCall(context, call);
       if (rejection === null) sending.add(sender);
       return sender.handler(() => sending.delete(sender));

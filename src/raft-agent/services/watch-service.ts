@@ -11,7 +11,7 @@ import type { EventBatch, WatchDelivery } from "../mvcc/watch/watch-batch.ts";
 import type { WatchHub } from "../mvcc/watch/watch-hub.ts";
 import type { CreateResult, WatchStream } from "../mvcc/watch/watch-stream.ts";
 import { type EtcdError, EtcdErrors } from "../state-machine/etcd-error.ts";
-import { checkLearner, checkMetadata, fail, guarded } from "./answer.ts";
+import { checkLearner, checkMetadata, failCall, guarded } from "./answer.ts";
 import type { StreamMethod } from "./served-method.ts";
 import { responseHeader, type ServiceContext } from "./service-context.ts";
 
@@ -54,14 +54,14 @@ export function createWatchService(context: ServiceContext, hub: WatchHub): Watc
       for (const stream of streams) stream.tick(nowMs);
     },
     stop: () => {
-      for (const stream of streams) fail(stream.call, EtcdErrors.stopped);
+      for (const stream of streams) failCall(stream.call, EtcdErrors.stopped);
     },
   };
 }
 
 function openWatch(context: ServiceContext, hub: WatchHub, streams: Set<WatchCall>, call: ServerCall): StreamHandler {
   const rejection = checkMetadata(context, call) ?? checkLearner(context);
-  if (rejection !== null) fail(call, rejection);
+  if (rejection !== null) failCall(call, rejection);
   const stream = new WatchCall(context, hub, call);
   streams.add(stream);
   return {
@@ -211,7 +211,7 @@ class WatchCall {
 
   #answer(fields: Partial<WatchResponse> & { readonly watchId: number }, revision: number): void {
     if (this.#blocked && ++this.#unreadResponses > unreadResponsesMax) {
-      fail(this.call, EtcdErrors.tooManyRequests);
+      failCall(this.call, EtcdErrors.tooManyRequests);
       return;
     }
     this.#send(fields, fields.watchId, revision, noEvents);

@@ -62,7 +62,7 @@ export const adoptedTls = {
     peerCaFile: {
       shape: "file",
       absent: "`caFile`",
-      description: "the PEM file of the authority that peers trust, if it is another one",
+      description: "the PEM file of the authority that peers trust, if different",
       example: "pki/peer-ca.crt",
     },
     peerCaKeyFile: {

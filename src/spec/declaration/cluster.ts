@@ -41,7 +41,7 @@ const metadata = {
 
 const spec = {
   type: "object",
-  description: "the wanted cluster",
+  description: "the desired cluster",
   keys: {
     provider: { shape: "provider", filledBy: "provider" },
     state: { shape: "state", default: {} },

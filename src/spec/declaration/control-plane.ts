@@ -35,8 +35,7 @@ export const controlPlane = {
       type: "string",
       enum: ["agent", "etcd"],
       default: "agent",
-      description:
-        "the software of each master: agent, haplan's own Raft agent, or etcd, a real one that is found on the path",
+      description: "the software of each master: agent, haplan's own Raft agent, or etcd, a binary on the PATH",
       example: "etcd",
     },
     adopt: { shape: "adopt", absent: "no member is adopted" },

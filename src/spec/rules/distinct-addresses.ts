@@ -1,6 +1,6 @@
 /** For providers where an address belongs to one machine. */
 import type { HostDraft } from "../draft.ts";
-import { findingAt, pointerForPeople, type SpecFinding } from "../finding.ts";
+import { findingAt, formatPointer, type SpecFinding } from "../finding.ts";
 import type { LocatedValue } from "../schema/located.ts";
 
 /** Reports each host with the address of an earlier one. */
@@ -9,7 +9,7 @@ export function findSharedAddresses(hosts: readonly HostDraft[]): readonly SpecF
   return hosts.flatMap(({ kind, address }) => {
     if (address === null || address.value === "") return [];
     const other = taken.get(address.value);
-    taken.set(address.value, other ?? `${kind} at ${pointerForPeople(address.pointer)}`);
+    taken.set(address.value, other ?? `${kind} at ${formatPointer(address.pointer)}`);
     return other === undefined ? [] : [duplicate(address, other)];
   });
 }

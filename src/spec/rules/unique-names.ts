@@ -1,5 +1,5 @@
 /** Masters, workers and the load balancer are all machines; a name identifies one of them. */
-import { findingAt, pointerForPeople, type SpecFinding } from "../finding.ts";
+import { findingAt, formatPointer, type SpecFinding } from "../finding.ts";
 import { reservedNames } from "../reserved-names.ts";
 import type { LocatedValue } from "../schema/located.ts";
 import type { SpecRule } from "./rule.ts";
@@ -10,7 +10,7 @@ export const checkUniqueNames: SpecRule = ({ hosts }) => {
     if (name === null) return [];
     const owner = taken.get(name.value);
     if (owner !== undefined) return [duplicate(name, owner)];
-    taken.set(name.value, `the ${kind} at ${pointerForPeople(name.pointer)}`);
+    taken.set(name.value, `the ${kind} at ${formatPointer(name.pointer)}`);
     return [];
   });
 };

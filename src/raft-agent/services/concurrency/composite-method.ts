@@ -6,7 +6,7 @@ import { errorText } from "../../../base/haplan-error.ts";
 import { StatusCode } from "../../api/status-code.ts";
 import type { ServerCall } from "../../grpc/call.ts";
 import { EtcdErrors } from "../../state-machine/etcd-error.ts";
-import { answerBytes, fail, unary } from "../answer.ts";
+import { answerBytes, failCall, unary } from "../answer.ts";
 import type { UnaryMethod } from "../served-method.ts";
 import type { ServiceContext } from "../service-context.ts";
 import { LocalCallAbortedError, LocalCallError } from "./local-calls.ts";
@@ -39,9 +39,9 @@ export function compositeMethod(context: ServiceContext, path: string, run: Comp
 /** etcd's steps fail with the texts of its client library, whose code is lost: `unknown`. */
 export function failComposite(call: ServerCall, error: unknown): void {
   // A stopping member ends the watch on which it waits: the client may retry at another one.
-  if (error instanceof LocalCallError && error.message === EtcdErrors.stopped.text) fail(call, EtcdErrors.stopped);
+  if (error instanceof LocalCallError && error.message === EtcdErrors.stopped.text) failCall(call, EtcdErrors.stopped);
   else if (error instanceof LocalCallError || error instanceof ConcurrencyError)
     call.finish(StatusCode.unknown, error.message);
-  else if (error instanceof LocalCallAbortedError) fail(call, EtcdErrors.stopped);
+  else if (error instanceof LocalCallAbortedError) failCall(call, EtcdErrors.stopped);
   else call.finish(StatusCode.internal, `haplan-agent: ${errorText(error)}`);
 }

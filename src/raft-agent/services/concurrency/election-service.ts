@@ -21,7 +21,7 @@ import { emptyBytes } from "../../api/wire.ts";
 import type { ServerCall } from "../../grpc/call.ts";
 import { bytesEqual } from "../../mvcc/key-range.ts";
 import { EtcdErrors } from "../../state-machine/etcd-error.ts";
-import { fail, guarded } from "../answer.ts";
+import { failCall, guarded } from "../answer.ts";
 import { authorizedStream } from "../authorized-stream.ts";
 import { generatedFrom } from "../generated-header.ts";
 import type { ServedMethod, StreamMethod } from "../served-method.ts";
@@ -125,7 +125,7 @@ function observeMethod(path: string, calls: LocalCalls): StreamMethod {
       let unread = 0;
       const tell = (header: ResponseHeader, kv: EncodedKeyValue): void => {
         if (call.send(encodeLeader(header, kv))) return;
-        if (++unread > unreadLeadersMax) fail(call, EtcdErrors.tooManyRequests);
+        if (++unread > unreadLeadersMax) failCall(call, EtcdErrors.tooManyRequests);
       };
       return {
         onMessage: (message) => {

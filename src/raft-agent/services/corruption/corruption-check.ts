@@ -19,7 +19,7 @@ import { AlarmType } from "../../state-machine/apply-result.ts";
 import { CommandKind } from "../../state-machine/command.ts";
 import { AlarmAction, encodeAlarm } from "../../state-machine/command-body.ts";
 import { EtcdErrors, isEtcdError } from "../../state-machine/etcd-error.ts";
-import { answerBytes, fail, unary } from "../answer.ts";
+import { answerBytes, failCall, unary } from "../answer.ts";
 import { answerHash, transferLeadership } from "../maintenance-service.ts";
 import { callMember } from "../peer-requests.ts";
 import type { UnaryMethod } from "../served-method.ts";
@@ -70,7 +70,7 @@ export function createCorruptionPeerMethods(
       else answerBytes(call, encodeAppliedIndex(replacement.expect(), asMessage));
     }),
     unary(context, { path: comparePath, access: "member", learner: true }, (_request, call) => {
-      if (!context.consensus.isLeader()) fail(call, EtcdErrors.notLeader);
+      if (!context.consensus.isLeader()) failCall(call, EtcdErrors.notLeader);
       else
         check.check().then(
           () => answerBytes(call, new Uint8Array(0)),
