@@ -18,6 +18,7 @@ const tests = [
   "test/simulator/simulation.test.ts",
   "test/e2e/adopt-pair.test.ts",
   "test/e2e/certificates.test.ts",
+  "test/e2e/interrupted-applies.test.ts",
   "test/e2e/lost-members.test.ts",
   "test/e2e/two-applies.test.ts",
 ];

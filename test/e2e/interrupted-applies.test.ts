@@ -9,6 +9,8 @@ import { boundAddresses } from "./dir-processes.ts";
 import { settledHashes } from "./member-facts.ts";
 import { isInstalled } from "./run-program.ts";
 
+const everything = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
+
 const network = 23;
 const hasEtcdctl = isInstalled("etcdctl", "version");
 const cluster = new ClusterFixture({ network, workers: 1, tls: false });
@@ -30,13 +32,11 @@ async function expectWholeCluster(): Promise<void> {
 describe("apply killed with SIGKILL", () => {
   /** What the runs say just before they are killed; each goes on where the one before was cut off. */
   const moments = [
-    /create machine m2 \.\.\./,
     /start agent m1 \.\.\./,
     // Which of the agents is still to be started depends on how far the killed run had come.
     /start agent m\d: (done|already exists)/,
-    /are healthy \.\.\./,
     /start load balancer \.\.\./,
-    /start worker w1 \.\.\./,
+    ...(everything ? [/start worker w1 \.\.\./] : []),
   ];
 
   it("again and again on its way is gone on with until the cluster is whole", async () => {
