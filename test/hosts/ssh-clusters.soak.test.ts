@@ -120,6 +120,25 @@ ${masters.map((host) => `      - ${line(host.name.replace("h", "m"), host)}\n`).
       expect(await haplan(["destroy", "-auto-approve"])).toMatchObject({ exitCode: 0 });
     }, 300_000);
 
+    it("ends haplan at Ctrl-C although the program on a host hangs", async () => {
+      const [first, second, third, , balancer] = set.hosts as [TestHost, TestHost, TestHost, TestHost, TestHost];
+      await writeFile(join(directory, "cluster.yaml"), specOf([first, second, third], balancer));
+      expect(await haplan(["apply", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+      const words = ["apply", "-auto-approve", "-replace=haplan_agent.m3"];
+      const hanging = execa(process.execPath, [haplanProgram, ...words], { cwd: directory, reject: false, all: true });
+      await onHost(
+        third,
+        "for i in $(seq 300); do p=$(pgrep -f cmd/haplan-host | tail -n 1); [ -n $p ] && kill -STOP $p && exit; sleep 0.05; done",
+      );
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      hanging.kill("SIGINT");
+      const late = new Promise((resolve) => setTimeout(() => resolve("late"), 10_000).unref());
+      expect(await Promise.race([hanging.then(() => "ended"), late])).toBe("ended");
+      await onHost(third, "pkill -CONT -f cmd/haplan-host");
+      expect(await haplan(["apply", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+      expect(await haplan(["destroy", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+    }, 300_000);
+
     it("is made, found as it is, seen to be cut off, grown, and removed without a trace", async () => {
       const [first, second, third, fourth, balancer] = set.hosts as [TestHost, TestHost, TestHost, TestHost, TestHost];
       const before = await files(first);

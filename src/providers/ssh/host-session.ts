@@ -1,5 +1,5 @@
 /** A session with one host: an ssh that runs haplan-host there, for as long as haplan has something to ask it. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import { HostClient } from "../../host/host-client.ts";
@@ -17,6 +17,14 @@ export type HostRequest = {
   readonly signal?: AbortSignal | undefined;
 };
 
+export type HostSession = {
+  readonly client: HostClient;
+  /** Ends the session. A host that does not end it in time is cut off: what it is doing goes on there. */
+  close(): Promise<void>;
+};
+
+const closeMs = 2_000;
+
 /** The host's shell ends with it where there is no haplan-host. */
 const notInstalledCode = 91;
 /** And with this where the user is not root, and is not to become it. */
@@ -28,7 +36,7 @@ type Ending = { readonly exitCode: number | null; readonly stderr: string };
  * Null when haplan was never installed on the host.
  * @throws HaplanError `ssh/...` when the host was not reached, `ssh/become` when haplan cannot become root there
  */
-export async function openHostSession(request: HostRequest): Promise<HostClient | null> {
+export async function openHostSession(request: HostRequest): Promise<HostSession | null> {
   const { target, files, signal } = request;
   const child = spawn("ssh", sshArguments(target, files, sessionCommand(request)), { stdio: "pipe" });
   const started = new Promise<void>((resolve, reject) => {
@@ -42,7 +50,8 @@ export async function openHostSession(request: HostRequest): Promise<HostClient 
   await started;
   const whyEnded = async (): Promise<string> => (await ending.then((end) => explain(request, end))).message;
   try {
-    return await HostClient.open({ fromHost: child.stdout, toHost: child.stdin, whyEnded }, signal);
+    const client = await HostClient.open({ fromHost: child.stdout, toHost: child.stdin, whyEnded }, signal);
+    return { client, close: () => endWithin(client, child) };
   } catch (error) {
     if (!(error instanceof HaplanError) || error.code !== "provider/connection-lost") {
       child.kill();
@@ -52,6 +61,11 @@ export async function openHostSession(request: HostRequest): Promise<HostClient 
     if (end.exitCode === notInstalledCode) return null;
     throw explain(request, end);
   }
+}
+
+async function endWithin(client: HostClient, child: ChildProcess): Promise<void> {
+  const cutOff = setTimeout(() => child.kill("SIGKILL"), closeMs);
+  await client.close().finally(() => clearTimeout(cutOff));
 }
 
 /** For the host's shell, as the user that ssh logs in as. */

@@ -18,7 +18,7 @@ export const sshModel: ProviderModel = {
 };
 
 /** The first upload of an artifact over a slow connection takes minutes; ssh itself finds a dead one in seconds. */
-const callTimeoutMs = 600_000;
+const callTimeoutMs = 300_000;
 
 export function sshLimits(spec: ClusterSpec): CallLimits {
   return { machinesAtOnce: Number(spec.provider["connections"] ?? 10), callTimeoutMs };

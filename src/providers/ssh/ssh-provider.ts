@@ -21,7 +21,7 @@ import type { ProviderOptions } from "../provider-options.ts";
 import { ArtifactCache } from "./artifact-cache.ts";
 import { checkHost } from "./check-host.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
-import { openHostSession } from "./host-session.ts";
+import { type HostSession, openHostSession } from "./host-session.ts";
 import { sshLimits, sshModel } from "./ssh-model.ts";
 import { pinnedName, type SshFiles } from "./ssh-target.ts";
 import { architectureOf, type Become, type Host, removeArtifact, uploadArtifact } from "./upload-artifact.ts";
@@ -60,7 +60,7 @@ class SshProvider implements Provider {
   readonly #options: Options;
   readonly #directory: HostDirectory;
   readonly #artifacts: ArtifactCache;
-  readonly #sessions: Map<string, Promise<HostClient | null>> = new Map();
+  readonly #sessions: Map<string, Promise<HostSession | null>> = new Map();
   readonly #installed: Map<string, Promise<void>> = new Map();
   readonly #failures: Map<string, { readonly error: unknown; readonly untilMs: number }> = new Map();
   #scratch: Promise<string> | null = null;
@@ -229,7 +229,7 @@ class SshProvider implements Provider {
   /** The open session with a host; a new one where there is none, or where it was lost. Null where haplan is not installed. */
   async #session(host: KnownHost, signal: AbortSignal | undefined): Promise<HostClient | null> {
     const known = this.#sessions.get(host.key);
-    if (known !== undefined && !(await isLost(known))) return await known;
+    if (known !== undefined && !(await isLost(known))) return (await known)?.client ?? null;
     const failed = this.#failures.get(host.key);
     if (failed !== undefined && this.#options.clock.monotonicMs() < failed.untilMs) throw failed.error;
     const opened = this.#open(host);
@@ -238,18 +238,22 @@ class SshProvider implements Provider {
       this.#sessions.delete(host.key);
       this.#failures.set(host.key, { error, untilMs: this.#options.clock.monotonicMs() + retryAfterMs });
     });
-    const client = await untilAborted(opened, signal);
-    if (client === null) this.#sessions.delete(host.key);
-    return client;
+    const session = await untilAborted(opened, signal);
+    if (session === null && this.#sessions.get(host.key) === opened) this.#sessions.delete(host.key);
+    return session?.client ?? null;
   }
 
   /** Several calls may wait for it: it goes on when one of them is given up. */
-  async #open({ key, target }: KnownHost): Promise<HostClient | null> {
+  async #open({ key, target }: KnownHost): Promise<HostSession | null> {
     const { spec, log, signal } = this.#options;
     const files = await this.#files({ key, target });
-    const client = await openHostSession({ target, files, become: this.#become(), cluster: spec.name, signal });
-    log("ssh session", { host: target.host, installed: client !== null, version: client?.greeting.version ?? "" });
-    return client;
+    const session = await openHostSession({ target, files, become: this.#become(), cluster: spec.name, signal });
+    log("ssh session", {
+      host: target.host,
+      installed: session !== null,
+      version: session?.client.greeting.version ?? "",
+    });
+    return session;
   }
 
   /** A session with the haplan-host of this haplan. */
@@ -278,7 +282,7 @@ class SshProvider implements Provider {
   async #close({ key }: KnownHost): Promise<void> {
     const session = this.#sessions.get(key);
     this.#sessions.delete(key);
-    await session?.then((client) => client?.close()).catch(() => undefined);
+    await session?.then((open) => open?.close()).catch(() => undefined);
   }
 
   async #reach(host: KnownHost, signal: AbortSignal | undefined): Promise<Host> {
@@ -315,8 +319,8 @@ function onceEach(machines: readonly ObservedMachine[]): readonly ObservedMachin
   return [...new Map(machines.map((each) => [`${each.name}@${each.generation} ${each.lineage}`, each])).values()];
 }
 
-async function isLost(session: Promise<HostClient | null>): Promise<boolean> {
-  return (await session.catch(() => null))?.isLost ?? true;
+async function isLost(session: Promise<HostSession | null>): Promise<boolean> {
+  return (await session.catch(() => null))?.client.isLost ?? true;
 }
 
 function isStop(error: unknown): boolean {
