@@ -29,6 +29,12 @@ afterEach(() => rmSync(base, { recursive: true, force: true }));
 const run = (script: string, input?: Buffer): string =>
   execFileSync("sh", ["-c", script], { input: input ?? "", encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] }).trim();
 
+/** Everything but the lock. */
+const visible = (directory: string): string[] =>
+  readdirSync(directory)
+    .filter((name) => name !== ".lock")
+    .toSorted();
+
 /** An archive of one file, and its digest. */
 function archive(content: string): { readonly bytes: Buffer; readonly digest: string } {
   const top = join(base, "top");
@@ -64,6 +70,18 @@ describe("an artifact on a host", () => {
     expect(readFileSync(join(install, "current/name"), "utf8")).toBe("one");
   });
 
+  it("is installed once by two uploads at the same time", () => {
+    const { bytes, digest } = archive("one");
+    for (let upload = 0; upload < 2; upload += 1) run(receivedScript(install, digest));
+    run(appendScript(install, digest, 0), bytes.subarray(0, 40));
+    expect(() => run(appendScript(install, digest, 0), bytes)).toThrow();
+    run(appendScript(install, digest, 40), bytes.subarray(40));
+    run(installScript(install, digest));
+    run(appendScript(install, digest, 40), bytes.subarray(40));
+    run(installScript(install, digest));
+    expect(visible(install)).toEqual([digest, "current"].toSorted());
+  });
+
   it("is refused and begun again when it is damaged on its way", () => {
     const { bytes, digest } = archive("one");
     run(receivedScript(install, digest));
@@ -77,7 +95,7 @@ describe("an artifact on a host", () => {
     mkdirSync(join(install, "other"), { recursive: true });
     writeFileSync(join(install, "other/data"), "precious");
     const [, second, third] = [installed("one"), installed("two"), installed("three")];
-    expect(readdirSync(install).toSorted()).toEqual([second, third, "current", "other"].toSorted());
+    expect(visible(install)).toEqual([second, third, "current", "other"].toSorted());
     mkdirSync(state);
     run(removeScript(install, state));
     expect(readdirSync(install)).toEqual(["other"]);

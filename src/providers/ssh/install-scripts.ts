@@ -10,29 +10,44 @@ export function receivedScript(directory: string, digest: string): string {
     mkdir -p -m 755 ${directory} && stat -c %s ${directory}/${digest}.part 2>/dev/null || echo 0`;
 }
 
-/** Appends standard input to the first `from` bytes. */
+/** The exit code of `appendScript` when another upload has appended meanwhile: ask again what the host has received. */
+export const appendedMeanwhile = 96;
+
+/** Appends standard input, the bytes from `from` on. */
 export function appendScript(directory: string, digest: string, from: number): string {
-  const part = `${directory}/${digest}.part`;
-  return `touch ${part} && truncate -s ${from} ${part} && cat >> ${part}`;
+  const part = `${digest}.part`;
+  return `
+    cd ${directory} || exit
+    ${locked}
+    if [ -d ${digest} ]; then cat >/dev/null; exit; fi
+    touch ${part}
+    [ "$(stat -c %s ${part})" = ${from} ] || exit ${appendedMeanwhile}
+    cat >> ${part}`;
 }
+
+/** One upload at a time: two clusters, or two ways to one host, may install the same artifact. */
+const locked = "exec 9>>.lock; flock -w 600 9 || exit 95";
 
 /** Fails with 92 when what was received is damaged, and with 93 when it cannot be unpacked. The artifact before is kept, and older ones are removed. */
 export function installScript(directory: string, digest: string): string {
   return `
     set -e
     cd ${directory}
-    if ! echo "${digest}  ${digest}.part" | sha256sum -c --quiet >&2; then rm -f ${digest}.part; exit 92; fi
-    rm -rf ${digest}.new ${digest}
-    mkdir ${digest}.new
-    # A full disk is left as it was.
-    if ! tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new 2>${digest}.part.log; then
-      tail -n 3 ${digest}.part.log >&2
-      rm -rf ${digest}.new ${digest}.part ${digest}.part.log
-      exit 93
+    ${locked}
+    if [ ! -d ${digest} ]; then
+      if ! echo "${digest}  ${digest}.part" | sha256sum -c --quiet >&2; then rm -f ${digest}.part; exit 92; fi
+      rm -rf ${digest}.new
+      mkdir ${digest}.new
+      # A full disk is left as it was.
+      if ! tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new 2>.log; then
+        tail -n 3 .log >&2
+        rm -rf ${digest}.new ${digest}.part .log
+        exit 93
+      fi
+      rm -f .log
+      sync -f ${digest}.new
+      mv ${digest}.new ${digest}
     fi
-    rm -f ${digest}.part.log
-    sync -f ${digest}.new
-    mv ${digest}.new ${digest}
     previous=$(readlink current || true)
     ln -sfn ${digest} current.new
     mv -T current.new current
@@ -46,7 +61,7 @@ export function removeScript(directory: string, stateDirectory: string): string 
   return `
     rmdir ${stateDirectory}/* ${stateDirectory} 2>/dev/null
     [ ! -e ${stateDirectory} ] && cd ${directory} 2>/dev/null || exit 0
-    rm -f current current.new
+    rm -f current current.new .lock
     ${forEachVersion('rm -rf -- "$each"')}
     cd / && rmdir ${directory} 2>/dev/null || true`;
 }

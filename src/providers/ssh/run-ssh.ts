@@ -50,11 +50,14 @@ export function noSsh(): HaplanError {
   );
 }
 
-/** What the command said, without what ssh says of the connection. */
+/** What the command said, without what ssh says of the connection, which shows the whole command among it. */
 export function withoutDebug(stderr: string): string {
-  const own = /^(debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: )/;
-  return stderr
-    .split(/\r?\n/)
-    .filter((line) => !own.test(line))
-    .join("\n");
+  const lines: string[] = [];
+  let inCommand = false;
+  for (const line of stderr.split(/\r?\n/)) {
+    const isDebug = /^(debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: )/.test(line);
+    if (isDebug) inCommand = /^debug\d: Sending command: /.test(line);
+    else if (!inCommand) lines.push(line);
+  }
+  return lines.join("\n");
 }

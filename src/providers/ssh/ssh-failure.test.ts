@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { withoutDebug } from "./run-ssh.ts";
 import { sshFailure } from "./ssh-failure.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
@@ -53,4 +54,17 @@ it("names the key that the host shows, and how to take it up", () => {
 it("names the pinned key where that is what does not match", () => {
   const pinned = { ...target, hostKey: "ssh-ed25519 AAAA" };
   expect(sshFailure(pinned, "Host key verification failed.\n").message).toContain("differs from hostKey in the spec");
+});
+
+it("shows of a command's output neither ssh's messages nor the command", () => {
+  const stderr = [
+    "OpenSSH_9.2p1 Debian",
+    "debug1: Sending command: sh -c 'set -e",
+    "  cd /opt",
+    "'",
+    "debug1: pledge: fork",
+    "tar: no space",
+    "debug1: Exit status 93",
+  ].join("\n");
+  expect(withoutDebug(stderr)).toBe("tar: no space");
 });

@@ -91,9 +91,12 @@ class SshProvider implements Provider {
   async observeOrphans(signal?: AbortSignal): Promise<readonly ObservedOrphan[]> {
     const orphans: ObservedOrphan[] = [];
     await this.#onEach("observeOrphans", this.#directory.hosts(), signal, async (host, given) => {
-      // A host that does not answer is told of by `observe`.
-      const session = await this.#session(host, given).catch(() => null);
-      orphans.push(...((await session?.observeOrphans(given)) ?? []));
+      try {
+        orphans.push(...((await (await this.#session(host, given))?.observeOrphans(given)) ?? []));
+      } catch (error) {
+        // `observe` reports a host that does not answer, or that cannot read what it has.
+        if (isStop(error)) throw error;
+      }
     });
     return orphans;
   }
@@ -162,8 +165,8 @@ class SshProvider implements Provider {
   async destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void> {
     for (const host of this.#hostsWith(machine)) {
       const session = await this.#session(host, signal);
-      if (session === null) continue;
-      await session.destroyMachine(machine, signal);
+      // Without a session there may still be a part of an upload.
+      await session?.destroyMachine(machine, signal);
       await this.#close(host);
       await removeArtifact(await this.#reach(host, signal));
     }

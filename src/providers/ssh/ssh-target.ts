@@ -45,6 +45,8 @@ export function sshArguments(target: SshTarget, files: SshFiles, command: string
   const words = [
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
+    // A connection that is shared already is used. One that outlived this ssh would hold its output open.
+    "ControlMaster=no",
     `ConnectTimeout=${connectTimeoutSeconds}`,
     `ServerAliveInterval=${aliveIntervalSeconds}`,
     `ServerAliveCountMax=${aliveCountMax}`,

@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { appendScript, installScript, receivedScript, removeScript } from "./install-scripts.ts";
-import { type RemoteCommand, runOnHost } from "./run-ssh.ts";
+import { appendedMeanwhile, appendScript, installScript, receivedScript, removeScript } from "./install-scripts.ts";
+import { type RemoteCommand, type RemoteResult, runOnHost } from "./run-ssh.ts";
 
 /** Where artifacts are on a host. `bin/haplan-host` is in `current`. */
 export const installDir = "/opt/haplan";
@@ -56,30 +56,30 @@ export async function architectureOf(host: Host): Promise<Architecture> {
 export async function uploadArtifact(host: Host, file: string): Promise<boolean> {
   const digest = await digestOf(file);
   const { size } = await stat(file);
-  const run = async (command: string, timeoutMs: number, inputFile?: string): Promise<string> => {
+  const run = async (command: string, timeoutMs: number, inputFile?: string): Promise<RemoteResult> => {
     const result = await runOnHost({
       ...host,
       command: rootCommand(host, command),
       timeoutMs,
       ...(inputFile === undefined ? {} : { inputFile }),
     });
-    if (result.exitCode !== 0) {
+    if (result.exitCode !== 0 && result.exitCode !== appendedMeanwhile) {
       const text =
         `Cannot install haplan on ${host.target.host}: exit code ${result.exitCode}\n${result.stderr}`.trimEnd();
       throw new HaplanError("ssh/install", text);
     }
-    return result.stdout.trim();
+    return { ...result, stdout: result.stdout.trim() };
   };
-  const received = await run(receivedScript(installDir, digest), askMs);
-  if (received === "installed") return false;
-  const rest = await restOf(file, Number(received), size);
-  try {
-    await run(appendScript(installDir, digest, Number(received)), uploadMs, rest.file);
+  for (;;) {
+    const received = (await run(receivedScript(installDir, digest), askMs)).stdout;
+    if (received === "installed") return false;
+    const rest = await restOf(file, Number(received), size);
+    const append = appendScript(installDir, digest, Number(received));
+    const { exitCode } = await run(append, uploadMs, rest.file).finally(rest.remove);
+    if (exitCode === appendedMeanwhile) continue;
     await run(installScript(installDir, digest), uploadMs);
-  } finally {
-    await rest.remove();
+    return true;
   }
-  return true;
 }
 
 /** Once nothing of any cluster is on the host. */
