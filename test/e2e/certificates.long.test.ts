@@ -46,7 +46,7 @@ describe("files that are gone", () => {
     try {
       const { code, stdout: status } = await cluster.haplan(["status"]);
       expect(code).toBe(4);
-      expect(status).toMatch(/Quorum: not known\. haplan cannot authenticate: ca\.crt is missing in/);
+      expect(status).toMatch(/Quorum: unknown\. haplan cannot authenticate: ca\.crt is missing in/);
       expect(status).not.toContain("No quorum");
       expect(await mustPlan(1)).toMatch(/ca\.crt is missing/);
     } finally {
