@@ -99,7 +99,7 @@ describe("an answer", () => {
   it("must have the result of its call", () => {
     expect(decodeResult("startUnit", { pid: null })).toEqual({ pid: null });
     for (const result of [null, {}, { pid: "4" }])
-      expect(() => decodeResult("startUnit", result)).toThrow('The host answered "startUnit" with something else');
+      expect(() => decodeResult("startUnit", result)).toThrow('The host answered "startUnit" with an invalid result');
   });
 });
 

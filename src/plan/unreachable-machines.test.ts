@@ -72,9 +72,9 @@ describe("a machine that is unreachable", () => {
   });
 
   it.each<[string, ClusterSpec, string, Partial<PlannerInput>, RegExp]>([
-    ["a new master on it", fixtureSpec(["m1", "m2", "m3", "m4", "m5"]), "m5", {}, /is not in the state/],
+    ["a new master on it", fixtureSpec(["m1", "m2", "m3", "m4", "m5"]), "m5", {}, /unreachable, and not in the state/],
     ["an end of the cluster", three, "m2", { mode: "destroy" }, /cannot be removed/],
-    ["a first start", three, "m2", { state: null }, /is not in the state/],
+    ["a first start", three, "m2", { state: null }, /unreachable, and not in the state/],
   ])("refuses %s", (_, spec, name, more, text) => {
     const empty = { ...settledObservation(three), machines: [], membership: null, certificates: [], authority: null };
     const observed = more.state === null ? { ...empty, unreachable: [{ name, reason }] } : without(name, false);
