@@ -103,7 +103,8 @@ async function collect(directory: string, request: ArtifactRequest): Promise<Art
 
 const topOf = (path: string): string => path.split("/")[0]!;
 
-async function filesBelow(directory: string): Promise<string[]> {
+/** Paths relative to `directory`. */
+export async function filesBelow(directory: string): Promise<string[]> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const prefix = directory.length + 1;
   return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(prefix));

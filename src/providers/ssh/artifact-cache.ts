@@ -1,11 +1,11 @@
 /** The artifact for hosts of an architecture, built once for each build of haplan and kept. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
-import { buildArtifact } from "../../artifact/build-artifact.ts";
+import { buildArtifact, filesBelow } from "../../artifact/build-artifact.ts";
 import { packageDir } from "../../base/package-dir.ts";
 
 export class ArtifactCache {
@@ -43,10 +43,8 @@ export class ArtifactCache {
 async function digestOfBuild(packageDirectory: string): Promise<string> {
   const hash = createHash("sha256");
   for (const part of ["dist/cmd", "artifact", "templates"]) {
-    const entries = await readdir(join(packageDirectory, part), { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-    for (const file of files.sort())
-      hash.update(`${file.slice(packageDirectory.length)}\n`).update(await readFile(file));
+    for (const file of (await filesBelow(join(packageDirectory, part))).sort())
+      hash.update(`/${part}/${file}\n`).update(await readFile(join(packageDirectory, part, file)));
   }
   return hash.digest("hex");
 }

@@ -3,8 +3,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import { HostClient } from "../../host/host-client.ts";
-import { noSsh, withoutDebug } from "./run-ssh.ts";
+import { noSsh } from "./run-ssh.ts";
 import { sshFailedCode, sshFailure } from "./ssh-failure.ts";
+import { withoutDebug } from "./ssh-output.ts";
 import { type SshFiles, type SshTarget, sshArguments } from "./ssh-target.ts";
 import { type Become, installDir } from "./upload-artifact.ts";
 
@@ -96,7 +97,7 @@ function explain({ target }: HostRequest, { exitCode, stderr }: Ending): HaplanE
 }
 
 /** What `sudo -n` says where it would have to ask, or where the user may not. */
-export function becomeFailure({ host }: SshTarget, said: string): HaplanError {
+function becomeFailure({ host }: SshTarget, said: string): HaplanError {
   const advice = "haplan needs sudo without a password there, or to log in as root (become: none)";
   return new HaplanError("ssh/become", `Cannot become root on ${host}: ${advice}\n${said}`);
 }

@@ -2,6 +2,7 @@
 import { ExecaError, execa } from "execa";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { sshFailedCode, sshFailure } from "./ssh-failure.ts";
+import { withoutDebug } from "./ssh-output.ts";
 import { type SshFiles, type SshTarget, sshArguments } from "./ssh-target.ts";
 
 export type RemoteCommand = {
@@ -48,16 +49,4 @@ export function noSsh(): HaplanError {
     "ssh/missing",
     "ssh is not on the PATH: install OpenSSH's client, such as the package openssh-client",
   );
-}
-
-/** What the command said, without what ssh says of the connection, which shows the whole command among it. */
-export function withoutDebug(stderr: string): string {
-  const lines: string[] = [];
-  let inCommand = false;
-  for (const line of stderr.split(/\r?\n/)) {
-    const isDebug = /^(debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: )/.test(line);
-    if (isDebug) inCommand = /^debug\d: Sending command: /.test(line);
-    else if (!inCommand) lines.push(line);
-  }
-  return lines.join("\n");
 }

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { withoutDebug } from "./run-ssh.ts";
 import { sshFailure } from "./ssh-failure.ts";
+import { withoutDebug } from "./ssh-output.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
 const target: SshTarget = {
