@@ -6,6 +6,7 @@ const rules: readonly (readonly [what: string, instead: string, pattern: RegExp]
   ["a member with the modifier `private`", "`#name`, which holds at run time too", /^\s*private (?!constructor\b)/],
   ["a constant in capitals", "camelCase", /^\s*(export )?const [A-Z][A-Z0-9_]+\b/],
   ["`test` of vitest", "`it`", /^import \{[^}]*\btest\b[^}]*\} from "vitest"/],
+  ["a union that names a member twice", "a name for each", /("[^"]+") \|(?: "[^"]+" \|)* \1(?!\S*\w)/],
 ];
 
 function breaches({ path, text }: Source): string[] {
@@ -19,7 +20,8 @@ function breaches({ path, text }: Source): string[] {
 }
 
 it("finds each breach in a file that has all of them", () => {
-  const text = 'import { expect, test } from "vitest";\nconst SOME_MS = 1;\nclass A {\n  private readonly b = 1;\n}\n';
+  const text =
+    'import { expect, test } from "vitest";\nconst SOME_MS = 1;\nclass A {\n  private readonly b = 1;\n}\ntype C = "x" | "y" | "x";\n';
   expect(breaches({ path: "a.ts", text })).toHaveLength(rules.length);
 });
 

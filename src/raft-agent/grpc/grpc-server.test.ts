@@ -9,8 +9,10 @@ import {
 import { gzipSync } from "node:zlib";
 import { execa } from "execa";
 import { afterEach, describe, expect, it } from "vitest";
+import { anyFrame, greeting, RawClient } from "../../../test/support/raw-client.ts";
 import { StatusCode } from "../api/status-code.ts";
 import { type ClientListener, listenForClients } from "../http2/client-listener.ts";
+import { ErrorCode, FrameType } from "../http2/frame.ts";
 import type { Method, ServerCall, StreamHandler } from "./call.ts";
 import { GrpcServer, type GrpcServerOptions } from "./grpc-server.ts";
 import { decodeStatusMessage } from "./status-message.ts";
@@ -370,6 +372,39 @@ describe("grpc server", () => {
     expect((await answer(stream)).code).toBe(0);
     await down;
     expect(server.connectionCount).toBe(0);
+  });
+
+  it("lets a client that connects while clients are drained stay for a moment, then drains it", async () => {
+    const { server, port } = await start();
+    server.drainClients();
+    const late = await RawClient.connect(host, port);
+    late.write(greeting, anyFrame(FrameType.ping, 0, 0, Buffer.alloc(8)));
+    await late.until(() => late.pingAcks === 1);
+    expect(late.goawayCode).toBeUndefined();
+    await late.until(() => late.goawayCode === ErrorCode.noError);
+    late.destroy();
+  });
+
+  it("drains a client that connects while the server is stopping at once", async () => {
+    const { server, port } = await start();
+    server.drain();
+    const late = await RawClient.connect(host, port);
+    late.write(greeting, anyFrame(FrameType.ping, 0, 0, Buffer.alloc(8)));
+    await late.until(() => late.pingAcks === 1);
+    expect(late.goawayCode).toBe(ErrorCode.noError);
+    late.destroy();
+  });
+
+  it("lets clients stay again once draining is called off", async () => {
+    const { server, port } = await start();
+    server.drainClients();
+    server.stopDraining();
+    const next = connect(`http://${host}:${port}`);
+    next.on("error", () => undefined);
+    const goaway = new Promise((resolve) => next.once("goaway", () => resolve("goaway")));
+    const stayed = new Promise((resolve) => setTimeout(() => resolve("stayed"), 400));
+    expect(await Promise.race([goaway, stayed])).toBe("stayed");
+    next.destroy();
   });
 
   it("rejects a table with a malformed or duplicate path", () => {

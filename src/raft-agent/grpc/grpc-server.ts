@@ -62,7 +62,8 @@ export class GrpcServer {
   readonly #deadlines: DeadlineQueue;
   readonly #context: CallContext;
   readonly #connectionOwner: ConnectionOwner;
-  #state: "serving" | "draining" | "draining" | "down" = "serving";
+  /** `draining`: clients can still connect, and may stay for a moment. `stopping`: none can. */
+  #state: "serving" | "draining" | "stopping" | "down" = "serving";
   /** Connections that existed when draining started. */
   readonly #draining = new Set<ServerConnection>();
   #onEmpty: (() => void) | undefined = undefined;
@@ -141,7 +142,7 @@ export class GrpcServer {
     }
     const connection = new ServerConnection(socket, this.#connectionOwner, clientCommonName);
     this.#connections.add(connection);
-    if (this.#state === "draining") connection.drain();
+    if (this.#state === "stopping") connection.drain();
     if (this.#state !== "draining") return;
     const timer = setTimeout(() => {
       if (this.#state === "draining") connection.drain();
@@ -173,7 +174,7 @@ export class GrpcServer {
 
   /** No client can connect any more: drains all that are left. */
   drain(): void {
-    this.#state = "draining";
+    this.#state = "stopping";
     for (const connection of this.#connections) connection.drain();
   }
 

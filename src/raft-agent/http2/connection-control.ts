@@ -81,10 +81,17 @@ export class ConnectionControl {
     if (!this.#frames.take()) throw floodError(what);
   }
 
-  /** Announces the shutdown (§6.8). */
+  /**
+   * Announces the shutdown (§6.8), to a client that is only connecting once it has sent its preface: gRPC clients for
+   * Go take a GOAWAY that arrives before for a failed connection, and wait a second before the next one.
+   */
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
+    if (this.settingsSeen) this.#announceShutdown();
+  }
+
+  #announceShutdown(): void {
     const { sender } = this.#connection;
     sender.frame(goawayFrame(maxStreamId, ErrorCode.noError, "shutting down"));
     // The response to this ping confirms that the client has received the GOAWAY; only then is the last stream known.
@@ -128,7 +135,8 @@ export class ConnectionControl {
       return;
     }
     if ((end - start) % 6 !== 0) throw frameSizeError("SETTINGS");
-    if (!this.settingsSeen) {
+    const isPreface = !this.settingsSeen;
+    if (isPreface) {
       this.settingsSeen = true;
       clearTimeout(this.#prefaceTimer);
     }
@@ -138,6 +146,7 @@ export class ConnectionControl {
     const change = peerSettings.initialWindowBytes - before;
     if (change !== 0) this.#listener.windowChanged(change);
     sender.frame(settingsFrame());
+    if (isPreface && this.#draining) this.#announceShutdown();
   }
 
   onPing(flags: number, streamId: number, bytes: Buffer, start: number, end: number): void {

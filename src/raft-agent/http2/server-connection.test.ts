@@ -469,6 +469,28 @@ describe("http2 server connection", () => {
     await draining.close();
   });
 
+  it("announces the shutdown (6.8) to a client that is connecting only after its preface", async () => {
+    const draining = await startEchoServer(host);
+    await withClient(async (client) => {
+      client.write(clientPreface);
+      await client.until(() => client.frames.some((frame) => frame.type === settings));
+      for (const connection of draining.connections) connection.drain();
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(client.goawayCode).toBeUndefined();
+      client.write(settingsFrame([]));
+      await client.until(() => client.frames.some((frame) => frame.type === ping));
+      const isAcknowledgement = ({ type, flags }: { type: number; flags: number }): boolean =>
+        type === settings && flags === 1;
+      const [acknowledgedAt, goawayAt] = [
+        isAcknowledgement,
+        ({ type }: { type: number }) => type === FrameType.goaway,
+      ].map((matches) => client.frames.findIndex(matches));
+      expect(acknowledgedAt).toBeGreaterThan(0);
+      expect(goawayAt).toBeGreaterThan(acknowledgedAt!);
+    }, draining.port);
+    await draining.close();
+  });
+
   const tight = { burst: 20, perSecond: 0 };
   const floods: readonly (readonly [string, () => Buffer])[] = [
     [
