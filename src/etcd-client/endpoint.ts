@@ -17,7 +17,7 @@ export type ClientTls = {
   /** The name to verify in the server's certificate, if it is not the endpoint's host. */
   readonly serverName?: string;
   /**
-   * SHA-256 fingerprints (lower-case hexadecimal) of server certificates that are accepted although they have expired.
+   * SHA-256 fingerprints (lowercase hexadecimal) of server certificates that are accepted although they have expired.
    */
   readonly acceptedExpired?: readonly string[];
 };

@@ -377,7 +377,7 @@ describe("T low: the certificate of a program that is restarted", () => {
     expect(change?.unknownAfter).toContain("certificate");
   });
 
-  it("that is made anew because it is gone shows nothing of the one that the state remembers", () => {
+  it("that is recreated because it is gone shows nothing of the one that the state remembers", () => {
     const change = changed(planned({ observed: withCertificate("m2", null) }), "haplan_certificate.m2");
     expect(change).toMatchObject({ action: "create", before: null });
   });

@@ -71,7 +71,7 @@ export type ClusterView = {
   readonly loadBalancer: FoundLoadBalancer | null;
   readonly members: readonly MemberView[];
   /** While the cluster is forming: its initial members. */
-  readonly founders: readonly string[];
+  readonly initialMembers: readonly string[];
   readonly votersOutgoing: readonly string[];
   readonly hasLeader: boolean;
   /** True if no member answered and `members` are those of the state. */
@@ -108,7 +108,7 @@ export function readClusterView(spec: ClusterSpec, state: State | null, observed
     unseated,
     loadBalancer: loadBalancerOf(observed, machines.get(loadBalancerName)),
     members,
-    founders: phase === "forming" ? spec.controlPlane.masters.map(({ name }) => name) : [],
+    initialMembers: phase === "forming" ? spec.controlPlane.masters.map(({ name }) => name) : [],
     votersOutgoing: observed.membership?.votersOutgoing ?? [],
     hasLeader: observed.membership?.hasLeader ?? false,
     membersRemembered: observed.membership === null && members.length > 0,

@@ -69,7 +69,7 @@ describe("a member whose data directory was removed while it runs", () => {
     return planChanges(fixtureInput(spec, { state: settledState(spec), observed: { ...observed, machines } }));
   };
 
-  it("T9, T low: is shown as drift and made anew", () => {
+  it("T9, T low: is shown as drift and recreated", () => {
     const { plan } = without("m2");
     expect(plan?.drift).toMatchObject([
       { address: "haplan_agent.m2", reason: "its data directory is gone while it runs" },
@@ -81,7 +81,7 @@ describe("a member whose data directory was removed while it runs", () => {
     ]);
   });
 
-  it("T9: is one of all, which are made anew one at a time while the others still hold the data", () => {
+  it("T9: is one of all, which are recreated one at a time while the others still hold the data", () => {
     const { plan } = without("m1", "m2", "m3");
     expect(plan?.steps.filter(({ action }) => action.kind === "startAgent")).toHaveLength(3);
     for (const row of plan?.timeline ?? []) expect(row.healthyVoters).toBeGreaterThanOrEqual(2);

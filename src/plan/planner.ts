@@ -137,7 +137,7 @@ function importable({ observed, desired, view, refreshOnly = false }: Planning):
 export function planChanges(found: PlannerInput): PlanResult {
   const known = knownAddresses(found);
   const first = planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known) });
-  // A machine that is made anew may get another address than the one that the state remembers.
+  // A machine that is recreated may get another address than the one that the state remembers.
   const anew = new Set(unknownAddresses(found.spec).filter((owner) => makes(first, owner)));
   if (anew.size === 0) return first;
   return planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known, anew) });

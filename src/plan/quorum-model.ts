@@ -43,7 +43,7 @@ export function memberKey(member: MemberRef): string {
 
 export function modelOf(view: ClusterView, endpoint?: EndpointModel): QuorumModel {
   const served = endpoint === undefined ? {} : { endpoint };
-  if (view.phase !== "formed") return withFounders({ ...noMembers, ...served }, view.founders);
+  if (view.phase !== "formed") return withInitialMembers({ ...noMembers, ...served }, view.initialMembers);
   const facts = view.members;
   const key = (fact: { id: string; name: string }): string => memberKey({ name: fact.name, memberId: fact.id });
   return {
@@ -67,8 +67,8 @@ const noMembers: QuorumModel = { members: [], voters: [], votersOutgoing: [] };
  * The first member of a new cluster that starts knows all initial members, and they are voters from then on, running or
  * not.
  */
-function withFounders(model: QuorumModel, founders: readonly string[]): QuorumModel {
-  const missing = founders.filter((name) => !model.members.some((member) => member.name === name));
+function withInitialMembers(model: QuorumModel, initialMembers: readonly string[]): QuorumModel {
+  const missing = initialMembers.filter((name) => !model.members.some((member) => member.name === name));
   return missing.reduce((grown, name) => withMember(grown, { key: `new:${name}`, name, up: false }, true), model);
 }
 
@@ -76,8 +76,9 @@ function withFounders(model: QuorumModel, founders: readonly string[]): QuorumMo
 export function simulateStep(model: QuorumModel, action: StepAction): { during: QuorumModel; after: QuorumModel } {
   switch (action.kind) {
     case "startAgent": {
-      const founders = action.join?.clusterState === "new" ? action.join.initialCluster.map(({ name }) => name) : [];
-      return still(withPlace(withFounders(model, founders), action.member));
+      const initialMembers =
+        action.join?.clusterState === "new" ? action.join.initialCluster.map(({ name }) => name) : [];
+      return still(withPlace(withInitialMembers(model, initialMembers), action.member));
     }
     case "restartAgent":
     case "updateAgent":

@@ -83,7 +83,7 @@ describe("a machine that is unreachable", () => {
     expect(refusal?.map(({ summary }) => summary).join("\n")).toMatch(text);
   });
 
-  it("refuses a master that has to be made anew on it, and names the way", () => {
+  it("refuses a master that has to be recreated on it, and names the way", () => {
     const elsewhere: ClusterSpec = {
       ...three,
       controlPlane: {

@@ -182,12 +182,12 @@ function causeByCode({ text, lines }: Text, error: YAMLError): Cause {
   return { ...place, ...told.tell({ found: text.slice(start, place.end), value }) };
 }
 
-type Told = { readonly summary: string; readonly detail: string };
+type Message = { readonly summary: string; readonly detail: string };
 type ToldMistake = {
   /** Parts of the parser's messages. */
   readonly pattern: RegExp;
   /** `found`: the text that the parser points at; `value`: the value on that line. */
-  readonly tell: (at: { readonly found: string; readonly value: string }) => Told;
+  readonly tell: (at: { readonly found: string; readonly value: string }) => Message;
 };
 
 const toldMistakes: readonly ToldMistake[] = [

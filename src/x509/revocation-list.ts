@@ -5,7 +5,7 @@ import { type DerElement, derElements } from "./der-reader.ts";
 const tag = { integer: 0x02, sequence: 0x30, utcTime: 0x17, generalizedTime: 0x18 } as const;
 
 /**
- * Serial numbers in lower-case hex without leading zeros. The signature is not verified: a process that can write the
+ * Serial numbers in lowercase hex without leading zeros. The signature is not verified: a process that can write the
  * file can also configure another one. @throws HaplanError `pki/bad-revocation-list` naming `source`.
  */
 export function revokedSerialNumbers(bytes: Uint8Array, source: string): ReadonlySet<string> {

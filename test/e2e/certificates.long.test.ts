@@ -77,7 +77,7 @@ describe("files that are gone", () => {
     await mustPlan(0);
   }, 60_000);
 
-  it("T4: admin's certificate is made anew, and no member is taken for dead", async () => {
+  it("T4: admin's certificate is recreated, and no member is taken for dead", async () => {
     rmSync(pki("admin.crt"));
     expect(await mustPlan(2)).toContain("Plan: 1 to add, 0 to change, 0 to destroy");
     await cluster.apply();

@@ -135,7 +135,7 @@ describe("destroy and apply that are asked to stop", () => {
     await expectWholeCluster();
   }, 60_000);
 
-  it("T9: a cluster whose directory is gone is not made anew, and one of another directory is named", async () => {
+  it("T9: a cluster whose directory is gone is not recreated, and one of another directory is named", async () => {
     const before = cluster.processes();
     const directory = join(cluster.directory, ".haplan/e2e");
     renameSync(directory, `${cluster.directory}/aside`);

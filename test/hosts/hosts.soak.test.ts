@@ -43,7 +43,7 @@ describe.skipIf(missing !== null)(`test hosts${reason}`, () => {
     expect(greeting).toBe("SSH-2.0-");
   }, 900_000);
 
-  it("stay as they are when they are asked for again, and one that has no power is made anew", async () => {
+  it("stay as they are when they are asked for again, and one that has no power is recreated", async () => {
     const before = await bringUp(2, "complete");
     await onHost(before, before.hosts[0]!.ipv4, "touch kept");
     await powerOff({ name: "h2" });

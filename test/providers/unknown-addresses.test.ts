@@ -107,7 +107,7 @@ describe("addresses that the provider chooses", () => {
     expect((await plan(world, five)).steps).toEqual([]);
   });
 
-  it("are new ones for a machine that is made anew", async () => {
+  it("are new ones for a machine that is recreated", async () => {
     await apply(world, three);
     const before = world.facts.machines.get("m2")!.identity.address;
     world.facts.machines.delete("m2");
@@ -187,7 +187,7 @@ describe("a load balancer whose address its cloud chooses", () => {
     expect((await plan(world, spec)).steps).toEqual([]);
   });
 
-  it("is named by the certificates under its new address when it is gone and made anew", async () => {
+  it("is named by the certificates under its new address when it is gone and recreated", async () => {
     await apply(world, spec);
     cloud.made = null;
     await apply(world, spec);

@@ -15,7 +15,7 @@ import {
 
 const marks = { begin: "<!-- generated: npm run docs:spec -->", end: "<!-- end of the generated part -->" };
 
-/** `page` with its generated part made anew. @throws Error when the marks are not there */
+/** `page` with its generated part generated again. @throws Error when the marks are not there */
 export function withReference(page: string, providers: readonly ProviderSchema[]): string {
   const [begin, end] = [page.indexOf(marks.begin), page.indexOf(marks.end)];
   if (begin === -1 || end < begin) throw new Error(`The page has no generated part between ${Object.values(marks)}`);

@@ -96,7 +96,7 @@ async function stopUnit(place: UnitPlace, graceMs: number): Promise<void> {
   if (await isGone(name, graceMs)) return;
   await systemctl("kill", "--signal=SIGKILL", `${name}.service`);
   if (await isGone(name, killMs)) return;
-  throw new HaplanError("provider/unit-immortal", `${name}.service does not end on SIGKILL`);
+  throw new HaplanError("provider/unit-stop-failed", `${name}.service does not end on SIGKILL`);
 }
 
 async function isGone(name: string, withinMs: number): Promise<boolean> {

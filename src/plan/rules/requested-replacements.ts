@@ -45,7 +45,7 @@ export function refuseFounders(planning: Planning): void {
   const { view, builder } = planning;
   for (const address of planning.replace ?? []) {
     const [type = "", name = ""] = address.split(/\.(.*)/s);
-    if (!ofMaster.has(type) || !view.founders.includes(name) || !view.machines.has(name)) continue;
+    if (!ofMaster.has(type) || !view.initialMembers.includes(name) || !view.machines.has(name)) continue;
     builder.refuse(
       "plan/not-replaced",
       `${address} cannot be replaced while the cluster's first start is incomplete`,

@@ -98,7 +98,7 @@ export async function stopProcess(paths: UnitPaths, graceMs: number): Promise<vo
       // The whole process group, which has the pid of its leader as long as that lives.
       kill(-identity.pid, "SIGKILL");
       if (!(await hasEnded(identity, 5000))) {
-        throw new HaplanError("provider/unit-immortal", `Process ${identity.pid} did not exit on SIGKILL`);
+        throw new HaplanError("provider/unit-stop-failed", `Process ${identity.pid} did not exit on SIGKILL`);
       }
     }
   }

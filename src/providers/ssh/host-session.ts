@@ -13,7 +13,7 @@ export type HostRequest = {
   readonly target: SshTarget;
   readonly files: SshFiles;
   readonly become: Become;
-  /** The cluster's name: of lower-case letters, digits and hyphens. */
+  /** The cluster's name: of lowercase letters, digits and hyphens. */
   readonly cluster: string;
   readonly signal?: AbortSignal | undefined;
 };

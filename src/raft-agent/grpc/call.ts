@@ -44,7 +44,7 @@ export type ResponsePacing = {
 export type ServerCall = {
   /** For example `/etcdserverpb.KV/Put`. */
   readonly path: string;
-  /** The first value of a request header (lower-case name; `-bin` values are still base64), or undefined. */
+  /** The first value of a request header (lowercase name; `-bin` values are still base64), or undefined. */
   header(name: string): string | undefined;
   /** Common name of the verified client certificate, or undefined. */
   readonly clientCommonName: string | undefined;

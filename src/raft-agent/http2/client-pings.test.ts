@@ -98,11 +98,11 @@ describe("pings of clients", () => {
     });
   });
 
-  const offences: readonly (readonly [title: string, before: Buffer])[] = [
+  const offenses: readonly (readonly [title: string, before: Buffer])[] = [
     ["without a stream", Buffer.alloc(0)],
     ["with a stream whose response waits for a window", Buffer.concat([initialWindow(0), openPost(1)])],
   ];
-  it.each(offences)("A1: close the connection when nothing was sent between them, %s", async (_title, before) => {
+  it.each(offenses)("A1: close the connection when nothing was sent between them, %s", async (_title, before) => {
     await withClient(async (client) => {
       server.responseBytes = 100;
       client.write(greeting, before);

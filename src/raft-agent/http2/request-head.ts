@@ -25,7 +25,7 @@ export class RequestHead {
     this.contentLength = Number(this.field("content-length") ?? -1);
   }
 
-  /** First value of a field, by its lower-case name. */
+  /** First value of a field, by its lowercase name. */
   field(name: string): string | undefined {
     const at = this.fields.names.indexOf(name);
     return at < 0 ? undefined : this.fields.values[at];

@@ -6,7 +6,7 @@ export type Term = number;
 /** A position in the log; the first entry has index 1, 0 means "before the log". */
 export type LogIndex = number;
 
-/** A member's identity: 16 lower-case hex digits, the form in which etcd prints its uint64 ids. */
+/** A member's identity: 16 lowercase hex digits, the form in which etcd prints its uint64 ids. */
 export type MemberId = string;
 
 /** The kind of an entry. A leader appends an empty `normal` entry at the start of its term. */

@@ -223,6 +223,6 @@ describe("limits", () => {
       "electionTimeoutTicks (100) exceeds heartbeatTicks (100)",
     );
     expect(() => memberWith({ maxInflightMessages: 0 })).toThrow("maxInflightMessages is a whole number above 0");
-    expect(() => memberWith({ id: "7" })).toThrow('member id "7" is 16 lower-case hex digits');
+    expect(() => memberWith({ id: "7" })).toThrow('member id "7" is 16 lowercase hex digits');
   });
 });

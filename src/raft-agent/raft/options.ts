@@ -67,7 +67,7 @@ const defaultRaftSettings: RaftSettings = {
 /** Fills in the defaults and rejects invalid combinations. */
 export function raftSettings(options: RaftOptions): RaftSettings {
   const settings: RaftSettings = { ...defaultRaftSettings, ...options };
-  assert(/^[0-9a-f]{16}$/.test(options.id), `member id "${options.id}" is 16 lower-case hex digits`);
+  assert(/^[0-9a-f]{16}$/.test(options.id), `member id "${options.id}" is 16 lowercase hex digits`);
   for (const [name, value] of Object.entries(settings)) {
     if (typeof value === "number")
       assert(Number.isSafeInteger(value) && value >= 1, `${name} is a whole number above 0`);

@@ -348,5 +348,5 @@ export class PeerTransport {
 
 function assertId(id: string): void {
   if (/^[0-9a-f]{16}$/.test(id)) return;
-  throw new HaplanError("transport/bad-option", `Cannot use "${id}" as an id: use 16 lower-case hex digits`);
+  throw new HaplanError("transport/bad-option", `Cannot use "${id}" as an id: use 16 lowercase hex digits`);
 }

@@ -3,7 +3,7 @@
 export const dnsLabel = {
   type: "string",
   pattern: "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
-  description: "a DNS label: 1 to 63 lower-case letters, digits and dashes, with no dash at either end",
+  description: "a DNS label: 1 to 63 lowercase letters, digits and dashes, with no dash at either end",
   example: "m1",
 } as const;
 

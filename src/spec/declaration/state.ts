@@ -51,7 +51,7 @@ export const s3State = {
       type: "string",
       pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
       required: true,
-      description: "a bucket's name: 3 to 63 lower-case letters, digits, dots and dashes",
+      description: "a bucket's name: 3 to 63 lowercase letters, digits, dots and dashes",
       example: "my-states",
     },
     prefix: { type: "string", default: "haplan", description: "the prefix of the objects' names, such as haplan" },

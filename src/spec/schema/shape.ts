@@ -6,7 +6,7 @@
 
 import type { Json } from "../../base/json.ts";
 
-type Told = {
+type Message = {
   /** Shown in editors, in errors ("Write ...") and in docs/spec.md: a noun phrase without a full stop. */
   readonly description: string;
   /** A value that a user could write. */
@@ -67,8 +67,8 @@ export type Mapping = {
 type Reference = { readonly shape: string };
 
 export type Shape =
-  | (Told & Presence & (Text | WholeNumber | Flag | List | Mapping))
-  | (Partial<Told> & Presence & Reference);
+  | (Message & Presence & (Text | WholeNumber | Flag | List | Mapping))
+  | (Partial<Message> & Presence & Reference);
 
 /** A shape that is not a reference. */
 export type PlainShape = Exclude<Shape, Reference>;
