@@ -1,9 +1,7 @@
 /** What the provider `ssh` contributes to the spec: machines are hosts that exist, and that ssh reaches. */
-import { findingAt, type SpecFinding } from "../../spec/finding.ts";
 import type { ProviderSchema } from "../../spec/provider-schema.ts";
-import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
-import type { SpecRule } from "../../spec/rules/rule.ts";
 import type { Keys } from "../../spec/schema/shape.ts";
+import { sshRules } from "./ssh-rules.ts";
 
 const user = {
   type: "string",
@@ -38,18 +36,6 @@ const jump = {
   example: "gate.example.com",
 } as const;
 
-/** An address with a port, or with a scheme, is no address. */
-const checkAddresses: SpecRule = ({ hosts }) => {
-  const malformed = hosts.flatMap(({ address }): SpecFinding[] => {
-    if (address === null || !/^\[|\/|^[^:]+:\d+$/.test(address.value)) return [];
-    const summary = `${JSON.stringify(address.value)} is not an IP address or host name`;
-    const detail =
-      "Write the address alone; ports are set by clientPort, peerPort and loadBalancer.ports, that of sshd by ssh.port.";
-    return [findingAt(address.pointer, { code: "spec/bad-address", summary, detail })];
-  });
-  return [...malformed, ...findSharedAddresses(hosts.filter(({ kind }) => kind !== "load balancer"))];
-};
-
 const hostKeys: Keys = {
   ssh: {
     type: "object",
@@ -69,7 +55,7 @@ const hostKeys: Keys = {
       jump,
       hostKey: {
         type: "string",
-        pattern: "^(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]+$",
+        pattern: "^(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+ AAAA[A-Za-z0-9+/]+={0,2}$",
         description: "the host's public key, as in its /etc/ssh/ssh_host_ed25519_key.pub without the comment",
         absent: "known_hosts",
         example: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5qzC0ZkBvXfD3XbXz0nqk4m5vQe6j9n2o0r1s2t3u4",
@@ -91,7 +77,7 @@ export const sshSchema: ProviderSchema = {
       items: { type: "string", pattern: "^[A-Za-z]+=.+$", description: "an option, as `ssh -o` takes it" },
       default: [],
       description:
-        "more options, as `ssh -o` takes them; not those that haplan sets itself (BatchMode, StrictHostKeyChecking, ConnectTimeout, ServerAliveInterval, ServerAliveCountMax)",
+        "more options, as `ssh -o` takes them; not those that haplan sets itself, such as StrictHostKeyChecking or ConnectTimeout",
       example: ["Compression=yes"],
     },
     become: {
@@ -125,5 +111,5 @@ export const sshSchema: ProviderSchema = {
   },
   deriveMasters: null,
   loadBalancerAddress: null,
-  rules: [checkAddresses],
+  rules: sshRules,
 };

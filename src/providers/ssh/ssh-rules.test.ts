@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+import { specReader } from "../spec-reader.ts";
+
+const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5qzC0ZkBvXfD3XbXz0nqk4m5vQe6j9n2o0r1s2t3u4";
+
+type Parts = {
+  readonly provider?: string;
+  readonly m1?: string;
+  readonly more?: string;
+  readonly balancer?: string;
+};
+
+function specWith({
+  provider = "",
+  m1 = "address: 10.0.0.1",
+  more = "",
+  balancer = "address: 10.0.0.9",
+}: Parts): string {
+  return `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata: { name: metal }
+spec:
+  provider: { type: ssh${provider} }
+  controlPlane:
+    masters:
+      - { name: m1, ${m1} }
+      - { name: m2, address: 10.0.0.2 }
+      - { name: m3, address: 10.0.0.3 }
+    ${more}
+  loadBalancer: { ${balancer} }
+`;
+}
+
+/** Diagnostics as `code line: summary`. */
+function found(parts: Parts): readonly string[] {
+  const { diagnostics } = specReader.parse("cluster.yaml", specWith(parts));
+  return diagnostics.map(({ code, range, summary }) => `${code} ${range?.start.line}: ${summary}`);
+}
+
+describe("listeners on one host", () => {
+  const table: readonly (readonly [string, Parts, readonly string[]])[] = [
+    ["hosts of their own", {}, []],
+    [
+      "the same host and the default port",
+      { balancer: "address: 10.0.0.1" },
+      [
+        "spec/duplicate-listener 12: The load balancer and the master at spec.controlPlane.masters[0] would both listen on port 2379 of 10.0.0.1",
+      ],
+    ],
+    [
+      "the same host and the port for peers",
+      { balancer: "address: 10.0.0.1, ports: [2479, 2380]" },
+      [
+        "spec/duplicate-listener 12: The load balancer and the master at spec.controlPlane.masters[0] would both listen on port 2380 of 10.0.0.1",
+      ],
+    ],
+    ["the same host and another port", { balancer: "address: 10.0.0.1, ports: [2479]" }, []],
+    ["another address of the same host", { balancer: "address: 10.0.1.1, ssh: { host: 10.0.0.1 }" }, []],
+    [
+      "a name of the same host, which listens on all of its addresses",
+      { balancer: "address: m1.example.com, ssh: { host: 10.0.0.1 }" },
+      [
+        "spec/duplicate-listener 12: The load balancer and the master at spec.controlPlane.masters[0] would both listen on port 2379 of 10.0.0.1",
+      ],
+    ],
+    ["names of two hosts", { m1: "address: m1.example.com", balancer: "address: lb.example.com" }, []],
+    [
+      "ports of the masters that are not the default",
+      { more: "clientPort: 4379", balancer: "address: 10.0.0.1, ports: [2379]" },
+      [],
+    ],
+  ];
+  it.each(table)("%s", (_, parts, expected) => {
+    expect(found(parts)).toEqual(expected);
+  });
+});
+
+describe("hostKey", () => {
+  const bad = "spec/bad-host-key 8: hostKey is not a public key";
+  const [type, blob = ""] = key.split(" ");
+  const shape = expect.stringMatching(/^spec\/\S+ 8: /);
+  const table: readonly (readonly [string, string, readonly unknown[]])[] = [
+    ["a key", key, []],
+    ["a key of another type than it says", `ssh-rsa ${blob}`, [bad]],
+    ["a key that was cut", `${type} ${blob.slice(0, 40)}`, [bad]],
+    ["a key with a lost character", `${type} ${blob.slice(0, -1)}`, [bad]],
+    ["a fingerprint", "ssh-ed25519 SHA256:abcdef", [shape]],
+    ["a key with its comment", `${key} root@m1`, [shape]],
+    ["any word", "ssh-x AAAA", [shape]],
+  ];
+  it.each(table)("%s", (_, written, expected) => {
+    expect(found({ m1: `address: 10.0.0.1, ssh: { hostKey: "${written}" }` })).toEqual(expected);
+  });
+});
+
+describe("sshOptions", () => {
+  it.each([
+    "StrictHostKeyChecking=no",
+    "stricthostkeychecking=no",
+    "ControlMaster=auto",
+    "User=root",
+    "RequestTTY=yes",
+  ])("rejects %s, which haplan sets", (option) => {
+    const name = option.split("=")[0];
+    const expected = [`spec/reserved-ssh-option 5: sshOptions cannot set ${name}`];
+    expect(found({ provider: `, sshOptions: ["${option}"]` })).toEqual(expected);
+  });
+
+  it.each(["Compression=yes", "ControlPath=/tmp/%C", "UserKnownHostsFile=/etc/known", "constructor=1"])(
+    "leaves %s to ssh",
+    (option) => {
+      expect(found({ provider: `, sshOptions: ["${option}"]` })).toEqual([]);
+    },
+  );
+});
