@@ -220,6 +220,20 @@ describe("planChanges, of masters that move to where another one runs", () => {
     ]);
   });
 
+  it("F5: moves a master to the load balancer's host when it listens on other ports there", () => {
+    const beside = { ...now, loadBalancer: { ...now.loadBalancer, ports: [2479] } };
+    const moved = withMasters([
+      ["m1", now.loadBalancer.address],
+      ["m2", b],
+      ["m3", c],
+    ]);
+    const spec = { ...moved, loadBalancer: beside.loadBalancer };
+    const input = fixtureInput(spec, { state: settledState(beside), observed: settledObservation(beside) });
+    const { plan, refusal = [] } = planChanges(input);
+    expect(refusal).toEqual([]);
+    expect(plan?.steps.map(({ title }) => title)).toContain("create machine m1 (generation 2)");
+  });
+
   it("T2: refuses a master at the address that the load balancer leaves", () => {
     expect(
       refusals(

@@ -4,17 +4,20 @@
  * address. What cannot be ordered is refused, with the way to do it.
  */
 
+import type { Json } from "../../base/json.ts";
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { notInSpec } from "../change-reason.ts";
 import { type ClusterView, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
-import type { DesiredResource } from "../desired-resources.ts";
+import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import type { WithMasters } from "./stages.ts";
 
 export function checkOccupiedAddresses(planning: Planning): void {
-  const { desired, view } = planning;
+  const { desired } = planning;
+  const view = withoutSharedHosts(planning);
   if (view.phase !== "formed") return;
   const wanted = addressesOf(desired);
   for (const master of desired) {
@@ -25,6 +28,15 @@ export function checkOccupiedAddresses(planning: Planning): void {
     if (holder === null || leavesFirst(master.name, holder, wanted, view)) continue;
     refuse(planning, master, address, holder, wanted.get(holder.name));
   }
+}
+
+/** Without the load balancer's machine where a master may be beside it: they listen on different ports. */
+function withoutSharedHosts({ spec, view }: Planning): ClusterView {
+  const { clientPort, peerPort } = spec.controlPlane;
+  const recorded = view.resources.get(loadBalancerAddress)?.attributes["ports"];
+  const ports: readonly Json[] = Array.isArray(recorded) ? recorded : spec.loadBalancer.ports;
+  if (ports.includes(clientPort) || ports.includes(peerPort)) return view;
+  return { ...view, machines: new Map([...view.machines].filter(([name]) => name !== loadBalancerName)) };
 }
 
 function holderOf(
