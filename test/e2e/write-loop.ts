@@ -20,8 +20,8 @@ export class WriteLoop {
   readonly #running: Promise<void>;
   #stopped = false;
 
-  constructor(cluster: ClusterFixture) {
-    this.#running = this.#run(cluster);
+  constructor(cluster: ClusterFixture, name = "loop") {
+    this.#running = this.#run(cluster, name);
   }
 
   get written(): number {
@@ -47,10 +47,10 @@ export class WriteLoop {
     };
   }
 
-  async #run(cluster: ClusterFixture): Promise<void> {
+  async #run(cluster: ClusterFixture, name: string): Promise<void> {
     for (let i = 0; !this.#stopped; i += 1) {
       const startedMs = performance.now();
-      const { code, stderr } = await cluster.etcdctl(["--command-timeout=8s", "put", `/loop/${i}`, String(i)]);
+      const { code, stderr } = await cluster.etcdctl(["--command-timeout=8s", "put", `/${name}/${i}`, String(i)]);
       const failure = code === 0 ? null : `write ${i} at ${new Date().toISOString()}: ${code} ${stderr.trim()}`;
       this.#attempts.push({ startedMs, endedMs: performance.now(), failure });
     }
