@@ -9,7 +9,7 @@ export function requireApprover(
   context: CliContext,
   spec: string | undefined,
   flags: { readonly autoApprove?: boolean; readonly json?: boolean; readonly input?: string },
-  command: "apply" | "destroy",
+  command: "apply" | "destroy" | "certs rotate",
 ): void {
   const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
   if (flags.autoApprove) return;
@@ -17,7 +17,9 @@ export function requireApprover(
   if (context.terminal.interactive && !flags.json && mayAsk && spec !== standardInput) return;
   const reason = mayAsk ? whyNoAnswer(spec) : "-input=false prevents that";
   const saved =
-    command === "apply" ? " A plan that was saved with `haplan plan -out=FILE` is applied without asking." : "";
+    command === "destroy"
+      ? ""
+      : ` A plan that was saved with \`haplan ${command === "apply" ? "plan" : command} -out=FILE\` is applied without asking.`;
   throw refuse(
     "cli/nobody-to-ask",
     `haplan ${command} asks for approval, but ${reason}`,

@@ -63,7 +63,7 @@ export class Invocation {
   }
 
   #wordsOf(command: CommandWords): readonly string[] {
-    const length = command[0] === "state" ? 2 : 1;
+    const length = command[0] === "state" || command[0] === "certs" ? 2 : 1;
     const { spec, stateOnly, variables, variableFiles } = this.#subject;
     const verb = command[0] ?? "";
     if (command.some((word) => word.startsWith("-state-only="))) return command;
@@ -94,7 +94,7 @@ export class Invocation {
 const specArgumentVerbs: ReadonlySet<string> = new Set(["plan", "apply", "destroy", "status", "output", "validate"]);
 
 /** Commands that need more than what was applied. */
-const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "import", "validate"]);
+const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "import", "validate", "certs"]);
 
 /** A path that begins with a dash would be parsed as a flag; a lone dash is standard input. */
 export function pathWord(path: string): string {

@@ -73,6 +73,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
   addChangeCommands(verb, lazily);
   addInspectCommands(verb, lazily);
+  addCertificateCommands(program, lazily);
   addStateCommands(program, lazily);
   verb("completion <shell>", "print a completion script for bash, zsh or fish").action(
     lazily(async () => {
@@ -84,7 +85,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
 }
 
 /** Commands whose -json is a stream of events. */
-const streaming = new Set(["plan", "apply", "destroy"]);
+const streaming = new Set(["plan", "apply", "destroy", "rotate"]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -182,6 +183,27 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   verb("version", "print the version")
     .option("--json", json)
     .action(lazily(async () => (await import("./commands/version.ts")).runVersion));
+}
+
+function addCertificateCommands(program: Command, lazily: Lazily): void {
+  const certs = program.command("certs").description("show certificates, and replace them");
+  certs
+    .command("status [spec]")
+    .description("show all certificates: names, signer, expiry, and when they are renewed")
+    .option("--json", "print JSON")
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/certs.ts")).runCertsStatus));
+  certs
+    .command("rotate [names...]")
+    .description("issue these certificates again, or all of them")
+    .option("--spec <file>", "the spec, if not ./cluster.yaml")
+    .option("--out <file>", "only save the plan, to be applied exactly as it is")
+    .option("--auto-approve", "do not ask")
+    .option("--json", "stream events, one JSON object per line")
+    .addOption(inputOption())
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
+    .action(lazily(async () => (await import("./commands/certs.ts")).runCertsRotate));
 }
 
 function addStateCommands(program: Command, lazily: Lazily): void {

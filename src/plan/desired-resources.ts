@@ -119,7 +119,8 @@ function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): re
 
 /** Clients reach a master at its own address, through the load balancer, or on the host itself. */
 function memberNames(spec: ClusterSpec, { name, address }: MasterSpec): readonly string[] {
-  return [...new Set([address, name, "localhost", "127.0.0.1", spec.loadBalancer.address])].sort();
+  const { extraNames = [] } = spec.controlPlane.tls;
+  return [...new Set([address, name, "localhost", "127.0.0.1", spec.loadBalancer.address, ...extraNames])].sort();
 }
 
 function machines(

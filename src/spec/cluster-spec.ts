@@ -73,6 +73,8 @@ type ControlPlaneSpec = {
   readonly peerPort: number;
   readonly tls: {
     readonly enabled: boolean;
+    /** Further names of every master, for its certificates; absent if there are none. */
+    readonly extraNames?: readonly string[];
     /** Absent unless members with TLS are adopted. */
     readonly adopted?: AdoptedTls;
   };

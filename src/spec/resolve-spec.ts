@@ -1,4 +1,5 @@
 /** Converts a valid document with its defaults to the cluster that it describes. */
+import { isIPv6 } from "node:net";
 import type {
   AdoptedTls,
   BackendSpec,
@@ -30,7 +31,11 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
       engine,
       clientPort,
       peerPort,
-      tls: { enabled: tls.enabled, ...resolveAdoptedTls(adopt?.tls, masters) },
+      tls: {
+        enabled: tls.enabled,
+        ...(tls.extraNames.length === 0 ? {} : { extraNames: tls.extraNames.map(canonicalName) }),
+        ...resolveAdoptedTls(adopt?.tls, masters),
+      },
       electionTimeoutMs,
       heartbeatIntervalMs,
       masters,
@@ -40,6 +45,11 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
     loadBalancer: resolveLoadBalancer(loadBalancer, clientPort),
     policy,
   };
+}
+
+/** As a certificate shows it: IPv6 addresses have many spellings, and DNS names ignore case. */
+function canonicalName(name: string): string {
+  return isIPv6(name) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
 }
 
 /** A master may have been renamed more than once: each former name leads to the current one. */

@@ -17,6 +17,7 @@ import { shapesFor } from "./provider-shapes.ts";
 import { type ReadSource, readSource } from "./read-source.ts";
 import { resolveSpec } from "./resolve-spec.ts";
 import { checkAdoption } from "./rules/adoption.ts";
+import { checkExtraNames } from "./rules/extra-names.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
 import { checkMovedMasters } from "./rules/moved-masters.ts";
 import { checkPorts } from "./rules/ports.ts";
@@ -52,6 +53,7 @@ const rules: readonly SpecRule[] = [
   checkStateBackend,
   checkAdoption,
   checkMovedMasters,
+  checkExtraNames,
 ];
 
 type ParsedSpec = Omit<LoadedSpec, "sourceDigest">;

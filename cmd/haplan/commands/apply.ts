@@ -23,7 +23,7 @@ import { standardInput } from "../spec-source.ts";
 import { planLines } from "../views/apply-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
 
-type ApplyFlags = LockFlags & {
+export type ApplyFlags = LockFlags & {
   readonly autoApprove?: boolean;
   readonly json?: boolean;
   readonly replace?: readonly string[];
@@ -46,8 +46,18 @@ export async function runApply(
   // A missing file is reported before a missing approval.
   if (!isMissing(context, argument)) requireApprover(context, argument, flags, "apply");
   const session = await openCluster(context, { spec: argument });
+  return applyChanges(context, session, planOptionsOf(flags), flags);
+}
+
+/** Plans under the lock, shows the plan, asks, and applies it. */
+export function applyChanges(
+  context: CliContext,
+  session: Session,
+  options: Omit<PlanOptions, "mode">,
+  flags: ApplyFlags,
+): Promise<ExitCode> {
   return lockedWithCleanup(context, session, flags, async (lock) => {
-    const plan = await makePlan(context, session, { mode: "apply", ...planOptionsOf(flags) });
+    const plan = await makePlan(context, session, { mode: "apply", ...options });
     recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     await confirmPlan(context, plan, flags);
     return executePlan(context, session, plan, { lock, json: flags.json === true });

@@ -1,5 +1,6 @@
 /** `haplan plan [SPEC]`: the changes, the order of the steps, and the quorum after each of them. */
 import type { CommandWords } from "../../../src/base/command-words.ts";
+import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
 import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
@@ -10,6 +11,7 @@ import { makePlan } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy } from "../open-cluster.ts";
 import { refuse } from "../refusal.ts";
 import { writePlanFile } from "../saved-plan.ts";
+import type { Session } from "../session.ts";
 import { standardInput } from "../spec-source.ts";
 import { planLines } from "../views/apply-json.ts";
 import { planSentence, renderPlan } from "../views/plan-view.ts";
@@ -31,7 +33,6 @@ export async function runPlan(
   specArgument: string | undefined,
   flags: PlanFlags,
 ): Promise<ExitCode> {
-  const { terminal, reporter } = context;
   const choice = { spec: specArgument, stateOnly: flags.stateOnly };
   if (flags.stateOnly !== undefined && !flags.destroy) throw stateOnlyPlan(flags.stateOnly);
   if (flags.destroy && flags.refreshOnly) throw besideDestroy("-refresh-only");
@@ -45,14 +46,33 @@ export async function runPlan(
   } as const;
   if (!options.refresh && flags.out !== undefined) throw unrefreshedPlan();
   const plan = await makePlan(context, session, options);
+  reportPlan(context, session, plan, flags.out, options.refresh);
+  if (!context.reporter.json && planHasChanges(plan)) {
+    context.terminal.print(`\n${note(context, nextStep(context.invocation, specArgument, flags))}`);
+  }
+  return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
+}
+
+/** Saves the plan to `out`, and shows it with the command that applies it. */
+export function reportSavedPlan(context: CliContext, session: Session, plan: Plan, out: string): void {
+  reportPlan(context, session, plan, out);
+  if (!context.reporter.json) context.terminal.print(`\n${note(context, savedPlanText(context.invocation, out))}`);
+}
+
+function reportPlan(
+  context: CliContext,
+  session: Session,
+  plan: Plan,
+  out: string | undefined,
+  refreshed = true,
+): void {
+  const { terminal, reporter } = context;
   recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
-  if (flags.out !== undefined) writePlanFile(context, flags.out, plan, session.specPath);
+  if (out !== undefined) writePlanFile(context, out, plan, session.specPath);
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
-  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint, options.refresh));
-  if (!reporter.json && planHasChanges(plan)) terminal.print(`\n${note(context, specArgument, flags)}`);
-  return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
+  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint, refreshed));
 }
 
 function stateOnlyPlan(name: string): Error {
@@ -72,14 +92,16 @@ function unrefreshedPlan(): Error {
   );
 }
 
-function note({ terminal, invocation }: CliContext, spec: string | undefined, flags: PlanFlags): string {
-  return terminal.paint.dim(`${"─".repeat(77)}\n\n${nextStep(invocation, spec, flags)}`);
+function note({ terminal }: CliContext, text: string): string {
+  return terminal.paint.dim(`${"─".repeat(77)}\n\n${text}`);
+}
+
+function savedPlanText(invocation: Invocation, out: string): string {
+  return `Saved the plan to: ${out}\n\nTo perform exactly these actions, run the following command to apply:\n    ${invocation.applySaved(out)}`;
 }
 
 function nextStep(invocation: Invocation, spec: string | undefined, flags: PlanFlags): string {
-  if (flags.out !== undefined) {
-    return `Saved the plan to: ${flags.out}\n\nTo perform exactly these actions, run the following command to apply:\n    ${invocation.applySaved(flags.out)}`;
-  }
+  if (flags.out !== undefined) return savedPlanText(invocation, flags.out);
   const unsaved =
     "Note: You didn't use the -out option to save this plan, so haplan can't\nguarantee to take exactly these actions";
   if (spec === standardInput)

@@ -1,8 +1,9 @@
 /** The status of a cluster: all members, the quorum, the load balancer and the workers. */
 import type { CertificateStatus } from "../certificate-status.ts";
-import { type Paint, visibleLength } from "../paint.ts";
+import type { Paint } from "../paint.ts";
 import { certificateLines } from "./certificates-view.ts";
 import { snakeKeys } from "./snake-keys.ts";
+import { table } from "./table.ts";
 
 export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "unknown";
 
@@ -137,16 +138,4 @@ function workerLines({ workers }: ClusterStatus, paint: Paint): readonly string[
 function size(bytes: number): string {
   if (bytes < 1024 * 1024) return `${Math.ceil(bytes / 1024)} kB`;
   return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[], paint: Paint): readonly string[] {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => visibleLength(row[column] ?? ""))),
-  );
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - visibleLength(cell)))
-      .join("  ")
-      .trimEnd();
-  return [paint.dim(line(head)), ...rows.map(line)];
 }

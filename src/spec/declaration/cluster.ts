@@ -5,7 +5,7 @@
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
 import { address, dnsLabel, file, host, port, zone } from "./common.ts";
-import { controlPlane, masters, movedMaster, tls } from "./control-plane.ts";
+import { certificateName, controlPlane, masters, movedMaster, tls } from "./control-plane.ts";
 import { loadBalancer } from "./load-balancer.ts";
 import { policy } from "./policy.ts";
 import { encryption, etcdState, s3State, state } from "./state.ts";
@@ -82,6 +82,7 @@ export type ClusterShapes = {
   readonly masters: Checked<typeof masters>;
   readonly movedMaster: Checked<typeof movedMaster>;
   readonly tls: Checked<typeof tls>;
+  readonly certificateName: Checked<typeof certificateName>;
   readonly adopt: Checked<typeof adopt>;
   readonly adoptedTls: Checked<typeof adoptedTls>;
   readonly readyCertificate: Checked<typeof readyCertificate>;
@@ -108,6 +109,7 @@ export const clusterShapes: ClusterShapes = {
   masters,
   movedMaster,
   tls,
+  certificateName,
   adopt,
   adoptedTls,
   readyCertificate,

@@ -17,7 +17,26 @@ export const movedMaster = {
 export const tls = {
   type: "object",
   description: "mutual TLS between members and for clients",
-  keys: { enabled: { type: "boolean", default: true, description: "true or false", example: false } },
+  keys: {
+    enabled: { type: "boolean", default: true, description: "true or false", example: false },
+    extraNames: {
+      type: "array",
+      items: { shape: "certificateName" },
+      maxItems: 64,
+      uniqueItems: true,
+      default: [],
+      description: "more names and IP addresses by which clients reach the masters, for their certificates",
+      example: ["etcd.example.com", "10.0.0.99"],
+    },
+  },
+} as const;
+
+export const certificateName = {
+  type: "string",
+  minLength: 1,
+  maxLength: 253,
+  description: "a DNS name, also with `*` as its first label, or an IP address, without scheme and port",
+  example: "etcd.example.com",
 } as const;
 
 export const controlPlane = {
