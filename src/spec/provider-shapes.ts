@@ -1,17 +1,18 @@
 /** The declared shapes with a provider's additions. */
 import { clusterShapes } from "./declaration/cluster.ts";
 import type { ProviderSchema } from "./provider-schema.ts";
-import type { MappingShape, PlainShape, Shapes } from "./schema/shape.ts";
+import { type Keys, type MappingShape, type PlainShape, resolveShape, type Shapes } from "./schema/shape.ts";
 
 /** The shapes of a spec for `provider`. The first of `all` is the default. */
 export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema[]): Shapes {
-  const { address, controlPlane, loadBalancer, masters, spec } = clusterShapes;
+  const { address, controlPlane, hostFields, loadBalancer, masters, spec } = clusterShapes;
   const { deriveMasters, loadBalancerAddress, loadBalancerTypes } = provider;
   const { filledBy: _, ...type } = loadBalancer.keys.type;
   const shapes: Shapes = {
     ...clusterShapes,
     address: { ...address, ...provider.address },
     provider: providerShape(all),
+    hostFields: { ...hostFields, keys: { ...hostFields.keys, ...fieldKeys(provider.hostKeys, clusterShapes) } },
     masters: { ...masters, description: deriveMasters?.description ?? masters.description },
     controlPlane: {
       ...controlPlane,
@@ -38,6 +39,29 @@ export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema
     },
   };
   return Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, extended(shape, provider)]));
+}
+
+/** The paths of a host's keys: strings in place of the values. */
+function fieldKeys(keys: Keys, shapes: Shapes): Keys {
+  const fields = Object.entries(keys).flatMap(([name, shape]): [string, Keys[string]][] => {
+    const resolved = resolveShape(shape, shapes);
+    const description = `the path of \`${name}\``;
+    if (resolved.type === "object")
+      return [
+        [
+          name,
+          {
+            type: "object",
+            description: `paths of keys of \`${name}\``,
+            absent: `\`${name}\`, if there is one`,
+            keys: fieldKeys(resolved.keys, shapes),
+          },
+        ],
+      ];
+    if (resolved.type === "array") return [];
+    return [[name, { type: "string", minLength: 1, maxLength: 1000, description, absent: "none", example: name }]];
+  });
+  return Object.fromEntries(fields);
 }
 
 /** `spec.provider` without the keys that providers add. */

@@ -11,13 +11,15 @@ const anyOf = new Intl.ListFormat("en", { type: "disjunction" });
 const allOf = new Intl.ListFormat("en", { type: "conjunction" });
 
 /** A document that fits the schema, or all mistakes in its structure. */
-export type ShapeCheck =
-  | { readonly document: FilledCluster; readonly findings: readonly [] }
+export type ShapeCheck<Document = FilledCluster> =
+  | { readonly document: Document; readonly findings: readonly [] }
   | { readonly document: null; readonly findings: readonly SpecFinding[] };
 
 /** Validates documents against `schema`, and fills the defaults into the document itself. */
-export function createShapeCheck(schema: JsonSchema): (document: unknown) => ShapeCheck {
-  const validate = compileSchema<FilledCluster>(schema, { allErrors: true, verbose: true, useDefaults: true });
+export function createShapeCheck<Document = FilledCluster>(
+  schema: JsonSchema,
+): (document: unknown) => ShapeCheck<Document> {
+  const validate = compileSchema<Document>(schema, { allErrors: true, verbose: true, useDefaults: true });
   return (document) => {
     if (validate(document)) return { document, findings: [] };
     return { document: null, findings: (validate.errors ?? []).flatMap((error) => findingFor(error, schema)) };

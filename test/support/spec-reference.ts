@@ -20,7 +20,11 @@ export function withReference(page: string, providers: readonly ProviderSchema[]
   const [begin, end] = [page.indexOf(marks.begin), page.indexOf(marks.end)];
   if (begin === -1 || end < begin) throw new Error(`The page has no generated part between ${Object.values(marks)}`);
   const shapes = { ...clusterShapes, provider: providerShape(providers) };
-  const parts = [...mappingSections("", clusterShapes.cluster, shapes), ...providersSection(providers, shapes)];
+  const parts = [
+    ...mappingSections("", clusterShapes.cluster, shapes),
+    ...mappingSections("hostsFrom", clusterShapes.hostsFrom, shapes),
+    ...providersSection(providers, shapes),
+  ];
   return `${page.slice(0, begin)}${marks.begin}\n\n${parts.join("\n\n")}\n\n${page.slice(end)}`;
 }
 
@@ -62,6 +66,7 @@ const extendedPaths: Readonly<Record<string, string>> = {
   "spec.controlPlane.masters[]": "the provider's own keys of a host",
   "spec.workers[]": "the provider's own keys of a host",
   "spec.loadBalancer": "the provider's own keys of a load balancer",
+  "hostsFrom.fields": "the provider's own keys of a host",
 };
 
 function extensionNote(path: string): string {
@@ -86,7 +91,7 @@ function typeText(path: string, shape: PlainShape, shapes: Shapes): string {
     case "object":
       return `[mapping](#${anchor(path)})`;
     case "array":
-      return listText(path, resolveShape(shape.items, shapes));
+      return `${listText(path, resolveShape(shape.items, shapes))}${shape.orFrom === undefined ? "" : ", or [`hostsFrom`](#lists-of-hosts-from-another-tool)"}`;
     case "boolean":
       return "boolean";
     case "string":

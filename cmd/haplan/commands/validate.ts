@@ -1,8 +1,9 @@
 /** `haplan validate [SPEC]`: validates the spec. Reads only the file. */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { Json } from "../../../src/base/json.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
+import { fetchHosts } from "../../../src/spec/hosts-from/fetch-hosts.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { readSource } from "../../../src/spec/read-source.ts";
 import type { LoadedSpec } from "../../../src/spec/spec-reader.ts";
@@ -35,7 +36,11 @@ export async function runValidate(
 export async function loadSpecAt(context: CliContext, path: string): Promise<LoadedSpec> {
   const { environment, variables } = context;
   const source = await readSpecSource(context, path);
-  const loaded = specReader.loadSource(source, specLabel(path), { ...environment, ...variables });
+  const values = { ...environment, ...variables };
+  const directory = path === standardInput ? context.cwd : dirname(resolve(context.cwd, path));
+  const inputs = specReader.hostInputs(source, values);
+  const texts = await fetchHosts(inputs, { directory, signal: context.stop.signal });
+  const loaded = specReader.loadSource(source, specLabel(path), values, texts);
   const known = loaded.variables;
   // The variables of an unreadable spec are unknown.
   const unused = known === null ? [] : Object.keys(variables).filter((name) => !known.has(name));

@@ -6,6 +6,7 @@ import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
 import { address, dnsLabel, file, host, port, zone } from "./common.ts";
 import { certificateName, controlPlane, masters, movedMaster, tls } from "./control-plane.ts";
+import { hostFields, hostList, hostsFrom } from "./hosts-from.ts";
 import { loadBalancer } from "./load-balancer.ts";
 import { policy } from "./policy.ts";
 import { encryption, etcdState, s3State, state } from "./state.ts";
@@ -49,6 +50,7 @@ const spec = {
     workers: {
       type: "array",
       items: { shape: "host" },
+      orFrom: "hostList",
       maxItems: 5000,
       default: [],
       description: "a list of worker hosts",
@@ -89,6 +91,9 @@ export type ClusterShapes = {
   readonly loadBalancer: Checked<typeof loadBalancer>;
   readonly policy: Checked<typeof policy>;
   readonly host: Checked<typeof host>;
+  readonly hostList: Checked<typeof hostList>;
+  readonly hostsFrom: Checked<typeof hostsFrom>;
+  readonly hostFields: Checked<typeof hostFields>;
   readonly dnsLabel: Checked<typeof dnsLabel>;
   readonly address: Checked<typeof address>;
   readonly zone: Checked<typeof zone>;
@@ -116,6 +121,9 @@ export const clusterShapes: ClusterShapes = {
   loadBalancer,
   policy,
   host,
+  hostList,
+  hostsFrom,
+  hostFields,
   dnsLabel,
   address,
   zone,

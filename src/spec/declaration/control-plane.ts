@@ -104,5 +104,6 @@ export const controlPlane = {
 export const masters = {
   type: "array",
   items: { shape: "host" },
+  orFrom: "hostList",
   description: "the masters",
 } as const;

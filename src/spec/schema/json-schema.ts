@@ -18,11 +18,15 @@ export function toJsonSchema(shape: Shape, shapes: Shapes, use: SchemaUse): Json
     return { type, description, ...filled, ...mappingKeywords(resolved.keys, shapes, use) };
   }
   const { required: _, absent: _absent, filledBy: _filledBy, example, ...keywords } = resolved;
-  return {
-    ...keywords,
-    ...(resolved.type === "array" ? { items: toJsonSchema(resolved.items, shapes, use) } : {}),
-    ...(example === undefined ? {} : { examples: [example] }),
-  };
+  const examples = example === undefined ? {} : { examples: [example] };
+  if (resolved.type !== "array") return { ...keywords, ...examples };
+  const { orFrom, ...list } = resolved;
+  const { required: _required, absent: _none, filledBy: _filled, example: _example, ...listKeywords } = list;
+  const items = { ...listKeywords, items: toJsonSchema(resolved.items, shapes, use), ...examples };
+  if (orFrom === undefined || use === "check") return items;
+  const { description, default: fallback, ...rest } = items;
+  const filled = fallback === undefined ? {} : { default: fallback };
+  return { description, ...filled, anyOf: [rest, toJsonSchema({ shape: orFrom }, shapes, use)] };
 }
 
 function mappingKeywords(keys: Keys, shapes: Shapes, use: SchemaUse): JsonSchema {

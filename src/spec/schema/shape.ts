@@ -49,6 +49,8 @@ type List = {
   readonly minItems?: number;
   readonly maxItems?: number;
   readonly uniqueItems?: true;
+  /** The shape of a mapping that may stand in place of the list. It is replaced by the list before the check. */
+  readonly orFrom?: string;
 };
 
 /** The keys of a mapping: each says what its absence means. */
