@@ -90,6 +90,49 @@ async function logHolding(text: string): Promise<string> {
   return provider.unitLog("m1", "agent", 50);
 }
 
+describe("a machine whose files are damaged", () => {
+  const m2: MachineIdentity = { ...m1, name: "m2", address: "127.77.18.2" };
+  const label = (): string => join(root, "machines/m1/machine.json");
+
+  it.each(["", '{ "name": "m1", "linea', "null", "{}"])(
+    "F20: is unreachable with the file's name, and no other machine is: %j",
+    async (text) => {
+      await provider.createMachine(m1);
+      await provider.createMachine(m2);
+      writeFileSync(label(), text);
+      const found = await provider.observe("lineage-a", []);
+      expect(found.machines.map(({ name }) => name)).toEqual(["m2"]);
+      expect(found.unreachable).toEqual([
+        { name: "m1", reason: `"${label()}" is damaged: it does not say which machine this is` },
+      ]);
+      expect(await provider.observeOrphans()).toEqual([]);
+      await provider.destroyMachine("m1");
+      expect(existsSync(join(root, "machines/m1"))).toBe(false);
+    },
+  );
+
+  it("F20: gives way to one of the next generation, which does not start on its data", async () => {
+    await provider.createMachine(m1);
+    await provider.startUnit("m1", unit());
+    writeFileSync(join(root, "machines/m1/data/member"), "of generation 1");
+    writeFileSync(label(), "");
+    await provider.createMachine({ ...m1, generation: 2 });
+    const [machine] = await machinesFound("lineage-a", []);
+    expect(machine).toMatchObject({ generation: 2, hasData: false, units: [] });
+    expect(await provider.observeOrphans()).toEqual([]);
+  });
+
+  it("F20: starts a unit anew whose record is damaged", async () => {
+    await provider.createMachine(m1);
+    const { pid } = await provider.startUnit("m1", unit());
+    writeFileSync(join(root, "machines/m1/units/agent/unit.json"), "{");
+    const [machine] = await machinesFound("lineage-a", []);
+    expect(machine?.units).toMatchObject([{ name: "agent", running: true, definitionDigest: "" }]);
+    expect((await provider.startUnit("m1", unit())).pid).not.toBe(pid);
+    expect((await machinesFound("lineage-a", []))[0]?.units).toMatchObject([{ definitionDigest: unitDigest(unit()) }]);
+  });
+});
+
 describe("a local machine", () => {
   it("is found by its lineage or its name, and leaves nothing when it is destroyed", async () => {
     expect(await machinesFound("lineage-a", ["m1"])).toEqual([]);

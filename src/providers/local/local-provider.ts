@@ -6,10 +6,10 @@ import { chownSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { assert } from "../../base/assert.ts";
 import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
-import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import type { ObservedMachine, ObservedUnit } from "../../plan/observed-cluster.ts";
+import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { MachineIdentity, MachineRef, Provider } from "../provider.ts";
+import type { FoundMachines, MachineIdentity, MachineRef, Provider } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { detachedProcesses } from "./detached-processes.ts";
@@ -19,6 +19,7 @@ import {
   createMachineDir,
   dirOf,
   dirsOf,
+  hasDamagedLabel,
   listDir,
   machineDirs,
   machineOfDir,
@@ -55,7 +56,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
   return {
     model: localModel,
     limits: localLimits,
-    observe: async (lineage, names) => ({ machines: await observeMachines(place, lineage, names), unreachable: [] }),
+    observe: (lineage, names) => observeMachines(place, lineage, names),
     observeOrphans: async () =>
       (await orphans(place)).flatMap(({ machine, unit, pid }) =>
         pid === null ? [] : [{ machine: machineOfDir(machine), unit, pid }],
@@ -63,6 +64,8 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     preflight: (request) => preflightLocal(root, programsDir, request),
     createMachine: async ({ beside, attributes: _, address, ...machine }) => {
       assert(address !== null, "the address of a directory is in the spec");
+      // It may hold the data of another member.
+      if (hasDamagedLabel(root, machine.name)) await destroyDir(place, machine.name, []);
       createMachineDir(root, { ...machine, address }, beside);
       return {};
     },
@@ -82,22 +85,33 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
   };
 }
 
-async function observeMachines(
-  place: Place,
-  lineage: string | null,
-  names: readonly string[],
-): Promise<ObservedMachine[]> {
+async function observeMachines(place: Place, lineage: string | null, names: readonly string[]): Promise<FoundMachines> {
   const { root } = place;
-  const wanted = machineDirs(root).flatMap((directory) => {
-    const label = readLabel(root, directory);
-    return label === null || (label.lineage !== lineage && !names.includes(label.name)) ? [] : [{ directory, label }];
-  });
-  return await Promise.all(wanted.map(({ directory, label }) => observeMachine(place, directory, label)));
+  const machines: ObservedMachine[] = [];
+  const unreachable: UnreachableMachine[] = [];
+  const look = async (directory: string): Promise<void> => {
+    try {
+      if (hasDamagedLabel(root, directory)) throw damagedLabel(root, directory);
+      const label = readLabel(root, directory);
+      if (label === null || (label.lineage !== lineage && !names.includes(label.name))) return;
+      machines.push(await observeMachine(place, directory, label));
+    } catch (error) {
+      unreachable.push({ name: machineOfDir(directory), reason: errorText(error).replace(/\.$/, "") });
+    }
+  };
+  await Promise.all(machineDirs(root).map(look));
+  return { machines, unreachable };
+}
+
+function damagedLabel(root: string, directory: string): HaplanError {
+  const { label } = machinePaths(root, directory);
+  return new HaplanError("provider/damaged-file", `"${label}" is damaged: it does not say which machine this is`);
 }
 
 /** Units of machines that are not there any more. */
 async function orphans({ root, supervisor }: Place): Promise<Awaited<ReturnType<Supervisor["units"]>>> {
-  return (await supervisor.units(root)).filter(({ machine }) => readLabel(root, machine) === null);
+  const isThere = (machine: string): boolean => readLabel(root, machine) !== null || hasDamagedLabel(root, machine);
+  return (await supervisor.units(root)).filter(({ machine }) => !isThere(machine));
 }
 
 async function observeMachine(place: Place, directory: string, label: MachineIdentity): Promise<ObservedMachine> {
@@ -190,19 +204,25 @@ async function destroyMachine(place: Place, machine: MachineRef): Promise<void> 
   const { root, supervisor } = place;
   const left = await orphans(place);
   const directories = typeof machine === "string" ? allDirs(root, machine, left) : [dirOf(root, machine)];
-  for (const directory of directories) {
-    const orphaned = left.filter((each) => each.machine === directory);
-    const units = [...new Set([...listDir(machinePaths(root, directory).units), ...orphaned.map(({ unit }) => unit)])];
-    await Promise.all(
-      units.map(async (unit) => {
-        const paths = unitPaths(root, directory, unit);
-        await supervisor.stop(paths, restartGraceMs);
-        await supervisor.remove(paths);
-      }),
-    );
-    removeMachineDir(root, directory);
-  }
+  for (const directory of directories) await destroyDir(place, directory, left);
   await supervisor.leave(root);
+}
+
+async function destroyDir(
+  { root, supervisor }: Place,
+  directory: string,
+  left: Awaited<ReturnType<Supervisor["units"]>>,
+): Promise<void> {
+  const orphaned = left.filter((each) => each.machine === directory);
+  const units = [...new Set([...listDir(machinePaths(root, directory).units), ...orphaned.map(({ unit }) => unit)])];
+  await Promise.all(
+    units.map(async (unit) => {
+      const paths = unitPaths(root, directory, unit);
+      await supervisor.stop(paths, restartGraceMs);
+      await supervisor.remove(paths);
+    }),
+  );
+  removeMachineDir(root, directory);
 }
 
 /** Also one that was never labeled, and missing ones with running processes. */

@@ -11,7 +11,7 @@
  *  A machine that is created while another one has its name is a directory with its generation: machines/m1@2. A
  * renamed one keeps its directory, which its processes use: the label has its name.
  */
-import { readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { makeDirDurably, syncDir, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
@@ -71,9 +71,17 @@ export function machineDirs(root: string): string[] {
   return listDir(join(root, "machines")).filter((name) => /^[A-Za-z0-9_]/.test(name));
 }
 
-/** Null if there is no machine, or a directory that was never labeled. */
+/** Null if there is no machine, or a directory that was never labeled, or whose label is damaged. */
 export function readLabel(root: string, directory: string): MachineIdentity | null {
-  return readJson<MachineIdentity>(machinePaths(root, directory).label);
+  const label = readJson<Partial<MachineIdentity>>(machinePaths(root, directory).label);
+  return typeof label?.name === "string" && typeof label.lineage === "string" && typeof label.generation === "number"
+    ? (label as MachineIdentity)
+    : null;
+}
+
+/** A label is written as a whole: one that cannot be read was damaged by something else. */
+export function hasDamagedLabel(root: string, directory: string): boolean {
+  return existsSync(machinePaths(root, directory).label) && readLabel(root, directory) === null;
 }
 
 /** The name of the machine that this directory was created for, if it has no label any more. */
@@ -182,19 +190,13 @@ export function listDir(path: string): string[] {
   }
 }
 
-/** Null if the file does not exist. @throws HaplanError `provider/damaged-file` if it is not JSON. */
+/** Null if the file does not exist, or is not JSON. */
 export function readJson<T>(path: string): T | null {
-  let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    return JSON.parse(readFileSync(path, "utf8")) as T;
   } catch (error) {
     const code = systemErrorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    if (error instanceof SyntaxError || code === "ENOENT" || code === "ENOTDIR") return null;
     throw error;
-  }
-  try {
-    return JSON.parse(text) as T;
-  } catch (error) {
-    throw new HaplanError("provider/damaged-file", `Cannot read "${path}": it is not JSON`, { cause: error });
   }
 }

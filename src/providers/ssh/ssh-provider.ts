@@ -79,6 +79,12 @@ class SshProvider implements Provider {
       try {
         const found = await (await this.#session(host, given))?.observe(lineage, names, given);
         machines.push(...(found?.machines ?? []));
+        unreachable.push(
+          ...(found?.unreachable ?? []).map(({ name, reason }) => ({
+            name,
+            reason: `on ${host.target.host}, ${reason}`,
+          })),
+        );
       } catch (error) {
         if (isStop(error)) throw error;
         const reason = errorText(error).replace(/\.$/, "");
