@@ -9,8 +9,8 @@ import type { EtcdUser, MembersRequest } from "../../src/control-plane/control-p
 import type { Authority } from "../../src/pki/authority-port.ts";
 import type { TlsMaterial } from "../../src/pki/tls-material.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
-import { specName } from "../../src/plan/resource.ts";
-import type { State } from "../../src/plan/state.ts";
+import { isDeposed, resourceAddress, specName } from "../../src/plan/resource.ts";
+import type { State, StateResource } from "../../src/plan/state.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { RecordedMachine } from "../../src/providers/provider-options.ts";
@@ -134,9 +134,16 @@ function storeOf(
 }
 
 function recordedMachines(state: State | null): readonly RecordedMachine[] {
-  return (state?.resources ?? [])
+  const resources = state?.resources ?? [];
+  // While a master moves its former machine counts: its member is in the state as well.
+  const isLeftBehind = ({ name, address }: StateResource): boolean =>
+    isDeposed(address) && !resources.some((each) => each.address === resourceAddress("haplan_raft_member", name));
+  return resources
     .filter(({ type }) => type === "haplan_machine")
-    .map(({ name, generation, attributes }) => ({ name: specName(name), generation, attributes }));
+    .map((machine) => {
+      const { name, generation, attributes } = machine;
+      return { name: specName(name), generation, attributes, ...(isLeftBehind(machine) ? { leftBehind: true } : {}) };
+    });
 }
 
 /** haplan's client certificate for members; null if TLS is off or there is no certificate. */

@@ -28,7 +28,9 @@ export type StateEdit =
   /** Keeps a master's resources of this generation as those of a machine whose name another one has now. */
   | { readonly kind: "depose"; readonly name: string; readonly generation: number }
   /** The deposed machine of this generation has its name again. */
-  | { readonly kind: "reinstate"; readonly name: string; readonly generation: number };
+  | { readonly kind: "reinstate"; readonly name: string; readonly generation: number }
+  /** Keeps where a machine of this generation is, which another one replaces. */
+  | { readonly kind: "abandon"; readonly name: string; readonly generation: number };
 
 /** Outputs known only after the step. */
 export type StepOutputs = { readonly [name: string]: Json };
@@ -98,8 +100,15 @@ function joinOf({ join }: StepOutputs): InitialCluster {
   return { clusterState: "existing", initialCluster: [] };
 }
 
-function deposed({ machine, deposes }: StepAction & { readonly kind: "createMachine" }): readonly StateEdit[] {
-  return deposes === undefined ? [] : [{ kind: "depose", name: machine, generation: deposes }];
+function deposed({
+  machine: name,
+  deposes,
+  abandons,
+}: StepAction & { readonly kind: "createMachine" }): readonly StateEdit[] {
+  return [
+    ...(deposes === undefined ? [] : [{ kind: "depose", name, generation: deposes } as const]),
+    ...(abandons === undefined ? [] : [{ kind: "abandon", name, generation: abandons } as const]),
+  ];
 }
 
 function upsertMachine(address: ResourceAddress, generation: number, facts: StepOutputs): StateEdit {

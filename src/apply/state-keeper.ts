@@ -102,6 +102,10 @@ export class StateKeeper {
         moved = moveMaster(resources, edit) || moved;
         continue;
       }
+      if (edit.kind === "abandon") {
+        moved = keepAbandoned(resources, edit) || moved;
+        continue;
+      }
       const before = resources.get(edit.address);
       if (edit.kind === "remove") {
         moved = resources.delete(edit.address) || moved;
@@ -155,6 +159,18 @@ function withEdit(resources: readonly StateResource[], edit: StateEdit & { kind:
   const attributes = { ...known?.attributes, ...edit.attributes };
   const others = resources.filter(({ address }) => address !== edit.address);
   return [...others, { ...fresh, ...known, address: edit.address, type, name, attributes }];
+}
+
+/** The machine alone, under the address of its generation. Idempotent. Returns whether it has changed anything. */
+function keepAbandoned(
+  resources: Map<string, StateResource>,
+  { name, generation }: Extract<StateEdit, { kind: "abandon" }>,
+): boolean {
+  const found = resources.get(resourceAddress("haplan_machine", name));
+  const address = deposedAddress("haplan_machine", name, generation);
+  if (found?.generation !== generation || resources.has(address)) return false;
+  resources.set(address, { ...found, address, name: parseAddress(address).name });
+  return true;
 }
 
 /** Idempotent. Returns whether it has changed anything. */

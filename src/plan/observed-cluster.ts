@@ -135,6 +135,8 @@ export type ObservedCluster = {
   readonly machines: readonly ObservedMachine[];
   /** Machines in neither list do not exist. Absent if all could be observed. */
   readonly unreachable?: readonly UnreachableMachine[];
+  /** Unreachable machines that `-replace` names: planned as if they were gone. What is on them stays there. */
+  readonly abandoned?: readonly UnreachableMachine[];
   /** Absent if it runs on machines, where it is one of the units; null if there is none yet. */
   readonly loadBalancer?: ObservedLoadBalancer | null;
   readonly orphans: readonly ObservedOrphan[];

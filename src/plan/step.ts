@@ -34,6 +34,8 @@ export type StepAction =
       readonly attributes?: Attributes;
       /** Generation of the machine of the same name that stays until this one has replaced it. */
       readonly deposes?: number;
+      /** Generation of the machine of the same name that is unreachable elsewhere: the state keeps where it is. */
+      readonly abandons?: number;
     }
   /** The attributes that the provider can change while the machine runs. */
   | { readonly kind: "updateMachine"; readonly machine: string; readonly attributes: Attributes }

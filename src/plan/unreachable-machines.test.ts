@@ -5,6 +5,7 @@ import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { type PlanResult, planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
+import type { StepAction } from "./step.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 const reason = "ssh: connect to host 127.0.1.2 port 22: No route to host";
@@ -24,6 +25,11 @@ function without(name: string, answers: boolean, spec: ClusterSpec = three): Obs
       ),
     },
   };
+}
+
+function withAddress(name: string, address: string): ClusterSpec {
+  const masters = three.controlPlane.masters.map((master) => (master.name === name ? { ...master, address } : master));
+  return { ...three, controlPlane: { ...three.controlPlane, masters } };
 }
 
 const plan = (spec: ClusterSpec, observed: ObservedCluster, more: Partial<PlannerInput> = {}): PlanResult =>
@@ -101,5 +107,79 @@ describe("a machine that is unreachable", () => {
         detail: expect.stringContaining("-replace=haplan_machine.m2"),
       },
     ]);
+  });
+
+  describe("that -replace names", () => {
+    const elsewhere = withAddress("m2", "127.0.1.20");
+    const replaced = (): Plan => plan(elsewhere, without("m2", false), { replace: ["haplan_machine.m2"] }).plan!;
+    const made = (): StepAction => replaced().steps.find(({ action }) => action.kind === "createMachine")!.action;
+
+    it("F7: says that what is on it stays, and keeps its place in the state", () => {
+      expect(made()).toMatchObject({ generation: 2, address: "127.0.1.20", abandons: 1 });
+      expect(replaced().warnings).toContainEqual(
+        expect.objectContaining({
+          code: "plan/left-behind",
+          summary: "What haplan_machine.m2 has on its former host stays there",
+          detail: expect.stringContaining("The state keeps it as haplan_machine.m2@1"),
+        }),
+      );
+      const change = replaced().changes.find(({ address }) => address === "haplan_machine.m2");
+      expect(change).toMatchObject({ reason: "it is unreachable, and replaced as requested", reasonCode: "requested" });
+    });
+
+    it("F7: keeps nothing of one that is created again on its own host", () => {
+      const { plan: again } = plan(three, without("m2", false), { replace: ["haplan_machine.m2"] });
+      const action = again!.steps.find((step) => step.action.kind === "createMachine")!.action;
+      expect(action).not.toHaveProperty("abandons");
+    });
+
+    const state = settledState(elsewhere);
+    const former = settledState(three).resources.find(({ address }) => address === "haplan_machine.m2")!;
+    const left = { ...former, address: "haplan_machine.m2@1", name: "m2@1", generation: 1 } as const;
+    const current = state.resources.map((each) =>
+      each.name === "m2" && each.type !== "haplan_certificate" ? { ...each, generation: 2 } : each,
+    );
+    const withLeft = { ...state, resources: [...current, left] };
+    const settled = settledObservation(elsewhere);
+    const machines = settled.machines.map((each) => (each.name === "m2" ? { ...each, generation: 2 } : each));
+    const next = (more: Partial<ObservedCluster>): PlanResult =>
+      planChanges(fixtureInput(elsewhere, { state: withLeft, observed: { ...settled, machines, ...more } }));
+
+    it("F7: is told by every plan as long as its host does not answer", () => {
+      const { plan: later } = next({ unreachable: [{ name: "m2@1", reason }] });
+      expect(titles(later!)).toEqual([]);
+      expect(later!.warnings.map(({ summary }) => summary)).toContain(
+        "haplan_machine.m2@1 was replaced, and its host is still unreachable",
+      );
+    });
+
+    it("F7: is removed once its host answers", () => {
+      const old = settledObservation(three).machines.find(({ name }) => name === "m2")!;
+      const { plan: later } = next({ machines: [...machines, old] });
+      expect(titles(later!)).toEqual(["stop agent m2 (generation 1)", "destroy machine m2 (generation 1)"]);
+    });
+
+    it("F7: is forgotten when its host answers and has nothing of it", () => {
+      const { plan: later } = next({});
+      expect(later!.steps.map(({ action, addresses }) => [action.kind, addresses])).toEqual([
+        ["recordState", ["haplan_machine.m2@1"]],
+      ]);
+    });
+  });
+
+  it("F15: lets destroy go on without a host that is lost for good, once the state has nothing on it", () => {
+    const observed = without("m2", false);
+    const { refusal } = plan(three, observed, { mode: "destroy" });
+    const on = ["haplan_machine.m2", "haplan_agent.m2", "haplan_raft_member.m2"];
+    const commands = refusal?.flatMap((each) => each.commands ?? []);
+    expect(commands?.map((words) => [...words].sort())).toEqual([["state", "rm", ...on].sort()]);
+    const state = settledState(three);
+    const forgotten = { ...state, resources: state.resources.filter(({ address }) => !on.includes(address)) };
+    const { plan: made } = planChanges(fixtureInput(three, { state: forgotten, observed, mode: "destroy" }));
+    expect(made!.warnings.map(({ summary }) => summary)).toEqual([
+      "haplan_machine.m2 is unreachable, and not in the state",
+    ]);
+    expect(titles(made!)).toContain("destroy machine m1");
+    expect(titles(made!)).not.toContain("destroy machine m2");
   });
 });

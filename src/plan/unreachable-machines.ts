@@ -17,11 +17,15 @@ import type { StepAction } from "./step.ts";
 export function rememberUnreachable(input: PlannerInput): PlannerInput {
   const { observed, state, replace = [] } = input;
   if (observed.unreachable === undefined) return input;
-  const unreachable = observed.unreachable.filter(({ name }) =>
-    ["haplan_machine", "haplan_raft_member"].every((type) => !replace.includes(`${type}.${name}`)),
-  );
+  const isReplaced = ({ name }: UnreachableMachine): boolean =>
+    ["haplan_machine", "haplan_raft_member"].some((type) => replace.includes(`${type}.${name}`));
+  const unreachable = observed.unreachable.filter((machine) => !isReplaced(machine));
+  const abandoned = observed.unreachable.filter(isReplaced);
   const remembered = rememberedMachines(state).filter(({ name }) => whyUnreachable(unreachable, name) !== null);
-  return { ...input, observed: { ...observed, machines: [...observed.machines, ...remembered], unreachable } };
+  return {
+    ...input,
+    observed: { ...observed, machines: [...observed.machines, ...remembered], unreachable, abandoned },
+  };
 }
 
 /** The machine that the step acts on; null if it acts on none. */

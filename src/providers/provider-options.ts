@@ -9,6 +9,8 @@ export type RecordedMachine = {
   readonly name: string;
   readonly generation: number;
   readonly attributes: Attributes;
+  /** Another machine has replaced it elsewhere: where it is unreachable, it is so as `name@generation`. */
+  readonly leftBehind?: boolean;
 };
 
 export type ProviderOptions = {

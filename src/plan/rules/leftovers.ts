@@ -75,6 +75,7 @@ function recordState(
   }
   for (const address of view.resources.keys()) {
     if (wanted.has(address) || builder.actions.has(address) || isThere(address, view)) continue;
+    if (isDeposed(address) && isKnownFromStateOnly(view.unreachable, address)) continue;
     builder.setAction(address, "delete", "it is gone: forgotten");
     recorded.push(address);
   }

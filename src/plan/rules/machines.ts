@@ -1,11 +1,12 @@
 /** Machines of the load balancer and of workers, which no quorum depends on. Those of masters are in masters.ts. */
 
 import { sameJson } from "../../base/canonical-json.ts";
-import { asRequested } from "../change-reason.ts";
+import { asRequested, type ChangeReason } from "../change-reason.ts";
 import { type ClusterView, generationOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
+import { whyUnreachable } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
-import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
+import { type Attributes, deposedAddress, type ResourceAddress, resourceAddress } from "../resource.ts";
 import { isRequested } from "./requested-replacements.ts";
 
 export function machineAddress(name: string): ResourceAddress {
@@ -25,8 +26,8 @@ export function planMachine(
   const found = view.machines.get(resource.name);
   const address = String(resource.attributes["address"]);
   if (found === undefined) {
-    builder.setAction(resource.address, "create", view.resources.has(resource.address) ? "it is gone" : null);
-    return builder.add(createMachine(resource, generationOf(view, resource.name) + 1), [resource.address]);
+    builder.setAction(resource.address, "create", whyMissing(planning, resource));
+    return builder.add(createMissing(planning, resource), [resource.address]);
   }
   const forces = found.address === address ? forcingAttributes(resource, view) : ["address"];
   if (forces.length === 0 && !isRequested(planning, resource.address)) return null;
@@ -34,6 +35,31 @@ export function planMachine(
   else builder.setAction(resource.address, "deleteThenCreate", asRequested);
   const destroyed = builder.add({ kind: "destroyMachine", machine: resource.name }, [resource.address], [stopFirst()]);
   return builder.add(createMachine(resource, found.generation + 1), [resource.address], [destroyed]);
+}
+
+/** Why a machine that was not found is created; null for one that never was. */
+export function whyMissing({ observed, view }: Planning, { name, address }: DesiredResource): ChangeReason | null {
+  if (!view.resources.has(address)) return null;
+  const isAbandoned = whyUnreachable(observed.abandoned ?? [], name) !== null;
+  return isAbandoned ? { ...asRequested, text: "it is unreachable, and replaced as requested" } : "it is gone";
+}
+
+/** One that is replaced because it is unreachable may come back: the state keeps which host it is on. */
+export function createMissing(
+  { observed, view, builder }: Planning,
+  resource: DesiredResource,
+): ReturnType<typeof createMachine> & { abandons?: number } {
+  const step = createMachine(resource, generationOf(view, resource.name) + 1);
+  const known = view.resources.get(resource.address);
+  const reason = whyUnreachable(observed.abandoned ?? [], resource.name);
+  if (known === undefined || reason === null) return step;
+  if (resource.replacedBy.every((name) => sameJson(known.attributes[name], resource.attributes[name]))) return step;
+  builder.warn(
+    "plan/left-behind",
+    `What ${resource.address} has on its former host stays there`,
+    `${reason}. The state keeps it as ${deposedAddress("haplan_machine", resource.name, known.generation)}: once that host answers, the next plan removes it.`,
+  );
+  return { ...step, abandons: known.generation };
 }
 
 export function createMachine(

@@ -3,12 +3,13 @@
  * one name until it has its vote: their generations distinguish them.
  */
 
+import { agentUnitName } from "../../units/unit-definition.ts";
 import type { ChangeReason } from "../change-reason.ts";
-import { generationOf, type MemberView, machineOf } from "../cluster-view.ts";
+import { generationOf, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
 import { deposedAddress, masterTypes, type ResourceAddress } from "../resource.ts";
-import { createMachine, machineAddress } from "./machines.ts";
+import { createMachine, createMissing, machineAddress, whyMissing } from "./machines.ts";
 import { leavesItsPlace, type MasterChanges } from "./masters.ts";
 import type { WithMasters } from "./stages.ts";
 
@@ -56,8 +57,8 @@ export function prepareMachine(
   const found = view.machines.get(name);
   const next = createMachine(resource, generationOf(view, name) + 1);
   if (found === undefined) {
-    builder.setAction(address, "create", view.resources.has(address) ? "it is gone" : null);
-    return builder.add(next, [address], after);
+    builder.setAction(address, "create", whyMissing(planning, resource));
+    return builder.add(createMissing(planning, resource), [address], after);
   }
   const former = formerMachine(planning, newMember);
   if (former !== null) {
@@ -106,13 +107,15 @@ function newMembersOf({ kept, joining }: MasterChanges): readonly NewMember[] {
 }
 
 /** Destroys one of two machines of a name: its member does not vote, or no longer does. */
-export function tearDownGeneration({ view, builder }: Planning, { name, generation }: ObservedMachine): void {
+export function tearDownGeneration({ view, builder }: Planning, machine: ObservedMachine): void {
+  const { name, generation } = machine;
   const deposed = masterTypes.map((type) => deposedAddress(type, name, generation));
   const unseated = view.unseated.some((each) => each.name === name && each.generation === generation);
   for (const address of deposed) {
     if (view.resources.has(address) && !unseated)
       builder.setAction(address, "delete", "another generation has its address");
   }
-  builder.chain({ kind: "stopAgent", member: name, generation }, [deposedAddress("haplan_agent", name, generation)]);
+  if (unitOf(machine, agentUnitName) !== undefined)
+    builder.chain({ kind: "stopAgent", member: name, generation }, [deposedAddress("haplan_agent", name, generation)]);
   builder.chain({ kind: "destroyMachine", machine: name, generation }, [...deposed, machineAddress(name)]);
 }

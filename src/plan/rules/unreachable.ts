@@ -4,21 +4,35 @@ import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
-import { resourceAddress } from "../resource.ts";
+import { isDeposed, masterTypes, type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
 
-export function checkUnreachable({ mode, state, desired, view, builder }: Planning): void {
+export function checkUnreachable(planning: Planning): void {
+  const { mode, state, desired, view, builder } = planning;
   for (const { name, reason } of view.unreachable) {
     const machine = resourceAddress("haplan_machine", name);
     const runsElsewhere = name === loadBalancerName && !desired.some((resource) => resource.address === machine);
     const address = runsElsewhere ? loadBalancerAddress : machine;
     const isKnown = state?.resources.some((resource) => resource.address === address) === true;
     const isWanted = desired.some((resource) => resource.address === address);
-    if (mode === "destroy") {
+    if (mode === "destroy" && isKnown) {
       builder.refuse(
         "plan/unreachable",
         `${address} is unreachable, so its content cannot be removed`,
-        `${reason}. Make it reachable, and destroy again.`,
+        `${reason}. Make it reachable, and destroy again. If it is lost for good, remove it from the state first; what is on it then stays there:`,
         address,
+        [["state", "rm", ...resourcesOn(name, planning)]],
+      );
+    } else if (mode === "destroy") {
+      builder.warn(
+        "plan/unreachable",
+        `${address} is unreachable, and not in the state`,
+        `${reason}. If haplan has put anything there, it stays.`,
+      );
+    } else if (isDeposed(address) && isKnown) {
+      builder.warn(
+        "plan/left-behind",
+        `${address} was replaced, and its host is still unreachable`,
+        `${reason}. Once it answers, the plan removes what haplan has put there. If the host is lost for good, remove it from the state: haplan state rm ${address}`,
       );
     } else if (isWanted && (view.phase !== "formed" || !isKnown)) {
       builder.refuse(
@@ -35,6 +49,14 @@ export function checkUnreachable({ mode, state, desired, view, builder }: Planni
       );
     }
   }
+}
+
+const onMachines: ReadonlySet<ResourceType> = new Set([...masterTypes, "haplan_load_balancer", "haplan_worker"]);
+
+/** The resources of the state that are on this machine. */
+function resourcesOn(name: string, { state }: Planning): readonly ResourceAddress[] {
+  const own = (state?.resources ?? []).filter((each) => each.name === name && onMachines.has(each.type));
+  return own.map(({ address }) => address);
 }
 
 /** A master that has to be changed, or replaced, on a machine that is unreachable. */

@@ -10,9 +10,17 @@ export type HostedMachine = {
   /** Null for a machine that the spec asks for: the newest of its name. */
   readonly generation: number | null;
   readonly attributes: Attributes;
+  /** Another machine of its name has replaced it, elsewhere. */
+  readonly leftBehind?: boolean;
 };
 
-export type KnownHost = { readonly key: string; readonly target: SshTarget; readonly machines: readonly string[] };
+export type KnownHost = {
+  readonly key: string;
+  readonly target: SshTarget;
+  readonly machines: readonly string[];
+  /** What is unreachable with the host: its machines, and those that it was left with as `name@generation`. */
+  readonly unreachableAs: readonly string[];
+};
 
 export class HostDirectory {
   readonly #options: readonly string[];
@@ -46,7 +54,7 @@ export class HostDirectory {
     const found = (exact.length > 0 ? exact : named).at(-1);
     const target = found === undefined ? null : this.#reach(found);
     if (target === null) throw new HaplanError("provider/no-machine", `No host is known for machine "${name}"`);
-    return { key: keyOf(target), target, machines: [name] };
+    return { key: keyOf(target), target, machines: [name], unreachableAs: [name] };
   }
 
   /** Every host once, with the names of its machines. */
@@ -56,8 +64,12 @@ export class HostDirectory {
       const target = this.#reach(machine);
       if (target === null) continue;
       const key = keyOf(target);
-      const names = new Set([...(hosts.get(key)?.machines ?? []), machine.name]);
-      hosts.set(key, { key, target, machines: [...names] });
+      const known = hosts.get(key);
+      const { name, generation, leftBehind = false } = machine;
+      const machines = [...new Set([...(known?.machines ?? []), name])];
+      const own = leftBehind ? `${name}@${generation}` : name;
+      const unreachableAs = [...new Set([...(known?.unreachableAs ?? []), own])];
+      hosts.set(key, { key, target, machines, unreachableAs });
     }
     return [...hosts.values()];
   }

@@ -88,7 +88,7 @@ class SshProvider implements Provider {
       } catch (error) {
         if (isStop(error)) throw error;
         const reason = errorText(error).replace(/\.$/, "");
-        unreachable.push(...host.machines.map((name) => ({ name, reason })));
+        unreachable.push(...host.unreachableAs.map((name) => ({ name, reason })));
       }
     });
     return { machines: onceEach(machines), unreachable };
