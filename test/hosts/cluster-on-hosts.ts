@@ -75,7 +75,18 @@ export async function runOnTestHost(set: HostSet, { ipv4 }: TestHost, script: st
 
 /** Files, users, groups, packages and units of a host: what destroy has to leave as it was. */
 export async function contentsOf(set: HostSet, host: TestHost): Promise<string> {
-  const pruned = ["/proc", "/sys", "/run", "/dev", "/tmp", "/root", "/var/log", "/var/lib/systemd", "/var/lib/sudo"];
+  const pruned = [
+    "/proc",
+    "/sys",
+    "/run",
+    "/dev",
+    "/tmp",
+    "/root",
+    "/var/log",
+    "/var/lib/systemd",
+    "/var/lib/sudo",
+    "/home/admin/.sudo_as_admin_successful",
+  ];
   const find = `find / -xdev ${pruned.map((path) => `-path ${path} -prune -o `).join("")}-printf "%p %u %g %m %y\\n"`;
   const rest = "cat /etc/passwd /etc/group; dpkg-query -W; systemctl list-unit-files --no-legend --no-pager";
   return (await runOnTestHost(set, host, `${find}; ${rest}`)).split("\n").sort().join("\n");
