@@ -172,6 +172,10 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   verb("graph [spec]", "print the dependency graph, in DOT or as Mermaid")
     .option("--format <dot|mermaid>", "for Graphviz, or for a Markdown page", "dot")
     .action(lazily(async () => (await import("./commands/graph.ts")).runGraph));
+  verb("kubernetes [spec]", "print the kubeadm commands for the hosts, in their order")
+    .option("--config <host>", "print the kubeadm configuration of this host instead")
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/kubernetes.ts")).runKubernetes));
   verb("schema", "print the JSON Schema of a spec").action(
     lazily(async () => (await import("./commands/schema.ts")).runSchema),
   );

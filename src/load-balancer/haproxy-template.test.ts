@@ -118,6 +118,9 @@ const two = [
   { name: "m2", address: "127.77.18.52", port: 2379 },
 ];
 
+const three = ["m1", "m2", "m3"].map((name, at) => ({ name, address: `127.77.18.5${at + 1}`, port: 6443 }));
+const apiCheck = { path: "/readyz", intervalMs: 200, timeoutMs: 500 };
+
 describe("the configuration of HAProxy", () => {
   it("lists what to listen on and the backends twice, those that are ready and those that are alive", () => {
     const text = renderHaproxyConfig(config(two, false));
@@ -127,6 +130,17 @@ describe("the configuration of HAProxy", () => {
     expect(text.match(/^ {4}server m1 127\.77\.18\.51:2379 check$/gm)).toHaveLength(2);
     expect(text).toContain("    server m1 127.77.18.51:2379 track masters-health/m1\n");
     expect(text).not.toContain("check-ssl");
+  });
+
+  it.skipIf(!hasHaproxy)("KUBE: is accepted by HAProxy with API servers, at addresses of both families", () => {
+    const backends = [...three, { name: "m4", address: "fd00:1::4", port: 6443 }];
+    const apiServers = { listens: ["127.77.18.104:26443", "[::1]:26443"], backends, healthCheck: apiCheck };
+    const check = execaSync(haproxy, ["-c", "-f", writeConfig({ ...config(two, true), apiServers })], {
+      all: true,
+      reject: false,
+    });
+    expect(check.all).not.toMatch(/ALERT|WARNING/);
+    expect(check.exitCode).toBe(0);
   });
 
   it("refuses to be rendered with values missing", () => {
@@ -139,6 +153,43 @@ describe("the configuration of HAProxy", () => {
     expect(check.exitCode).toBe(0);
   });
 });
+
+const apiListen = "127.77.18.104:26443";
+
+/** An API server: its certificate is of an authority that the load balancer does not have, and it wants none of its clients. */
+async function apiServer(address: string) {
+  const authority = openAuthority({ directory: join(directory, `kubernetes-${address}`) });
+  await authority.createAuthority("kubernetes");
+  await authority.issue({ name: "all", profile: "member", commonName: "kube-apiserver", subjectAltNames: [address] });
+  const { certificatePem, keyPem } = await authority.material("all");
+  const health = [200];
+  const server = createServer({ cert: certificatePem, key: keyPem }, (request, response) => {
+    response.writeHead(request.url === "/readyz" ? health[0]! : 200).end(address);
+  });
+  server.listen(0, address);
+  await once(server, "listening");
+  cleanup.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { health, backend: { name: address, address, port: (server.address() as AddressInfo).port } };
+}
+
+async function apiServersSettleAt(wanted: readonly string[]): Promise<void> {
+  const ask = (): Promise<string> =>
+    new Promise((resolve) => {
+      const [host = "", port] = apiListen.split(":");
+      const socket = connect({ host, port: Number(port), rejectUnauthorized: false, timeout: 1000 });
+      let answer = "";
+      socket.write("GET /name HTTP/1.0\r\n\r\n");
+      socket.on("data", (chunk) => (answer += String(chunk)));
+      socket.on("error", () => resolve("none"));
+      socket.on("close", () => resolve(answer.split("\r\n\r\n")[1] ?? "none"));
+    });
+  const round = async (): Promise<string[]> =>
+    [...new Set([await ask(), await ask(), await ask(), await ask()])].sort();
+  await expect.poll(round, { timeout: 8000 }).toEqual(wanted);
+}
 
 /** HAProxy with TLS before two masters, both of which answer. */
 async function twoBehindHaproxy() {
@@ -165,6 +216,18 @@ describe.skipIf(!hasHaproxy)("HAProxy", () => {
     writeConfig(config([second], true));
     running.kill("SIGUSR2");
     await answersSettleAt(["m2"]);
+  });
+
+  it("KUBE: sends clients of the API servers to those that answer /readyz with 200, whatever their certificates", async () => {
+    const [first, second] = await Promise.all(["127.77.18.51", "127.77.18.52"].map((at) => apiServer(at)));
+    const apiServers = { listens: [apiListen], backends: [first!.backend, second!.backend], healthCheck: apiCheck };
+    // No member runs: the API servers are checked apart from members.
+    await startHaproxy(writeConfig({ ...config(two, true), apiServers }));
+    await apiServersSettleAt([first!.backend.name, second!.backend.name]);
+    first!.health[0] = 500;
+    await apiServersSettleAt([second!.backend.name]);
+    first!.health[0] = 200;
+    await apiServersSettleAt([first!.backend.name, second!.backend.name]);
   });
 
   it("T11: leaves a master its connections that is busy and takes long for a TLS handshake", async () => {

@@ -15,15 +15,23 @@ export type HealthCheck = {
   readonly agent: HttpAgent | HttpsAgent;
 };
 
+/** Null: without TLS. `unverified`: over TLS, whatever certificate the backend has, and without one of its own. */
+export type CheckTls = TlsCredentials | "unverified" | null;
+
 const livenessPath = "/version";
 const bodyBytesMax = 64 * 1024;
 
 export function createHealthCheck(
   settings: { readonly path: string; readonly timeoutMs: number },
-  tls: TlsCredentials | null,
+  tls: CheckTls,
 ): HealthCheck {
-  const agent = tls === null ? new HttpAgent({ keepAlive: false }) : createHttpsAgent(tls);
-  return { path: settings.path, timeoutMs: settings.timeoutMs, agent };
+  return { path: settings.path, timeoutMs: settings.timeoutMs, agent: createAgent(tls) };
+}
+
+function createAgent(tls: CheckTls): HttpAgent | HttpsAgent {
+  if (tls === null) return new HttpAgent({ keepAlive: false });
+  if (tls === "unverified") return new HttpsAgent({ rejectUnauthorized: false, keepAlive: false });
+  return createHttpsAgent(tls);
 }
 
 function createHttpsAgent({ caPem, certificatePem, keyPem }: TlsCredentials): HttpsAgent {

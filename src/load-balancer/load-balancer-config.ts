@@ -5,37 +5,45 @@ import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 
 export type LoadedLoadBalancerConfig = LoadedProgramConfig<LoadBalancerConfig>;
 
+const listens = { type: "array", minItems: 1, items: { type: "string" } };
+
+const backends = {
+  type: "array",
+  items: {
+    type: "object",
+    additionalProperties: false,
+    required: ["name", "address", "port"],
+    properties: {
+      name: { type: "string", minLength: 1 },
+      address: { type: "string", minLength: 1 },
+      port: { type: "integer", minimum: 1, maximum: 65_535 },
+    },
+  },
+};
+
+const healthCheck = {
+  type: "object",
+  additionalProperties: false,
+  required: ["path", "intervalMs", "timeoutMs"],
+  properties: {
+    path: { type: "string", pattern: "^/" },
+    intervalMs: { type: "integer", minimum: 50, maximum: 60_000 },
+    timeoutMs: { type: "integer", minimum: 50, maximum: 60_000 },
+  },
+};
+
+const apiServers = {
+  type: "object",
+  additionalProperties: false,
+  required: ["listens", "backends", "healthCheck"],
+  properties: { listens, backends, healthCheck },
+};
+
 const schema = {
   type: "object",
   additionalProperties: false,
   required: ["listens", "backends", "healthCheck", "tls"],
-  properties: {
-    listens: { type: "array", minItems: 1, items: { type: "string" } },
-    backends: {
-      type: "array",
-      items: {
-        type: "object",
-        additionalProperties: false,
-        required: ["name", "address", "port"],
-        properties: {
-          name: { type: "string", minLength: 1 },
-          address: { type: "string", minLength: 1 },
-          port: { type: "integer", minimum: 1, maximum: 65_535 },
-        },
-      },
-    },
-    healthCheck: {
-      type: "object",
-      additionalProperties: false,
-      required: ["path", "intervalMs", "timeoutMs"],
-      properties: {
-        path: { type: "string", pattern: "^/" },
-        intervalMs: { type: "integer", minimum: 50, maximum: 60_000 },
-        timeoutMs: { type: "integer", minimum: 50, maximum: 60_000 },
-      },
-    },
-    tls: certificateFilesSchema,
-  },
+  properties: { listens, backends, healthCheck, tls: certificateFilesSchema, apiServers },
 };
 
 const validate = compileSchema<LoadBalancerConfig>(schema, { allErrors: true });

@@ -25,6 +25,8 @@ export type LoadBalancerStatus = {
   readonly served: number;
   readonly refused: number;
   readonly backends: readonly BackendStatus[];
+  /** The API servers of Kubernetes; absent without it. */
+  readonly apiServers?: readonly BackendStatus[];
 };
 
 /** Beside the configuration, in the unit's directory. */

@@ -6,13 +6,19 @@ import { createServer, type Server } from "node:net";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { stopListening } from "../base/stop-listening.ts";
+import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 import { type Backend, chooseBackend, createBackend, mustShed, type ProbeOutcome, recordOutcome } from "./backend.ts";
-import { createHealthCheck, type HealthCheck, isCertain, probe } from "./health-probe.ts";
-import type { LoadedLoadBalancerConfig } from "./load-balancer-config.ts";
+import { type CheckTls, createHealthCheck, type HealthCheck, isCertain, probe } from "./health-probe.ts";
 import type { BackendStatus } from "./load-balancer-status.ts";
 import { Session, type SessionHost } from "./session.ts";
 
 export type LoadBalancerLog = (event: string, facts: Readonly<Record<string, unknown>>) => void;
+
+/** What it listens on, the backends for its clients, and how they are checked. */
+export type BackendGroup = {
+  readonly config: Pick<LoadBalancerConfig, "listens" | "backends" | "healthCheck">;
+  readonly tls: CheckTls;
+};
 
 const connectionsMax = 10_000;
 /** For how many probe intervals a removed backend keeps its connections. With the default interval: 10 s. */
@@ -32,14 +38,14 @@ export class LoadBalancer implements AsyncDisposable {
   #served = 0;
   #refused = 0;
 
-  private constructor(log: LoadBalancerLog, loaded: LoadedLoadBalancerConfig) {
+  private constructor(log: LoadBalancerLog, loaded: BackendGroup) {
     this.#log = log;
     this.#check = createHealthCheck(loaded.config.healthCheck, loaded.tls);
     this.#intervalMs = loaded.config.healthCheck.intervalMs;
   }
 
   /** @throws HaplanError `load-balancer/cannot-listen`; nothing is left listening then. */
-  static async start(loaded: LoadedLoadBalancerConfig, log: LoadBalancerLog): Promise<LoadBalancer> {
+  static async start(loaded: BackendGroup, log: LoadBalancerLog): Promise<LoadBalancer> {
     const balancer = new LoadBalancer(log, loaded);
     try {
       await balancer.reconfigure(loaded);
@@ -54,7 +60,7 @@ export class LoadBalancer implements AsyncDisposable {
    * Opens new listen addresses and closes removed ones. Removed backends get no new connection and keep their existing
    * ones for a while, because their members finish accepted calls and ask their clients to reconnect elsewhere.
    */
-  async reconfigure(loaded: LoadedLoadBalancerConfig): Promise<void> {
+  async reconfigure(loaded: BackendGroup): Promise<void> {
     const { listens, backends, healthCheck } = loaded.config;
     const listening = [...this.#listeners.keys()];
     try {

@@ -1,10 +1,14 @@
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect as tlsConnect } from "node:tls";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { systemClock } from "../base/clock.ts";
+import { openAuthority } from "../pki/authority.ts";
 import { loadLoadBalancerConfig } from "./load-balancer-config.ts";
 import { parseStatus, statusFileName } from "./load-balancer-status.ts";
 import { type RunningLoadBalancer, runLoadBalancer } from "./run-load-balancer.ts";
@@ -104,4 +108,51 @@ it("a backend that answers its health endpoint over HTTP is used by a client of 
   for await (const chunk of socket) answer += String(chunk);
   expect(answer).toMatch(/^HTTP\/1\.1 200 OK.*ok$/s);
   member.close();
+});
+
+/** A server with a certificate of an unknown authority. */
+async function apiServer(address: string): Promise<{ readonly port: number; readonly close: () => void }> {
+  const authority = openAuthority({ directory: join(directory, "kubernetes") });
+  await authority.createAuthority("kubernetes");
+  await authority.issue({ name: "all", profile: "member", commonName: "kube-apiserver", subjectAltNames: [address] });
+  const { certificatePem, keyPem } = await authority.material("all");
+  const server = createHttpsServer({ cert: certificatePem, key: keyPem }, (_, response) => response.end("api"));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
+  const close = (): void => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { port: (server.address() as { port: number }).port, close };
+}
+
+it("KUBE: the program has API servers behind a port of their own, and drops that with the configuration", async () => {
+  const api = await apiServer("127.77.18.42");
+  const members = JSON.parse(configText(["m1"])) as object;
+  const apiServers = {
+    listens: ["127.77.18.103:26443"],
+    backends: [
+      { name: "m1", address: "127.77.18.42", port: api.port },
+      { name: "m2", address: "127.77.18.43", port: 1 },
+    ],
+    healthCheck: { path: "/readyz", intervalMs: 100, timeoutMs: 500 },
+  };
+  writeFileSync(configPath, JSON.stringify({ ...members, apiServers }));
+  running = await runLoadBalancer(configPath, () => undefined);
+  const states = (): unknown => {
+    const status = parseStatus(readFileSync(join(directory, statusFileName), "utf8"), Date.now());
+    return [status?.backends, status?.apiServers].map((group) => group?.map(({ state }) => state));
+  };
+  // Its own check finds it, while the only member is dead.
+  await expect.poll(states).toEqual([["dead"], ["ready", "dead"]]);
+  const socket = tlsConnect({ port: 26443, host: "127.77.18.103", rejectUnauthorized: false });
+  socket.end("GET /version HTTP/1.0\r\n\r\n");
+  let answer = "";
+  for await (const chunk of socket) answer += String(chunk);
+  expect(answer).toMatch(/api$/);
+
+  writeFileSync(configPath, JSON.stringify(members));
+  await running.reload();
+  await expect(once(connect(26443, "127.77.18.103"), "connect")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  await expect.poll(states).toEqual([["dead"], undefined]);
+  api.close();
 });

@@ -2,8 +2,9 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { errorText } from "../base/haplan-error.ts";
-import { LoadBalancer, type LoadBalancerLog } from "./load-balancer.ts";
+import type { LoadBalancerLog } from "./load-balancer.ts";
 import { loadLoadBalancerConfig } from "./load-balancer-config.ts";
+import { LoadBalancerGroups } from "./load-balancer-groups.ts";
 import { removeStatus, statusFileName, statusIntervalMs, writeStatus } from "./load-balancer-status.ts";
 
 export type RunningLoadBalancer = AsyncDisposable & {
@@ -17,9 +18,9 @@ export async function runLoadBalancer(configPath: string, log: LoadBalancerLog):
   const statusDir = process.env["RUNTIME_DIRECTORY"] ?? dirname(configPath);
   const statusPath = join(statusDir, statusFileName);
   let text = textOf(configPath);
-  let inForce = loadLoadBalancerConfig(configPath);
+  const first = loadLoadBalancerConfig(configPath);
   let publishing = false;
-  const balancer = await LoadBalancer.start(inForce, (event, facts) => {
+  const groups = await LoadBalancerGroups.start(first, (event, facts) => {
     log(event, facts);
     // After the change that is being logged is complete.
     if (publishing) queueMicrotask(publish);
@@ -31,9 +32,7 @@ export async function runLoadBalancer(configPath: string, log: LoadBalancerLog):
       writeStatus(statusPath, {
         pid: process.pid,
         updatedAt: new Date().toISOString(),
-        listens: inForce.config.listens,
-        ...balancer.counters(),
-        backends: balancer.backends(),
+        ...groups.status(),
       });
     } catch (error) {
       log("statusFailed", { path: statusPath, error: errorText(error) });
@@ -51,8 +50,7 @@ export async function runLoadBalancer(configPath: string, log: LoadBalancerLog):
     text = textOf(configPath);
     try {
       const loaded = loadLoadBalancerConfig(configPath);
-      await balancer.reconfigure(loaded);
-      inForce = loaded;
+      await groups.reconfigure(loaded);
     } catch (error) {
       log("reloadFailed", { error: errorText(error) });
     }
@@ -69,7 +67,7 @@ export async function runLoadBalancer(configPath: string, log: LoadBalancerLog):
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       publishing = false;
-      await balancer[Symbol.asyncDispose]();
+      await groups[Symbol.asyncDispose]();
       removeStatus(statusPath);
     },
   };

@@ -121,6 +121,17 @@ export type StateSpec = {
   readonly encryption: FilledPart<"encryption"> | null;
 };
 
+/** Absent values are filled in, except for subnets of pods and the runtime's socket, which may really be absent. */
+export type KubernetesSpec = Omit<
+  FilledPart<"kubernetes">,
+  "clusterName" | "endpointPort" | "podSubnet" | "criSocket"
+> & {
+  readonly clusterName: string;
+  readonly endpointPort: number;
+  readonly podSubnet: string | null;
+  readonly criSocket: string | null;
+};
+
 export type ClusterSpec = {
   readonly name: string;
   readonly provider: ProviderSpec;
@@ -128,5 +139,7 @@ export type ClusterSpec = {
   readonly controlPlane: ControlPlaneSpec;
   readonly workers: readonly HostSpec[];
   readonly loadBalancer: LoadBalancerSpec;
+  /** Absent without Kubernetes. */
+  readonly kubernetes?: KubernetesSpec;
   readonly policy: FilledPart<"policy">;
 };

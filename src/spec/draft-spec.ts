@@ -20,6 +20,7 @@ export function draftSpec(document: Json, provider: ProviderSchema, shapes: Shap
     state: spec?.state ?? null,
     controlPlane,
     loadBalancer,
+    kubernetes: spec?.kubernetes ?? null,
     derivesMasters: provider.deriveMasters !== null,
     masters,
     hosts: [

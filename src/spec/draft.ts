@@ -22,6 +22,7 @@ export type SpecDraft = {
   readonly state: StateDraft | null;
   readonly controlPlane: ControlPlaneDraft | null;
   readonly loadBalancer: LocatedPart<"loadBalancer"> | null;
+  readonly kubernetes: LocatedPart<"kubernetes"> | null;
   /** Whether the provider gives names and addresses to masters that are not listed. */
   readonly derivesMasters: boolean;
   /** Null if the file lists no masters. */

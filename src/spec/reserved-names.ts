@@ -7,6 +7,7 @@ const loadBalancerName = "load-balancer";
 export const reservedNames: Readonly<Record<string, string>> = {
   [loadBalancerName]: "the load balancer",
   admin: "haplan's client certificate",
+  "kube-apiserver-etcd-client": "the certificate of the API servers",
   ca: "the certificate authority",
   root: "the etcd user with all permissions, which its certificate would authenticate as",
 };

@@ -4,6 +4,7 @@ import type {
   AdoptedTls,
   BackendSpec,
   ClusterSpec,
+  KubernetesSpec,
   LoadBalancerSpec,
   MasterSpec,
   MemberCount,
@@ -16,7 +17,7 @@ import type { ProviderSchema } from "./provider-schema.ts";
 
 /** The cluster of `document`, which has passed the schema and all rules. */
 export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }: ProviderSchema): ClusterSpec {
-  const { controlPlane, loadBalancer, policy } = spec;
+  const { controlPlane, loadBalancer, kubernetes, policy } = spec;
   const { adopt, clientPort, engine, peerPort, electionTimeoutMs, heartbeatIntervalMs, tls } = controlPlane;
   const listed = controlPlane.masters ?? deriveMasters?.derive(controlPlane.members ?? 0) ?? [];
   const masters = spreadOverZones(listed.map(resolveHost), controlPlane.zones ?? []).map((master) =>
@@ -43,6 +44,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
     },
     workers: spec.workers.map(resolveHost),
     loadBalancer: resolveLoadBalancer(loadBalancer, clientPort),
+    ...(kubernetes === undefined ? {} : { kubernetes: resolveKubernetes(kubernetes, metadata.name) }),
     policy,
   };
 }
@@ -67,6 +69,21 @@ function resolveLoadBalancer(
   clientPort: number,
 ): LoadBalancerSpec {
   return { type, address, ports: ports ?? [clientPort], ...settingsOf(own) };
+}
+
+/** kubeadm writes versions with a `v`. */
+function resolveKubernetes(
+  { version, clusterName, endpointPort, podSubnet, criSocket, ...given }: FilledPart<"kubernetes">,
+  name: string,
+): KubernetesSpec {
+  return {
+    ...given,
+    version: version.startsWith("v") ? version : `v${version}`,
+    clusterName: clusterName ?? name,
+    endpointPort: endpointPort ?? given.apiServerPort,
+    podSubnet: podSubnet ?? null,
+    criSocket: criSocket ?? null,
+  };
 }
 
 /** The provider's own keys of a host. */

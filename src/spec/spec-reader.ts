@@ -20,6 +20,7 @@ import { type ReadSource, readSource } from "./read-source.ts";
 import { resolveSpec } from "./resolve-spec.ts";
 import { checkAdoption } from "./rules/adoption.ts";
 import { checkExtraNames } from "./rules/extra-names.ts";
+import { checkKubernetes } from "./rules/kubernetes.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
 import { checkMovedMasters } from "./rules/moved-masters.ts";
 import { checkPorts } from "./rules/ports.ts";
@@ -57,6 +58,7 @@ const rules: readonly SpecRule[] = [
   checkAdoption,
   checkMovedMasters,
   checkExtraNames,
+  checkKubernetes,
 ];
 
 type ParsedSpec = Omit<LoadedSpec, "sourceDigest"> & {

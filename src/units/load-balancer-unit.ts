@@ -22,11 +22,20 @@ export type LoadBalancerConfig = {
   readonly healthCheck: { readonly path: string; readonly intervalMs: number; readonly timeoutMs: number };
   /** Files for the health checks over TLS; null if TLS is off. */
   readonly tls: CertificateFiles | null;
+  /** The API servers of Kubernetes, on a port of their own; absent without Kubernetes. */
+  readonly apiServers?: ApiServersConfig;
 };
+
+/**
+ * They are checked over TLS without verification: haplan does not have Kubernetes' certificate authority, and clients
+ * verify the API server themselves.
+ */
+export type ApiServersConfig = Pick<LoadBalancerConfig, "listens" | "backends" | "healthCheck">;
 
 export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTargets): UnitBlueprint {
   const config = loadBalancerConfig(spec, targets);
-  const shared = { name: loadBalancerUnitName, environment: {}, listens: config.listens };
+  const listens = [...config.listens, ...(config.apiServers?.listens ?? [])];
+  const shared = { name: loadBalancerUnitName, environment: {}, listens };
   const certificate = spec.controlPlane.tls.enabled ? loadBalancerName : null;
   if (spec.loadBalancer.type === "embedded") {
     return {
@@ -79,6 +88,21 @@ export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTarge
           keyFile: `${unitDirPlaceholder}/${tlsPaths.key}`,
         }
       : null,
+    ...apiServers(spec, targets),
+  };
+}
+
+/** The masters that are targets, whatever the state of their members: an API server uses all members. */
+function apiServers(spec: ClusterSpec, targets: LoadBalancerTargets): Pick<LoadBalancerConfig, "apiServers"> {
+  const { kubernetes } = spec;
+  if (kubernetes === undefined) return {};
+  const { address } = targets.listensAt ?? spec.loadBalancer;
+  const backends = [...targets.backends].sort().map((name) => {
+    return { name, address: placeOfTarget(spec, targets, name).address, port: kubernetes.apiServerPort };
+  });
+  const healthCheck = { path: "/readyz", intervalMs: 1000, timeoutMs: 2000 };
+  return {
+    apiServers: { listens: [hostPort(bindAddress(address), kubernetes.endpointPort)], backends, healthCheck },
   };
 }
 

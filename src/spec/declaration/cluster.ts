@@ -7,6 +7,7 @@ import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
 import { address, dnsLabel, file, host, port, zone } from "./common.ts";
 import { certificateName, controlPlane, masters, movedMaster, tls } from "./control-plane.ts";
 import { hostFields, hostList, hostsFrom } from "./hosts-from.ts";
+import { kubernetes, subnets } from "./kubernetes.ts";
 import { loadBalancer } from "./load-balancer.ts";
 import { policy } from "./policy.ts";
 import { encryption, etcdState, s3State, state } from "./state.ts";
@@ -57,6 +58,7 @@ const spec = {
       example: [{ name: "w1", address: "10.0.0.11" }],
     },
     loadBalancer: { shape: "loadBalancer", filledBy: "provider" },
+    kubernetes: { shape: "kubernetes", absent: "haplan configures no Kubernetes" },
     policy: { shape: "policy", default: {} },
   },
 } as const;
@@ -89,6 +91,8 @@ export type ClusterShapes = {
   readonly adoptedTls: Checked<typeof adoptedTls>;
   readonly readyCertificate: Checked<typeof readyCertificate>;
   readonly loadBalancer: Checked<typeof loadBalancer>;
+  readonly kubernetes: Checked<typeof kubernetes>;
+  readonly subnets: Checked<typeof subnets>;
   readonly policy: Checked<typeof policy>;
   readonly host: Checked<typeof host>;
   readonly hostList: Checked<typeof hostList>;
@@ -119,6 +123,8 @@ export const clusterShapes: ClusterShapes = {
   adoptedTls,
   readyCertificate,
   loadBalancer,
+  kubernetes,
+  subnets,
   policy,
   host,
   hostList,
