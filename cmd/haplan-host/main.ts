@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 /**
  * Carries out haplan's calls on this machine: `haplan-host --cluster NAME`. haplan starts it over ssh for each session; it
- * reads requests from standard input and ends when that does.
+ * reads requests from standard input and ends when that does. With `--logs` it writes the logs of a machine instead.
  */
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { packageDir } from "../../src/base/package-dir.ts";
+import type { LogFlags } from "../../src/host/log-lines.ts";
 import { providerCalls } from "../../src/host-program/provider-calls.ts";
 import { serveHost } from "../../src/host-program/serve-host.ts";
+import { serveLogs } from "../../src/host-program/serve-logs.ts";
 import { systemdUnits } from "../../src/host-program/systemd/systemd-units.ts";
 import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
 
@@ -19,19 +21,26 @@ const options = new Command("haplan-host")
   .option("--root <dir>", "directory of clusters", "/var/lib/haplan")
   .option("--detached", "run units as detached processes, without systemd")
   .option("--programs-dir <dir>", "directory with haplan's own programs", resolve(process.argv[1]!, "../.."))
+  .option("--logs <machine>", "write the logs of a machine as JSON lines, and end")
+  .option("--unit <name>", "with --logs: of this unit alone")
+  .option("--lines <count>", "with --logs: the last lines of each unit")
+  .option("--since-ms <time>", "with --logs: from this time on, in milliseconds since 1970")
+  .option("--follow", "with --logs: continue with what is logged, until standard input ends")
   .parse()
-  .opts<{ cluster: string; root: string; programsDir: string; detached?: true }>();
+  .opts<Partial<LogFlags> & { cluster: string; root: string; programsDir: string; detached?: true }>();
 
 const { version } = JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string };
-const { cluster, root, programsDir, detached } = options;
+const { cluster, root, programsDir, detached, logs } = options;
 const provider = createLocalProvider({
   root: join(root, cluster),
   programsDir,
   ...(detached === true ? {} : { supervisor: systemdUnits }),
 });
 try {
+  const { stdin: input, stdout: output } = process;
   const calls = providerCalls(provider, join(root, cluster));
-  await serveHost({ calls, input: process.stdin, output: process.stdout, version });
+  if (logs === undefined) await serveHost({ calls, input, output, version });
+  else await serveLogs({ provider, flags: { ...options, logs }, input, output });
 } catch (error) {
   console.error(`haplan-host: ${errorText(error)}`);
   process.exitCode = 1;

@@ -15,6 +15,7 @@ import type { Environment } from "../../src/state/sealed-text.ts";
 import type { DebugLog } from "./debug-log.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Reporter } from "./reporter.ts";
+import type { ForeignExitCode, RunInTerminal } from "./run-in-terminal.ts";
 import type { StopRequests } from "./stop-requests.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -27,6 +28,7 @@ export type Dependencies = {
   readonly connect: ConnectControlPlane;
   readonly probeWrites: ProbeWrites;
   readonly askPresented: AskPresented;
+  readonly runInTerminal: RunInTerminal;
   /** Reads the reports of workers through the load balancer. @throws if no member answers within `timeoutMs` */
   readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;
 };
@@ -62,4 +64,4 @@ export type CliContext = {
  * 0 success, 1 failure, 2 success with changes (`-detailed-exitcode`), 3 not formatted (`fmt -check`), 4 no quorum
  * (`status`).
  */
-export type ExitCode = 0 | 1 | 2 | 3 | 4;
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | ForeignExitCode;

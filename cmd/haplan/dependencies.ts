@@ -8,6 +8,7 @@ import { openLoadBalancer } from "../../src/providers/open-load-balancer.ts";
 import { openProvider } from "../../src/providers/open-provider.ts";
 import type { Dependencies } from "./cli-context.ts";
 import { probeInThread } from "./probe-in-thread.ts";
+import { runInTerminal } from "./run-in-terminal.ts";
 
 export const productionDependencies: Dependencies = {
   openProvider,
@@ -17,5 +18,6 @@ export const productionDependencies: Dependencies = {
   connect: connectControlPlane,
   probeWrites: probeInThread,
   askPresented,
+  runInTerminal,
   readWorkerReports,
 };

@@ -44,7 +44,9 @@ function* commandsOf(command: Command, path = ""): Generator<readonly [path: str
 const root = program();
 const commands = [...commandsOf(root)];
 const withFlags = [root, ...commands.map(([, command]) => command)];
-const flags = new Set(withFlags.flatMap(({ options }) => options.map(({ long }) => long!.replace("--", "-"))));
+const longFlags = withFlags.flatMap(({ options }) => options.map(({ long }) => long!.replace("--", "-")));
+const shortFlags = commands.flatMap(([, { options }]) => options.flatMap(({ short }) => short ?? []));
+const flags = new Set([...longFlags, ...shortFlags]);
 
 /** A command is in the first cell of a row, or in a heading: `apply [SPEC | PLAN]`. */
 const places = page.split("\n").flatMap((line) => {

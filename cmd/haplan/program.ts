@@ -73,6 +73,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
   addChangeCommands(verb, lazily);
   addInspectCommands(verb, lazily);
+  addNodeCommands(verb, lazily);
   addCertificateCommands(program, lazily);
   addStateCommands(program, lazily);
   verb("completion <shell>", "print a completion script for bash, zsh or fish").action(
@@ -85,7 +86,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
 }
 
 /** Commands whose -json is a stream of events. */
-const streaming = new Set(["plan", "apply", "destroy", "rotate"]);
+const streaming = new Set(["plan", "apply", "destroy", "logs", "rotate"]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -187,6 +188,27 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   verb("version", "print the version")
     .option("--json", json)
     .action(lazily(async () => (await import("./commands/version.ts")).runVersion));
+}
+
+function addNodeCommands(verb: AddCommand, lazily: Lazily): void {
+  verb("logs [nodes...]", "show the logs of nodes, or of all of them, in the order of time")
+    .option("-f, --follow", "continue with what is logged, until Ctrl-C")
+    .option("--since <duration|time>", "only what was logged since then: 10m, or 2026-11-29T12:00:00Z")
+    .option("-n, --lines <count|all>", "the last lines of each unit (default: 100; all with -since)")
+    .option("--unit <name>", "only of this unit, such as agent")
+    .option("--json", "stream events, one JSON object per line")
+    .option("--spec <file>", specHelp)
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/logs.ts")).runLogs));
+  verb("exec <node> <command...>", "run a command on a node, and exit as it does: exec m1 -- df -h")
+    .option("-T, --no-tty", "give the command no terminal")
+    .option("--spec <file>", specHelp)
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/exec.ts")).runExec));
+  verb("ssh <node>", "open a login shell on a node, as the spec reaches it")
+    .option("--spec <file>", specHelp)
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/exec.ts")).runSsh));
 }
 
 function addCertificateCommands(program: Command, lazily: Lazily): void {

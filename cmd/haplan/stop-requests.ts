@@ -18,10 +18,15 @@ export type StopOptions = {
  */
 const sameRequestMs = 250;
 
+/** A signal, or `outputLost`. */
+export type StopRequest = StopSignal | "outputLost";
+type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
+
 export class StopRequests {
   readonly #controller = new AbortController();
   readonly #options: StopOptions;
   #holds = 0;
+  #handler: ((request: StopRequest) => void) | null = null;
   #firstAtMs = 0;
   #cause: string | null = null;
 
@@ -51,8 +56,22 @@ export class StopRequests {
     }
   }
 
-  receive(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
+  /** Runs `work`, which ends by itself after `handler` was told to stop it: nothing else happens at a request. */
+  async handleWith<Result>(handler: (request: StopRequest) => void, work: () => Promise<Result>): Promise<Result> {
+    this.#handler = handler;
+    try {
+      return await work();
+    } finally {
+      this.#handler = null;
+    }
+  }
+
+  receive(signal: StopSignal): void {
     const { leave, say, monotonicMs } = this.#options;
+    if (this.#handler !== null) {
+      this.#handler(signal);
+      return;
+    }
     if (this.#holds === 0) {
       leave(1);
     } else if (!this.signal.aborted) {
@@ -69,6 +88,10 @@ export class StopRequests {
 
   /** The effects of a change can no longer be shown: it stops as at Ctrl-C. Other commands keep their own exit code. */
   outputLost(why: string): void {
+    if (this.#handler !== null) {
+      this.#handler("outputLost");
+      return;
+    }
     if (this.#holds === 0 || this.signal.aborted) return;
     this.#options.say(`\nStandard output cannot be written (${why}): stopping after the running steps.`);
     this.#abort("Interrupted: standard output cannot be written");

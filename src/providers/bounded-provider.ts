@@ -30,6 +30,9 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("removeUnit", machine, signal), (given) => provider.removeUnit(machine, unit, given)),
     unitLog: (machine, unit, lines, signal) =>
       calls.run(on("unitLog", machine, signal), (given) => provider.unitLog(machine, unit, lines, given)),
+    // It runs for as long as it is read, so it takes no slot from other calls.
+    logs: (machine, request, signal) => provider.logs(machine, request, signal),
+    shell: (machine, request) => provider.shell(machine, request),
     readUnitFile: (machine, unit, path, signal) =>
       calls.run(on("readUnitFile", machine, signal), (given) => provider.readUnitFile(machine, unit, path, given)),
     close: () => provider.close(),

@@ -11,6 +11,7 @@ import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../pla
 import type { ProviderModel } from "../plan/provider-model.ts";
 import type { Attributes } from "../plan/resource.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { LogEvent, LogRequest } from "./log-entry.ts";
 import type { CallLimits } from "./machine-calls.ts";
 
 export type MachineIdentity = {
@@ -51,6 +52,22 @@ export type PreflightRequest = {
   readonly machines: readonly MachineIdentity[];
   readonly units: readonly MachineUnit[];
   readonly space: readonly MachineSpace[];
+};
+
+/** A command for a machine, as words: no shell changes them. */
+export type ShellRequest = {
+  /** Null: a login shell. */
+  readonly command: readonly [program: string, ...given: readonly string[]] | null;
+  /** Whether the command gets a terminal. */
+  readonly tty: boolean;
+};
+
+/** What runs on haplan's own machine, with haplan's terminal, to run a command on another one. */
+export type ShellProcess = {
+  readonly file: string;
+  readonly arguments: readonly string[];
+  /** Null: haplan's own working directory. */
+  readonly directory: string | null;
 };
 
 /** A session with the machines of one cluster. */
@@ -94,6 +111,17 @@ export type Provider = {
   removeUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<void>;
   /** The last lines of the unit's log, for error messages. */
   unitLog(machine: MachineRef, unit: string, lines: number, signal?: AbortSignal): Promise<string>;
+  /**
+   * The logs of the machine's units, in the order of time. It has no time limit: it ends when the signal is aborted, or
+   * without `follow` after what was logged before the call.
+   * @throws HaplanError `provider/no-machine` if there is no such machine
+   */
+  logs(machine: MachineRef, request: LogRequest, signal: AbortSignal): AsyncIterable<LogEvent>;
+  /**
+   * The process that runs a command on the machine and ends with its exit code. It needs this session for as long as it runs.
+   * @throws HaplanError `provider/no-machine`, or `provider/no-login` where there is nothing to log in to
+   */
+  shell(machine: MachineRef, request: ShellRequest): Promise<ShellProcess>;
   /** A file in a unit's directory, including those that the unit wrote; null if it does not exist. */
   readUnitFile(machine: MachineRef, unit: string, path: string, signal?: AbortSignal): Promise<string | null>;
   /** Closes connections. Nothing changes on the machines. No call may follow. */

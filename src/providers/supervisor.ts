@@ -2,7 +2,9 @@
  * The port to what runs a unit's process: processes of haplan's own that outlive it, or an init such as systemd. The provider
  * keeps the unit's files and its record; the supervisor keeps it running.
  */
+
 import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { LogEntry, LogRequest } from "./log-entry.ts";
 
 export type UnitPlace = {
   /** The cluster's directory. */
@@ -34,6 +36,9 @@ export type UnitOwner = { readonly userId: number; readonly groupId: number };
 
 export type RunningUnit = { readonly pid: number };
 
+export type LogLine = Pick<LogEntry, "timeMs" | "message">;
+export type LogSelection = Omit<LogRequest, "unit">;
+
 export type Supervisor = {
   /** Its living process, or null. */
   find(place: UnitPlace): Promise<RunningUnit | null>;
@@ -51,6 +56,8 @@ export type Supervisor = {
   /** Forgets a unit that does not run. */
   remove(place: UnitPlace): Promise<void>;
   log(place: UnitPlace, lines: number): Promise<string>;
+  /** Its log in the order of time; `"current"` once, after all that was logged before the call. */
+  logs(place: UnitPlace, selection: LogSelection, signal: AbortSignal): AsyncIterable<LogLine | "current">;
   /** The directory that a running unit writes its own files to. */
   runtimeDir(place: UnitPlace): string;
   /** All units of this cluster that it knows or that run, whether their machine is there or not; the pid is null where one does not run. */

@@ -10,6 +10,8 @@ import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Artifact, buildArtifact } from "../../src/artifact/build-artifact.ts";
 import { HostClient } from "../../src/host/host-client.ts";
+import { decodeLogEvents, logFlags } from "../../src/host/log-lines.ts";
+import type { Provider } from "../../src/providers/provider.ts";
 import type { UnitDefinition } from "../../src/units/unit-definition.ts";
 import { describeProvider, probeProgram } from "../providers/provider-contract.ts";
 import { providerOfHost } from "../providers/provider-of-host.ts";
@@ -34,6 +36,13 @@ describe.skipIf(missing !== null)(`haplan-host on a host${missing === null ? "" 
     const child = execa("ssh", ssh(command), { stdin: "pipe", buffer: false, reject: false });
     const whyEnded = async (): Promise<string> => `ssh ended with exit code ${(await child).exitCode}`;
     return await HostClient.open({ fromHost: child.stdout, toHost: child.stdin, whyEnded });
+  };
+  const logs: Provider["logs"] = async function* (machine, request, signal) {
+    const words = ["/opt/haplan/current/bin/haplan-host", "--cluster=contract", ...logFlags(machine, request)];
+    const child = execa("ssh", ssh(words.join(" ")), { stdin: "pipe", buffer: false });
+    signal.addEventListener("abort", () => child.stdin.end(), { once: true });
+    yield* decodeLogEvents(child.stdout);
+    await child;
   };
   /** What haplan must leave as it was. */
   const inventory = (): Promise<string> =>
@@ -65,8 +74,8 @@ describe.skipIf(missing !== null)(`haplan-host on a host${missing === null ? "" 
   });
 
   describeProvider("on a host with systemd", async () => ({
-    provider: providerOfHost(await open("contract", "/opt/probe")),
-    again: async () => providerOfHost(await open("contract", "/opt/probe")),
+    provider: providerOfHost(await open("contract", "/opt/probe"), logs),
+    again: async () => providerOfHost(await open("contract", "/opt/probe"), logs),
     close: async () => {},
   }));
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { errorText, HaplanError } from "../../src/base/haplan-error.ts";
 import type { UnreachableMachine } from "../../src/plan/observed-cluster.ts";
 import { boundedProvider } from "../../src/providers/bounded-provider.ts";
+import type { LogEvent } from "../../src/providers/log-entry.ts";
 import { MachineCalls, type MachineCallsOptions } from "../../src/providers/machine-calls.ts";
 import type { FoundMachines, Provider } from "../../src/providers/provider.ts";
 
@@ -63,6 +64,9 @@ export class FakeRemote {
       removeUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.removeUnit(machine, unit)),
       unitLog: (machine, unit, lines, signal) =>
         act(nameOf(machine), signal, () => provider.unitLog(machine, unit, lines)),
+      logs: (machine, request, signal) =>
+        this.#logs(nameOf(machine), attempts, () => provider.logs(machine, request, signal)),
+      shell: (machine, request) => act(nameOf(machine), undefined, () => provider.shell(machine, request)),
       readUnitFile: (machine, unit, path, signal) =>
         act(nameOf(machine), signal, () => provider.readUnitFile(machine, unit, path)),
       close: async () => {
@@ -93,6 +97,15 @@ export class FakeRemote {
       }),
     );
     return { machines: machines.filter(({ name }) => !unreachable.some((each) => each.name === name)), unreachable };
+  }
+
+  /** A log is read over a connection of its own, which is made once. */
+  async *#logs(machine: string, attempts: number, read: () => AsyncIterable<LogEvent>): AsyncGenerator<LogEvent> {
+    await this.#repeat(attempts, () => this.#once(machine, undefined, async () => {}));
+    for await (const event of read()) {
+      if (this.cutOff.has(machine)) throw new HaplanError("fake/no-route", "no route to host");
+      yield event;
+    }
   }
 
   async #repeat<Result>(attempts: number, act: () => Promise<Result>): Promise<Result> {

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HostClient } from "../../src/host/host-client.ts";
+import { decodeLogEvents, logFlags } from "../../src/host/log-lines.ts";
+import type { Provider } from "../../src/providers/provider.ts";
 import { root } from "../structure/imports.ts";
 import { describeProvider, probeProgram } from "./provider-contract.ts";
 import { providerOfHost } from "./provider-of-host.ts";
@@ -18,6 +20,21 @@ async function startProgram(parent: string): Promise<Session> {
   const child = spawn(process.execPath, [program, ...place], { stdio: ["pipe", "pipe", "inherit"] });
   return { client: await HostClient.open({ fromHost: child.stdout, toHost: child.stdin }), child };
 }
+
+/** Each log is written by a process of its own. */
+const logsIn = (parent: string): Provider["logs"] =>
+  async function* (machine, request, signal) {
+    const program = join(root, "dist/cmd/haplan-host/main.js");
+    const place = ["--cluster=demo", `--root=${parent}`, "--detached"];
+    const child = spawn(process.execPath, [program, ...place, ...logFlags(machine, request)], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    signal.addEventListener("abort", () => child.stdin.end(), { once: true });
+    const exited = once(child, "exit");
+    yield* decodeLogEvents(child.stdout);
+    const [exitCode] = await exited;
+    if (exitCode !== 0) throw new Error(`haplan-host ended with exit code ${exitCode}`);
+  };
 
 describe("haplan-host as a process", () => {
   let parent: string;
@@ -35,8 +52,8 @@ describe("haplan-host as a process", () => {
 
   describeProvider("on a host", async () => ({
     // One process for all tests: each of them ends its session, and leaves no machine.
-    provider: { ...providerOfHost(session.client), close: async () => {} },
-    again: async () => providerOfHost((await startProgram(parent)).client),
+    provider: { ...providerOfHost(session.client, logsIn(parent)), close: async () => {} },
+    again: async () => providerOfHost((await startProgram(parent)).client, logsIn(parent)),
     close: async () => {},
   }));
 

@@ -2,8 +2,10 @@
  * What every provider owes to haplan, as tests over a factory: each provider runs them, and one that is reached over a
  * connection that fails. They use the port alone.
  */
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ObservedMachine } from "../../src/plan/observed-cluster.ts";
+import type { LogRequest } from "../../src/providers/log-entry.ts";
 import type { MachineIdentity, Provider } from "../../src/providers/provider.ts";
 import { unitDigest } from "../../src/providers/unit-digest.ts";
 import type { ProviderSettings } from "../../src/spec/cluster-spec.ts";
@@ -24,10 +26,12 @@ export type OpenedProvider = {
 
 /**
  * What the program `probe` has to be on the provider's machines: it runs until SIGTERM when its argument is `idle`, and ends
- * with exit code 3 and `cannot go on: DETAIL` on standard error when its arguments are `exit DETAIL`.
+ * with exit code 3 and `cannot go on: DETAIL` on standard error when its arguments are `exit DETAIL`. With `say DETAIL` it also
+ * prints DETAIL first.
  */
 export const probeProgram = `
 const [mode, detail] = process.argv.slice(2);
+if (mode === "say") console.log(detail);
 if (mode === "exit") { console.error("cannot go on: " + detail); process.exit(3); }
 process.on("SIGHUP", () => {});
 setInterval(() => {}, 1000);
@@ -141,6 +145,54 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
         message: expect.stringMatching(/exit code 3.*cannot go on: no disk/s),
       });
       expect(await provider.unitLog("m1", "agent", 1)).toBe("cannot go on: no disk");
+    });
+
+    it("returns the logs of a machine: the last lines, those of one unit, and what is logged from then on", async () => {
+      await provider.createMachine(m1);
+      await provider.startUnit("m1", unit({ arguments: ["say", "one\ntwo"] }));
+      await provider.startUnit("m1", unit({ name: "worker", arguments: ["say", "three"] }));
+      const request: LogRequest = { unit: null, lines: null, sinceMs: null, follow: false };
+      const read = async (changes: Partial<LogRequest>): Promise<readonly string[]> => {
+        const lines: string[] = [];
+        const stop = new AbortController();
+        for await (const event of provider.logs("m1", { ...request, ...changes }, stop.signal))
+          lines.push(event === "current" ? event : `${event.machine} ${event.unit}: ${event.message}`);
+        // An init may log that it started a unit.
+        return lines.filter((line) => /: (one|two|three)$|current/.test(line));
+      };
+      expect(await read({})).toEqual(["m1 agent: one", "m1 agent: two", "m1 worker: three", "current"]);
+      expect(await read({ unit: "worker" })).toEqual(["m1 worker: three", "current"]);
+      expect(await read({ unit: "agent", lines: 1 })).toEqual(["m1 agent: two", "current"]);
+      expect(await read({ sinceMs: Date.now() + 60_000 })).toEqual(["current"]);
+
+      const stop = new AbortController();
+      const seen: string[] = [];
+      for await (const event of provider.logs("m1", { ...request, lines: 0, follow: true }, stop.signal)) {
+        if (event === "current") await provider.startUnit("m1", unit({ name: "worker", arguments: ["say", "four"] }));
+        else if (/^(one|two|three|four)$/.test(event.message)) seen.push(event.message);
+        if (seen.includes("four")) stop.abort();
+      }
+      expect(seen).toEqual(["four"]);
+      const none = provider.logs("m2", request, new AbortController().signal)[Symbol.asyncIterator]();
+      await expect(none.next()).rejects.toThrow();
+    });
+
+    it("runs a command with its words as they are, and ends with its exit code", async () => {
+      await provider.createMachine(m1);
+      const run = async (...command: [string, ...string[]]): Promise<string> => {
+        const found = await provider.shell("m1", { command, tty: false });
+        const { stdout, exitCode } = await execa(found.file, found.arguments, {
+          reject: false,
+          ...(found.directory === null ? {} : { cwd: found.directory }),
+        });
+        return `${exitCode} ${stdout}`;
+      };
+      const words = run("sh", "-c", "printf '%s|' \"$@\"; exit 7", "sh", "a  b", "it's", "$HOME", '"');
+      await words.then(
+        (seen) => expect(seen).toBe("7 a  b|it's|$HOME|\"|"),
+        // Where commands reach a machine by other means than the provider.
+        (error: unknown) => expect(error).toMatchObject({ code: "provider/no-login" }),
+      );
     });
 
     it("stops and removes a unit, however often that is asked", async () => {

@@ -1,9 +1,10 @@
+import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { HostClient } from "../../src/host/host-client.ts";
 import { loadBalancerOnMachine } from "../../src/providers/load-balancer-hosts.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 
 /** A provider whose machines are all on one host. */
-export function providerOfHost(client: HostClient): Provider {
+export function providerOfHost(client: HostClient, logs: Provider["logs"]): Provider {
   return {
     model: {
       describeMachine: () => ({ attributes: {}, unknown: [], replacedBy: [] }),
@@ -21,6 +22,8 @@ export function providerOfHost(client: HostClient): Provider {
     stopUnit: (...given) => client.stopUnit(...given),
     removeUnit: (...given) => client.removeUnit(...given),
     unitLog: (...given) => client.unitLog(...given),
+    logs,
+    shell: () => Promise.reject(new HaplanError("provider/no-login", "Commands reach a host by other means")),
     readUnitFile: (...given) => client.readUnitFile(...given),
     close: () => client.close(),
   };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ExitCode } from "../../cmd/haplan/cli-context.ts";
 import { runHaplan } from "../../cmd/haplan/run-haplan.ts";
+import type { ForeignExitCode } from "../../cmd/haplan/run-in-terminal.ts";
 import { StopRequests } from "../../cmd/haplan/stop-requests.ts";
 import { createScriptedTerminal, type ScriptedTerminal } from "../../cmd/haplan/terminal.fake.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
@@ -33,6 +34,8 @@ export type CliFixture = {
   input: string;
   /** What stops the runs to come. */
   stop: StopRequests;
+  /** Command lines that ran in the terminal; each ended with exit code 7. */
+  readonly processes: string[];
   /** Opens the provider of the runs to come, over the one of the world in memory. */
   openProvider: (options: ProviderOptions, inMemory: Provider) => Provider;
   /** Runs one command line, split at spaces unless it is split already; `answers` null: it cannot ask. */
@@ -64,6 +67,7 @@ export function createCliFixture(directory?: string): CliFixture {
     environment,
     input: "",
     stop: unstoppable(),
+    processes: [],
     openProvider: (_, inMemory) => inMemory,
     planDocument: async (words) => {
       await fixture.haplan(`plan ${words} -out=document.plan`);
@@ -85,6 +89,10 @@ export function createCliFixture(directory?: string): CliFixture {
           connect,
           probeWrites,
           askPresented,
+          runInTerminal: async ({ file, arguments: given }) => {
+            fixture.processes.push([file, ...given].join(" "));
+            return 7 as ForeignExitCode;
+          },
           readWorkerReports: async () => [
             { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
           ],

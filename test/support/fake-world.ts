@@ -25,6 +25,7 @@ import type { ProviderModel } from "../../src/plan/provider-model.ts";
 import type { Attributes } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
+import type { LogEvent, LogRequest } from "../../src/providers/log-entry.ts";
 import type { MachineIdentity, MachineRef, NewMachine, Provider } from "../../src/providers/provider.ts";
 import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.ts";
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
@@ -263,9 +264,32 @@ export class FakeWorld {
       removeUnit: async (machine, unit) =>
         this.#act(`removeUnit ${refText(machine)}`, () => void this.#machinesOf(machine)[0]?.units.delete(unit)),
       unitLog: async (machine) => `log of ${refText(machine)}`,
+      logs: (machine, request) => this.#logs(machine, request),
+      shell: async (machine, { command, tty }) => ({
+        file: "shell",
+        arguments: [refText(machine), ...(tty ? ["with a terminal"] : []), ...(command ?? ["login"])],
+        directory: null,
+      }),
       readUnitFile: async () => null,
       close: async () => {},
     };
+  }
+
+  /** Each unit has logged two lines: units take turns, a second apart. */
+  async *#logs(ref: MachineRef, request: LogRequest): AsyncGenerator<LogEvent> {
+    const failure = this.failing(`logs ${refText(ref)}`);
+    if (failure !== null) throw new HaplanError("fake/failed", failure);
+    const [machine] = this.#machinesOf(ref);
+    if (machine === undefined) throw new HaplanError("provider/no-machine", `There is no machine "${refText(ref)}"`);
+    const { name } = machine.identity;
+    const turn = [...this.facts.machines.keys()].indexOf(name);
+    const units = [...machine.units.keys()].filter((unit) => request.unit === null || request.unit === unit);
+    for (const minute of [0, 1].slice(request.lines === null ? 0 : -request.lines)) {
+      for (const unit of units) {
+        yield { machine: name, unit, timeMs: minute * 60_000 + turn * 1000, message: `line ${minute + 1} of ${unit}` };
+      }
+    }
+    yield "current";
   }
 
   /** All of a name, the newest first; of a generation only that one. */

@@ -32,6 +32,9 @@ const verbWords: Readonly<Record<string, CompletionWords>> = {
   "state mv": "addresses",
   "state rm": "addresses",
   import: "addresses",
+  logs: "nodes",
+  exec: "nodes",
+  ssh: "nodes",
   completion: completionShells,
 };
 

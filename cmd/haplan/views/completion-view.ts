@@ -8,8 +8,8 @@ export type CompletionFlag = {
   readonly values: CompletionWords | null;
 };
 
-/** Fixed words, or words that depend on the directory: addresses in the state, applied clusters. */
-export type CompletionWords = readonly string[] | "addresses" | "clusters";
+/** Fixed words, or words that depend on the directory: addresses in the state, applied clusters, machines in the state. */
+export type CompletionWords = readonly string[] | "addresses" | "clusters" | "nodes";
 
 export type CompletionCommand = {
   /** `plan`, `state list`. */
@@ -49,6 +49,7 @@ function words(verbs: readonly CompletionCommand[]): ReadonlyMap<string, readonl
 /** A shell command that prints the words, one per line or on one line; `program` is how the shell calls haplan. */
 function printing(values: CompletionWords, program: string): string {
   if (values === "addresses") return `${program} state list 2>/dev/null`;
+  if (values === "nodes") return `${program} state list 2>/dev/null | sed -n "s/^haplan_machine[.]//p"`;
   if (values === "clusters") return "ls .haplan 2>/dev/null";
   return `echo ${values.join(" ")}`;
 }
@@ -123,7 +124,7 @@ function zsh(verbs: readonly CompletionCommand[]): string {
   const item = (name: string, description: string): string => quote(`${name.replaceAll(":", "\\:")}:${description}`);
   const nested = [...groups].filter(([, seconds]) => seconds.length > 0);
   const offer = (values: CompletionWords): string =>
-    values === "addresses" || values === "clusters"
+    typeof values === "string"
       ? `compadd -- \${(f)"$(${printing(values, "$words[1]")})"}`
       : `compadd -- ${values.join(" ")}`;
   return [

@@ -12,6 +12,7 @@ import {
   watchMs,
 } from "../../providers/supervisor.ts";
 import { makeUser, removeWhatIsLeft } from "./host-user.ts";
+import { readJournal } from "./journal.ts";
 import { readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
 import { systemdName, unitPrefix } from "./unit-name.ts";
@@ -33,6 +34,7 @@ export const systemdUnits: Supervisor = {
   stop: stopUnit,
   remove: removeUnit,
   log: readLog,
+  logs: (place, selection, signal) => readJournal(systemdName(place), selection, signal),
   runtimeDir: (place) => join("/run", runtimeName(place)),
   units: findUnits,
   leave: (root) => removeWhatIsLeft(dirname(root), root),

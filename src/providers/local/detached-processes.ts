@@ -1,6 +1,7 @@
 /** Units as detached processes of this machine: they outlive haplan, and nothing restarts them. */
 import { rmSync } from "node:fs";
 import type { Supervisor, UnitPlace } from "../supervisor.ts";
+import { readLogFile } from "./log-file.ts";
 import { placeOfUnit, unitPaths } from "./machine-dir.ts";
 import { markedProcesses } from "./process-table.ts";
 import { findUnitProcess, logTail, signalProcess, startProcess, stopProcess } from "./unit-process.ts";
@@ -17,6 +18,7 @@ export const detachedProcesses: Supervisor = {
   remove: async (place) => rmSync(pathsOf(place).process, { force: true }),
   runtimeDir: (place) => place.files,
   log: async (place, lines) => logTail(pathsOf(place).log, lines),
+  logs: (place, selection, signal) => readLogFile(pathsOf(place).log, selection, signal),
   units: async (root) =>
     markedProcesses().flatMap(({ pid, unitDir }) => {
       const found = placeOfUnit(unitDir);

@@ -9,7 +9,9 @@ import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import type { FoundMachines, MachineIdentity, MachineRef, Provider } from "../provider.ts";
+import type { LogEvent, LogRequest } from "../log-entry.ts";
+import { mergeLogs } from "../merge-logs.ts";
+import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { detachedProcesses } from "./detached-processes.ts";
@@ -77,12 +79,48 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
     removeUnit: async (machine, unit) => removeUnit(place, unitOf(machine, unit)),
     unitLog: async (machine, unit, lines) => supervisor.log(unitOf(machine, unit), lines),
+    logs: (machine, request, signal) => machineLogs(place, machine, request, signal),
+    shell: async (machine, request) => machineShell(root, machine, request),
     readUnitFile: async (machine, unit, path) => {
       const known = unitOf(machine, unit);
       return readIfExists(join(known.files, path)) ?? readIfExists(join(supervisor.runtimeDir(known), path));
     },
     close: async () => {},
   };
+}
+
+/** A machine is a directory of this one: commands run in it. */
+function machineShell(root: string, machine: MachineRef, { command }: ShellRequest): ShellProcess {
+  const directory = dirOf(root, machine);
+  if (readLabel(root, directory) === null)
+    throw new HaplanError("provider/no-machine", `There is no machine "${directory}"`);
+  const path = machinePaths(root, directory).directory;
+  if (command === null)
+    throw new HaplanError("provider/no-login", `A local machine is a directory, not a host to log in to\n${path}`);
+  const [file, ...given] = command;
+  return { file, arguments: given, directory: path };
+}
+
+async function* machineLogs(
+  { root, supervisor }: Place,
+  machine: MachineRef,
+  { unit: only, ...selection }: LogRequest,
+  signal: AbortSignal,
+): AsyncGenerator<LogEvent> {
+  const directory = dirOf(root, machine);
+  const label = readLabel(root, directory);
+  if (label === null) throw new HaplanError("provider/no-machine", `There is no machine "${directory}"`);
+  const units = listDir(machinePaths(root, directory).units).filter((unit) => only === null || unit === only);
+  const logs = units.map(async function* (unit): AsyncGenerator<LogEvent> {
+    for await (const line of supervisor.logs(unitPaths(root, directory, unit), selection, signal))
+      yield line === "current" ? line : { machine: label.name, unit, ...line };
+  });
+  let failure: { readonly error: unknown } | null = null;
+  const onFailure = (_: number, error: unknown): void => {
+    failure ??= { error };
+  };
+  yield* mergeLogs(logs, { onFailure });
+  if (failure !== null) throw (failure as { readonly error: unknown }).error;
 }
 
 async function observeMachines(place: Place, lineage: string | null, names: readonly string[]): Promise<FoundMachines> {

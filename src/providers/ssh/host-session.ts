@@ -27,7 +27,7 @@ export type HostSession = {
 const closeMs = 2_000;
 
 /** The host's shell ends with it where there is no haplan-host. */
-const notInstalledCode = 91;
+export const notInstalledCode = 91;
 /** And with this where the user is not root, and is not to become it. */
 const notRootCode = 94;
 
@@ -39,7 +39,7 @@ type Ending = { readonly exitCode: number | null; readonly stderr: string };
  */
 export async function openHostSession(request: HostRequest): Promise<HostSession | null> {
   const { target, files, signal } = request;
-  const child = spawn("ssh", sshArguments(target, files, sessionCommand(request)), { stdio: "pipe" });
+  const child = spawn("ssh", sshArguments(target, files, hostCommand(request, [])), { stdio: "pipe" });
   const started = new Promise<void>((resolve, reject) => {
     child.once("spawn", resolve);
     child.once("error", (error) => reject(systemErrorCode(error) === "ENOENT" ? noSsh() : error));
@@ -49,7 +49,7 @@ export async function openHostSession(request: HostRequest): Promise<HostSession
     child.once("close", async (exitCode) => resolve({ exitCode, stderr: await stderr }));
   });
   await started;
-  const whyEnded = async (): Promise<string> => (await ending.then((end) => explain(request, end))).message;
+  const whyEnded = async (): Promise<string> => (await ending.then((end) => explainEnd(request, end))).message;
   try {
     const client = await HostClient.open({ fromHost: child.stdout, toHost: child.stdin, whyEnded }, signal);
     return { client, close: () => endWithin(client, child) };
@@ -60,7 +60,7 @@ export async function openHostSession(request: HostRequest): Promise<HostSession
     }
     const end = await ending;
     if (end.exitCode === notInstalledCode) return null;
-    throw explain(request, end);
+    throw explainEnd(request, end);
   }
 }
 
@@ -69,11 +69,11 @@ async function endWithin(client: HostClient, child: ChildProcess): Promise<void>
   await client.close().finally(() => clearTimeout(cutOff));
 }
 
-/** For the host's shell, as the user that ssh logs in as. */
-function sessionCommand({ become, cluster }: HostRequest): string {
+/** Runs haplan-host with `flags`. For the host's shell, as the user that ssh logs in as. */
+export function hostCommand({ become, cluster }: HostRequest, flags: readonly string[]): string {
   const program = `${installDir}/current/bin/haplan-host`;
   // Units run what the link leads to when they start: the next artifact, after the next restart.
-  const words = `${program} --cluster ${cluster} --programs-dir ${installDir}/current/cmd`;
+  const words = [program, `--cluster ${cluster} --programs-dir ${installDir}/current/cmd`, ...flags].join(" ");
   const run = `exec ${words}`;
   const asRoot = `exec sudo -n ${words}`;
   const start = {
@@ -84,7 +84,7 @@ function sessionCommand({ become, cluster }: HostRequest): string {
   return `[ -x ${program} ] || exit ${notInstalledCode}; ${start}`;
 }
 
-function explain({ target }: HostRequest, { exitCode, stderr }: Ending): HaplanError {
+export function explainEnd({ target }: HostRequest, { exitCode, stderr }: Ending): HaplanError {
   if (exitCode === sshFailedCode) return sshFailure(target, stderr);
   const said = withoutDebug(stderr).trim();
   if (exitCode === notRootCode) return becomeFailure(target, "The user is not root, and become is none.");

@@ -15,15 +15,25 @@ import type { MachineHost } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { assertDirName } from "../dir-name.ts";
+import type { LogEvent } from "../log-entry.ts";
 import type { MachineCalls } from "../machine-calls.ts";
-import type { FoundMachines, MachineRef, NewMachine, PreflightRequest, Provider } from "../provider.ts";
+import type {
+  FoundMachines,
+  MachineRef,
+  NewMachine,
+  PreflightRequest,
+  Provider,
+  ShellProcess,
+  ShellRequest,
+} from "../provider.ts";
 import type { ProviderOptions } from "../provider-options.ts";
 import { ArtifactCache } from "./artifact-cache.ts";
 import { checkHost } from "./check-host.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
+import { hostLogs } from "./host-logs.ts";
 import { type HostSession, openHostSession } from "./host-session.ts";
 import { sshLimits, sshModel } from "./ssh-model.ts";
-import { pinnedName, type SshFiles } from "./ssh-target.ts";
+import { pinnedName, type SshFiles, shellArguments } from "./ssh-target.ts";
 import { architectureOf, type Become, type Host, removeArtifact, uploadArtifact } from "./upload-artifact.ts";
 
 /** A host that was not reached is not tried again sooner: each attempt takes as long as ssh waits. */
@@ -199,6 +209,18 @@ class SshProvider implements Provider {
 
   async unitLog(...[machine, unit, lines, signal]: Parameters<Provider["unitLog"]>): Promise<string> {
     return await (await this.#sessionOf(machine, signal)).unitLog(machine, unit, lines, signal);
+  }
+
+  async *logs(...[machine, request, signal]: Parameters<Provider["logs"]>): AsyncGenerator<LogEvent> {
+    const host = this.#directory.hostOf(machine);
+    const files = await this.#files(host);
+    const { name: cluster } = this.#options.spec;
+    yield* hostLogs({ target: host.target, files, become: this.#become(), cluster }, machine, request, signal);
+  }
+
+  async shell(machine: MachineRef, request: ShellRequest): Promise<ShellProcess> {
+    const host = this.#directory.hostOf(machine);
+    return { file: "ssh", arguments: shellArguments(host.target, await this.#files(host), request), directory: null };
   }
 
   async readUnitFile(...[machine, unit, path, signal]: Parameters<Provider["readUnitFile"]>): Promise<string | null> {

@@ -1,4 +1,5 @@
 /** How a host is reached over ssh, and the words of the command line that follow from it. Pure. */
+import type { ShellRequest } from "../provider.ts";
 
 export type SshTarget = {
   /** Host name or address, or a name of the user's ssh configuration. */
@@ -33,6 +34,18 @@ export const pinnedName = "haplan-pinned-host";
  * ssh configuration, but for this: ssh never asks, and never takes a host key that it does not know.
  */
 export function sshArguments(target: SshTarget, files: SshFiles, command: string): readonly string[] {
+  // -v: what it says of the host's key, for the error that names it.
+  return [...["-T", "-v"], "-o", "BatchMode=yes", ...reachArguments(target, files), command];
+}
+
+/** Arguments of `ssh` for a user: it may ask for the passphrase of a key. Every word of the command arrives as it is. */
+export function shellArguments(target: SshTarget, files: SshFiles, { command, tty }: ShellRequest): readonly string[] {
+  const words = command === null ? [] : [command.map(shellWord).join(" ")];
+  return [tty ? "-t" : "-T", ...reachArguments(target, files), ...words];
+}
+
+/** What a host is reached with, and the host. */
+function reachArguments(target: SshTarget, files: SshFiles): readonly string[] {
   const { host, user, port, identityFile, jump, options } = target;
   const pinned =
     files.knownHostsFile === null
@@ -43,7 +56,6 @@ export function sshArguments(target: SshTarget, files: SshFiles, command: string
           `HostKeyAlias=${pinnedName}`,
         ];
   const words = [
-    "BatchMode=yes",
     "StrictHostKeyChecking=yes",
     // A connection that is shared already is used. One that outlived this ssh would hold its output open.
     "ControlMaster=no",
@@ -55,9 +67,6 @@ export function sshArguments(target: SshTarget, files: SshFiles, command: string
     ...options,
   ];
   return [
-    "-T",
-    // What it says of the host's key, for the error that names it.
-    "-v",
     ...words.flatMap((word) => ["-o", word]),
     ...(user === null ? [] : ["-l", user]),
     ...(port === null ? [] : ["-p", String(port)]),
@@ -65,7 +74,6 @@ export function sshArguments(target: SshTarget, files: SshFiles, command: string
     ...(jump === null ? [] : ["-J", jump]),
     "--",
     host,
-    command,
   ];
 }
 
