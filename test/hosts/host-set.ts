@@ -2,7 +2,7 @@
  * All test hosts of this machine: brought up to a number, and removed again. The file `hosts.json` says which there are;
  * it is written before a host is made, so that one whose making was cut short is found and removed.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -22,6 +22,7 @@ export type HostSet = {
 const base = process.env["HAPLAN_TEST_HOSTS"] ?? "/var/lib/haplan-test-hosts";
 export const hostsDirectory: string = join(base, String(network));
 
+const inotifyInstances = 1024;
 const setFile = join(hostsDirectory, "hosts.json");
 const keyFile = join(hostsDirectory, "id_ed25519");
 const knownHostsFile = join(hostsDirectory, "known_hosts");
@@ -51,6 +52,7 @@ export async function bringUp(count: number, imageName: ImageName): Promise<Host
   const access = { publicKey: await publicKey() };
   const imagePath = await image(imageName, join(base, "images"));
   await makeBridge();
+  allowInotify();
   const kept = (readHosts()?.hosts ?? []).filter(({ name, hostKey }) => hostKey !== "" && findProcess(name) !== null);
   const missing = Array.from({ length: count }, (_, at) => at + 1).filter(
     (number) => !kept.some(({ name }) => name === `h${number}`),
@@ -64,6 +66,12 @@ export async function bringUp(count: number, imageName: ImageName): Promise<Host
     imageName,
     [...kept, ...made].sort((a, b) => a.ipv4.localeCompare(b.ipv4, "en", { numeric: true })),
   );
+}
+
+/** All hosts share the limit of this machine's root, and each systemd needs several: the default is enough for some twenty hosts. */
+function allowInotify(): void {
+  const file = "/proc/sys/fs/inotify/max_user_instances";
+  if (Number(readFileSync(file, "utf8")) < inotifyInstances) writeFileSync(file, String(inotifyInstances));
 }
 
 /** Nothing is left but the images. */

@@ -69,6 +69,14 @@ export async function powerOff({ name }: Pick<TestHost, "name">): Promise<void> 
   await until(`${name} is off`, 10_000, async () => findProcess(name) === null || null);
 }
 
+/** Boots a host that was powered off, with the file tree that it left; resolves once its sshd answers. */
+export async function powerOn({ name, directory, ipv4 }: TestHost): Promise<void> {
+  await execa("ip", ["link", "delete", linkOf(name)], { reject: false });
+  await until(`${name}'s control group is empty`, 10_000, () => removeControlGroup(name));
+  boot(name, join(directory, "root"), directory);
+  await until(`${name} answers on port 22`, bootMs, () => scanKey(ipv4));
+}
+
 /** Powers it off, and removes the file tree. */
 export async function removeHost(host: Pick<TestHost, "name" | "directory">): Promise<void> {
   await powerOff(host);
