@@ -14,6 +14,8 @@ export type HostsSpec = {
   readonly balancer: TestHost;
   readonly balancerType: "embedded" | "haproxy";
   readonly balancerPort?: number;
+  /** Endpoints of members that run already, without TLS. */
+  readonly adopt?: readonly string[];
   /** Lines of `controlPlane`, and keys of `provider`. */
   readonly controlPlane?: string;
   readonly provider?: string;
@@ -23,7 +25,9 @@ export type HostsSpec = {
 export function hostsSpecText(set: HostSet, spec: HostsSpec): string {
   const line = ([name, { ipv4, hostKey }]: readonly [string, TestHost]): string =>
     `      - { name: ${name}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }\n`;
-  const { balancer, workers = [], controlPlane = "", provider = "", policy = "{}" } = spec;
+  const { balancer, workers = [], controlPlane = "", provider = "", policy = "{}", adopt = [] } = spec;
+  const adopted =
+    adopt.length === 0 ? "" : `    tls: { enabled: false }\n    adopt: { endpoints: [${adopt.join(", ")}] }\n`;
   return `apiVersion: haplan.dev/v1
 kind: Cluster
 metadata:
@@ -32,7 +36,7 @@ spec:
   provider: { type: ssh, user: admin, identityFile: ${set.keyFile}${provider} }
   controlPlane:
     engine: ${spec.engine}
-${controlPlane}    masters:
+${adopted}${controlPlane}    masters:
 ${spec.masters.map(line).join("")}  workers:${workers.length === 0 ? " []" : ""}
 ${workers.map(line).join("")}  loadBalancer: { type: ${spec.balancerType}, address: ${balancer.ipv4}, ports: [${spec.balancerPort ?? 2379}], ssh: { hostKey: ${balancer.hostKey} } }
   policy: ${policy}

@@ -1,8 +1,12 @@
 /** Real etcd and HAProxy on hosts, through every kind of change, while clients write. */
+import { existsSync } from "node:fs";
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
+import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
-import { ClusterOnHosts, contentsOf, type HostsSpec } from "./cluster-on-hosts.ts";
+import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
 import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
 
@@ -10,6 +14,10 @@ const missing = missingHostSupport();
 const reason = missing === null ? "" : ` (skipped: ${missing})`;
 const writesPerSecond = 200;
 const gapMaxMs = 1_000;
+
+/** Versions of etcd that this machine may have, for hosts. */
+const newer: readonly string[] = ["3.6.14", "3.7.1"];
+const etcdAt = (version: string): string => `/opt/etcd/${version}/etcd`;
 
 describe.skipIf(missing !== null)(`engines on hosts${reason}`, () => {
   let set: HostSet;
@@ -100,4 +108,147 @@ describe.skipIf(missing !== null)(`engines on hosts${reason}`, () => {
     expect((await cluster.teardown()).destroy.code).toBe(0);
     expect(await Promise.all(set.hosts.map((host) => contentsOf(set, host)))).toEqual(before);
   }, 900_000);
+
+  describe.skipIf(newer.some((version) => !existsSync(etcdAt(version))))("another version of etcd", () => {
+    it("is rolled out while a client writes, one minor version at a time", async () => {
+      const masters = [hosts.h1, hosts.h2, hosts.h3];
+      const [older, later] = newer as [string, string];
+      for (const host of masters) {
+        for (const version of newer) {
+          const place = `${host.directory}/root${etcdAt(version)}`;
+          await mkdir(dirname(place), { recursive: true });
+          await copyFile(etcdAt(version), place);
+        }
+      }
+      const at = (version: string, binary = etcdAt(version)): HostsSpec =>
+        etcd({ controlPlane: `    etcd: { binary: ${binary}, version: ${version} }\n` });
+      cluster = new ClusterOnHosts(set, at(older));
+      await cluster.run("apply", "-auto-approve");
+
+      // The wrong version, and no etcd there: nothing is changed.
+      cluster.write(at(later, etcdAt(older)));
+      const wrong = await cluster.try("apply", "-auto-approve");
+      expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining(`is not version ${later}, but ${older}`)]);
+
+      cluster.write(at(later));
+      const writer = await applyUnderWriter("upgrade");
+      expect(writer.failures).toEqual([]);
+      expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
+      const status = await cluster.run("status");
+      expect(status.match(new RegExp(` ${later.replaceAll(".", "[.]")}$`, "gm"))).toHaveLength(3);
+
+      cluster.write(at(older));
+      const back = await cluster.try("plan");
+      expect([back.code, back.stderr]).toEqual([1, expect.stringContaining("etcd cannot be downgraded")]);
+      cluster.write(at(later));
+      expect((await cluster.teardown()).destroy.code).toBe(0);
+      for (const host of masters) await rm(`${host.directory}/root/opt/etcd`, { recursive: true, force: true });
+    }, 300_000);
+
+    it("is refused from 3.4 to 3.6", async () => {
+      cluster = new ClusterOnHosts(set, etcd());
+      await cluster.run("apply", "-auto-approve");
+      const version = newer[0]!;
+      cluster.write(etcd({ controlPlane: `    etcd: { binary: ${etcdAt(version)}, version: ${version} }\n` }));
+      const skipped = await cluster.try("plan");
+      expect([skipped.code, skipped.stderr]).toEqual([
+        1,
+        expect.stringMatching(
+          /cannot be upgraded from 3.4 to 3.6.14 in one step[^]*version of a 3.5 first/,
+        ),
+      ]);
+      cluster.write(etcd());
+    }, 300_000);
+  });
+
+  describe("two masters with a balancer and two workers, none of which haplan has made", () => {
+    /** As the package's own unit is configured: the environment of /etc/default/etcd. */
+    const byHand = (name: string, { ipv4 }: TestHost, all: string): string => `
+      cat > /etc/default/etcd <<END
+ETCD_NAME=${name}
+ETCD_LISTEN_CLIENT_URLS=http://${ipv4}:2379
+ETCD_ADVERTISE_CLIENT_URLS=http://${ipv4}:2379
+ETCD_LISTEN_PEER_URLS=http://${ipv4}:2380
+ETCD_INITIAL_ADVERTISE_PEER_URLS=http://${ipv4}:2380
+ETCD_INITIAL_CLUSTER=${all}
+END
+      systemctl enable --now --no-block etcd`;
+    const proxyByHand = (servers: readonly TestHost[]): string => `
+      cat > /etc/haproxy/haproxy.cfg <<END
+defaults
+  mode tcp
+  timeout connect 1s
+  timeout client 1h
+  timeout server 1h
+frontend etcd
+  bind :2379
+  default_backend etcd
+backend etcd
+${servers.map(({ name, ipv4 }) => `  server ${name} ${ipv4}:2379 check\n`).join("")}END
+      systemctl enable haproxy; systemctl restart haproxy`;
+
+    it("become three masters without a failed write, and are left as they were found", async () => {
+      const [first, second, third, proxy] = [hosts.h1, hosts.h2, hosts.h3, hosts.h4];
+      const found = [first, second, proxy];
+      const all = `node1=http://${first.ipv4}:2380,node2=http://${second.ipv4}:2380`;
+      cluster = new ClusterOnHosts(set, {
+        name: "migrated",
+        engine: "etcd",
+        masters: [
+          ["m1", first],
+          ["m2", second],
+          ["m3", third],
+        ],
+        workers: [
+          ["w1", hosts.h5],
+          ["w2", hosts.h6],
+        ],
+        adopt: [first, second].map(({ ipv4 }) => `http://${ipv4}:2379`),
+        balancer: proxy,
+        balancerType: "haproxy",
+        balancerPort: 2479,
+      });
+      try {
+        await Promise.all([
+          cluster.on(first, byHand("node1", first, all)),
+          cluster.on(second, byHand("node2", second, all)),
+          cluster.on(proxy, proxyByHand([first, second])),
+        ]);
+        const before = await Promise.all(found.map((host) => contentsOf(set, host)));
+        const started = (host: TestHost): Promise<string> =>
+          cluster!.on(host, "systemctl show -p MainPID,ActiveEnterTimestamp etcd haproxy");
+        const running = await Promise.all(found.map(started));
+        const client = cluster.client(`http://${proxy.ipv4}:2379`);
+        await until("the two lead", async () => (await client.put("/ready", "")) !== undefined);
+
+        const writer = new PacedWriter(client, "/migrated/", writesPerSecond);
+        try {
+          console.log((await cluster.run("plan")).split("Quorum timeline")[1]);
+          console.log((await cluster.run("apply", "-auto-approve")).split("\n").slice(-4).join("\n"));
+          expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+        } finally {
+          await writer.stop();
+          console.log(`migration: ${writer.summary()}`);
+        }
+        expect(writer.failures).toEqual([]);
+        expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
+        const through = cluster.client(`http://${proxy.ipv4}:2479`);
+        expect(await missingWrites(through, writer.prefix, writer.acknowledged)).toEqual([]);
+        expect(await Promise.all(found.map(started))).toEqual(running);
+
+        // Any one of the three may fail now.
+        await cluster.on(first, "systemctl stop etcd");
+        await until("a write without the first", async () => (await through.put("/without", "m1")) !== undefined);
+        await cluster.on(first, "systemctl start etcd");
+        await until("the first is back", async () => (await cluster!.status()).members.every(({ healthy }) => healthy));
+
+        expect((await cluster.teardown()).destroy).toMatchObject({ code: 0 });
+        expect(await Promise.all(found.map((host) => contentsOf(set, host)))).toEqual(before);
+        expect(await cluster.on(second, "systemctl is-active etcd")).toBe("active");
+      } finally {
+        const undo = "systemctl disable --now etcd haproxy; rm -rf /var/lib/etcd/default";
+        await Promise.all(found.map((host) => runOnTestHost(set, host, undo)));
+      }
+    }, 300_000);
+  });
 });
