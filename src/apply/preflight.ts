@@ -68,6 +68,8 @@ const joining: InitialCluster = { clusterState: "existing", initialCluster: [] }
 function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly MachineUnit[] {
   switch (action.kind) {
     case "startAgent":
+    // It may run another program from now on.
+    case "updateAgent":
       return [
         {
           machine: action.member,

@@ -24,7 +24,7 @@ const identity = { name: text, address: text, zone: orNull(text), lineage: text,
 const machineRef = { anyOf: [text, record({ name: text, generation: count })] };
 /** Text, or bytes that are no text. */
 const content = { anyOf: [text, record({ base64: text })] };
-const program = record({ kind: { enum: ["haplan", "system"] }, command: text });
+const program = record({ kind: { enum: ["haplan", "system"] }, command: text }, { version: text });
 const reload = record({ signal: { enum: ["SIGHUP", "SIGUSR2", null] }, files: list(text) });
 const unit = record(
   {

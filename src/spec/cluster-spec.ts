@@ -69,6 +69,8 @@ type ControlPlaneSpec = {
   readonly members: MemberCount;
   /** The software of each master: haplan's Raft agent, or a real etcd. */
   readonly engine: FilledPart<"controlPlane">["engine"];
+  /** The etcd that masters run; absent if it is whatever is on their path. */
+  readonly etcd?: FilledPart<"etcdProgram">;
   readonly clientPort: number;
   readonly peerPort: number;
   readonly tls: {

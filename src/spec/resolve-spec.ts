@@ -30,6 +30,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
     controlPlane: {
       members: masters.length as MemberCount,
       engine,
+      ...(controlPlane.etcd === undefined ? {} : { etcd: controlPlane.etcd }),
       clientPort,
       peerPort,
       tls: {

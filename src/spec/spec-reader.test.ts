@@ -42,6 +42,25 @@ function written(name: string, content: string | Uint8Array): string {
   return path;
 }
 
+describe("the etcd that masters run", () => {
+  const withEtcd = (engine: string, etcd: string): string =>
+    minimal.replace("members: 3 }", `members: 3, engine: ${engine}, etcd: ${etcd} }`);
+
+  it("is a path and a version", () => {
+    const { spec } = parseSpec("cluster.yaml", withEtcd("etcd", "{ binary: /opt/etcd, version: 3.6.14 }"));
+    expect(spec?.controlPlane.etcd).toEqual({ binary: "/opt/etcd", version: "3.6.14" });
+  });
+
+  it.each([
+    ["agent", "{ binary: /opt/etcd, version: 3.6.14 }", "spec/etcd-without-engine 6:52"],
+    ["etcd", "{ binary: etcd, version: 3.6.14 }", "spec/bad-value 6:61"],
+    ["etcd", "{ binary: /opt/etcd, version: v3.6 }", "spec/bad-value 6:81"],
+    ["etcd", "{ binary: /opt/etcd }", "spec/missing-key 6:45"],
+  ])("rejects %s with %s", (engine, etcd, place) => {
+    expect(places(withEtcd(engine, etcd))).toEqual([place]);
+  });
+});
+
 describe("a good spec", () => {
   it("the example has three masters, a load balancer and two workers", () => {
     const { spec, diagnostics, sourceDigest } = loadSpec(join(root, "examples/ha-3-masters.yaml"));

@@ -19,6 +19,7 @@ import { shapesFor } from "./provider-shapes.ts";
 import { type ReadSource, readSource } from "./read-source.ts";
 import { resolveSpec } from "./resolve-spec.ts";
 import { checkAdoption } from "./rules/adoption.ts";
+import { checkEtcdProgram } from "./rules/etcd-program.ts";
 import { checkExtraNames } from "./rules/extra-names.ts";
 import { checkKubernetes } from "./rules/kubernetes.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
@@ -53,6 +54,7 @@ const rules: readonly SpecRule[] = [
   checkMemberCount,
   checkUniqueNames,
   checkPorts,
+  checkEtcdProgram,
   checkTimeouts,
   checkStateBackend,
   checkAdoption,

@@ -9,7 +9,14 @@ import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
 import type { InitialCluster } from "./initial-cluster.ts";
 import { hasPeerCertificate } from "./peer-certificate.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
-import { agentUnitName, dataDirPlaceholder, peerTlsPaths, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
+import {
+  agentUnitName,
+  dataDirPlaceholder,
+  peerTlsPaths,
+  tlsPaths,
+  type UnitDefinition,
+  unitDirPlaceholder,
+} from "./unit-definition.ts";
 
 /** `token` separates members of clusters that were created from equal specs: the state's lineage. */
 export type AgentStart = InitialCluster & { readonly token: string };
@@ -50,7 +57,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
   return {
     definition: {
       name: agentUnitName,
-      program: engine === "agent" ? { kind: "haplan", command: "haplan-agent" } : { kind: "system", command: "etcd" },
+      program: engine === "agent" ? { kind: "haplan", command: "haplan-agent" } : etcdProgram(spec),
       arguments: [
         `--name=${master.name}`,
         `--data-dir=${dataDirPlaceholder}`,
@@ -83,6 +90,11 @@ function reloadedFiles(engine: ClusterSpec["controlPlane"]["engine"]): readonly 
   const sets = [tlsPaths, peerTlsPaths];
   const certificates = sets.flatMap(({ certificate, key }) => [certificate, key]);
   return [...certificates, tlsPaths.bundle, ...(engine === "agent" ? sets.map(({ authority }) => authority) : [])];
+}
+
+function etcdProgram({ controlPlane: { etcd } }: ClusterSpec): UnitDefinition["program"] {
+  if (etcd === undefined) return { kind: "system", command: "etcd" };
+  return { kind: "system", command: etcd.binary, version: etcd.version };
 }
 
 function tlsArguments(peersApart: boolean): string[] {

@@ -15,10 +15,13 @@ export const dataDirPlaceholder = "@DATA@";
 
 export type UnitDefinition = {
   readonly name: string;
-  /** The program to run: one of haplan's own, or a system program on the machine's path. */
+  /**
+   * The program to run: one of haplan's own, or a system program on the machine's path or at an absolute path, of the
+   * version that it has to be.
+   */
   readonly program:
     | { readonly kind: "haplan"; readonly command: string }
-    | { readonly kind: "system"; readonly command: string };
+    | { readonly kind: "system"; readonly command: string; readonly version?: string };
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly files: readonly UnitFile[];

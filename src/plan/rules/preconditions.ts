@@ -7,6 +7,7 @@ import { isRecoverable, lineagesFound, type MemberView, memberCondition } from "
 import type { Planning } from "../planning.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
+import { checkEtcdVersion } from "./etcd-version.ts";
 import { warnAboutZoneLoss } from "./failure-domains.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
@@ -24,6 +25,7 @@ export function checkPreconditions(planning: Planning): void {
   if (!builder.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(planning);
   checkRecoverable(planning);
   checkRoles(planning);
+  checkEtcdVersion(planning);
   checkOccupiedAddresses(planning);
   checkUnmanaged(planning);
   for (const { code, summary, detail } of specWarnings(planning.spec)) builder.warn(code, summary, detail);

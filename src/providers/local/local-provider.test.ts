@@ -431,6 +431,24 @@ describe("the preflight", () => {
     }
   });
 
+  it("compares the version of a program with the one that it has to be", async () => {
+    const file = join(parent, "etcd");
+    writeFileSync(file, "#!/bin/sh\necho etcd Version: 3.6.14\n", { mode: 0o755 });
+    const wants = async (version: string, command = file): Promise<readonly (string | undefined)[]> => {
+      const program = { kind: "system", command, version } as const;
+      const units = [{ machine: "m1", unit: unit({ program }) }];
+      const found = await provider.preflight({ machines: [], units, space: [] });
+      return found.map(({ summary, detail }) => `${summary}. ${detail}`);
+    };
+    expect(await wants("3.6.14")).toEqual([]);
+    expect(await wants("3.7.1")).toEqual([
+      `"${file}" is not version 3.7.1, but 3.6.14. Install that version there, or write the version and path of another one.`,
+    ]);
+    expect(await wants("3.7.1", `${file}-3.7`)).toEqual([
+      `Program "${file}-3.7" does not exist. Install it there, or write the path of another one.`,
+    ]);
+  });
+
   it("says all that is wrong at once", async () => {
     await provider.createMachine({ ...m1, lineage: "lineage-b" });
     const units = [

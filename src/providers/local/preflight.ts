@@ -1,7 +1,7 @@
 /** Checks directories, names, programs and addresses before anything is changed. */
 import { accessSync, constants, existsSync, mkdtempSync, rmdirSync, statSync } from "node:fs";
 import { createServer } from "node:net";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, systemErrorCode } from "../../base/haplan-error.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
@@ -10,7 +10,7 @@ import { checkFreeSpace } from "./free-space.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
 import { machinePaths, placeOfUnit, readLabel } from "./machine-dir.ts";
 import { describeProcess, ownerOfSocket, unitDirOf } from "./process-table.ts";
-import { findExecutable } from "./programs.ts";
+import { findExecutable, versionOf } from "./programs.ts";
 
 export async function preflightLocal(
   root: string,
@@ -25,7 +25,7 @@ export async function preflightLocal(
     ...(dirProblem === null ? [] : [dirProblem]),
     ...(dirProblem === null ? checkFreeSpace(root, request.space) : []),
     ...request.machines.flatMap((machine) => checkOwner(root, machine)),
-    ...checkPrograms(programsDir, units),
+    ...(await checkPrograms(programsDir, units)),
     ...checkListenedTwice(units),
     ...problems.flatMap((each) => ("severity" in each ? [each] : [])),
     ...obstacleProblems(problems.flatMap((each) => ("severity" in each ? [] : [each]))),
@@ -72,16 +72,35 @@ function checkOwner(root: string, machine: MachineIdentity): Diagnostic[] {
   ];
 }
 
-function checkPrograms(programsDir: string, units: readonly UnitDefinition[]): Diagnostic[] {
+async function checkPrograms(programsDir: string, units: readonly UnitDefinition[]): Promise<Diagnostic[]> {
   const programs = new Map(units.map((unit) => [`${unit.program.kind}:${unit.program.command}`, unit.program]));
-  return [...programs.values()].flatMap((program) => {
-    if (findExecutable(program, programsDir) !== null) return [];
-    const detail =
-      program.kind === "haplan"
-        ? `It is part of haplan and should be in "${programsDir}": run "npm run build"`
-        : `It is not on the path (${process.env["PATH"] ?? ""}): install it, or add its directory to the path`;
-    return [problem("program-missing", `Program "${program.command}" does not exist`, detail)];
-  });
+  const found = await Promise.all([...programs.values()].map((program) => checkProgram(programsDir, program)));
+  return found.filter((each) => each !== null);
+}
+
+async function checkProgram(programsDir: string, program: UnitDefinition["program"]): Promise<Diagnostic | null> {
+  const executable = findExecutable(program, programsDir);
+  if (executable === null) return missingProgram(programsDir, program);
+  if (program.kind === "haplan" || program.version === undefined) return null;
+  const version = await versionOf(executable.file);
+  if (version === program.version) return null;
+  const summary = `"${executable.file}" is not version ${program.version}, but ${version ?? "prints no version"}`;
+  return problem(
+    "program-version",
+    summary,
+    "Install that version there, or write the version and path of another one.",
+  );
+}
+
+function missingProgram(programsDir: string, { kind, command }: UnitDefinition["program"]): Diagnostic {
+  const path = process.env["PATH"] ?? "";
+  const detail =
+    kind === "haplan"
+      ? `It is part of haplan and should be in "${programsDir}": run "npm run build"`
+      : isAbsolute(command)
+        ? "Install it there, or write the path of another one."
+        : `It is not on the path (${path}): install it, or add its directory to the path`;
+  return problem("program-missing", `Program "${command}" does not exist`, detail);
 }
 
 function listenAddresses(units: readonly UnitDefinition[]): string[] {

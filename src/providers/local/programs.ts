@@ -1,6 +1,7 @@
 /** Finds programs: haplan's own beside this file in the built tree, the system's on the path. */
 import { accessSync, constants, existsSync, statSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { execa } from "execa";
 import { packageDir } from "../../base/package-dir.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
 
@@ -16,7 +17,7 @@ export function findExecutable(program: UnitDefinition["program"], programsDir: 
     const script = join(programsDir, program.command, "main.js");
     return existsSync(script) ? { file: runtimeOf(programsDir), leadingArguments: [script] } : null;
   }
-  const file = findOnPath(program.command);
+  const file = isAbsolute(program.command) ? executableAt(program.command) : findOnPath(program.command);
   return file === null ? null : { file, leadingArguments: [] };
 }
 
@@ -29,14 +30,26 @@ function runtimeOf(programsDir: string): string {
 /** Daemons are in sbin directories, which are not on every user's path. */
 function findOnPath(command: string): string | null {
   const directories = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
-  for (const directory of directories) {
-    const file = join(directory, command);
-    try {
-      accessSync(file, constants.X_OK);
-      if (directory !== "" && statSync(file).isFile()) return file;
-    } catch {
-      // Not here.
-    }
+  for (const directory of directories.filter((each) => each !== "")) {
+    const file = executableAt(join(directory, command));
+    if (file !== null) return file;
   }
   return null;
+}
+
+function executableAt(file: string): string | null {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile() ? file : null;
+  } catch {
+    return null;
+  }
+}
+
+const versionMs = 10_000;
+
+/** The first version that the program prints with `--version`; null if it prints none. */
+export async function versionOf(file: string): Promise<string | null> {
+  const { stdout } = await execa(file, ["--version"], { reject: false, timeout: versionMs, stdin: "ignore" });
+  return /\d+\.\d+\.\d+/.exec(stdout ?? "")?.[0] ?? null;
 }

@@ -5,7 +5,7 @@
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
 import { address, dnsLabel, file, host, port, zone } from "./common.ts";
-import { certificateName, controlPlane, masters, movedMaster, tls } from "./control-plane.ts";
+import { certificateName, controlPlane, etcdProgram, masters, movedMaster, tls } from "./control-plane.ts";
 import { hostFields, hostList, hostsFrom } from "./hosts-from.ts";
 import { kubernetes, subnets } from "./kubernetes.ts";
 import { loadBalancer } from "./load-balancer.ts";
@@ -85,6 +85,7 @@ export type ClusterShapes = {
   readonly controlPlane: Checked<typeof controlPlane>;
   readonly masters: Checked<typeof masters>;
   readonly movedMaster: Checked<typeof movedMaster>;
+  readonly etcdProgram: Checked<typeof etcdProgram>;
   readonly tls: Checked<typeof tls>;
   readonly certificateName: Checked<typeof certificateName>;
   readonly adopt: Checked<typeof adopt>;
@@ -117,6 +118,7 @@ export const clusterShapes: ClusterShapes = {
   controlPlane,
   masters,
   movedMaster,
+  etcdProgram,
   tls,
   certificateName,
   adopt,

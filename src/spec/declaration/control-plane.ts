@@ -57,6 +57,7 @@ export const controlPlane = {
       description: "the software of each master: agent, haplan's own Raft agent, or etcd, a binary on the PATH",
       example: "etcd",
     },
+    etcd: { shape: "etcdProgram", absent: "`etcd` on the PATH of each master, of whatever version" },
     adopt: { shape: "adopt", absent: "no member is adopted" },
     masters: { shape: "masters", absent: "as many as `members` says, if the provider gives them addresses" },
     moved: {
@@ -97,6 +98,28 @@ export const controlPlane = {
       maximum: 10_000,
       default: 100,
       description: "milliseconds between heartbeats of the leader",
+    },
+  },
+} as const;
+
+export const etcdProgram = {
+  type: "object",
+  description: "the etcd that masters run, with `engine: etcd`",
+  keys: {
+    binary: {
+      type: "string",
+      required: true,
+      pattern: "^/[^\\s\"']+$",
+      description: "the absolute path of etcd on each master",
+      example: "/opt/etcd-3.6.14/etcd",
+    },
+    version: {
+      type: "string",
+      required: true,
+      pattern: "^3\\.[0-9]+\\.[0-9]+$",
+      description:
+        "its version, as `etcd --version` prints it; another one is a rolling update, one minor version at a time",
+      example: "3.6.14",
     },
   },
 } as const;
