@@ -1,19 +1,19 @@
 /** Every certificate of a cluster with its names, dates and signer, for `haplan certs status`. */
-import { certificateLifetimeDays, msPerDay } from "../../src/plan/certificate-validity.ts";
-import type { ObservedAuthority, ObservedCertificate } from "../../src/plan/observed-cluster.ts";
+import { certificateLifetimeDays, certificateValidity, msPerDay } from "../../src/plan/certificate-validity.ts";
+import type { ObservedAuthority, ObservedCertificate, TrustedAuthority } from "../../src/plan/observed-cluster.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { type CertificateStatus, certificateStatus } from "./certificate-status.ts";
 
 export type ListedCertificate = Omit<CertificateStatus, "name"> & {
-  /** Its name in the PKI directory; `ca` for the authority. */
+  /** Its name in the PKI directory; `ca` for the authority that signs. */
   readonly name: string;
   readonly use: "authority" | "server and client" | "client";
   readonly names: readonly string[];
   readonly fingerprint: string;
   readonly notBefore: string;
-  /** From this moment on a plan renews it. */
-  readonly renewedFrom: string;
-  /** `ca`, or null if another authority has signed it. */
+  /** From this moment on a plan renews it; null for an authority that does not sign. */
+  readonly renewedFrom: string | null;
+  /** The authority that has signed it: `ca`, `ca (previous)` while that is still trusted; null for another one. */
   readonly signedBy: string | null;
 };
 
@@ -33,7 +33,7 @@ export function certificateList(
   const { authority, certificates } = observed;
   const statusOf = new Map(certificateStatus({ spec, observed, nowMs }).map((each) => [each.name, each]));
   const list = [
-    ...(authority === null ? [] : [authorityRow(authority, statusOf.get("ca")!)]),
+    ...(authority === null ? [] : authorityRows(authority, nowMs)),
     ...certificates.map((each) => leafRow(spec, each, statusOf.get(each.name)!, authority !== null)),
   ];
   return {
@@ -48,16 +48,36 @@ function daysBefore(notAfter: string, days: number): string {
   return new Date(Date.parse(notAfter) - days * msPerDay).toISOString();
 }
 
-/** An authority is renewed as soon as certificates that it signs would outlive it. */
-function authorityRow(authority: ObservedAuthority, status: CertificateStatus): ListedCertificate {
-  const { fingerprint, notBefore } = authority;
-  const renewedFrom = daysBefore(status.notAfter, certificateLifetimeDays);
-  return { ...status, use: "authority", names: [], fingerprint, notBefore, renewedFrom, signedBy: "ca" };
+/** The one that signs first. An authority is renewed as soon as certificates that it signs would outlive it. */
+function authorityRows(authority: ObservedAuthority, nowMs: number): readonly ListedCertificate[] {
+  const row = (name: string, { fingerprint, commonName, notBefore, notAfter }: TrustedAuthority): ListedCertificate => {
+    const { status, daysLeft } = certificateValidity({ notBefore, notAfter }, nowMs);
+    const renewedFrom = name === "ca" ? daysBefore(notAfter, certificateLifetimeDays) : null;
+    const names = [commonName];
+    return {
+      name,
+      use: "authority",
+      names,
+      fingerprint,
+      notBefore,
+      notAfter,
+      daysLeft,
+      status,
+      renewedFrom,
+      signedBy: name,
+    };
+  };
+  const { next, previous = [] } = authority;
+  return [
+    row("ca", authority),
+    ...(next === undefined ? [] : [row("ca (next)", next)]),
+    ...previous.map((each) => row("ca (previous)", each)),
+  ];
 }
 
 function leafRow(
   spec: ClusterSpec,
-  { fingerprint, notBefore, profile, subjectAltNames, trusted }: ObservedCertificate,
+  { fingerprint, notBefore, profile, subjectAltNames, trusted, signedByPrevious }: ObservedCertificate,
   status: CertificateStatus,
   authorityKnown: boolean,
 ): ListedCertificate {
@@ -68,6 +88,6 @@ function leafRow(
     fingerprint,
     notBefore,
     renewedFrom: daysBefore(status.notAfter, spec.policy.renewBeforeDays),
-    signedBy: trusted && authorityKnown ? "ca" : null,
+    signedBy: signedByPrevious === true ? "ca (previous)" : trusted && authorityKnown ? "ca" : null,
   };
 }

@@ -23,11 +23,11 @@ export function certificateStatus({
   readonly observed: Pick<ObservedCluster, "authority" | "certificates">;
   readonly nowMs: number;
 }): readonly CertificateStatus[] {
-  type Dated = Pick<ObservedCertificate, "name" | "notBefore" | "notAfter" | "trusted">;
-  const statusOf = ({ name, notBefore, notAfter, trusted }: Dated): CertificateStatus => {
+  type Dated = Pick<ObservedCertificate, "name" | "notBefore" | "notAfter" | "trusted" | "signedByPrevious">;
+  const statusOf = ({ name, notBefore, notAfter, trusted, signedByPrevious }: Dated): CertificateStatus => {
     const { status, daysLeft } = certificateValidity({ notBefore, notAfter }, nowMs);
     // Without the authority's certificate, signatures cannot be verified.
-    const foreign = !trusted && observed.authority !== null;
+    const foreign = !trusted && signedByPrevious !== true && observed.authority !== null;
     const due = status === "valid" && daysLeft < spec.policy.renewBeforeDays;
     return { name, status: foreign ? "untrusted" : due ? "renewalDue" : status, notAfter, daysLeft };
   };

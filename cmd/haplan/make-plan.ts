@@ -18,6 +18,10 @@ export type PlanOptions = {
   /** Addresses of resources to plan for; empty means all. */
   readonly target?: readonly string[];
   readonly refreshOnly?: boolean;
+  /** Replace the certificate authority, or continue to. */
+  readonly replaceAuthority?: boolean;
+  /** No longer trust the authority that was replaced. */
+  readonly dropAuthority?: boolean;
   /** False trusts the state instead of observing the cluster. */
   readonly refresh?: boolean;
 };
@@ -56,5 +60,7 @@ export async function plannerInput(context: CliContext, session: Session, option
     replace: options.replace ?? [],
     target: options.target ?? [],
     refreshOnly: options.refreshOnly ?? false,
+    replaceAuthority: options.replaceAuthority ?? false,
+    dropAuthority: options.dropAuthority ?? false,
   };
 }

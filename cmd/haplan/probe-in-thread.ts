@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { WriteAvailability } from "../../src/apply/apply-event.ts";
-import type { ProbePace, ProbeWrites, RunningProbe } from "../../src/apply/ports.ts";
+import type { ProbePace, ProbeRequest, ProbeWrites, RunningProbe } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
@@ -14,6 +14,7 @@ import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
 export type ProbeMessage =
   | { readonly kind: "setPace"; readonly pace: ProbePace }
   | { readonly kind: "moveEndpoint"; readonly endpoint: MembersRequest }
+  | { readonly kind: "reconnect"; readonly request: ProbeRequest }
   | { readonly kind: "stop" };
 
 /** In the build the file is beside the program, one directory away from the chunks. */
@@ -45,6 +46,10 @@ class ProbeThread implements RunningProbe {
 
   moveEndpoint(endpoint: MembersRequest): void {
     this.#send({ kind: "moveEndpoint", endpoint });
+  }
+
+  reconnect(request: ProbeRequest): void {
+    this.#send({ kind: "reconnect", request });
   }
 
   #send(message: ProbeMessage): void {

@@ -223,6 +223,8 @@ function addCertificateCommands(program: Command, lazily: Lazily): void {
     .command("rotate [names...]")
     .description("issue these certificates again, or all of them")
     .option("--spec <file>", "the spec, if not ./cluster.yaml")
+    .option("--ca", "replace the certificate authority, and trust the previous one until it is dropped")
+    .option("--drop-old", "no longer trust the certificate authority that was replaced")
     .option("--out <file>", "only save the plan, to be applied exactly as it is")
     .option("--auto-approve", "do not ask")
     .option("--json", "stream events, one JSON object per line")

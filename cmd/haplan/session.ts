@@ -4,6 +4,7 @@
  */
 
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
+import type { ProbeRequest } from "../../src/apply/ports.ts";
 import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { EtcdUser, MembersRequest } from "../../src/control-plane/control-plane.ts";
 import type { Authority } from "../../src/pki/authority-port.ts";
@@ -89,14 +90,25 @@ export async function sessionFor(
 function dependenciesFor(dependencies: Dependencies, user: EtcdUser | null, log: DebugLog): Dependencies {
   const asUser = <Request extends MembersRequest>(request: Request): Request =>
     user === null ? request : { ...request, user };
+  const probedAs = ({ clients, endpoint }: ProbeRequest): ProbeRequest => ({
+    clients: clients.map(asUser),
+    endpoint: endpoint === null ? null : asUser(endpoint),
+  });
   return {
     ...dependencies,
     connect: (request) => {
       log.write("debug", "members", { endpoints: request.endpoints, tls: request.tls !== null });
       return loggedCalls(log, "members", dependencies.connect(asUser(request)));
     },
-    probeWrites: ({ clients, endpoint }) =>
-      dependencies.probeWrites({ clients: clients.map(asUser), endpoint: endpoint === null ? null : asUser(endpoint) }),
+    probeWrites: async (request) => {
+      const probe = await dependencies.probeWrites(probedAs(request));
+      return {
+        setPace: (pace) => probe.setPace(pace),
+        moveEndpoint: (endpoint) => probe.moveEndpoint(asUser(endpoint)),
+        reconnect: (request) => probe.reconnect(probedAs(request)),
+        stop: () => probe.stop(),
+      };
+    },
     readWorkerReports: (request, timeoutMs) => dependencies.readWorkerReports(asUser(request), timeoutMs),
   };
 }

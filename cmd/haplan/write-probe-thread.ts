@@ -12,6 +12,7 @@ const probe = startWriteProbe(workerData as ProbeRequest, connectControlPlane, s
 port.on("message", async (message: ProbeMessage) => {
   if (message.kind === "setPace") probe.setPace(message.pace);
   else if (message.kind === "moveEndpoint") probe.moveEndpoint(message.endpoint);
+  else if (message.kind === "reconnect") probe.reconnect(message.request);
   else port.postMessage(await probe.stop());
 });
 port.postMessage("writing");

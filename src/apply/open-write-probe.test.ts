@@ -29,7 +29,12 @@ async function opened(
     actions,
     async (request) => {
       asked = request.clients;
-      return { setPace: () => undefined, moveEndpoint: () => undefined, stop: async () => null };
+      return {
+        setPace: () => undefined,
+        moveEndpoint: () => undefined,
+        reconnect: () => undefined,
+        stop: async () => null,
+      };
     },
     before,
   );
@@ -59,7 +64,12 @@ async function openProbe(
 
 it("looks closely while any step is done that delays writes", async () => {
   const paces: string[] = [];
-  const probe = { setPace: (pace: string) => paces.push(pace), moveEndpoint: () => undefined, stop: async () => null };
+  const probe = {
+    setPace: (pace: string) => paces.push(pace),
+    moveEndpoint: () => undefined,
+    reconnect: () => undefined,
+    stop: async () => null,
+  };
   const opened = (await openProbe(three, null, [], async () => probe))!;
   const ended = [
     opened.stepStarted({ kind: "takeSnapshot" } as StepAction),

@@ -17,7 +17,7 @@ export type OpenedProbe = {
   /** Call it before each step, and the returned function once the step has ended. */
   stepStarted(action: StepAction): () => void;
   /** Call it after each step that succeeded. */
-  stepDone(action: StepAction): void;
+  stepDone(action: StepAction): Promise<void>;
   stop: RunningProbe["stop"];
 };
 
@@ -57,7 +57,13 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
           if (closely.size === 0) probe.setPace("steady");
         };
       },
-      stepDone: (action) => {
+      stepDone: async (action) => {
+        // Members are about to reject what the present clients connect with.
+        if (action.kind === "dropAuthority") {
+          const current = await connection.tls();
+          const renewed = clients.map((client) => ({ ...client, tls: current }));
+          probe.reconnect({ clients: renewed, endpoint: endpoint === null ? null : { ...endpoint, tls: current } });
+        }
         if (endpoint === null || !settlesEndpoint(action)) return;
         probe.moveEndpoint({ endpoints: [clusterEndpoint(keeper.spec)], tls });
       },

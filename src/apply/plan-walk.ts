@@ -162,7 +162,7 @@ export class PlanWalk {
 
   /** Follows a step without being part of it: nothing here can fail the apply. */
   async #afterwards(context: StepContext, step: Step): Promise<void> {
-    this.#probe?.stepDone(step.action);
+    await this.#probe?.stepDone(step.action).catch(() => undefined);
     if (traitsOf(step.action).needsQuorum) await tellMembership(context, step).catch(() => undefined);
   }
 

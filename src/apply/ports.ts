@@ -31,6 +31,8 @@ export type RunningProbe = {
   setPace(pace: ProbePace): void;
   /** The client of the endpoint continues through another one. */
   moveEndpoint(endpoint: MembersRequest): void;
+  /** All clients connect again with these credentials; there are as many as before. */
+  reconnect(request: ProbeRequest): void;
   /** Ends the probe and returns its result; null if it never wrote. */
   stop(): Promise<WriteAvailability | null>;
 };

@@ -5,7 +5,10 @@ import type { StepOutputs } from "./state-edits.ts";
 import type { StepContext } from "./step-context.ts";
 import { reloadAgent, restartAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
 import {
+  activateAuthority,
+  addAuthority,
   createAuthority,
+  dropAuthority,
   issueCertificate,
   removeAuthority,
   removeCertificate,
@@ -26,6 +29,12 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return createAuthority(context);
     case "renewAuthority":
       return renewAuthority(context, action);
+    case "addAuthority":
+      return addAuthority(context, action);
+    case "activateAuthority":
+      return activateAuthority(context);
+    case "dropAuthority":
+      return dropAuthority(context);
     case "issueCertificate":
       return issueCertificate(context, action);
     case "removeCertificate":

@@ -41,6 +41,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
   switch (action.kind) {
     case "createAuthority":
     case "renewAuthority":
+    case "activateAuthority":
     case "issueCertificate":
     case "startWorker":
     case "updateMachine":
@@ -86,6 +87,9 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
       return addresses.map((address) => upsert(address, factsOf(facts, address)));
     // It gets its new URLs, in the state as well, once it has restarted with them.
     case "updateMember":
+    // The authority that signs is the same.
+    case "addAuthority":
+    case "dropAuthority":
     case "takeSnapshot":
     case "moveLeader":
       return [];

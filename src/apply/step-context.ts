@@ -42,7 +42,8 @@ export class Connection {
     const tls = await this.tls();
     // No await from here on: parallel steps must not open two, of which one would stay open.
     const endpoints = this.#endpoints();
-    const key = endpoints.join();
+    // Once an authority is dropped, the members reject what was opened before.
+    const key = [...endpoints, tls?.caPem ?? ""].join();
     if (this.#open?.key === key) return this.#open.controlPlane;
     const controlPlane = this.#ports.connect({ endpoints, tls });
     this.#open = { key, controlPlane };

@@ -33,19 +33,22 @@ export type ProbeClient = {
  * check, which takes as long as hundreds of writes.
  */
 export function startWriteProbe(request: ProbeRequest, connect: ConnectControlPlane, clock: Clock): RunningProbe {
-  const clients = request.clients
-    .filter(({ connects, user }) => !connects || (user ?? null) === null)
-    .map(({ connects, ...request }) =>
-      connects ? connectingClient(() => connect(request)) : keptClient(connect(request)),
-    );
   const through = (endpoint: MembersRequest): ProbeClient =>
     (endpoint.user ?? null) === null
       ? connectingClient(() => connect(endpoint), false)
       : keptClient(connect(endpoint), false);
-  const probe = new WriteProbe(clients, clock, request.endpoint === null ? null : through(request.endpoint));
+  const clientsOf = ({ clients }: ProbeRequest): readonly ProbeClient[] =>
+    clients
+      .filter(({ connects, user }) => !connects || (user ?? null) === null)
+      .map(({ connects, ...request }) =>
+        connects ? connectingClient(() => connect(request)) : keptClient(connect(request)),
+      );
+  const endpointOf = ({ endpoint }: ProbeRequest): ProbeClient | null => (endpoint === null ? null : through(endpoint));
+  const probe = new WriteProbe(clientsOf(request), clock, endpointOf(request));
   return {
     setPace: (pace) => probe.setPace(pace),
     moveEndpoint: (endpoint) => probe.moveEndpoint(through(endpoint)),
+    reconnect: (request) => probe.reconnect(clientsOf(request), endpointOf(request)),
     stop: () => probe.stop(),
   };
 }
@@ -75,7 +78,7 @@ export function connectingClient(connect: () => ControlPlane, repeats: boolean =
 
 export class WriteProbe {
   readonly #clock: Clock;
-  readonly #clients: readonly ProbeClient[];
+  #clients: readonly ProbeClient[];
   /** Writes in addition, at each second turn: no other client writes through the endpoint. */
   #endpoint: ProbeClient | null;
   readonly #retired: ProbeClient[] = [];
@@ -106,6 +109,13 @@ export class WriteProbe {
     // A write in flight may still be acknowledged.
     if (this.#endpoint !== null) this.#retired.push(this.#endpoint);
     this.#endpoint = client;
+  }
+
+  /** The same clients continue over other connections. */
+  reconnect(clients: readonly ProbeClient[], endpoint: ProbeClient | null): void {
+    this.#retired.push(...this.#clients);
+    this.#clients = clients;
+    if (endpoint !== null) this.moveEndpoint(endpoint);
   }
 
   /** Ends the probe and returns its result; null if it never wrote. */

@@ -14,10 +14,11 @@ import { adminCertificateName } from "../plan/desired-resources.ts";
 import type { ObservedAuthority } from "../plan/observed-cluster.ts";
 import type { AdoptedTls, ReadyCertificate } from "../spec/cluster-spec.ts";
 import { ofPeers, peerCertificateName } from "../units/peer-certificate.ts";
+import { certificatesIn } from "../x509/pem.ts";
 import type { Authority } from "./authority-port.ts";
 import { certificatePath, issuedNames, keyPath, type Pair, readPair } from "./certificate-directory.ts";
 import { observeCertificate, validityOf } from "./certificate-facts.ts";
-import { isIssuedBy, issueInto } from "./issue-certificate.ts";
+import { commonNameOf, isIssuedBy, issueInto } from "./issue-certificate.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
 export type AdoptedAuthorityOptions = {
@@ -31,6 +32,9 @@ export type AdoptedAuthorityOptions = {
 
 export function openAdoptedAuthority({ directory, files, cwd, now = Date.now }: AdoptedAuthorityOptions): Authority {
   const reader = new PemReader(cwd, now);
+  const notOurs = (verb: string): never => {
+    throw bad(`${files.caFile} is not managed by haplan: ${verb} it where it was created`);
+  };
   const authorityFor = (name: string): Pair => {
     const peers = ofPeers(name) && files.peerCaFile !== null;
     const [certificate, key] = peers ? [files.peerCaFile, files.peerCaKeyFile] : [files.caFile, files.caKeyFile];
@@ -48,9 +52,11 @@ export function openAdoptedAuthority({ directory, files, cwd, now = Date.now }: 
       return { authority: observeAuthority(reader, files), certificates };
     },
     createAuthority: async () => observeAuthority(reader, files),
-    renewAuthority: async () => {
-      throw bad(`${files.caFile} is not managed by haplan: renew it where it was created`);
-    },
+    renewAuthority: async () => notOurs("renew"),
+    addAuthority: async () => notOurs("replace"),
+    activateAuthority: async () => notOurs("replace"),
+    dropAuthority: async () => notOurs("replace"),
+    trialMaterial: async () => null,
     issue: async (request) => issueInto(directory, authorityFor(request.name), request, now()),
     material: async (name) => material(directory, reader, files, name),
     clientMaterial: async () => material(directory, reader, files, adminCertificateName),
@@ -65,7 +71,14 @@ export function openAdoptedAuthority({ directory, files, cwd, now = Date.now }: 
 function observeAuthority(reader: PemReader, { caFile, caKeyFile }: AdoptedTls): ObservedAuthority {
   const certificate = new X509Certificate(reader.text("caFile", caFile));
   const signingKey = caKeyFile === null ? "missing" : "present";
-  return { fingerprint: fingerprintOf(certificate), ...validityOf(certificate), signingKey, directory: caFile };
+  const commonName = commonNameOf(certificate);
+  return {
+    fingerprint: fingerprintOf(certificate),
+    commonName,
+    ...validityOf(certificate),
+    signingKey,
+    directory: caFile,
+  };
 }
 
 /** Without the authority's key, all clients share one client certificate. */
@@ -158,7 +171,7 @@ class PemReader {
       throw bad(`${certFile} is not valid for ${address}: its names are ${certificate.subjectAltName ?? "none"}`);
     // Intermediate authorities may be in either file.
     const chain = [...certificatesIn(this.text("caFile", caFile)), ...certificatesIn(certificatePem).slice(1)];
-    if (!chain.some((issuer) => certificate.verify(issuer.publicKey)))
+    if (!chain.some((issuer) => certificate.verify(new X509Certificate(issuer).publicKey)))
       throw bad(`${certFile} was not issued by ${caFile}`);
   }
 
@@ -174,11 +187,6 @@ class PemReader {
     if (status === "notYetValid") throw bad(`${path} is not valid before ${certificate.validFrom}`);
     return certificate;
   }
-}
-
-function certificatesIn(pem: string): readonly X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
 }
 
 function bad(message: string): HaplanError {

@@ -30,6 +30,21 @@ export type Authority = {
    */
   renewAuthority(replaces: string): Promise<ObservedAuthority>;
   /**
+   * Creates the authority that is to replace the CA, with another key, which is trusted from now on and does not sign yet;
+   * or returns the CA with the one that was created before.
+   * @throws HaplanError `pki/rotation-unfinished` while a previous authority is trusted
+   */
+  addAuthority(commonName: string): Promise<ObservedAuthority>;
+  /** The next authority, if there is one, signs from now on, and the key of the previous one is deleted. */
+  activateAuthority(): Promise<ObservedAuthority>;
+  /** The previous authority, if there is one, is no longer trusted. */
+  dropAuthority(): Promise<ObservedAuthority>;
+  /**
+   * A client certificate for an hour from the next authority, to find out whether members trust that; null if haplan
+   * cannot make one.
+   */
+  trialMaterial(): Promise<TlsMaterial | null>;
+  /**
    * Issues a certificate, or returns the existing one if it satisfies the request. It never outlives the CA.
    * @throws HaplanError `pki/authority-expired`, `pki/authority-key-missing`
    */

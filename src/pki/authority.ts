@@ -8,7 +8,7 @@ import { makeDirDurably, syncDir, writeFileDurably } from "../base/durable-file.
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import { msPerDay } from "../plan/certificate-validity.ts";
-import type { ObservedAuthority, ObservedCertificate } from "../plan/observed-cluster.ts";
+import type { ObservedAuthority, ObservedCertificate, TrustedAuthority } from "../plan/observed-cluster.ts";
 import { signingKeyFault } from "../plan/signing-key.ts";
 import { keyIdentifier, nameOf, signCertificate } from "../x509/certificate.ts";
 import type { Authority, CertificateRequest } from "./authority-port.ts";
@@ -22,11 +22,19 @@ import {
   readAuthority,
   readPair,
   removeIssued,
+  trustedPem,
   writePair,
 } from "./certificate-directory.ts";
 import { issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
-import { clientMaterial } from "./client-material.ts";
-import { commonNameOf, generateKeys, issueInto } from "./issue-certificate.ts";
+import { clientMaterial, temporaryClient } from "./client-material.ts";
+import { commonNameOf, generateKeys, isIssuedBy, issueInto } from "./issue-certificate.ts";
+import {
+  type AuthorityDates,
+  activateAuthority,
+  addAuthority,
+  crossCertificate,
+  dropAuthority,
+} from "./replace-authority.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 
 export type AuthorityOptions = {
@@ -51,6 +59,11 @@ export function openAuthority(options: AuthorityOptions): Authority {
     observe: async () => observeDir(directory),
     createAuthority: async (commonName) => createAuthority(directory, commonName, now()),
     renewAuthority: async (replaces) => renewAuthority(directory, replaces, now()),
+    addAuthority: async (commonName) =>
+      observedAuthority(directory, addAuthority(directory, commonName, authorityDates(now()))),
+    activateAuthority: async () => observedAuthority(directory, activateAuthority(directory)),
+    dropAuthority: async () => observedAuthority(directory, dropAuthority(directory)),
+    trialMaterial: async () => trialMaterial(directory, now()),
     issue: async (request) => issue(directory, request, now()),
     material: async (name) => material(directory, name),
     clientMaterial: async () => clientMaterial(directory, now()),
@@ -65,14 +78,39 @@ function observeDir(directory: string): Awaited<ReturnType<Authority["observe"]>
   for (const name of issuedNames(directory)) {
     const pair = readPair(directory, name);
     if (pair === null) continue;
-    certificates.push(observeCertificate(name, pair.certificatePem, authority?.certificatePem ?? null));
+    certificates.push({
+      ...observeCertificate(name, pair.certificatePem, authority?.certificatePem ?? null),
+      ...(authority?.previousPems.some((certificatePem) => isIssuedBy(pair, { certificatePem })) === true
+        ? { signedByPrevious: true as const }
+        : {}),
+    });
   }
   return { authority: authority === null ? null : observedAuthority(directory, authority), certificates };
 }
 
-function observedAuthority(directory: string, { certificatePem, signingKey }: AuthorityFiles): ObservedAuthority {
-  const certificate = new X509Certificate(certificatePem);
-  return { fingerprint: fingerprintOf(certificate), ...validityOf(certificate), signingKey, directory };
+function observedAuthority(directory: string, files: AuthorityFiles): ObservedAuthority {
+  const { certificatePem, signingKey, next, previousPems } = files;
+  return {
+    ...trustedAuthority(certificatePem),
+    signingKey,
+    ...(next === null ? {} : { next: trustedAuthority(next.certificatePem) }),
+    ...(previousPems.length === 0 ? {} : { previous: previousPems.map(trustedAuthority) }),
+    ...(crossCertificate(directory, next ?? files) === null ? {} : { crossSigned: true }),
+    directory,
+  };
+}
+
+function trustedAuthority(pem: string): TrustedAuthority {
+  const certificate = new X509Certificate(pem);
+  return {
+    fingerprint: fingerprintOf(certificate),
+    commonName: commonNameOf(certificate),
+    ...validityOf(certificate),
+  };
+}
+
+function authorityDates(now: number): AuthorityDates {
+  return { notBefore: new Date(now - backdatedMs), notAfter: new Date(now + authorityLifetimeMs) };
 }
 
 /** @throws HaplanError `pki/no-authority`, `pki/authority-key-missing` */
@@ -100,14 +138,17 @@ function createAuthority(directory: string, commonName: string, now: number): Ob
       profile: "authority",
       commonName,
       subjectAltNames: [],
-      notBefore: new Date(now - backdatedMs),
-      notAfter: new Date(now + authorityLifetimeMs),
+      ...authorityDates(now),
       publicKey: keys.publicKey,
     },
     { name: nameOf(commonName), keyIdentifier: keyIdentifier(keys.publicKey), privateKey: keys.privateKey },
   );
   writePair(directory, authorityName, certificatePem, keys.privateKey);
-  return observedAuthority(directory, { certificatePem, keyPem: "", signingKey: "present" });
+  return observedAuthority(directory, soleAuthority(certificatePem));
+}
+
+function soleAuthority(certificatePem: string): AuthorityFiles {
+  return { certificatePem, keyPem: null, signingKey: "present", next: null, previousPems: [] };
 }
 
 /**
@@ -116,24 +157,24 @@ function createAuthority(directory: string, commonName: string, now: number): Ob
 function renewAuthority(directory: string, replaces: string, now: number): ObservedAuthority {
   const { certificatePem: present, keyPem } = signingAuthority(directory, "renew the authority's certificate");
   const certificate = new X509Certificate(present);
-  if (fingerprintOf(certificate) !== replaces) {
-    return observedAuthority(directory, { certificatePem: present, keyPem, signingKey: "present" });
-  }
-  const privateKey = createPrivateKey(keyPem);
+  const files = readAuthority(directory)!;
+  if (fingerprintOf(certificate) !== replaces) return observedAuthority(directory, files);
   const certificatePem = signCertificate(
     {
       profile: "authority",
-      commonName: commonNameOf(present),
+      commonName: commonNameOf(certificate),
       subjectAltNames: [],
       notBefore: new Date(certificate.validFrom),
       notAfter: new Date(now + authorityLifetimeMs),
       publicKey: certificate.publicKey,
     },
-    { ...issuerNames(present), privateKey },
+    { ...issuerNames(present), privateKey: createPrivateKey(keyPem) },
   );
-  writeFileDurably(certificatePath(directory, authorityName), certificatePem, { mode: 0o644 });
+  const others = [...(files.next === null ? [] : [files.next.certificatePem]), ...files.previousPems];
+  const text = [certificatePem, ...others].join("");
+  writeFileDurably(certificatePath(directory, authorityName), text, { mode: 0o644 });
   syncDir(directory);
-  return observedAuthority(directory, { certificatePem, keyPem, signingKey: "present" });
+  return observedAuthority(directory, { ...files, certificatePem });
 }
 
 function issue(directory: string, request: CertificateRequest, now: number): ObservedCertificate {
@@ -148,5 +189,16 @@ function material(directory: string, name: string): TlsMaterial {
   if (authority === null || pair === null) {
     throw new HaplanError("pki/unknown-certificate", `There is no certificate "${name}" in "${directory}"`);
   }
-  return { caPem: authority.certificatePem, ...pair };
+  return { caPem: trustedPem(authority), ...pair, certificatePem: chainOf(directory, pair, authority) };
+}
+
+/** With the certificate by which clients that trust only the previous authority verify it. */
+function chainOf(directory: string, pair: Pair, authority: AuthorityFiles): string {
+  const crossPem = isIssuedBy(pair, authority) ? crossCertificate(directory, authority) : null;
+  return crossPem === null ? pair.certificatePem : `${pair.certificatePem}${crossPem}`;
+}
+
+function trialMaterial(directory: string, now: number): TlsMaterial | null {
+  const authority = readAuthority(directory);
+  return authority?.next ? temporaryClient(authority.next, trustedPem(authority), now) : null;
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { syncDir, writeFileDurably } from "../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { ObservedAuthority } from "../plan/observed-cluster.ts";
+import { certificatesIn } from "../x509/pem.ts";
 
 /** The authority's own name among those of the certificates. */
 export const authorityName = "ca";
@@ -16,12 +17,24 @@ const previousSuffix = ".previous.crt";
 /** A certificate and its key, in PEM. */
 export type Pair = { readonly certificatePem: string; readonly keyPem: string };
 
+/**
+ * `ca.crt` holds every trusted authority; the first one signs. While an authority is replaced there are two: the next one,
+ * whose key is in `ca.next.key`, or the previous one, whose key is gone.
+ */
 export type AuthorityFiles = {
+  /** Of the authority that signs. */
   readonly certificatePem: string;
   /** Null unless it is the key of this certificate. */
   readonly keyPem: string | null;
   readonly signingKey: ObservedAuthority["signingKey"];
+  /** Trusted already, and to sign later. */
+  readonly next: Pair | null;
+  /** Still trusted, and no longer signing. */
+  readonly previousPems: readonly string[];
 };
+
+/** The key of an authority that does not sign yet. */
+export const nextAuthorityName = "ca.next";
 
 /** Path of `name`'s certificate, in PEM; `ca` is the authority itself. For programs that take paths. */
 export function certificatePath(directory: string, name: string): string {
@@ -41,13 +54,21 @@ export function previousPath(directory: string, name: string): string {
   return join(directory, `${name}${previousSuffix}`);
 }
 
+/**
+ * The certificate of the current authority, signed by the previous one: clients that trust only the previous one verify
+ * certificates of the current one through it.
+ */
+export function crossPath(directory: string): string {
+  return join(directory, "ca.cross.crt");
+}
+
 /** Names of the certificates in the directory, without the authority's own. */
 export function issuedNames(directory: string): string[] {
   try {
     return readdirSync(directory)
       .filter((file) => file.endsWith(".crt") && !file.endsWith(previousSuffix))
       .map((file) => file.slice(0, -".crt".length))
-      .filter((name) => name !== authorityName)
+      .filter((name) => name !== authorityName && !name.startsWith(`${authorityName}.`))
       .sort();
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return [];
@@ -57,14 +78,39 @@ export function issuedNames(directory: string): string[] {
 
 /** Null if its certificate is missing; its key may be kept elsewhere. */
 export function readAuthority(directory: string): AuthorityFiles | null {
-  const certificatePem = readIfExists(certificatePath(directory, authorityName));
-  if (certificatePem === null) return null;
+  const text = readIfExists(certificatePath(directory, authorityName));
+  if (text === null) return null;
+  const [certificatePem = text, ...others] = certificatesIn(text);
+  const nextKey = readIfExists(keyPath(directory, nextAuthorityName));
+  const ofNext = (pem: string): boolean =>
+    nextKey !== null && isKeyOf(directory, nextAuthorityName, { certificatePem: pem, keyPem: nextKey });
+  const nextPem = others.find(ofNext);
+  const next = nextPem === undefined || nextKey === null ? null : { certificatePem: nextPem, keyPem: nextKey };
+  return {
+    certificatePem,
+    // An activation that was interrupted has not moved the key yet.
+    ...(ofNext(certificatePem) ? { keyPem: nextKey, signingKey: "present" } : ownKey(directory, certificatePem)),
+    next,
+    previousPems: others.filter((pem) => pem !== nextPem),
+  };
+}
+
+function ownKey(directory: string, certificatePem: string): Pick<AuthorityFiles, "keyPem" | "signingKey"> {
   const keyPem = readIfExists(keyPath(directory, authorityName));
-  if (keyPem === null) return { certificatePem, keyPem, signingKey: "missing" };
+  if (keyPem === null) return { keyPem: null, signingKey: "missing" };
   const matches = isKeyOf(directory, authorityName, { certificatePem, keyPem });
-  return matches
-    ? { certificatePem, keyPem, signingKey: "present" }
-    : { certificatePem, keyPem: null, signingKey: "mismatched" };
+  return matches ? { keyPem, signingKey: "present" } : { keyPem: null, signingKey: "mismatched" };
+}
+
+/** All trusted authorities. Their order does not depend on which of them signs, so that a change of that rewrites no file. */
+export function trustedPems({ certificatePem, next, previousPems }: AuthorityFiles): readonly string[] {
+  const all = [certificatePem, ...(next === null ? [] : [next.certificatePem]), ...previousPems];
+  return all.length === 1 ? all : [...all].sort();
+}
+
+/** `ca.crt` as a client needs it. */
+export function trustedPem(authority: AuthorityFiles): string {
+  return trustedPems(authority).join("");
 }
 
 /** Null if either file is missing or the two do not belong together, as after a crash between the two writes. */
@@ -112,7 +158,8 @@ function isKeyOf(directory: string, name: string, { certificatePem, keyPem }: Pa
 
 /** Names become file names: they must not leave the directory nor overwrite the authority. */
 export function assertCertificateName(name: string): void {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && name !== authorityName) return;
+  const reserved = name === authorityName || name.startsWith(`${authorityName}.`);
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name) && !reserved) return;
   throw new HaplanError(
     "pki/bad-name",
     `Cannot use "${name}" as a certificate's name: use letters, digits, "-", "_" and "."; "ca" is reserved`,

@@ -14,6 +14,8 @@ import {
   readAuthority,
   readIfExists,
   readPair,
+  trustedPem,
+  trustedPems,
 } from "./certificate-directory.ts";
 import { validityOf } from "./certificate-facts.ts";
 import { isIssuedBy, sign } from "./issue-certificate.ts";
@@ -30,8 +32,9 @@ const occasionalLifetimeMs = 3_600_000;
 export function clientMaterial(directory: string, now: number): TlsMaterial {
   const authority = readAuthority(directory);
   if (authority === null) throw notAuthenticated(`ca.crt is missing in "${directory}"`);
-  const { certificatePem: caPem, keyPem } = authority;
-  const caDates = validityOf(new X509Certificate(caPem));
+  const { certificatePem, keyPem } = authority;
+  const caPem = trustedPem(authority);
+  const caDates = validityOf(new X509Certificate(certificatePem));
   const ended = certificateValidity(caDates, now).status === "expired";
   const acceptedExpired = knownFingerprints(directory, authority);
   const own = readPair(directory, adminCertificateName);
@@ -44,34 +47,42 @@ export function clientMaterial(directory: string, now: number): TlsMaterial {
       `${adminCertificateName}.crt ${fault}, and ${signingKeyFault({ ...authority, directory })}, so haplan cannot issue another one`,
     );
   }
+  return { ...temporaryClient({ certificatePem, keyPem }, caPem, now), acceptedExpired };
+}
+
+/** haplan's client certificate for one run, which is never written to disk. */
+export function temporaryClient(authority: Pair, caPem: string, now: number): TlsMaterial {
   const request = { name: adminCertificateName, profile: "client", commonName: adminCertificateName } as const;
-  const signed = sign(
-    { certificatePem: caPem, keyPem },
+  const { certificatePem, privateKey } = sign(
+    authority,
     { ...request, subjectAltNames: [] },
     now,
     occasionalLifetimeMs,
   );
-  const ownKey = signed.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-  return { caPem, certificatePem: signed.certificatePem, keyPem: ownKey, acceptedExpired };
+  return { caPem, certificatePem, keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString() };
 }
 
 /** Why haplan's own certificate cannot be used; null if it can. */
 function checkAdmin(own: Pair | null, authority: AuthorityFiles, now: number): string | null {
   if (own === null) return "or its key is missing";
-  if (!isIssuedBy(own, authority)) return "was signed by another authority";
+  if (!isTrusted(own, authority)) return "was signed by another authority";
   const dates = validityOf(new X509Certificate(own.certificatePem));
   const { status } = certificateValidity(dates, now);
   if (status === "expired") return `expired on ${dayOf(dates.notAfter)}`;
   return status === "notYetValid" ? `is not valid before ${dayOf(dates.notBefore)}` : null;
 }
 
-/** All certificates signed by the authority that are, or were until recently, in use. */
-function knownFingerprints(directory: string, authority: Pick<Pair, "certificatePem">): readonly string[] {
+function isTrusted(certificate: Pick<Pair, "certificatePem">, authority: AuthorityFiles): boolean {
+  return trustedPems(authority).some((certificatePem) => isIssuedBy(certificate, { certificatePem }));
+}
+
+/** All certificates signed by a trusted authority that are, or were until recently, in use. */
+function knownFingerprints(directory: string, authority: AuthorityFiles): readonly string[] {
   return issuedNames(directory).flatMap((name) => {
     const files = [certificatePath(directory, name), previousPath(directory, name)];
     return files.flatMap((file) => {
       const certificatePem = readIfExists(file);
-      if (certificatePem === null || !isIssuedBy({ certificatePem }, authority)) return [];
+      if (certificatePem === null || !isTrusted({ certificatePem }, authority)) return [];
       return [fingerprintOf(new X509Certificate(certificatePem))];
     });
   });

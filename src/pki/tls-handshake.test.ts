@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, createServer, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openAuthority } from "./authority.ts";
 import type { Authority } from "./authority-port.ts";
-import type { TlsMaterial } from "./tls-material.ts";
+import { handshake } from "./tls-handshake.fixture.ts";
 
 let parent: string;
 let authority: Authority;
@@ -19,28 +17,6 @@ beforeAll(async () => {
   await authority.issue({ name: "w1", profile: "client", commonName: "w1", subjectAltNames: [] });
 });
 afterAll(() => rmSync(parent, { recursive: true, force: true }));
-
-/** One connection with client certificates demanded: the common name the server saw, or the error of either side. */
-async function handshake(address: string, server: TlsMaterial, client: TlsMaterial | null): Promise<string> {
-  const options = { ca: server.caPem, cert: server.certificatePem, key: server.keyPem };
-  const listener = createServer({ ...options, requestCert: true, rejectUnauthorized: true }, (socket: TLSSocket) => {
-    socket.end(String(socket.getPeerCertificate().subject.CN));
-  });
-  await new Promise<void>((resolve) => listener.listen(0, address, resolve));
-  const port = (listener.address() as AddressInfo).port;
-  const identity = client === null ? {} : { cert: client.certificatePem, key: client.keyPem };
-  try {
-    return await new Promise<string>((resolve) => {
-      const socket = connect({ host: address, port, ca: server.caPem, ...identity });
-      socket.setEncoding("utf8").once("data", resolve);
-      const fail = (error: NodeJS.ErrnoException): void => resolve(error.code ?? error.message);
-      listener.once("tlsClientError", fail);
-      socket.once("error", fail);
-    });
-  } finally {
-    listener.close();
-  }
-}
 
 it("a member and a client with certificates of the authority shake hands", async () => {
   expect(await handshake("127.77.18.1", await authority.material("m1"), await authority.material("w1"))).toBe("w1");

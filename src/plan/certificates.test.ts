@@ -188,7 +188,7 @@ describe("the authority", () => {
     const observed = { ...withAuthority({ fingerprint: "fp-foreign" }), certificates };
     expect(refusals({ observed })).toEqual([
       expect.stringMatching(
-        /^The members do not trust this certificate authority\. .* Restore the earlier ca\.crt and ca\.key\.$/,
+        /^The members do not trust this certificate authority\. .* Restore the earlier ca\.crt and ca\.key\. To replace the authority, start with `haplan certs rotate -ca`\.$/,
       ),
     ]);
     expect(refusals({ observed: { ...observed, certificates: [] } })).toHaveLength(1);

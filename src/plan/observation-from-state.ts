@@ -98,7 +98,12 @@ function memberOf(
 }
 
 function authorityOf({ attributes }: StateResource): ObservedAuthority {
-  return { ...datedOf(attributes), signingKey: "present", directory: "" };
+  return {
+    ...datedOf(attributes),
+    commonName: text(attributes["commonName"]),
+    signingKey: "present",
+    directory: "",
+  };
 }
 
 function certificateOf({ name, attributes }: StateResource): ObservedCertificate {

@@ -62,6 +62,8 @@ export type ObservedCertificate = {
   readonly notAfter: string;
   /** Signed by the authority that is in the directory now. */
   readonly trusted: boolean;
+  /** Signed by an authority that the one in the directory has replaced, and that is still trusted. */
+  readonly signedByPrevious?: true;
   /** It expires with its authority: a new one would not be valid longer. */
   readonly endsWithAuthority: boolean;
 };
@@ -74,12 +76,28 @@ export type ObservedPresentation = {
   readonly notAfter: string;
 };
 
+/** An authority that is trusted beside the one that signs. */
+export type TrustedAuthority = {
+  readonly fingerprint: string;
+  readonly commonName: string;
+  readonly notBefore: string;
+  readonly notAfter: string;
+};
+
+/** The authority that signs. */
 export type ObservedAuthority = {
   readonly fingerprint: string;
+  readonly commonName: string;
   readonly notBefore: string;
   readonly notAfter: string;
   /** `mismatched`: there is a key, but it is not the key of this certificate. */
   readonly signingKey: "present" | "missing" | "mismatched";
+  /** The one that is to replace it, trusted already; absent unless it is being replaced. */
+  readonly next?: TrustedAuthority;
+  /** Those that it has replaced, still trusted; absent if there are none. */
+  readonly previous?: readonly TrustedAuthority[];
+  /** Whether the previous one has signed its certificate, so that clients which trust only that one accept both. */
+  readonly crossSigned?: boolean;
   /** The path of its files, for messages. */
   readonly directory: string;
 };

@@ -119,7 +119,8 @@ export class PlanBuilder {
     this.refusals.push({ severity: "error", code, summary, detail, ...about, ...help });
   }
 
-  warn(code: string, summary: string, detail: string): void {
-    this.warnings.push({ severity: "warning", code, summary, detail });
+  warn(code: string, summary: string, detail: string, commands: readonly CommandWords[] = []): void {
+    const help = commands.length === 0 ? {} : { commands };
+    this.warnings.push({ severity: "warning", code, summary, detail, ...help });
   }
 }

@@ -21,6 +21,10 @@ export type PlannerInput = {
   readonly replace?: readonly string[];
   /** Addresses: plan only these and their dependencies. Absent or empty plans everything. */
   readonly target?: readonly string[];
+  /** Replace the certificate authority by one with another key, or continue to. */
+  readonly replaceAuthority?: boolean;
+  /** No longer trust the certificate authority that was replaced. */
+  readonly dropAuthority?: boolean;
   /** Plan only to record in the state what was found. */
   readonly refreshOnly?: boolean;
 };

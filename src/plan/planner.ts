@@ -21,6 +21,7 @@ import { modelOf } from "./quorum-model.ts";
 import type { ResourceAddress } from "./resource.ts";
 import { driftChanges, resourceChanges } from "./resource-changes.ts";
 import { hasAdopted, planAdoption } from "./rules/adoption/adoption.ts";
+import { planTrust } from "./rules/authority-replacement.ts";
 import { planCertificates } from "./rules/certificates.ts";
 import { planDestroy } from "./rules/destroy.ts";
 import { Endpoint, endpointModel } from "./rules/endpoint.ts";
@@ -94,6 +95,7 @@ function planApply(planning: Planning, moves: Moves): void {
   else planFirstStart(certified);
   planWorkers({ ...certified, loadBalancer: planLoadBalancer({ ...certified, createdFirst }) });
   planMachineUpdates(planning);
+  planTrust(planning);
   planLeftovers(planning);
 }
 
@@ -135,6 +137,8 @@ function importable({ observed, desired, view, refreshOnly = false }: Planning):
 
 /** Never throws because of its input: it returns everything that cannot be planned as diagnostics. */
 export function planChanges(found: PlannerInput): PlanResult {
+  const fault = replacementFault(found);
+  if (fault !== null) return { refusal: [fault] };
   const known = knownAddresses(found);
   const first = planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known) });
   // A machine that is recreated may get another address than the one that the state remembers.
@@ -142,6 +146,38 @@ export function planChanges(found: PlannerInput): PlanResult {
   if (anew.size === 0) return first;
   return planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known, anew) });
 }
+
+/**
+ * An authority is replaced by a plan of its own: its steps hand out what the spec of the last apply says. A replacement
+ * that was interrupted is resumed, by any plan.
+ */
+function replacementFault(found: PlannerInput): Diagnostic | null {
+  const { replaceAuthority = false, dropAuthority = false, observed } = found;
+  const { authority, certificates } = observed;
+  if (!(replaceAuthority || dropAuthority) || authority?.next !== undefined) return null;
+  if (certificates.some(({ signedByPrevious }) => signedByPrevious === true)) return null;
+  const { plan } = planChanges({ ...found, replaceAuthority: false, dropAuthority: false });
+  const pending = plan?.steps.length ?? 0;
+  if (replaceAuthority && authority?.previous !== undefined) {
+    return pending > 0 || dropAuthority ? null : previousStillTrusted;
+  }
+  if (pending === 0) return null;
+  return {
+    severity: "error",
+    code: "plan/replacement-with-changes",
+    summary: `The certificate authority is not replaced together with other changes: ${pending === 1 ? "1 step is" : `${pending} steps are`} pending`,
+    detail: "Apply them first:",
+    commands: [["apply"]],
+  };
+}
+
+const previousStillTrusted: Diagnostic = {
+  severity: "error",
+  code: "plan/replacement-unfinished",
+  summary: "The certificate authority was replaced, and the previous one is still trusted",
+  detail: "Only one authority can be replaced at a time. Drop the previous one first:",
+  commands: [["certs", "rotate", "-drop-old"]],
+};
 
 function makes({ plan }: PlanResult, owner: AddressOwner): boolean {
   const step = plan?.steps.find(({ action: { kind }, addresses }) => makers.has(kind) && addresses.includes(owner));
@@ -153,7 +189,8 @@ const makers: ReadonlySet<Step["action"]["kind"]> = new Set(["createMachine", "s
 function planResolved(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
   const input = rememberUnreachable(renameObserved(found, moves.made));
-  const desired = input.mode === "destroy" ? [] : desiredResources(input.spec, input.provider);
+  const desired =
+    input.mode === "destroy" ? [] : withAuthorityName(desiredResources(input.spec, input.provider), input);
   const { view, builder, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
   const plan: Omit<Plan, "id"> = {
@@ -169,6 +206,18 @@ function planResolved(found: PlannerInput): PlanResult {
     warnings: builder.warnings,
   };
   return { plan: { ...plan, id: canonicalDigest(plan) } };
+}
+
+/** An authority that has replaced another one has a name of its own. */
+function withAuthorityName(
+  desired: readonly DesiredResource[],
+  { observed: { authority } }: PlannerInput,
+): readonly DesiredResource[] {
+  if (authority === null || authority.commonName === "") return desired;
+  const { commonName } = authority;
+  return desired.map((resource) =>
+    resource.type === "haplan_ca" ? { ...resource, attributes: { ...resource.attributes, commonName } } : resource,
+  );
 }
 
 /**

@@ -118,6 +118,9 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
       return still(withTargets(model, () => null));
     case "createAuthority":
     case "renewAuthority":
+    case "addAuthority":
+    case "activateAuthority":
+    case "dropAuthority":
     case "issueCertificate":
     case "createMachine":
     case "updateMachine":

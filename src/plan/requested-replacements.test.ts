@@ -136,7 +136,7 @@ describe("a request that is refused", () => {
       "plan/not-replaceable",
       /-replace=haplan_load_balancer.load-balancer/,
     ],
-    ["the authority", { replace: ["haplan_ca.demo"] }, "plan/not-replaceable", /No member would trust/],
+    ["the authority", { replace: ["haplan_ca.demo"] }, "plan/not-replaceable", /haplan certs rotate -ca` replaces it/],
     ["with destroy", { replace: ["haplan_worker.w1"], mode: "destroy" }, "plan/replace-excluded", /-destroy/],
     [
       "with refresh-only",

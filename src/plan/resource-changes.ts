@@ -52,6 +52,8 @@ function change(
     ...told,
     ...(replaced || decision.action === "create" ? {} : facts),
     ...wanted,
+    // Its name changes when another one replaces it.
+    ...(resource.type === "haplan_ca" && decision.action !== "create" ? facts : {}),
   };
   const after: Attributes = Object.fromEntries(Object.entries(planned).filter(([name]) => !late.has(name)));
   return {
@@ -112,6 +114,7 @@ function leftAlone(known: StateResource, builder: PlanBuilder): ResourceChange {
 
 function remadeByUpdate(type: ResourceType): readonly string[] {
   switch (type) {
+    case "haplan_ca":
     case "haplan_certificate":
       return ["fingerprint", "notAfter"];
     case "haplan_agent":

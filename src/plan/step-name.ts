@@ -9,6 +9,9 @@ export function stepId(action: StepAction): string {
   switch (action.kind) {
     case "createAuthority":
     case "renewAuthority":
+    case "addAuthority":
+    case "activateAuthority":
+    case "dropAuthority":
     case "removeAuthority":
     case "recordState":
     case "stopLoadBalancer":
@@ -29,9 +32,10 @@ export function stepId(action: StepAction): string {
       return `${action.kind}:${action.machine}${action.generation === undefined ? "" : `#${action.generation}`}`;
     case "stopAgent":
       return `${action.kind}:${action.member}${action.generation === undefined ? "" : `#${action.generation}`}`;
+    case "reloadAgent":
+      return `${action.kind}:${action.member}${action.authorities === true ? "/authorities" : ""}`;
     case "startAgent":
     case "updateAgent":
-    case "reloadAgent":
     case "restartAgent":
     case "addLearner":
     case "awaitCatchUp":
@@ -67,6 +71,12 @@ export function stepTitle(action: StepAction): string {
       return "create certificate authority";
     case "renewAuthority":
       return "renew the certificate of the certificate authority";
+    case "addAuthority":
+      return `create the next certificate authority, ${action.commonName}`;
+    case "activateAuthority":
+      return "sign with the next certificate authority";
+    case "dropAuthority":
+      return "drop the previous certificate authority";
     case "removeAuthority":
       return "remove certificate authority and certificates";
     case "recordState":
@@ -88,7 +98,9 @@ export function stepTitle(action: StepAction): string {
     case "updateAgent":
       return `update agent ${action.member}`;
     case "reloadAgent":
-      return `hand agent ${action.member} its new certificate`;
+      return action.authorities === true
+        ? `hand agent ${action.member} the trusted authorities`
+        : `hand agent ${action.member} its new certificate`;
     case "restartAgent":
       return `restart agent ${action.member}`;
     case "stopAgent":

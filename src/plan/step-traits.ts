@@ -38,6 +38,9 @@ const unrelated: StepTraits = { ...aside, targeting: "itself" };
 export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } = {
   createAuthority: unrelated,
   renewAuthority: unrelated,
+  addAuthority: unrelated,
+  activateAuthority: unrelated,
+  dropAuthority: unrelated,
   issueCertificate: unrelated,
   createMachine: unrelated,
   updateMachine: unrelated,

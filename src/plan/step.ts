@@ -14,6 +14,12 @@ export type StepAction =
   | { readonly kind: "createAuthority" }
   /** A new certificate for the authority's name and key; `replaces` is the fingerprint of the current one. */
   | { readonly kind: "renewAuthority"; readonly replaces: string }
+  /** Creates the authority that is to replace the present one: it is trusted and does not sign yet. */
+  | { readonly kind: "addAuthority"; readonly commonName: string }
+  /** The next authority signs from now on. */
+  | { readonly kind: "activateAuthority" }
+  /** The previous authority is removed from those that are trusted. */
+  | { readonly kind: "dropAuthority" }
   /** Issue or reissue; `profile` is the certificate's key usage. */
   | {
       readonly kind: "issueCertificate";
@@ -50,8 +56,14 @@ export type StepAction =
   | { readonly kind: "startAgent"; readonly member: string; readonly join: InitialCluster | null }
   /** The agent's configuration changed: writes it and restarts, one member at a time. */
   | { readonly kind: "updateAgent"; readonly member: string; readonly join: InitialCluster }
-  /** The agent's certificate changed: writes it; the agent reloads it without a restart. */
-  | { readonly kind: "reloadAgent"; readonly member: string; readonly join: InitialCluster }
+  /** The agent's certificate or trusted authorities changed: writes them; the agent reloads them without a restart. */
+  | {
+      readonly kind: "reloadAgent";
+      readonly member: string;
+      readonly join: InitialCluster;
+      /** Only the authorities that it trusts change. */
+      readonly authorities?: true;
+    }
   /** The agent is down but its data is intact: starts it as it was. */
   | { readonly kind: "restartAgent"; readonly member: string; readonly join: InitialCluster | null }
   /** On the newest machine of this name; `generation` names another one, whose member does not vote. */

@@ -53,6 +53,9 @@ export function machineActedOn(action: StepAction): string | null {
     // Members are called on their own ports, and certificates are on haplan's own machine.
     case "createAuthority":
     case "renewAuthority":
+    case "addAuthority":
+    case "activateAuthority":
+    case "dropAuthority":
     case "issueCertificate":
     case "awaitQuorum":
     case "checkMembers":

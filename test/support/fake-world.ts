@@ -51,6 +51,8 @@ export type FakeState = {
   configurationIndex: number;
   certificates: Map<string, ObservedCertificate>;
   authority: ObservedAuthority | null;
+  /** Names of the authorities that have signed, by the fingerprint of the certificate. */
+  signers: Map<string, string>;
   state: State | null;
   journal: JournalRecord[];
   nextId: number;
@@ -68,6 +70,7 @@ export function emptyFacts(): FakeState {
     configurationIndex: 0,
     certificates: new Map(),
     authority: null,
+    signers: new Map(),
     state: null,
     journal: [],
     nextId: 1,
@@ -158,6 +161,7 @@ export class FakeWorld {
     if (served && !this.destroying && this.hasQuorum() && this.#balancerRuns() && this.servingTargets() === 0) {
       this.violations.push(`${name} left the load balancer without a target`);
     }
+    for (const why of this.#distrust()) this.violations.push(`${name}: ${why}`);
     for (const place of this.#placesTakenTwice()) this.violations.push(`${name}: two members listen at ${place}`);
     this.#elect();
     return result;
@@ -190,6 +194,24 @@ export class FakeWorld {
     return [...this.facts.machines.values()].flatMap((machine) => {
       const agent = machine.units.get(agentUnitName);
       return agent?.running === true ? [{ machine, places: agent.definition.listens }] : [];
+    });
+  }
+
+  /** Running programs that present a certificate of an authority which a master does not trust. */
+  #distrust(): readonly string[] {
+    const running = [...this.facts.machines.values()].flatMap(({ identity, units }) =>
+      [...units.values()].filter((unit) => unit.running).map((unit) => ({ name: identity.name, unit })),
+    );
+    const contentOf = ({ definition }: FakeUnit, wanted: string): string | undefined =>
+      definition.files.find(({ path }) => path === wanted)?.content.toString();
+    return running.flatMap(({ name, unit }) => {
+      const signer = this.facts.signers.get(contentOf(unit, tlsPaths.certificate) ?? "");
+      if (signer === undefined) return [];
+      return running.flatMap((other) => {
+        const trusted = contentOf(other.unit, tlsPaths.authority)?.split(",") ?? [];
+        const isMaster = other.unit.definition.name === agentUnitName;
+        return isMaster && !trusted.includes(signer) ? [`${other.name} rejects the certificate of ${name}`] : [];
+      });
     });
   }
 
@@ -514,7 +536,8 @@ export class FakeWorld {
   #authority(): Authority {
     const { facts } = this;
     const dates = { notBefore: "2026-01-01T00:00:00Z", notAfter: "2030-01-01T00:00:00Z" };
-    const madeAuthority = (): ObservedAuthority => ({
+    const madeAuthority = (commonName = "demo haplan CA"): ObservedAuthority => ({
+      commonName,
       fingerprint: `fp-${facts.nextId++}`,
       ...dates,
       signingKey: "present",
@@ -522,17 +545,44 @@ export class FakeWorld {
     });
     return {
       observe: async () => ({ authority: facts.authority, certificates: [...facts.certificates.values()] }),
-      createAuthority: async () => this.#act("createAuthority", () => (facts.authority ??= madeAuthority())),
+      createAuthority: async (commonName) =>
+        this.#act("createAuthority", () => (facts.authority ??= madeAuthority(commonName))),
       renewAuthority: async (replaces) =>
         this.#act("renewAuthority", () => {
           if (facts.authority?.fingerprint === replaces) facts.authority = madeAuthority();
           return facts.authority ?? madeAuthority();
         }),
+      addAuthority: async (commonName) =>
+        this.#act("addAuthority", () => {
+          const present = facts.authority ?? madeAuthority();
+          facts.authority = { ...present, next: present.next ?? madeAuthority(commonName), crossSigned: true };
+          return facts.authority;
+        }),
+      activateAuthority: async () =>
+        this.#act("activateAuthority", () => {
+          const { next, ...present } = facts.authority ?? madeAuthority();
+          if (next === undefined) return present;
+          for (const [name, each] of facts.certificates) {
+            facts.certificates.set(name, { ...each, trusted: false, signedByPrevious: true });
+          }
+          facts.authority = { ...present, ...next, previous: [present] };
+          return facts.authority;
+        }),
+      dropAuthority: async () =>
+        this.#act("dropAuthority", () => {
+          const { previous, crossSigned, ...present } = facts.authority ?? madeAuthority();
+          facts.authority = present;
+          return present;
+        }),
+      trialMaterial: async () =>
+        facts.authority?.next === undefined
+          ? null
+          : { caPem: "ca", certificatePem: "trial", keyPem: "SECRET-KEY-OF-trial" },
       issue: async ({ name, profile, subjectAltNames, replaces }) =>
         this.#act(`issue ${name}`, () => {
           const there = facts.certificates.get(name);
           const answers = there?.subjectAltNames.join() === subjectAltNames.join();
-          if (there !== undefined && answers && there.fingerprint !== replaces) return there;
+          if (there?.trusted === true && answers && there.fingerprint !== replaces) return there;
           const fingerprint = `fp-${facts.nextId++}`;
           const certificate = {
             name,
@@ -544,12 +594,21 @@ export class FakeWorld {
             endsWithAuthority: false,
           };
           facts.certificates.set(name, certificate);
+          facts.signers.set(fingerprint, facts.authority?.commonName ?? "");
           return certificate;
         }),
       material: async (name) => {
         const { fingerprint } = facts.certificates.get(name) ?? { fingerprint: "" };
         if (fingerprint === "") throw new HaplanError("pki/unknown-certificate", `no certificate ${name}`);
-        return { caPem: "ca", certificatePem: fingerprint, keyPem: `SECRET-KEY-OF-${name}` };
+        const { commonName = "ca", next, previous = [] } = facts.authority ?? {};
+        const caPem = [
+          commonName,
+          ...(next === undefined ? [] : [next.commonName]),
+          ...previous.map((each) => each.commonName),
+        ]
+          .sort()
+          .join();
+        return { caPem, certificatePem: fingerprint, keyPem: `SECRET-KEY-OF-${name}` };
       },
       clientMaterial: async () => {
         if (facts.authority === null) throw new HaplanError("pki/not-authenticated", "cannot authenticate: no CA");

@@ -95,6 +95,7 @@ export const fixtureNowMs: number = Date.parse("2026-06-01T00:00:00Z");
 export function fixtureAuthority(more: Partial<ObservedAuthority> = {}): ObservedAuthority {
   return {
     fingerprint: "fp-demo",
+    commonName: "demo haplan CA",
     notBefore: "2026-01-01T00:00:00Z",
     notAfter: "2036-01-01T00:00:00Z",
     signingKey: "present",

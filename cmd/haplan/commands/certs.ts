@@ -30,6 +30,8 @@ export async function runCertsStatus(
 type RotateFlags = Omit<ApplyFlags, "replace" | "target" | "refreshOnly" | "destroy" | "stateOnly"> & {
   readonly spec?: string;
   readonly out?: string;
+  readonly ca?: boolean;
+  readonly dropOld?: boolean;
 };
 
 export async function runCertsRotate(
@@ -39,11 +41,23 @@ export async function runCertsRotate(
 ): Promise<ExitCode> {
   if (flags.out === undefined) requireApprover(context, flags.spec, flags, "certs rotate");
   const session = await openCluster(context, { spec: flags.spec });
-  const options = { replace: addressesOf(session, names) };
+  const options = rotationOf(session, names, flags);
   if (flags.out === undefined) return applyChanges(context, session, options, flags);
   const planned: PlanOptions = { mode: "apply", ...options };
   reportSavedPlan(context, session, await makePlan(context, session, planned), flags.out);
   return 0;
+}
+
+/** @throws RefusalError for names beside the authority */
+function rotationOf(session: Session, names: readonly string[], flags: RotateFlags): Omit<PlanOptions, "mode"> {
+  const { ca = false, dropOld = false } = flags;
+  if (!ca && !dropOld) return { replace: addressesOf(session, names) };
+  if (names.length === 0) return { replaceAuthority: ca, dropAuthority: dropOld };
+  throw refuse(
+    "cli/rotate-names",
+    `${ca ? "-ca" : "-drop-old"} and the name ${names[0]} cannot be combined`,
+    "-ca issues every certificate again. Omit the names, or the flag.",
+  );
 }
 
 /** @throws RefusalError for a name that no certificate has */
@@ -66,7 +80,8 @@ function unknownName(name: string, known: readonly string[]): Error {
     return refuse(
       "cli/rotate-ca",
       "ca is the authority, not a certificate that it has issued",
-      "Its own certificate is renewed by a plan before it expires.",
+      "Its own certificate is renewed by a plan before it expires. To replace it by an authority with another key, run:",
+      [["certs", "rotate", "-ca"]],
     );
   }
   const near = nearestName(name, known);

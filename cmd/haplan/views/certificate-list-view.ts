@@ -17,7 +17,7 @@ export function renderCertificateList(list: CertificateList, paint: Paint): stri
     each.signedBy ?? paint.red("another authority"),
     dayOf(each.notAfter),
     String(each.daysLeft),
-    dayOf(each.renewedFrom),
+    each.renewedFrom === null ? "-" : dayOf(each.renewedFrom),
     statusText(each, paint),
     each.names.length === 0 ? "-" : each.names.join(" "),
   ]);

@@ -13,6 +13,7 @@ import type { StepOutputs } from "../state-edits.ts";
 import { liveMembership, type StepContext } from "../step-context.ts";
 import { awaitPresented } from "./await-presented.ts";
 import { removeLearner } from "./await-steps.ts";
+import { awaitTrust } from "./await-trust.ts";
 import { machineRef } from "./machine-steps.ts";
 
 type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "reloadAgent" | "restartAgent" };
@@ -26,7 +27,8 @@ export async function startAgent(context: StepContext, action: AgentStart): Prom
   const blueprint = agentBlueprint(plan.spec, action.member, { ...join, token: keeper.state.lineage });
   const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(action.member, unit, signal);
-  const facts = { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
+  const given = await carriedCertificate(context, resourceAddress("haplan_agent", action.member), blueprint);
+  const facts = { pid, definitionDigest: unitDigest(unit), ...given };
   return action.join === null ? { ...facts, join } : facts;
 }
 
@@ -89,7 +91,8 @@ export async function reloadAgent(
   action: StepAction & { readonly kind: "reloadAgent" },
 ): Promise<StepOutputs> {
   const facts = await startAgent(context, action);
-  await awaitPresented(context, action.member);
+  if (action.authorities === true) await awaitTrust(context, action.member);
+  else await awaitPresented(context, action.member);
   return facts;
 }
 

@@ -1,4 +1,5 @@
 /** The load balancer, with the backends that the step names. */
+import { loadBalancerAddress } from "../../plan/desired-resources.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { loadBalancerBlueprint, loadBalancerConfig } from "../../units/load-balancer-unit.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
@@ -8,9 +9,10 @@ import type { StepContext } from "../step-context.ts";
 
 /** Starting and updating are the same operation: it runs with exactly this configuration on return. */
 export async function startLoadBalancer(
-  { plan, ports, keeper, signal }: StepContext,
+  context: StepContext,
   action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },
 ): Promise<StepOutputs> {
+  const { plan, ports, keeper, signal } = context;
   const blueprint = loadBalancerBlueprint(plan.spec, action);
   const { hosts, attributes } = ports.provider.model.describeLoadBalancer(plan.spec);
   const wanted = {
@@ -20,7 +22,9 @@ export async function startLoadBalancer(
     unit: () => materializeUnit(blueprint, ports.authority),
   };
   const facts = await ports.loadBalancer.ensure(wanted, signal);
-  return hosts.length === 0 ? facts : { ...facts, ...carriedCertificate(keeper, blueprint) };
+  return hosts.length === 0
+    ? facts
+    : { ...facts, ...(await carriedCertificate(context, loadBalancerAddress, blueprint)) };
 }
 
 export async function stopLoadBalancer({ ports, signal }: StepContext): Promise<StepOutputs> {

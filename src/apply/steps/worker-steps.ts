@@ -1,4 +1,5 @@
 /** A worker's unit. */
+import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
 import { workerUnitName } from "../../units/unit-definition.ts";
@@ -11,13 +12,15 @@ import type { StepContext } from "../step-context.ts";
 const stopGraceMs = 2_000;
 
 export async function startWorker(
-  { plan, ports, keeper, signal }: StepContext,
+  context: StepContext,
   action: StepAction & { readonly kind: "startWorker" },
 ): Promise<StepOutputs> {
+  const { plan, ports, signal } = context;
   const blueprint = workerBlueprint(plan.spec, action.worker);
+  const address = resourceAddress("haplan_worker", action.worker);
   const unit = await materializeUnit(blueprint, ports.authority);
   const { pid } = await ports.provider.startUnit(action.worker, unit, signal);
-  return { pid, definitionDigest: unitDigest(unit), ...carriedCertificate(keeper, blueprint) };
+  return { pid, definitionDigest: unitDigest(unit), ...(await carriedCertificate(context, address, blueprint)) };
 }
 
 export async function stopWorker(

@@ -23,7 +23,7 @@ export function checkAuthority(planning: Planning): void {
     builder.refuse(
       "plan/authority-replaced",
       "The members do not trust this certificate authority",
-      `ca.crt in ${observed.authority.directory} did not sign the cluster's certificates. Every member, worker and client would reject certificates from it. Restore the earlier ca.crt and ca.key.`,
+      `ca.crt in ${observed.authority.directory} did not sign the cluster's certificates. Every member, worker and client would reject certificates from it. Restore the earlier ca.crt and ca.key. To replace the authority, start with \`haplan certs rotate -ca\`.`,
       address,
     );
     return;
@@ -42,6 +42,8 @@ export function checkAuthority(planning: Planning): void {
 function isAnother({ spec, observed, view }: Planning, authority: ObservedAuthority): boolean {
   const known = view.resources.get(resourceAddress("haplan_ca", spec.name))?.attributes["fingerprint"];
   if (typeof known !== "string" || known === authority.fingerprint) return false;
+  // haplan has replaced it, and was interrupted before it recorded that.
+  if (authority.previous?.some(({ fingerprint }) => fingerprint === known) === true) return false;
   return !observed.certificates.some((certificate) => {
     const recorded = view.resources.get(resourceAddress("haplan_certificate", certificate.name));
     return certificate.trusted && recorded?.attributes["fingerprint"] === certificate.fingerprint;

@@ -13,6 +13,7 @@ import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { signingKeyFault } from "../signing-key.ts";
 import type { StateResource } from "../state.ts";
+import { planReplacement } from "./authority-replacement.ts";
 import type { IssuedCertificates } from "./issued-certificates.ts";
 import { isRequested } from "./requested-replacements.ts";
 
@@ -37,12 +38,14 @@ export function planCertificates(planning: Planning): IssuedCertificates {
   const { desired, view, builder } = planning;
   const { authority, certificates } = planning.observed;
   const found = new Map(certificates.map((certificate) => [certificate.name, certificate]));
-  const renewal = authorityRenewal(planning);
+  const replacement = planReplacement(planning);
+  const renewal = replacement?.leaves == null ? authorityRenewal(planning) : null;
+  const replaced = replacement?.leaves == null ? null : update(replacement.leaves);
   const due: Due[] = [];
   for (const resource of desired) {
     if (resource.type !== "haplan_certificate") continue;
     const present = found.get(resource.name);
-    const reason = whyIssue(planning, resource, present) ?? renewal?.leaves ?? null;
+    const reason = whyIssue(planning, resource, present) ?? renewal?.leaves ?? replaced;
     const known = view.resources.get(resource.address);
     if (present !== undefined) noteCertificateDrift(resource, present, known, reason, builder);
     if (reason !== null) due.push({ resource, reason, found: present });
@@ -50,6 +53,7 @@ export function planCertificates(planning: Planning): IssuedCertificates {
   if (
     authority !== null &&
     authority.signingKey !== "present" &&
+    replaced === null &&
     planning.spec.controlPlane.tls.adopted === undefined
   ) {
     withoutKey(authority, due, builder);
@@ -57,9 +61,10 @@ export function planCertificates(planning: Planning): IssuedCertificates {
   }
   warnExpired(planning, due);
   warnOfAdoptedAuthority(planning);
-  const authorityStep = planAuthority(planning, renewal);
+  const own = replaced === null ? planAuthority(planning, renewal) : null;
+  const authoritySteps = [own, ...(replacement?.after ?? [])];
   const issued = new Map<string, string | null>(
-    due.map((each) => [each.resource.name, issue(each, authorityStep, builder)]),
+    due.map((each) => [each.resource.name, issue(each, authoritySteps, builder)]),
   );
   for (const name of behind(found, view)) if (!issued.has(name)) issued.set(name, null);
   return issued;
@@ -75,7 +80,11 @@ function behind(found: ReadonlyMap<string, ObservedCertificate>, view: ClusterVi
   });
 }
 
-function issue({ resource, reason, found }: Due, authorityStep: string | null, builder: PlanBuilder): string | null {
+function issue(
+  { resource, reason, found }: Due,
+  authoritySteps: readonly (string | null)[],
+  builder: PlanBuilder,
+): string | null {
   builder.setAction(resource.address, reason.action, reason.text);
   return builder.add(
     {
@@ -87,8 +96,12 @@ function issue({ resource, reason, found }: Due, authorityStep: string | null, b
       ...(found === undefined ? {} : { replaces: found.fingerprint }),
     },
     [resource.address],
-    [authorityStep],
+    authoritySteps,
   );
+}
+
+function update(text: ChangeReason, canWait = false): Reason {
+  return { action: "update", text, canWait };
 }
 
 function whyIssue(
@@ -97,11 +110,11 @@ function whyIssue(
   found: ObservedCertificate | undefined,
 ): Reason | null {
   const { view, nowMs, spec } = planning;
-  const update = (text: ChangeReason, canWait = false): Reason => ({ action: "update", text, canWait });
   if (found === undefined) {
     const text = view.resources.has(resource.address) ? "its files are missing" : null;
     return { action: "create", text, canWait: false };
   }
+  if (found.signedByPrevious === true) return update("it was signed by the previous authority");
   if (!found.trusted) return update("it was signed by another authority");
   const { status, daysLeft } = certificateValidity(found, nowMs);
   if (status !== "valid") return update(`it ${validityText(found, nowMs)}`);
@@ -131,7 +144,10 @@ function noteCertificateDrift(
   builder.drift.push({
     address,
     action: "update",
-    reason: found.trusted ? "it was replaced outside of haplan" : "it was replaced by one of another authority",
+    reason:
+      found.trusted || found.signedByPrevious === true
+        ? "it was replaced outside of haplan"
+        : "it was replaced by one of another authority",
     before: { fingerprint: before, notAfter: known?.attributes["notAfter"] ?? null },
     after: { fingerprint, notAfter },
   });

@@ -11,6 +11,7 @@ import { checkEtcdVersion } from "./etcd-version.ts";
 import { warnAboutZoneLoss } from "./failure-domains.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
+import { checkReplacement } from "./replacement-checks.ts";
 import { checkUnreachable } from "./unreachable.ts";
 
 export function checkPreconditions(planning: Planning): void {
@@ -23,6 +24,7 @@ export function checkPreconditions(planning: Planning): void {
   checkUnchangeable(planning, planning.spec);
   checkFirstStart(planning, planning.spec);
   if (!builder.refusals.some(({ code }) => code === "plan/tls-changed")) checkAuthority(planning);
+  checkReplacement(planning);
   checkRecoverable(planning);
   checkRoles(planning);
   checkEtcdVersion(planning);

@@ -97,7 +97,7 @@ function refuseUnknown(address: string, candidates: readonly string[], builder: 
 
 function refuseKind(address: string, builder: PlanBuilder): void {
   const detail = address.startsWith("haplan_ca.")
-    ? "No member would trust another authority. Its certificate is renewed before it expires; to replace a certificate that it has signed, use the address of that certificate."
+    ? "Its certificate is renewed before it expires. `haplan certs rotate -ca` replaces it by an authority with another key, in steps; to replace a certificate that it has signed, use the address of that certificate."
     : `It is a line in the load balancer's configuration. To restart the load balancer, write -replace=${loadBalancerAddress}.`;
   builder.refuse("plan/not-replaceable", `${address} cannot be replaced`, detail, address);
 }

@@ -1,0 +1,101 @@
+/**
+ * The certificate authority replaced while clients write: haplan's own, and one outside of haplan that knows only the
+ * authority and the certificate from before.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
+import { connect } from "../../src/etcd-client/grpc-client.ts";
+import { AcknowledgingWriter } from "./acknowledged-writes.ts";
+import { ClusterFixture } from "./cluster-fixture.ts";
+
+let cluster: ClusterFixture;
+const pki = (file: string): string =>
+  readFileSync(join(cluster.directory, ".haplan", cluster.name, "pki", file), "utf8");
+
+type Credentials = { readonly ca: string; readonly cert: string; readonly key: string };
+const credentials = (): Credentials => ({ ca: pki("ca.crt"), cert: pki("admin.crt"), key: pki("admin.key") });
+
+/** Writes over a new connection each time, as a program that is started again and again. */
+class ConnectingWriter {
+  readonly failures: unknown[] = [];
+  acknowledged = 0;
+  #stopped = false;
+  readonly #running: Promise<void>;
+
+  constructor(endpoint: string, tls: Credentials) {
+    this.#running = this.#run(endpoint, tls);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #run(endpoint: string, tls: Credentials): Promise<void> {
+    while (!this.#stopped) {
+      await putOnce(endpoint, tls, `/outside/${this.acknowledged}`).then(
+        () => this.acknowledged++,
+        (error: unknown) => this.failures.push(error),
+      );
+      await sleep(10);
+    }
+  }
+}
+
+async function putOnce(endpoint: string, tls: Credentials, key: string): Promise<void> {
+  const channel = connect({ endpoints: [endpoint], tls });
+  try {
+    await new EtcdClient(channel).put(key, "x");
+  } finally {
+    channel.close();
+  }
+}
+
+/** Both streams: warnings are on standard error. */
+async function rotate(flag: string): Promise<string> {
+  const { code, stdout, stderr } = await cluster.haplan(["certs", "rotate", flag, "-auto-approve"]);
+  expect(code, stdout + stderr).toBe(0);
+  return stdout + stderr;
+}
+
+beforeAll(async () => {
+  cluster = new ClusterFixture({ network: 71, workers: 1 });
+  await cluster.apply();
+}, 60_000);
+afterAll(() => cluster.teardown(), 60_000);
+
+describe("certs rotate -ca", () => {
+  it("fails no write, restarts no master, and leaves clients of the previous authority connected until it is dropped", async () => {
+    const endpoint = await cluster.output("endpoint");
+    const before = await cluster.status();
+    const former = credentials();
+    const writer = new AcknowledgingWriter(cluster.client(endpoint), "/replaced/");
+    const outside = new ConnectingWriter(endpoint, former);
+    const rotated = await rotate("-ca");
+    await outside.stop();
+    await writer.stop();
+    expect(rotated).toContain("create the next certificate authority, e2e haplan CA 2");
+    expect(rotated).toContain("certs rotate -drop-old");
+    expect(writer.failures).toEqual([]);
+    expect(outside.failures).toEqual([]);
+    expect(outside.acknowledged).toBeGreaterThan(10);
+    const after = await cluster.status();
+    expect(after.members.map(({ pid }) => pid)).toEqual(before.members.map(({ pid }) => pid));
+    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+    expect(await cluster.mustRun("certs", "status")).toMatch(/^ca .*\n(?:.*\n)*/m);
+
+    const current = credentials();
+    const renewed = new ConnectingWriter(endpoint, current);
+    const dropped = await rotate("-drop-old");
+    await renewed.stop();
+    expect(renewed.failures).toEqual([]);
+    expect(dropped).toContain("Members no longer trust the certificate authority e2e haplan CA");
+    await expect(putOnce(endpoint, former, "/late")).rejects.toThrow();
+    await putOnce(endpoint, credentials(), "/late");
+    expect((await cluster.status()).members.map(({ pid }) => pid)).toEqual(before.members.map(({ pid }) => pid));
+    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+  }, 120_000);
+});
