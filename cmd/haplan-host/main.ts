@@ -38,7 +38,7 @@ const provider = createLocalProvider({
 });
 try {
   const { stdin: input, stdout: output } = process;
-  const calls = providerCalls(provider, join(root, cluster));
+  const calls = providerCalls(provider);
   if (logs === undefined) await serveHost({ calls, input, output, version });
   else await serveLogs({ provider, flags: { ...options, logs }, input, output });
 } catch (error) {

@@ -32,7 +32,8 @@ export type ExecuteOptions = {
   readonly json: boolean;
   /** The plan was made by an earlier run and must still be valid. */
   readonly saved?: boolean;
-  readonly refreshOnly?: boolean;
+  /** Its hosts have been checked. */
+  readonly checked?: boolean;
 };
 
 export async function executePlan(
@@ -58,6 +59,7 @@ export async function executePlan(
       { ...ports, emit },
       {
         signal: context.stop.signal,
+        checked: options.checked ?? false,
         progressIntervalMs: context.terminal.live ? liveIntervalMs : plainIntervalMs,
       },
     );

@@ -91,10 +91,18 @@ export class Invocation {
 }
 
 /** Commands that take the spec as an argument; all others take `-spec`. */
-const specArgumentVerbs: ReadonlySet<string> = new Set(["plan", "apply", "destroy", "status", "output", "validate"]);
+const specArgumentVerbs: ReadonlySet<string> = new Set([
+  "plan",
+  "apply",
+  "check",
+  "destroy",
+  "status",
+  "output",
+  "validate",
+]);
 
 /** Commands that need more than what was applied. */
-const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "import", "validate", "certs"]);
+const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "check", "import", "validate", "certs"]);
 
 /** A path that begins with a dash would be parsed as a flag; a lone dash is standard input. */
 export function pathWord(path: string): string {

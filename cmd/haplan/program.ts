@@ -86,7 +86,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
 }
 
 /** Commands whose -json is a stream of events. */
-const streaming = new Set(["plan", "apply", "destroy", "logs", "rotate"]);
+const streaming = new Set(["plan", "apply", "destroy", "check", "logs", "rotate"]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -156,6 +156,9 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
     .option("--diff", "print the changes as a unified diff")
     .option("--check", "change nothing; exit with 3 if the file is not formatted")
     .action(lazily(async () => (await import("./commands/fmt.ts")).runFmt));
+  verb("check [spec]", "check the hosts of a spec and the network between them; change nothing")
+    .option("--json", "stream events, one JSON object per line")
+    .action(lazily(async () => (await import("./commands/check.ts")).runCheck));
   verb("status [spec]", "show members, leader, quorum, load balancer and workers; exit with 4 without a quorum")
     .option("--json", json)
     .option("--detailed-exitcode", "exit with 2 when a voter is missing but there is a quorum")

@@ -21,6 +21,8 @@ export type ApplyOptions = {
   /** Aborted by the first SIGINT. */
   readonly signal?: AbortSignal;
   readonly progressIntervalMs?: number;
+  /** The caller has run the preflight. */
+  readonly checked?: boolean;
 };
 
 export type ApplyOutcome =
@@ -45,10 +47,12 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   const lineage = found?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   if (records.length === 0) {
     if ((found?.serial ?? 0) !== plan.binding.stateSerial) return { kind: "refused", diagnostics: [movedState(plan)] };
-    const problems = await preflightPlan(plan, lineage, ports, signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-      return null;
-    });
+    const problems = options.checked
+      ? []
+      : await preflightPlan(plan, lineage, ports, signal).catch((error: unknown) => {
+          if (!signal.aborted) throw error;
+          return null;
+        });
     if (problems === null) return { kind: "interrupted", stepsDone: 0, remaining: plan.steps };
     if (problems.some((problem) => problem.severity === "error")) return { kind: "refused", diagnostics: problems };
   } else if (found === null && plan.mode === "apply") {

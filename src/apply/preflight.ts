@@ -1,4 +1,5 @@
 /** Checks everything that could fail on the machines before anything is changed, and reports it all at once. */
+import { certificateBackdatingMs } from "../base/certificate-backdating.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";
@@ -6,13 +7,12 @@ import type { MachineIdentity, MachineUnit } from "../providers/provider.ts";
 import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
-import type { InitialCluster } from "../units/initial-cluster.ts";
 import { loadBalancerBlueprint, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
+import { joining, memberBytes } from "./check-request.ts";
+import { networkPaths } from "./network-paths.ts";
 import type { ApplyPorts } from "./ports.ts";
 
-/** A new member's log, with one segment preallocated, and an empty store. Growth through use is not checked. */
-const memberBytes = 128 * 2 ** 20;
 /** A new member receives the data, and keeps the log that accumulates meanwhile. */
 const copyFactor = 1.5;
 
@@ -41,7 +41,13 @@ export async function preflightPlan(
       ? [{ machine: action.member, bytes: memberBytes + Math.ceil(copyFactor * dataBytes) }]
       : [],
   );
-  return provider.preflight({ machines, units, space }, signal);
+  const created = new Set(actions.flatMap((action) => (action.kind === "createMachine" ? [action.machine] : [])));
+  const network = networkPaths(plan.spec, provider.model.describeLoadBalancer(plan.spec).hosts).filter(
+    ({ from, to }) => created.has(to) || (from !== null && created.has(from)),
+  );
+  const isAuthorityNew = actions.some(({ kind }) => kind === "createAuthority");
+  const certificateAgeMs = isAuthorityNew ? certificateBackdatingMs : null;
+  return provider.preflight({ machines, units, space, network, certificateAgeMs }, signal);
 }
 
 /** As reported by the members; if none answers, the steps that need them will fail. */
@@ -60,9 +66,6 @@ async function largestData(
     controlPlane.close();
   }
 }
-
-/** Its initial cluster is read when it starts; no preflight needs it. */
-const joining: InitialCluster = { clusterState: "existing", initialCluster: [] };
 
 /** Without certificates: they do not exist yet, and no preflight needs them. */
 function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly MachineUnit[] {

@@ -1,11 +1,11 @@
 import type { HostCalls } from "../host/host-calls.ts";
 import type { Provider } from "../providers/provider.ts";
-import { gatherFacts } from "./gather-facts.ts";
+import { hostIdentity } from "./host-identity.ts";
 
-/** The calls of a host: those of a provider for the machines in `root`, and the host's facts. */
-export function providerCalls(provider: Provider, root: string): HostCalls {
+/** The calls of a host: those of a provider for its machines, and its identity. */
+export function providerCalls(provider: Provider): HostCalls {
   return {
-    facts: () => gatherFacts(root),
+    facts: async () => hostIdentity(),
     observe: (lineage, names) => provider.observe(lineage, names),
     observeOrphans: () => provider.observeOrphans(),
     preflight: (request) => provider.preflight(request),

@@ -1,9 +1,9 @@
 /** The calls that a host answers, with what they take and return. */
 import type { MachineRef, NewMachine, PreflightRequest, Provider } from "../providers/provider.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
-import type { HostFacts } from "./host-facts.ts";
+import type { HostIdentity } from "./host-facts.ts";
 
-/** What a host does: the provider's calls for its own machines, and `facts`. */
+/** What a host does: the provider's calls for its own machines, and `facts`, which other versions answer with more. */
 export type HostCalls = Pick<
   Provider,
   | "observe"
@@ -18,8 +18,7 @@ export type HostCalls = Pick<
   | "unitLog"
   | "readUnitFile"
 > & {
-  /** What the host is. Asks it anew each time. */
-  facts(signal?: AbortSignal): Promise<HostFacts>;
+  facts(signal?: AbortSignal): Promise<HostIdentity>;
 };
 
 export type HostCallName = keyof HostCalls;

@@ -1,22 +1,62 @@
-/** What a host is, as it says itself: what checks and errors need to know of it. */
-export type HostFacts = {
+/** What a host is, as far as checks and errors need to know. */
+
+/** What the program on a host says of it. */
+export type HostIdentity = {
   readonly hostname: string;
-  /** `linux`. */
-  readonly platform: string;
-  /** `Debian GNU/Linux 12 (bookworm)`; null where the system does not say. */
-  readonly os: string | null;
-  readonly kernel: string;
-  /** `x64`, `arm64`, as Node.js names it. */
-  readonly architecture: string;
-  /** Null where systemd does not run as the init. */
-  readonly systemdVersion: number | null;
-  readonly isRoot: boolean;
-  readonly memoryBytes: number;
-  /** Free on the file system that holds, or will hold, the cluster's directory. */
-  readonly freeDiskBytes: number;
+  /** Of machine-id(5); null where there is none. */
   readonly machineId: string | null;
-  /** Those that other machines may reach it at. */
+};
+
+/** A TCP port that a process of the host listens on. */
+export type ListeningPort = {
+  /** Null for all addresses. */
+  readonly address: string | null;
+  readonly port: number;
+  /** Null where it cannot be told, as without root. */
+  readonly process: ListeningProcess | null;
+};
+
+export type ListeningProcess = {
+  readonly pid: number;
+  readonly name: string;
+  /** Its systemd unit, without `.service`. */
+  readonly unit: string | null;
+};
+
+/** The file system that a directory is on, or will be. */
+export type DiskSpace = { readonly mountPoint: string; readonly freeBytes: number };
+
+/** Everything that the checks of hosts need. Null: not known, because the host does not have it or did not say. */
+export type HostFacts = HostIdentity & {
+  /** `Linux`. */
+  readonly system: string;
+  readonly kernel: string;
+  /** `Debian GNU/Linux 12 (bookworm)`. */
+  readonly os: string | null;
+  /** As uname(1) names it: `x86_64`, `aarch64`. */
+  readonly architecture: string;
+  /** `2.36`; null without glibc. */
+  readonly glibc: string | null;
+  readonly systemdVersion: number | null;
+  /** sd_booted(3): systemd may be installed where another init runs. */
+  readonly isSystemdRunning: boolean;
+  readonly cgroupVersion: 1 | 2 | null;
+  readonly memoryBytes: number | null;
+  /** Differs between two hosts that are copies of each other, unlike the machine-id. */
+  readonly bootId: string | null;
+  /** Whether the facts were gathered as root. */
+  readonly isRoot: boolean;
+  /** Those of the programs asked for that the host has. */
+  readonly programs: readonly string[];
+  /** Where the data of machines is. */
+  readonly dataDisk: DiskSpace | null;
+  /** Where haplan's programs are. */
+  readonly programsDisk: DiskSpace | null;
+  /** Whether haplan's programs are there. */
+  readonly isInstalled: boolean;
+  /** IPv6 addresses in their shortest form. */
   readonly addresses: readonly string[];
-  /** The host's clock, in milliseconds since the epoch. */
-  readonly timeMs: number;
+  readonly listening: readonly ListeningPort[];
+  /** How long each write took until it was on the disk of the data; empty if that was not measured. */
+  readonly writeMs: readonly number[];
 };

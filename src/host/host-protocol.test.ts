@@ -29,7 +29,15 @@ describe("a request", () => {
     facts: [],
     observe: [null, ["m1"]],
     observeOrphans: [],
-    preflight: [{ machines: [identity], units: [{ machine: "m1", unit }], space: [{ machine: "m1", bytes: 2 ** 33 }] }],
+    preflight: [
+      {
+        machines: [identity],
+        units: [{ machine: "m1", unit }],
+        space: [{ machine: "m1", bytes: 2 ** 33 }],
+        network: [],
+        certificateAgeMs: null,
+      },
+    ],
     createMachine: [{ ...identity, beside: 1, attributes: {} }],
     renameMachine: ["m1", "m2"],
     destroyMachine: [{ name: "m1", generation: 2 }],

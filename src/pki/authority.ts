@@ -4,6 +4,7 @@
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { rmSync } from "node:fs";
+import { certificateBackdatingMs } from "../base/certificate-backdating.ts";
 import { makeDirDurably, syncDir, writeFileDurably } from "../base/durable-file.ts";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { HaplanError } from "../base/haplan-error.ts";
@@ -45,11 +46,6 @@ export type AuthorityOptions = {
 };
 
 const authorityLifetimeMs = 3650 * msPerDay;
-/**
- * An authority's validity starts this far in the past, for hosts with slow clocks, and certificates start when their
- * authority does: however far clocks are apart, a renewed certificate is valid wherever the previous one was.
- */
-const backdatedMs = 3_600_000;
 
 /** Opens the authority in `directory`; reads and writes nothing until a method is called. */
 export function openAuthority(options: AuthorityOptions): Authority {
@@ -110,7 +106,7 @@ function trustedAuthority(pem: string): TrustedAuthority {
 }
 
 function authorityDates(now: number): AuthorityDates {
-  return { notBefore: new Date(now - backdatedMs), notAfter: new Date(now + authorityLifetimeMs) };
+  return { notBefore: new Date(now - certificateBackdatingMs), notAfter: new Date(now + authorityLifetimeMs) };
 }
 
 /** @throws HaplanError `pki/no-authority`, `pki/authority-key-missing` */

@@ -6,7 +6,8 @@
  * Every call takes a signal. When it is aborted, a call that waits for a machine rejects. Its effect may be there or not; the
  * next run repeats the call.
  */
-import type { Diagnostic } from "../base/diagnostic.ts";
+import type { Diagnostic, Severity } from "../base/diagnostic.ts";
+import type { HostFacts } from "../host/host-facts.ts";
 import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
 import type { Attributes } from "../plan/resource.ts";
@@ -52,6 +53,40 @@ export type PreflightRequest = {
   readonly machines: readonly MachineIdentity[];
   readonly units: readonly MachineUnit[];
   readonly space: readonly MachineSpace[];
+  /** Connections to try. */
+  readonly network: readonly NetworkPath[];
+  /**
+   * How old the certificates are that the machines get: on a clock that is behind by more, they are not valid yet. Null: old
+   * enough for any clock, or there are none.
+   */
+  readonly certificateAgeMs: number | null;
+};
+
+/** A connection that the cluster needs. */
+export type NetworkPath = {
+  /** The machine that connects; null: the one that runs haplan. */
+  readonly from: string | null;
+  /** The machine that listens. */
+  readonly to: string;
+  readonly address: string;
+  readonly port: number;
+  /** An error where the cluster does not work without it. */
+  readonly severity: Severity;
+};
+
+export type CheckedHost = {
+  /** How the provider reaches it. */
+  readonly host: string;
+  readonly machines: readonly string[];
+  readonly facts: HostFacts;
+  /** How far its clock is ahead of the clock of this machine; null where that is the same, or was not measured. */
+  readonly clockOffsetMs: number | null;
+};
+
+export type CheckReport = {
+  /** Hosts that were reached. */
+  readonly hosts: readonly CheckedHost[];
+  readonly diagnostics: readonly Diagnostic[];
 };
 
 /** A command for a machine, as words: no shell changes them. */
@@ -85,9 +120,11 @@ export type Provider = {
   observeOrphans(signal?: AbortSignal): Promise<readonly ObservedOrphan[]>;
   /**
    * Checks before anything is changed what would fail: ports in use, unwritable directories, missing programs, full
-   * disks.
+   * disks, connections that are blocked. Changes nothing.
    */
   preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]>;
+  /** Like `preflight`; returns in addition what it found out, and measures what takes longer. */
+  check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport>;
   /**
    * Creates it. Returns the attributes that are known after apply: those that the pure half lists as unknown.
    * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.

@@ -107,15 +107,9 @@ describe.skipIf(missing !== null)(`haplan-host on a host${missing === null ? "" 
   const health = async (): Promise<boolean> =>
     (await execa("curl", ["-s", "-m", "1", `http://${address()}:2379/health`])).stdout.includes("true");
 
-  it("says what the host is", async () => {
+  it("says which host it is", async () => {
     const client = await open("demo");
-    expect(await client.facts()).toMatchObject({
-      hostname: "h1",
-      os: "Debian GNU/Linux 12 (bookworm)",
-      systemdVersion: 252,
-      isRoot: true,
-      addresses: expect.arrayContaining([address()]),
-    });
+    expect(await client.facts()).toEqual({ hostname: "h1", machineId: await run("cat /etc/machine-id") });
     await client.close();
   }, 30_000);
 

@@ -53,6 +53,7 @@ export class FakeRemote {
       observe: (lineage, names, signal) => this.#observe(calls, { lineage, names, signal, attempts }),
       observeOrphans: (signal) => act(null, signal, () => provider.observeOrphans()),
       preflight: (request, signal) => act(null, signal, () => provider.preflight(request)),
+      check: (request, signal) => act(null, signal, () => provider.check(request)),
       createMachine: (machine, signal) => act(machine.name, signal, () => provider.createMachine(machine)),
       updateMachine: (machine, attributes, signal) =>
         act(nameOf(machine), signal, () => provider.updateMachine(machine, attributes)),

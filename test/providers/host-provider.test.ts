@@ -1,8 +1,8 @@
 /** The contract of providers, kept by the program haplan-host that runs here as a process of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HostClient } from "../../src/host/host-client.ts";
@@ -57,11 +57,9 @@ describe("haplan-host as a process", () => {
     close: async () => {},
   }));
 
-  it("says what the machine is that it runs on", async () => {
-    const facts = await session.client.facts();
-    expect(facts).toMatchObject({ platform: "linux", architecture: process.arch, isRoot: process.getuid?.() === 0 });
-    expect(Math.abs(facts.timeMs - Date.now())).toBeLessThan(60_000);
-    expect(facts.freeDiskBytes).toBeGreaterThan(0);
+  it("says which host it runs on", async () => {
+    const machineId = existsSync("/etc/machine-id") ? readFileSync("/etc/machine-id", "utf8").trim() : null;
+    expect(await session.client.facts()).toEqual({ hostname: hostname(), machineId });
   });
 
   it("ends with exit code 0 once its standard input has", async () => {

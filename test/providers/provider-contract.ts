@@ -69,6 +69,23 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
     const found = async (lineage = "lineage-a", names: readonly string[] = []): Promise<readonly ObservedMachine[]> =>
       (await provider.observe(lineage, names)).machines;
 
+    it.each(["preflight", "check"] as const)(
+      "finds with %s what the machines lack, and changes nothing",
+      async (call) => {
+        const errors = async (given: UnitDefinition): Promise<readonly string[]> => {
+          const units = [{ machine: "m1", unit: given }];
+          const request = { machines: [m1], units, space: [], network: [], certificateAgeMs: null };
+          const result = await provider[call](request);
+          const found = "diagnostics" in result ? result.diagnostics : result;
+          return found.filter(({ severity }) => severity === "error").map(({ summary }) => summary);
+        };
+        expect(await errors(unit())).toEqual([]);
+        const missing = await errors(unit({ program: { kind: "system", command: "no-such-program" } }));
+        expect(missing).toEqual([expect.stringContaining("no-such-program")]);
+        expect(await provider.observe("lineage-a", ["m1"])).toEqual({ machines: [], unreachable: [] });
+      },
+    );
+
     it("finds a machine by its lineage or its name, and nothing once it is destroyed", async () => {
       expect(await provider.observe("lineage-a", ["m1"])).toEqual({ machines: [], unreachable: [] });
       await provider.createMachine(m1);

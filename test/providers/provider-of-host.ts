@@ -14,6 +14,8 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     observe: (...given) => client.observe(...given),
     observeOrphans: (...given) => client.observeOrphans(...given),
     preflight: (...given) => client.preflight(...given),
+    // The program on a host answers for its machines alone: the provider has the facts of hosts from their shell.
+    check: async (...given) => ({ hosts: [], diagnostics: await client.preflight(...given) }),
     createMachine: (...given) => client.createMachine(...given),
     updateMachine: async () => ({}),
     renameMachine: (...given) => client.renameMachine(...given),

@@ -9,6 +9,7 @@ import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";
 import { VirtualClock } from "../../src/base/clock.fake.ts";
+import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { HaplanError } from "../../src/base/haplan-error.ts";
 import { majorityOf } from "../../src/base/majority.ts";
 import type { ControlPlane } from "../../src/control-plane/control-plane.ts";
@@ -261,10 +262,8 @@ export class FakeWorld {
         };
       },
       observeOrphans: async () => this.orphans,
-      preflight: async () => {
-        const failure = this.failing("preflight");
-        return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
-      },
+      preflight: async () => this.#preflight(),
+      check: async () => ({ hosts: [], diagnostics: this.#preflight() }),
       createMachine: async ({ beside, attributes = {}, ...machine }) =>
         this.#act(`createMachine ${machine.name}`, () => this.#createMachine(machine, attributes, beside)),
       updateMachine: async (machine, attributes) =>
@@ -312,6 +311,11 @@ export class FakeWorld {
       }
     }
     yield "current";
+  }
+
+  #preflight(): readonly Diagnostic[] {
+    const failure = this.failing("preflight");
+    return failure === null ? [] : [{ severity: "error", code: "fake/preflight", summary: failure }];
   }
 
   /** All of a name, the newest first; of a generation only that one. */

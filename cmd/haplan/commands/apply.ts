@@ -8,6 +8,7 @@ import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
+import { checkPlan } from "../check-plan.ts";
 import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { executePlan, openJournal } from "../execute-plan.ts";
@@ -59,8 +60,10 @@ export function applyChanges(
   return lockedWithCleanup(context, session, flags, async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...options });
     recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
+    showPlan(context, plan, flags);
+    const checked = await checkPlan(context, session, plan);
     await confirmPlan(context, plan, flags);
-    return executePlan(context, session, plan, { lock, json: flags.json === true });
+    return executePlan(context, session, plan, { lock, json: flags.json === true, checked });
   });
 }
 
@@ -127,6 +130,7 @@ export async function runDestroy(
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
     if (!planHasChanges(plan)) warnOfOtherClusters(context, session);
+    showPlan(context, plan, flags);
     await confirmPlan(context, plan, flags);
     const code = await executePlan(context, session, plan, { lock, json: flags.json === true });
     return removeDestroyed(context, session, plan, code);
@@ -175,9 +179,8 @@ function locked(
   });
 }
 
-/** Shows the plan and asks. @throws RefusalError if the answer is no, or the run was asked to stop */
+/** Asks. @throws RefusalError if the answer is no, or the run was asked to stop */
 async function confirmPlan(context: CliContext, plan: Plan, flags: ApplyFlags): Promise<void> {
-  showPlan(context, plan, flags);
   if (planHasChanges(plan) && !flags.autoApprove) await askApproval(context, plan.mode);
   if (context.stop.signal.aborted) throw stoppedBeforeChange(context.stop);
 }

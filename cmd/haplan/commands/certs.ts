@@ -44,7 +44,7 @@ export async function runCertsRotate(
   const options = rotationOf(session, names, flags);
   if (flags.out === undefined) return applyChanges(context, session, options, flags);
   const planned: PlanOptions = { mode: "apply", ...options };
-  reportSavedPlan(context, session, await makePlan(context, session, planned), flags.out);
+  await reportSavedPlan(context, session, await makePlan(context, session, planned), flags.out);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 import type { CommandWords } from "../../../src/base/command-words.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
+import { checkPlan } from "../check-plan.ts";
 import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
@@ -46,7 +47,7 @@ export async function runPlan(
   } as const;
   if (!options.refresh && flags.out !== undefined) throw unrefreshedPlan();
   const plan = await makePlan(context, session, options);
-  reportPlan(context, session, plan, flags.out, options.refresh);
+  await reportPlan(context, session, plan, flags.out, options.refresh);
   if (!context.reporter.json && planHasChanges(plan)) {
     context.terminal.print(`\n${note(context, nextStep(context.invocation, specArgument, flags))}`);
   }
@@ -54,25 +55,26 @@ export async function runPlan(
 }
 
 /** Saves the plan to `out`, and shows it with the command that applies it. */
-export function reportSavedPlan(context: CliContext, session: Session, plan: Plan, out: string): void {
-  reportPlan(context, session, plan, out);
+export async function reportSavedPlan(context: CliContext, session: Session, plan: Plan, out: string): Promise<void> {
+  await reportPlan(context, session, plan, out);
   if (!context.reporter.json) context.terminal.print(`\n${note(context, savedPlanText(context.invocation, out))}`);
 }
 
-function reportPlan(
+async function reportPlan(
   context: CliContext,
   session: Session,
   plan: Plan,
   out: string | undefined,
   refreshed = true,
-): void {
+): Promise<void> {
   const { terminal, reporter } = context;
   recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
-  if (out !== undefined) writePlanFile(context, out, plan, session.specPath);
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
   if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint, refreshed));
+  if (refreshed) await checkPlan(context, session, plan);
+  if (out !== undefined) writePlanFile(context, out, plan, session.specPath);
 }
 
 function stateOnlyPlan(name: string): Error {

@@ -371,7 +371,7 @@ describe("the preflight", () => {
   const placed = (units: readonly UnitDefinition[]): MachineUnit[] =>
     units.map((each) => ({ machine: "m1", unit: each }));
   const summaries = async (units: UnitDefinition[], machines = [m1]): Promise<string[]> =>
-    (await provider.preflight({ machines, units: placed(units), space: [] })).map(
+    (await provider.preflight({ machines, units: placed(units), space: [], network: [], certificateAgeMs: null })).map(
       (diagnostic) => `${diagnostic.code}: ${diagnostic.summary}`,
     );
 
@@ -386,7 +386,13 @@ describe("the preflight", () => {
     const { pid } = await provider.startUnit("m1", definition);
     expect(await summaries([definition])).toEqual([]);
     const other = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
-    const [taken] = await other.preflight({ machines: [], units: placed([definition]), space: [] });
+    const [taken] = await other.preflight({
+      machines: [],
+      units: placed([definition]),
+      space: [],
+      network: [],
+      certificateAgeMs: null,
+    });
     // T9: a cluster of haplan's is named, and where it is worked on.
     expect(taken?.summary).toBe(`127.77.18.8:29380 is in use by the agent of "m1" in the cluster "demo", pid ${pid}`);
     expect(taken?.detail).toContain(`applied that cluster in ${parent}.`);
@@ -404,7 +410,13 @@ describe("the preflight", () => {
     await Promise.all(listens.map((listen) => reachable(listen)));
     const other = createLocalProvider({ root: join(parent, "other"), programsDir: join(parent, "cmd") });
     const away = unit({ listens: ["203.0.113.7:1", "203.0.113.7:2"] });
-    const found = await other.preflight({ machines: [], units: placed([...definitions, away]), space: [] });
+    const found = await other.preflight({
+      machines: [],
+      units: placed([...definitions, away]),
+      space: [],
+      network: [],
+      certificateAgeMs: null,
+    });
     expect(found.map(({ summary }) => summary)).toEqual([
       '2 addresses are in use by the cluster "demo"',
       "Cannot listen on 2 addresses",
@@ -437,7 +449,7 @@ describe("the preflight", () => {
     const wants = async (version: string, command = file): Promise<readonly (string | undefined)[]> => {
       const program = { kind: "system", command, version } as const;
       const units = [{ machine: "m1", unit: unit({ program }) }];
-      const found = await provider.preflight({ machines: [], units, space: [] });
+      const found = await provider.preflight({ machines: [], units, space: [], network: [], certificateAgeMs: null });
       return found.map(({ summary, detail }) => `${summary}. ${detail}`);
     };
     expect(await wants("3.6.14")).toEqual([]);
@@ -470,9 +482,11 @@ describe("the preflight", () => {
     writeFileSync(join(parent, ".haplan"), "");
     expect(await summaries([])).toEqual([`preflight/not-a-directory: "${join(parent, ".haplan")}" is not a directory`]);
     const sealed = createLocalProvider({ root: "/proc/haplan", programsDir: join(parent, "cmd") });
-    expect((await sealed.preflight({ machines: [], units: [], space: [] })).map((found) => found.code)).toEqual([
-      "preflight/unwritable-directory",
-    ]);
+    expect(
+      (await sealed.preflight({ machines: [], units: [], space: [], network: [], certificateAgeMs: null })).map(
+        (found) => found.code,
+      ),
+    ).toEqual(["preflight/unwritable-directory"]);
   });
 
   it("refuses a directory without the right to write", async () => {

@@ -64,6 +64,10 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
         pid === null ? [] : [{ machine: machineOfDir(machine), unit, pid }],
       ),
     preflight: (request) => preflightLocal(root, programsDir, request),
+    check: async (request) => {
+      const { checkThisMachine } = await import("./check-this-machine.ts");
+      return checkThisMachine(root, programsDir, request);
+    },
     createMachine: async ({ beside, attributes: _, address, ...machine }) => {
       assert(address !== null, "the address of a directory is in the spec");
       // It may hold the data of another member.

@@ -37,6 +37,11 @@ export class HostDirectory {
     this.#machines.push(machine);
   }
 
+  /** Whether a machine is the provider's: adopted members are not. */
+  has(name: string): boolean {
+    return this.#machines.some((machine) => machine.name === name);
+  }
+
   rename(from: string, to: string): void {
     for (const [at, machine] of this.#machines.entries()) {
       if (machine.name === from) this.#machines[at] = { ...machine, name: to };

@@ -18,6 +18,7 @@ import { assertDirName } from "../dir-name.ts";
 import type { LogEvent } from "../log-entry.ts";
 import type { MachineCalls } from "../machine-calls.ts";
 import type {
+  CheckReport,
   FoundMachines,
   MachineRef,
   NewMachine,
@@ -28,7 +29,7 @@ import type {
 } from "../provider.ts";
 import type { ProviderOptions } from "../provider-options.ts";
 import { ArtifactCache } from "./artifact-cache.ts";
-import { checkHost } from "./check-host.ts";
+import { checkSshHosts } from "./check-ssh-hosts.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
 import { type HostSession, openHostSession } from "./host-session.ts";
@@ -118,40 +119,43 @@ class SshProvider implements Provider {
   }
 
   async preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
-    const byHost = new Map<string, { readonly host: KnownHost; readonly names: Set<string> }>();
-    const named = [...request.machines.map(({ name }) => name), ...request.units.map(({ machine }) => machine)];
-    for (const name of named) {
-      const host = this.#directory.hostOf(name);
-      const known = byHost.get(host.key) ?? { host, names: new Set<string>() };
-      byHost.set(host.key, { host, names: known.names.add(name) });
-    }
-    const diagnostics: Diagnostic[] = [];
-    const hosts = [...byHost.values()];
-    await this.#onEach(
-      "preflight",
-      hosts.map(({ host }) => host),
-      signal,
-      async (host, given) => {
-        const { names } = byHost.get(host.key)!;
-        diagnostics.push(...(await this.#preflightOn(host, names, request, given)));
-      },
-    );
-    return diagnostics;
+    return (await this.check(request, signal)).diagnostics;
   }
 
-  async #preflightOn(
-    host: KnownHost,
-    names: ReadonlySet<string>,
-    request: PreflightRequest,
-    signal: AbortSignal,
-  ): Promise<readonly Diagnostic[]> {
-    const session = await this.#session(host, signal);
-    const found = await checkHost(await this.#reach(host, signal));
-    if (session === null || found.length > 0) return found;
-    const machines = request.machines.filter(({ name }) => names.has(name));
-    const units = request.units.filter(({ machine }) => names.has(machine));
-    const space = request.space.filter(({ machine }) => names.has(machine));
-    return await session.preflight({ machines, units, space }, signal);
+  async check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport> {
+    const { spec, calls, clock } = this.#options;
+    const hosts = this.#hostsOf(request);
+    const reach = (host: KnownHost, given: AbortSignal): Promise<Host> => this.#reach(host, given);
+    const report = await checkSshHosts({ cluster: spec.name, hosts, request, calls, clock, signal, reach });
+    if (report.diagnostics.some(({ severity }) => severity === "error")) return report;
+    const found: Diagnostic[] = [];
+    await this.#onEach("preflight", hosts, signal, async (host, given) => {
+      const machines = request.machines.filter(({ name }) => host.machines.includes(name));
+      // What the machines are on the host, and versions of programs, are known there alone; the rest has been checked.
+      const units = request.units
+        .filter(({ machine }) => host.machines.includes(machine))
+        .map(({ machine, unit }) => ({ machine, unit: { ...unit, listens: [] } }));
+      if (machines.length + units.length === 0) return;
+      const rest = { machines, units, space: [], network: [], certificateAgeMs: null };
+      found.push(...((await (await this.#session(host, given))?.preflight(rest, given)) ?? []));
+    });
+    return { ...report, diagnostics: [...found, ...report.diagnostics] };
+  }
+
+  /** The hosts of all machines of the request, each with their names. */
+  #hostsOf({ machines, units, network }: PreflightRequest): readonly KnownHost[] {
+    const named = [
+      ...machines.map(({ name }) => name),
+      ...units.map(({ machine }) => machine),
+      ...network.flatMap(({ from, to }) => (from === null ? [to] : [from, to])),
+    ];
+    const hosts = new Map<string, KnownHost>();
+    for (const name of new Set(named)) {
+      if (!this.#directory.has(name)) continue;
+      const host = this.#directory.hostOf(name);
+      hosts.set(host.key, { ...host, machines: [...(hosts.get(host.key)?.machines ?? []), name] });
+    }
+    return [...hosts.values()];
   }
 
   async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {

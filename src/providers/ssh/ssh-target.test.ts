@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type SshTarget, shellWord, sshArguments } from "./ssh-target.ts";
+import { type SshTarget, sshArguments } from "./ssh-target.ts";
 
 const plain: SshTarget = {
   host: "db1.example.com",
@@ -50,12 +50,4 @@ describe("the command line of ssh", () => {
       ]),
     );
   });
-});
-
-it.each([
-  ["plain", "'plain'"],
-  ["it's", "'it'\\''s'"],
-  ["$(reboot) `x`", "'$(reboot) `x`'"],
-])("the shell takes %s as one word", (text, word) => {
-  expect(shellWord(text)).toBe(word);
 });

@@ -1,4 +1,6 @@
 /** How a host is reached over ssh, and the words of the command line that follow from it. Pure. */
+
+import { shellWord } from "../../base/shell-word.ts";
 import type { ShellRequest } from "../provider.ts";
 
 export type SshTarget = {
@@ -80,9 +82,4 @@ function reachArguments(target: SshTarget, files: SshFiles): readonly string[] {
 /** ssh takes several files with spaces between them. */
 function quoted(path: string): string {
   return `"${path}"`;
-}
-
-/** A word of a POSIX shell's command line. */
-export function shellWord(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

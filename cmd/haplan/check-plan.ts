@@ -1,0 +1,26 @@
+/** Checks the hosts of a plan that makes machines, before it is approved or saved. */
+import { preflightPlan } from "../../src/apply/preflight.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import type { CliContext } from "./cli-context.ts";
+import { RefusalError, stoppedBeforeChange } from "./refusal.ts";
+import { type Session, sessionState } from "./session.ts";
+
+/**
+ * Shows warnings. Does nothing for a plan that makes no machine: apply checks what such a plan needs.
+ * @returns true if the plan was checked
+ * @throws RefusalError with all errors that are found
+ */
+export async function checkPlan(context: CliContext, session: Session, plan: Plan): Promise<boolean> {
+  if (plan.mode === "destroy" || !plan.steps.some(({ action }) => action.kind === "createMachine")) return false;
+  const lineage = (await sessionState(context, session))?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
+  const { provider, authority, dependencies } = session;
+  const ports = { provider, authority, connect: dependencies.connect };
+  const { signal } = context.stop;
+  const found = await preflightPlan(plan, lineage, ports, signal).catch((error: unknown) => {
+    throw signal.aborted ? stoppedBeforeChange(context.stop) : error;
+  });
+  context.reporter.warn(found.filter(({ severity }) => severity === "warning"));
+  const errors = found.filter(({ severity }) => severity === "error");
+  if (errors.length > 0) throw new RefusalError(errors);
+  return true;
+}

@@ -1,0 +1,35 @@
+/** `haplan check [SPEC]`: what hosts lack, before anything is changed on them. */
+import { checkRequest } from "../../../src/apply/check-request.ts";
+import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
+import type { CheckReport } from "../../../src/providers/provider.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { openCluster } from "../open-cluster.ts";
+import { RefusalError, stoppedBeforeChange } from "../refusal.ts";
+import { type Session, sessionState } from "../session.ts";
+import { checkLines, checkSentence, renderCheckedHosts } from "../views/check-view.ts";
+
+export async function runCheck(context: CliContext, specArgument: string | undefined): Promise<ExitCode> {
+  const { terminal, reporter } = context;
+  const session = await openCluster(context, { spec: specArgument });
+  const report = await checkSession(context, session);
+  for (const line of checkLines(report)) reporter.event(line);
+  if (!reporter.json && report.hosts.length > 0) terminal.print(renderCheckedHosts(report.hosts, terminal.paint));
+  const errors = report.diagnostics.filter(({ severity }) => severity === "error");
+  reporter.warn(report.diagnostics.filter(({ severity }) => severity === "warning"));
+  if (errors.length > 0) throw new RefusalError(errors);
+  if (!reporter.json)
+    terminal.print(`\n${terminal.paint.bold(terminal.paint.green("Success!"))} ${checkSentence(report)}`);
+  return 0;
+}
+
+async function checkSession(context: CliContext, session: Session): Promise<CheckReport> {
+  const { signal } = context.stop;
+  const state = await sessionState(context, session);
+  const spec = resolveKnownAddresses(session.spec, state?.resources ?? []);
+  try {
+    return await session.provider.check(checkRequest(spec, state, session.provider.model), signal);
+  } catch (error) {
+    if (signal.aborted) throw stoppedBeforeChange(context.stop);
+    throw error;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The shell script that gathers the facts of a host. It needs a POSIX shell and what every Linux has, works before haplan is
+ * installed, and leaves nothing behind. Pure.
+ */
+import { shellWord } from "../base/shell-word.ts";
+
+export type FactsQuestion = {
+  /** Where the data of machines is, or will be. */
+  readonly dataDirectory: string;
+  /** Where haplan's programs are, or will be. */
+  readonly programsDirectory: string;
+  /** Programs whose presence is asked for. */
+  readonly programs: readonly string[];
+};
+
+/** Writes of 2 KiB, as a member's log writes them. Of 100, the second slowest is the 99th percentile. */
+const writes = 100;
+/** A slow disk is measured with fewer writes. */
+const writeSeconds = 3;
+
+/**
+ * Prints one fact a line: its name, a tab, its values with tabs between them. What cannot be told is left out. A word that
+ * comes from outside is in `question` alone, and is quoted.
+ */
+export function factsScript(question: FactsQuestion): string {
+  const { dataDirectory, programsDirectory, programs } = question;
+  return `
+export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+fact() { name=$1; shift; printf '%s' "$name"; printf '\\t%s' "$@"; printf '\\n'; }
+fact system "$(uname -s)" "$(uname -r)" "$(uname -m)" "$(uname -n)"
+fact user "$(id -u)"
+[ -r /etc/os-release ] && fact os "$(. /etc/os-release; echo "$PRETTY_NAME")"
+glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null) && fact glibc "\${glibc#glibc }"
+systemd=$(systemctl --version 2>/dev/null | sed -n '1s/^systemd \\([0-9]*\\).*/\\1/p')
+[ -n "$systemd" ] && fact systemd "$systemd"
+[ -d /run/systemd/system ] && fact booted systemd
+fact cgroup "$(stat -fc %T /sys/fs/cgroup 2>/dev/null)"
+fact memory "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo 2>/dev/null)"
+fact machine-id "$(cat /etc/machine-id 2>/dev/null)"
+fact boot-id "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
+for each in ${programs.map(shellWord).join(" ")}; do command -v "$each" >/dev/null 2>&1 && fact program "$each"; done
+[ -x ${shellWord(programsDirectory)}/current/bin/haplan-host ] && fact installed yes
+${addressesPart}
+${listeningPart}
+nearest() { at=$1; while [ ! -e "$at" ]; do at=$(dirname "$at"); done; echo "$at"; }
+disk() { fact "$1" $(df -Pk "$2" 2>/dev/null | sed -n '2s/.* \\([0-9][0-9]*\\)  *[0-9]*% */\\1 /p'); }
+disk programs-disk "$(nearest ${shellWord(programsDirectory)})"
+data=$(nearest ${shellWord(dataDirectory)})
+disk data-disk "$data"
+${writesPart}
+`;
+}
+
+const addressesPart = `
+(ip -o address show 2>/dev/null || ifconfig 2>/dev/null) | sed -n 's/.*inet6* \\([0-9A-Fa-f.:]*\\).*/\\1/p' |
+  while read -r each; do fact address "$each"; done`;
+
+/** /proc/net/tcp has an inode for each socket; the processes that hold it have links to it. */
+const listeningPart = `
+sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ local _ state _ _ _ _ _ inode _; do
+  [ "$state" = 0A ] && echo "$local $inode"
+done)
+inodes=" $(echo "$sockets" | cut -d ' ' -f 2 | tr '\\n' ' ')"
+echo "$sockets" | while read -r local inode; do [ -n "$inode" ] && fact listening "$local" "$inode"; done
+find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %l\\n' 2>/dev/null | while read -r at link; do
+  inode=\${link#socket:?}; inode=\${inode%?}
+  case $inodes in *" $inode "*) ;; *) continue ;; esac
+  pid=\${at#/proc/}; pid=\${pid%/fd}
+  unit=$(sed -n 's/.*\\/\\([^/]*\\)\\.service.*/\\1/p' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1)
+  fact owner "$inode" "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" "$unit"
+done`;
+
+/**
+ * The file has no name while it is written, so that nothing is left whatever ends the script. dd says how long it took from
+ * opening the file until the write was on disk.
+ */
+const writesPart = `
+if [ -w "$data" ] && rm -f "$data"/.haplan-check-*; then
+  (
+    exec 9<>"$data/.haplan-check-$$" && rm -f "$data/.haplan-check-$$" || exit
+    end=$(($(date +%s) + ${writeSeconds})) at=0
+    while [ "$at" -lt ${writes} ] && [ "$(date +%s)" -lt "$end" ]; do
+      dd if=/dev/zero of=/proc/self/fd/9 bs=2048 count=1 seek="$at" conv=notrunc oflag=dsync 2>&1 |
+        sed -n 's/.*copied, \\([0-9.e-]*\\) s.*/\\1/p'
+      at=$((at + 1))
+    done
+  ) 2>/dev/null | while read -r each; do fact write "$each"; done
+fi`;

@@ -1,0 +1,113 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { arch, hostname, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { factsScript } from "./facts-script.ts";
+import { parseFacts } from "./parse-facts.ts";
+
+describe("the facts of a host", () => {
+  it("are read from lines of names and values", () => {
+    const lines = [
+      ["system", "Linux", "6.1.0-18-amd64", "x86_64", "m1"],
+      ["user", "0"],
+      ["os", "Debian GNU/Linux 12 (bookworm)"],
+      ["glibc", "2.36"],
+      ["systemd", "252"],
+      ["booted", "systemd"],
+      ["cgroup", "cgroup2fs"],
+      ["memory", "4030428"],
+      ["machine-id", "3d1219c7c4c5404aaa1f6d2a48adfda4"],
+      ["boot-id", "33c5f5ef-e082-4a1d-9eeb-3d1f62211d01"],
+      ["program", "tar"],
+      ["program", "haproxy"],
+      ["installed", "yes"],
+      ["address", "127.0.0.1"],
+      ["address", "FD97:6470:0042:0000::b"],
+      ["listening", "0100007F:1F90", "41"],
+      ["listening", "00000000000000000000000000000000:0016", "42"],
+      ["listening", "0000000000000000FFFF00000B42610A:094B", "43"],
+      ["owner", "42", "1", "systemd", "init"],
+      ["owner", "41", "7", "nginx", ""],
+      ["owner", "41", "8", "nginx", "nginx"],
+      ["programs-disk", "1024", "/"],
+      ["data-disk", "2048", "/mnt/my", "disk"],
+      ["write", "0.000457712"],
+      ["write", "1.5e-3"],
+    ];
+    expect(parseFacts(lines.map((line) => line.join("\t")).join("\n"))).toEqual({
+      system: "Linux",
+      kernel: "6.1.0-18-amd64",
+      architecture: "x86_64",
+      hostname: "m1",
+      os: "Debian GNU/Linux 12 (bookworm)",
+      glibc: "2.36",
+      systemdVersion: 252,
+      isSystemdRunning: true,
+      cgroupVersion: 2,
+      memoryBytes: 4030428 * 1024,
+      machineId: "3d1219c7c4c5404aaa1f6d2a48adfda4",
+      bootId: "33c5f5ef-e082-4a1d-9eeb-3d1f62211d01",
+      isRoot: true,
+      programs: ["tar", "haproxy"],
+      dataDisk: { mountPoint: "/mnt/my disk", freeBytes: 2048 * 1024 },
+      programsDisk: { mountPoint: "/", freeBytes: 1024 * 1024 },
+      isInstalled: true,
+      addresses: ["127.0.0.1", "fd97:6470:42::b"],
+      listening: [
+        { address: "127.0.0.1", port: 8080, process: { pid: 8, name: "nginx", unit: "nginx" } },
+        { address: null, port: 22, process: { pid: 1, name: "systemd", unit: "init" } },
+        { address: "10.97.66.11", port: 2379, process: null },
+      ],
+      writeMs: [0.457712, 1.5],
+    });
+  });
+
+  it("that are missing are null or empty", () => {
+    expect(parseFacts("")).toMatchObject({
+      system: "",
+      os: null,
+      glibc: null,
+      systemdVersion: null,
+      isSystemdRunning: false,
+      cgroupVersion: null,
+      memoryBytes: null,
+      machineId: null,
+      isRoot: false,
+      dataDisk: null,
+      addresses: [],
+      listening: [],
+      writeMs: [],
+    });
+  });
+});
+
+describe.skipIf(!existsSync("/proc/net/tcp"))("the script that gathers facts (skipped without /proc)", () => {
+  it.each(["sh", "bash"])("tells what this machine is, in %s, and leaves no file", async (shell) => {
+    const directory = mkdtempSync(join(tmpdir(), "haplan-facts-"));
+    const server = createServer();
+    await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    try {
+      const script = factsScript({
+        dataDirectory: join(directory, "it's", "not there"),
+        programsDirectory: directory,
+        programs: ["tar", "no-such-program"],
+      });
+      const facts = parseFacts(execFileSync(shell, ["-c", script], { encoding: "utf8" }));
+      expect(facts).toMatchObject({ system: "Linux", hostname: hostname(), programs: ["tar"], isInstalled: false });
+      expect({ x86_64: "x64", aarch64: "arm64" }[facts.architecture]).toBe(arch());
+      expect(Math.abs((facts.memoryBytes ?? 0) - totalmem())).toBeLessThan(2 ** 20);
+      expect(facts.dataDisk?.freeBytes).toBeGreaterThan(0);
+      expect(facts.writeMs.length).toBeGreaterThan(0);
+      const listening = facts.listening.find((each) => each.port === port);
+      expect(listening).toMatchObject({ address: "127.0.0.1", process: { pid: process.pid } });
+      expect(readdirSync(directory)).toEqual([]);
+    } finally {
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(directory, { recursive: true });
+    }
+  });
+});

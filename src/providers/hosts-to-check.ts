@@ -1,0 +1,47 @@
+/** What the checks of hosts are about: all hosts, with their facts and what is to run on them. */
+import type { HostFacts } from "../host/host-facts.ts";
+import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { NetworkPath } from "./provider.ts";
+
+export type MachineToCheck = {
+  readonly name: string;
+  /** As the spec has it; null where that is not known yet. */
+  readonly address: string | null;
+  readonly units: readonly UnitDefinition[];
+  /** Space that its data needs. */
+  readonly bytes: number;
+};
+
+export type HostToCheck = {
+  /** How the host is reached. */
+  readonly host: string;
+  readonly machines: readonly MachineToCheck[];
+  /** Null for a host that was not reached. */
+  readonly facts: HostFacts | null;
+  /** Why haplan is not root there; null if it is. */
+  readonly notRoot: string | null;
+  /** How far its clock is ahead of the clock of this machine, and by how much that may be wrong. */
+  readonly clock: { readonly offsetMs: number; readonly uncertaintyMs: number } | null;
+};
+
+export type HostsToCheck = {
+  readonly cluster: string;
+  /** As in `PreflightRequest`. */
+  readonly certificateAgeMs: number | null;
+  readonly hosts: readonly HostToCheck[];
+  readonly paths: readonly TriedPath[];
+};
+
+/** `summary` begins with the host. */
+export type Finding = { readonly summary: string; readonly detail: string };
+
+/** `untried`: a side of it could not take part. */
+export type PathOutcome = "connected" | "refused" | "rejected" | "noAnswer" | "unknownName" | "untried";
+
+export type TriedPath = NetworkPath & { readonly outcome: PathOutcome };
+
+/** The name of a host for people: its machines, and how it is reached. */
+export function labelOf({ host, machines }: Pick<HostToCheck, "host" | "machines">): string {
+  const names = machines.map(({ name }) => name).join(", ");
+  return names === "" || names === host ? host : `${names} (${host})`;
+}

@@ -1,0 +1,135 @@
+/**
+ * Checks hosts over one ssh connection each, whether haplan is installed there or not: gathers their facts, tries the
+ * connections between them, and applies the table of checks.
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import { factsScript } from "../../host/facts-script.ts";
+import type { HostFacts } from "../../host/host-facts.ts";
+import { parseFacts } from "../../host/parse-facts.ts";
+import { checkHosts, requiredTools } from "../host-checks.ts";
+import type { HostToCheck, MachineToCheck } from "../hosts-to-check.ts";
+import type { MachineCalls } from "../machine-calls.ts";
+import type { CheckReport, PreflightRequest } from "../provider.ts";
+import type { KnownHost } from "./host-directory.ts";
+import { type ClockReading, RemoteShell } from "./remote-shell.ts";
+import { tryPaths } from "./try-paths.ts";
+import { type Host, installDir } from "./upload-artifact.ts";
+
+export type HostsRequest = {
+  readonly cluster: string;
+  /** With the names of its machines. */
+  readonly hosts: readonly KnownHost[];
+  readonly request: PreflightRequest;
+  readonly calls: MachineCalls;
+  readonly clock: Clock;
+  readonly signal: AbortSignal | undefined;
+  readonly reach: (host: KnownHost, signal: AbortSignal) => Promise<Host>;
+};
+
+const dataDirectory = "/var/lib/haplan";
+const factsMs = 60_000;
+
+type Visited = {
+  readonly host: KnownHost;
+  readonly shell: RemoteShell;
+  readonly facts: HostFacts;
+  readonly clock: ClockReading | null;
+};
+
+type Unreached = { readonly host: KnownHost; readonly error: HaplanError };
+
+export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
+  const { cluster, request, hosts } = given;
+  const opened: RemoteShell[] = [];
+  try {
+    const found = await Promise.all(hosts.map((host) => visit(given, host, opened)));
+    const visited = found.filter((each): each is Visited => "facts" in each);
+    const unreached = found.filter((each): each is Unreached => "error" in each);
+    const paths = await tryPaths({
+      cluster,
+      paths: request.network,
+      hostOf: hostFinder(visited, hosts),
+      onHost: ({ host }, work) => given.calls.run({ what: `check the network of ${host}`, signal: given.signal }, work),
+    });
+    const { certificateAgeMs } = request;
+    // Others are only at the other end of a connection: the plan says of them what is to be said.
+    const changed = new Set([
+      ...request.machines.map(({ name }) => name),
+      ...request.units.map(({ machine }) => machine),
+    ]);
+    const missed = unreached.filter(({ host }) => host.machines.some((name) => changed.has(name)));
+    const toCheck = visited.map((each) => hostToCheck(each, request));
+    const diagnostics = checkHosts({ cluster, certificateAgeMs, hosts: toCheck, paths });
+    return {
+      hosts: visited.map(({ host, facts, clock }) => ({
+        host: host.target.host,
+        machines: host.machines,
+        facts,
+        clockOffsetMs: clock?.offsetMs ?? null,
+      })),
+      diagnostics: [...missed.map(({ host, error }) => unreachable(host, error)), ...diagnostics],
+    };
+  } finally {
+    await Promise.all(opened.map((shell) => shell.close()));
+  }
+}
+
+async function visit(
+  { calls, clock, reach, request, signal }: HostsRequest,
+  host: KnownHost,
+  opened: RemoteShell[],
+): Promise<Visited | Unreached> {
+  const script = factsScript({ dataDirectory, programsDirectory: installDir, programs: programsOf(request) });
+  try {
+    return await calls.run({ what: `check ${host.target.host}`, signal }, async (given) => {
+      const shell = await RemoteShell.open(await reach(host, given));
+      opened.push(shell);
+      const reading = await shell.readClock(clock, given);
+      return { host, shell, clock: reading, facts: parseFacts(await shell.run(script, factsMs, given)) };
+    });
+  } catch (error) {
+    if (!(error instanceof HaplanError) || error.code === "provider/aborted") throw error;
+    return { host, error };
+  }
+}
+
+function programsOf({ units }: PreflightRequest): readonly string[] {
+  const programs = units.map(({ unit }) => unit.program).filter(({ kind }) => kind === "system");
+  return [...new Set([...requiredTools, ...programs.map(({ command }) => command)])];
+}
+
+/** Null for a machine on none of the hosts: an adopted member, which is there already. */
+function hostFinder(
+  visited: readonly Visited[],
+  hosts: readonly KnownHost[],
+): (machine: string) => { host: string; shell: RemoteShell; facts: HostFacts } | null | undefined {
+  const byMachine = new Map(
+    visited.flatMap(({ host, shell, facts }) => {
+      const open = { host: host.target.host, shell, facts };
+      return host.machines.map((name) => [name, open] as const);
+    }),
+  );
+  const known = new Set(hosts.flatMap(({ machines }) => machines));
+  return (machine) => (known.has(machine) ? byMachine.get(machine) : null);
+}
+
+function hostToCheck({ host, shell, facts, clock }: Visited, request: PreflightRequest): HostToCheck {
+  const machines = host.machines.map((name): MachineToCheck => {
+    const identity = request.machines.find((each) => each.name === name);
+    return {
+      name,
+      address: identity?.address ?? null,
+      units: request.units.filter(({ machine }) => machine === name).map(({ unit }) => unit),
+      bytes: request.space.filter(({ machine }) => machine === name).reduce((sum, { bytes }) => sum + bytes, 0),
+    };
+  });
+  return { host: host.target.host, machines, facts, notRoot: shell.notRoot, clock };
+}
+
+function unreachable({ target, machines }: KnownHost, error: HaplanError): Diagnostic {
+  const [summary = "", ...detail] = error.message.split("\n");
+  const about = `It is the host of ${machines.join(", ")}, reached as ${target.host}.`;
+  return { severity: "error", code: error.code, summary, detail: [...detail, about].join("\n") };
+}
