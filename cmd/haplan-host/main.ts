@@ -34,7 +34,7 @@ const { cluster, root, programsDir, detached, logs } = options;
 const provider = createLocalProvider({
   root: join(root, cluster),
   programsDir,
-  ...(detached === true ? {} : { supervisor: systemdUnits }),
+  ...(detached === true ? {} : { supervisor: systemdUnits, systemRoot: "/" }),
 });
 try {
   const { stdin: input, stdout: output } = process;

@@ -1,7 +1,8 @@
 /** `haplan kubernetes`, and plans of specs with Kubernetes. */
-import { appendFileSync, cpSync } from "node:fs";
+import { appendFileSync, cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ObservedUnit } from "../../src/plan/observed-cluster.ts";
 import { type CliFixture, createCliFixture, exampleSpec } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
@@ -34,3 +35,89 @@ describe("haplan kubernetes", () => {
     expect(await cli.haplan(line)).toMatchObject({ code: 1, err: expect.stringContaining(summary) });
   });
 });
+
+const plan = async (): Promise<string> => (await cli.haplan("plan three.yaml")).out;
+
+describe("a plan with Kubernetes", () => {
+  it("writes kubeadm's configuration on all hosts, shows what changes of it, and removes it", async () => {
+    const { code, out } = await cli.haplan("apply three.yaml -auto-approve");
+    expect(code).toBe(0);
+    for (const host of ["m1", "m2", "m3", "w1", "w2"]) expect(out).toContain(`haplan_kubeadm_config.${host}`);
+    expect(await plan()).toContain("No changes.");
+
+    edit((text) => text.replace("podSubnet: 10.244.0.0/16", "podSubnet: 10.245.0.0/16"));
+    const changed = await plan();
+    expect(changed).toMatch(/~ pod_subnet\s*= "10\.244\.0\.0\/16" -> "10\.245\.0\.0\/16"/);
+    expect(changed).not.toMatch(/certificate *=/);
+    // Workers have no subnet in theirs.
+    expect(changed.match(/write kubeadm configuration on \w+/g)?.map((step) => step.slice(-2))).toEqual([
+      "m1",
+      "m2",
+      "m3",
+    ]);
+    expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    expect(await plan()).toContain("No changes.");
+
+    edit((text) => text.replace(/ {2}kubernetes:.*\n/, ""));
+    expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    expect((await cli.haplan("state list three.yaml")).out).not.toContain("kube");
+    expect([...cli.world.facts.machines.values()].some(({ units }) => units.has("kubeadm"))).toBe(false);
+    expect(await plan()).toContain("No changes.");
+  });
+
+  it("hands on a certificate that is issued again, and leaves a host with its machine", async () => {
+    await cli.haplan("apply three.yaml -auto-approve");
+    const { out } = await cli.haplan("plan three.yaml -replace=haplan_certificate.kube-apiserver-etcd-client");
+    expect(out.match(/write kubeadm configuration on \w+/g)).toHaveLength(3);
+    expect((await cli.haplan("certs rotate -ca -spec three.yaml -auto-approve")).code).toBe(0);
+    expect((await cli.haplan("certs rotate -drop-old -spec three.yaml -auto-approve")).code).toBe(0);
+    expect(await plan()).toContain("No changes.");
+    edit((text) => text.replace(/ {4}- name: w2\n.*\n/, ""));
+    expect(await plan()).toMatch(/haplan_kubeadm_config\.w2 will be destroyed/);
+    expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    expect(await plan()).toContain("No changes.");
+    expect((await cli.haplan("destroy three.yaml -auto-approve")).code).toBe(0);
+    expect(cli.world.facts.machines.size).toBe(0);
+  });
+});
+
+describe("a cluster on whose hosts kubeadm has made nodes", () => {
+  const lines = async (command: string): Promise<string> => {
+    const { out, err } = await cli.haplan(command);
+    return `${out}${err}`.replaceAll(/[│╷╵\s]+/g, " ");
+  };
+
+  it("is not destroyed before kubeadm has removed them, and its plans name what people have to do", async () => {
+    expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
+    cli.openProvider = (_, inMemory) => ({
+      ...inMemory,
+      observe: async (...given) => {
+        const found = await inMemory.observe(...given);
+        const units = (of: ObservedUnit): ObservedUnit =>
+          of.name === "kubeadm" ? { ...of, present: ["/etc/kubernetes/kubelet.conf"] } : of;
+        return { ...found, machines: found.machines.map((each) => ({ ...each, units: each.units.map(units) })) };
+      },
+    });
+    const { code, err } = await cli.haplan("destroy three.yaml -auto-approve");
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("Kubernetes is on m1, m2, m3, w1, w2"),
+    });
+    expect(cli.world.facts.machines.size).toBe(6);
+    expect(await plan()).toContain("No changes.");
+    edit((text) => text.replace("version: 1.35.4", "version: 1.36.1"));
+    edit((text) => text.replace(/ {4}- name: w2\n.*\n/, ""));
+    const shown = await lines("plan three.yaml");
+    expect(shown).toContain("The API servers on m1, m2, m3 keep their present configuration");
+    expect(shown).toContain("Kubernetes is still on w2");
+    expect(shown).toContain("kubectl drain w2");
+  });
+});
+
+function edit(change: (text: string) => string): void {
+  const path = join(cli.cwd, "three.yaml");
+  const text = readFileSync(path, "utf8");
+  const changed = change(text);
+  expect(changed).not.toBe(text);
+  writeFileSync(path, changed);
+}

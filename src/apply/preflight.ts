@@ -12,6 +12,7 @@ import { workerBlueprint } from "../units/worker-unit.ts";
 import { joining, memberBytes } from "./check-request.ts";
 import { networkPaths } from "./network-paths.ts";
 import type { ApplyPorts } from "./ports.ts";
+import { kubeadmUnit } from "./steps/kubernetes-steps.ts";
 
 /** A new member receives the data, and keeps the log that accumulates meanwhile. */
 const copyFactor = 1.5;
@@ -83,6 +84,8 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Mach
       return [{ machine: loadBalancerName, unit: loadBalancerBlueprint(plan.spec, action).definition }];
     case "startWorker":
       return [{ machine: action.worker, unit: workerBlueprint(plan.spec, action.worker).definition }];
+    case "writeKubeadmConfig":
+      return [{ machine: action.host, unit: kubeadmUnit(plan.spec, action.host).definition }];
     default:
       return [];
   }

@@ -16,6 +16,7 @@ import {
 } from "./steps/authority-steps.ts";
 import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
 import { checkMembers } from "./steps/check-members.ts";
+import { removeKubeadmConfig, writeKubeadmConfig } from "./steps/kubernetes-steps.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
 import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
@@ -86,6 +87,10 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return startWorker(context, action);
     case "stopWorker":
       return stopWorker(context, action);
+    case "writeKubeadmConfig":
+      return writeKubeadmConfig(context, action);
+    case "removeKubeadmConfig":
+      return removeKubeadmConfig(context, action);
     case "recordState":
       return {};
     default:

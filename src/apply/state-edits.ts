@@ -44,6 +44,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
     case "activateAuthority":
     case "issueCertificate":
     case "startWorker":
+    case "writeKubeadmConfig":
     case "updateMachine":
       return all();
     case "createMachine":
@@ -73,6 +74,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
     case "removeMember":
     case "stopAgent":
     case "stopWorker":
+    case "removeKubeadmConfig":
     case "stopLoadBalancer":
     case "destroyMachine":
     case "removeCertificate":

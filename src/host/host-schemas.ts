@@ -24,7 +24,12 @@ const identity = { name: text, address: text, zone: orNull(text), lineage: text,
 const machineRef = { anyOf: [text, record({ name: text, generation: count })] };
 /** Text, or bytes that are no text. */
 const content = { anyOf: [text, record({ base64: text })] };
-const program = record({ kind: { enum: ["haplan", "system"] }, command: text }, { version: text });
+const program = {
+  anyOf: [
+    record({ kind: { enum: ["haplan", "system"] }, command: text }, { version: text }),
+    record({ kind: { const: "none" } }),
+  ],
+};
 const reload = record({ signal: { enum: ["SIGHUP", "SIGUSR2", null] }, files: list(text) });
 const unit = record(
   {
@@ -35,7 +40,7 @@ const unit = record(
     files: list(record({ path: text, content, mode: count })),
     listens: list(text),
   },
-  { reload },
+  { reload, copies: list(record({ file: text, to: text })), watches: list(text) },
 );
 const preflight = record({
   machines: list(record(identity)),
@@ -60,7 +65,10 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   readUnitFile: tuple(machineRef, text, text),
 };
 
-const observedUnit = record({ name: text, running: flag, pid: orNull(count), definitionDigest: text });
+const observedUnit = record(
+  { name: text, running: flag, pid: orNull(count), definitionDigest: text },
+  { present: list(text) },
+);
 const observedMachine = record({
   name: text,
   address: text,

@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { execaSync } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findKubeadm } from "../../test/support/kubeadm.ts";
+import { specReader } from "../providers/spec-reader.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { kubeadmConfig } from "./kubeadm-config.ts";
 import { type Addresses, kubernetesCluster } from "./kubernetes-cluster.fixture.ts";
@@ -23,6 +25,13 @@ describe("kubeadm's configuration", () => {
   ] as const)("of a cluster of %i masters with %s, host %s, is as in testdata", async (masters, addresses, host) => {
     const path = `testdata/${masters}-${addresses.toLowerCase()}-${host}.yaml`;
     await expect(configOf(kubernetesCluster(masters, addresses), host)).toMatchFileSnapshot(path);
+  });
+
+  it("of the example has the load balancer as its endpoint", () => {
+    const example = fileURLToPath(new URL("../../examples/kubernetes-3-masters.yaml", import.meta.url));
+    const { spec, diagnostics } = specReader.load(example);
+    expect(diagnostics).toEqual([]);
+    expect(configOf(spec!, "m2")).toContain("controlPlaneEndpoint: 10.0.0.10:6443\n");
   });
 
   it("has no files of etcd's certificates without TLS", () => {

@@ -1,6 +1,8 @@
 /** The resources of a spec: the wanted half of every comparison in the planner. */
 
-import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import { apiEndpoint, apiServerNames, kubeadmPaths } from "../kubernetes/kubeadm-config.ts";
+import { etcdClientName, kubeadmBlueprint, kubeadmConfigDigest } from "../kubernetes/kubeadm-unit.ts";
+import type { ClusterSpec, KubernetesSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { clientHostPort, clientUrl, clusterEndpoint, peerUrl } from "../units/addresses.ts";
 import { agentConfigDigest } from "../units/agent-unit.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
@@ -68,6 +70,45 @@ export function desiredResources(spec: ClusterSpec, provider: ProviderModel): re
         },
       ),
     ),
+    ...(spec.kubernetes === undefined ? [] : kubeadmConfigs(spec, spec.kubernetes)),
+  ];
+}
+
+/** kubeadm's configuration of masters and workers, with what people look for in its diff. */
+function kubeadmConfigs(spec: ClusterSpec, kubernetes: KubernetesSpec): readonly DesiredResource[] {
+  const { version, clusterName, podSubnet, serviceSubnet, dnsDomain, apiServerPort } = kubernetes;
+  const controlPlaneEndpoint = apiEndpoint(spec, kubernetes);
+  const controlPlane = {
+    version,
+    clusterName,
+    podSubnet,
+    serviceSubnet,
+    dnsDomain,
+    apiServerPort,
+    certSANs: apiServerNames(spec, kubernetes),
+    etcdEndpoints: spec.controlPlane.masters.map((master) => clientUrl(spec, master)),
+  };
+  const config = (name: string, attributes: Attributes): DesiredResource => {
+    const { certificate } = kubeadmBlueprint(spec, kubernetes, name);
+    const issued = certificate === null ? [] : [resourceAddress("haplan_certificate", certificate)];
+    return resource(
+      "haplan_kubeadm_config",
+      name,
+      {
+        path: kubeadmPaths.config,
+        controlPlaneEndpoint,
+        ...attributes,
+        configDigest: kubeadmConfigDigest(spec, kubernetes, name),
+      },
+      {
+        unknown: ["definitionDigest", ...(certificate === null ? [] : ["certificate"])],
+        dependsOn: [resourceAddress("haplan_machine", name), ...issued],
+      },
+    );
+  };
+  return [
+    ...spec.controlPlane.masters.map(({ name }) => config(name, { role: "control-plane", ...controlPlane })),
+    ...spec.workers.map(({ name }) => config(name, { role: "worker" })),
   ];
 }
 
@@ -99,6 +140,7 @@ function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): re
     // A cloud load balancer has no certificate.
     ...(hosts.length === 0 ? [] : [issued(loadBalancerName, "client", [loadBalancerName])]),
     ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
+    ...(spec.kubernetes === undefined ? [] : [issued(etcdClientName, "client", [etcdClientName])]),
   ];
   const members = ownMasters(spec).flatMap((master) =>
     issuedNames(spec, master.name).map((name) => issued(name, "member", memberNames(spec, master))),

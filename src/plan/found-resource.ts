@@ -3,9 +3,9 @@
  * state.
  */
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
-import { agentUnitName, workerUnitName } from "../units/unit-definition.ts";
+import { agentUnitName, kubeadmUnitName, workerUnitName } from "../units/unit-definition.ts";
 import { type ClusterView, unitOf } from "./cluster-view.ts";
-import type { ObservedCertificate, ObservedCluster } from "./observed-cluster.ts";
+import type { ObservedCertificate, ObservedCluster, ObservedUnit } from "./observed-cluster.ts";
 import type { Attributes, ResourceType } from "./resource.ts";
 
 export type FoundResource = { readonly id: string; readonly attributes: Attributes; readonly generation: number };
@@ -39,11 +39,18 @@ export function foundResource(
       return foundLoadBalancer(view, generation);
     case "haplan_worker":
       return onMachine(workerUnitName);
+    case "haplan_kubeadm_config":
+      return foundFiles(unitOf(machine, kubeadmUnitName), name, generation);
     case "haplan_raft_member":
       return foundMember(name, view, generation);
     case "haplan_lb_backend":
       return null;
   }
+}
+
+/** A unit of which nothing runs. */
+function foundFiles(unit: ObservedUnit | undefined, id: string, generation: number): FoundResource | null {
+  return unit === undefined ? null : { id, attributes: { definitionDigest: unit.definitionDigest }, generation };
 }
 
 function foundLoadBalancer({ loadBalancer }: ClusterView, generation: number): FoundResource | null {

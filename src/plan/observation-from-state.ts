@@ -4,7 +4,7 @@
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
-import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
+import { agentUnitName, kubeadmUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
 import type {
   ObservedAuthority,
   ObservedCertificate,
@@ -75,7 +75,12 @@ function machineOf(machine: StateResource, state: State | null): ObservedMachine
     lineage: state?.lineage ?? "",
     generation: machine.generation,
     hasData: agent.length > 0,
-    units: [...agent, ...unit("haplan_load_balancer", loadBalancerUnitName), ...unit("haplan_worker", workerUnitName)],
+    units: [
+      ...agent,
+      ...unit("haplan_load_balancer", loadBalancerUnitName),
+      ...unit("haplan_worker", workerUnitName),
+      ...unit("haplan_kubeadm_config", kubeadmUnitName),
+    ],
   };
 }
 

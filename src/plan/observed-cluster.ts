@@ -11,6 +11,8 @@ export type ObservedUnit = {
   readonly pid: number | null;
   /** SHA-256 over the unit's definition (arguments, environment, files) as it was last written. */
   readonly definitionDigest: string;
+  /** The files that it watches and that exist; absent if there are none. */
+  readonly present?: readonly string[];
 };
 
 export type ObservedMachine = {

@@ -67,6 +67,17 @@ export class PlanBuilder {
     return id;
   }
 
+  /**
+   * Removes what is on a machine: a step that destroys the machine does that as well; without one, `action` is added as a
+   * step.
+   */
+  removeWithMachine(action: StepAction, address: ResourceAddress, machine: string): void {
+    const at = this.steps.findIndex((step) => step.action.kind === "destroyMachine" && step.action.machine === machine);
+    const step = this.steps[at];
+    if (step === undefined) this.add(action, [address]);
+    else this.steps[at] = { ...step, addresses: [...step.addresses, address] };
+  }
+
   /** Adds a step behind the last one of the membership chain. */
   chain(
     action: StepAction,

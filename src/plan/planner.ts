@@ -26,6 +26,7 @@ import { planCertificates } from "./rules/certificates.ts";
 import { planDestroy } from "./rules/destroy.ts";
 import { Endpoint, endpointModel } from "./rules/endpoint.ts";
 import { planFirstStart } from "./rules/first-start.ts";
+import { planKubernetes } from "./rules/kubernetes.ts";
 import { planLeftovers } from "./rules/leftovers.ts";
 import { planLoadBalancer, planLoadBalancerFirst } from "./rules/load-balancer.ts";
 import { planMachineUpdates } from "./rules/machine-updates.ts";
@@ -95,6 +96,7 @@ function planApply(planning: Planning, moves: Moves): void {
   else planFirstStart(certified);
   planWorkers({ ...certified, loadBalancer: planLoadBalancer({ ...certified, createdFirst }) });
   planMachineUpdates(planning);
+  planKubernetes(certified);
   planTrust(planning);
   planLeftovers(planning);
 }

@@ -131,6 +131,8 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "moveLeader":
     case "startWorker":
     case "stopWorker":
+    case "writeKubeadmConfig":
+    case "removeKubeadmConfig":
     case "recordState":
     case "removeCertificate":
     case "removeAuthority":

@@ -83,9 +83,10 @@ function unknownAttributes(resource: DesiredResource, desired: readonly DesiredR
 }
 
 /** The certificate that a program is started with: known, unless this plan issues it. */
-function carriedCertificate({ view, builder }: Planning, { name, unknown }: DesiredResource): Attributes {
-  if (!unknown.includes("certificate")) return {};
-  const address = resourceAddress("haplan_certificate", name);
+function carriedCertificate({ view, builder }: Planning, resource: DesiredResource): Attributes {
+  if (!resource.unknown.includes("certificate")) return {};
+  const own = resource.dependsOn.find((each) => parseAddress(each).type === "haplan_certificate");
+  const address = own ?? resourceAddress("haplan_certificate", resource.name);
   const issued = (builder.actions.get(address)?.action ?? "noop") !== "noop";
   const certificate = view.resources.get(address)?.attributes["fingerprint"];
   return issued || typeof certificate !== "string" ? {} : { certificate };
@@ -120,6 +121,7 @@ function remadeByUpdate(type: ResourceType): readonly string[] {
     case "haplan_agent":
     case "haplan_load_balancer":
     case "haplan_worker":
+    case "haplan_kubeadm_config":
       return ["pid", "definitionDigest", "certificate"];
     default:
       return [];

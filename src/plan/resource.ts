@@ -12,7 +12,8 @@ export type ResourceType =
   | "haplan_raft_member"
   | "haplan_load_balancer"
   | "haplan_lb_backend"
-  | "haplan_worker";
+  | "haplan_worker"
+  | "haplan_kubeadm_config";
 
 export type ResourceAddress = `${ResourceType}.${string}`;
 

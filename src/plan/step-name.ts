@@ -55,6 +55,9 @@ export function stepId(action: StepAction): string {
     case "startWorker":
     case "stopWorker":
       return `${action.kind}:${action.worker}`;
+    case "writeKubeadmConfig":
+    case "removeKubeadmConfig":
+      return `${action.kind}:${action.host}`;
     default:
       return assertNever(action);
   }
@@ -82,9 +85,8 @@ export function stepTitle(action: StepAction): string {
     case "recordState":
       return "record in the state what was found";
     case "issueCertificate":
-      return `issue certificate ${action.name}`;
     case "removeCertificate":
-      return `remove certificate ${action.name}`;
+      return `${action.kind === "issueCertificate" ? "issue" : "remove"} certificate ${action.name}`;
     case "createMachine":
       return `create machine ${action.machine}${action.generation > 1 ? ` (generation ${action.generation})` : ""}`;
     case "updateMachine":
@@ -131,9 +133,30 @@ export function stepTitle(action: StepAction): string {
     case "stopLoadBalancer":
       return "stop load balancer";
     case "startWorker":
+    case "stopWorker":
+    case "writeKubeadmConfig":
+    case "removeKubeadmConfig":
+      return hostTitle(action);
+    default:
+      return assertNever(action);
+  }
+}
+
+type HostAction = Extract<
+  StepAction,
+  { readonly kind: "startWorker" | "stopWorker" | "writeKubeadmConfig" | "removeKubeadmConfig" }
+>;
+
+function hostTitle(action: HostAction): string {
+  switch (action.kind) {
+    case "startWorker":
       return `start worker ${action.worker}`;
     case "stopWorker":
       return `stop worker ${action.worker}`;
+    case "writeKubeadmConfig":
+      return `write kubeadm configuration on ${action.host}`;
+    case "removeKubeadmConfig":
+      return `remove kubeadm configuration from ${action.host}`;
     default:
       return assertNever(action);
   }

@@ -69,6 +69,8 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   updateLoadBalancer: showsMembers,
   stopLoadBalancer: reachesClients,
   startWorker: unrelated,
+  writeKubeadmConfig: unrelated,
+  removeKubeadmConfig: unrelated,
   stopWorker: unrelated,
   recordState: unrelated,
   removeCertificate: unrelated,

@@ -112,6 +112,9 @@ export type StepAction =
   | { readonly kind: "stopLoadBalancer" }
   | { readonly kind: "startWorker"; readonly worker: string }
   | { readonly kind: "stopWorker"; readonly worker: string }
+  /** kubeadm's configuration, and with TLS etcd's certificates, in the places where kubeadm looks for them. */
+  | { readonly kind: "writeKubeadmConfig"; readonly host: string }
+  | { readonly kind: "removeKubeadmConfig"; readonly host: string }
   /**
    * Records in the state what was found, or forgets what is gone; changes nothing else. `reinstates`: of two machines
    * of one name, the generation that has the name again.

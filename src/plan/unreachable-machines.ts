@@ -48,6 +48,9 @@ export function machineActedOn(action: StepAction): string | null {
     case "startWorker":
     case "stopWorker":
       return action.worker;
+    case "writeKubeadmConfig":
+    case "removeKubeadmConfig":
+      return action.host;
     case "renameMaster":
       return action.to;
     // Members are called on their own ports, and certificates are on haplan's own machine.
@@ -98,4 +101,5 @@ const typesOnMachines: ReadonlySet<string> = new Set([
   "haplan_agent",
   "haplan_load_balancer",
   "haplan_worker",
+  "haplan_kubeadm_config",
 ]);

@@ -225,7 +225,7 @@ function isMaster({ units }: MachineToCheck): boolean {
 
 function systemPrograms(machines: readonly MachineToCheck[]): readonly string[] {
   const programs = machines.flatMap(({ units }) => units.map(({ program }) => program));
-  return [...new Set(programs.filter(({ kind }) => kind === "system").map(({ command }) => command))];
+  return [...new Set(programs.flatMap((program) => (program.kind === "system" ? [program.command] : [])))];
 }
 
 function isAtLeast(version: string | null, [major, minor]: readonly [number, number]): boolean {

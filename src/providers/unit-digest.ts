@@ -36,5 +36,7 @@ function canonicalUnit(unit: UnitDefinition, files: UnitDefinition["files"]): ob
       .map((file) => ({ path: file.path, mode: file.mode, content: contentDigest(file.content) })),
     listens: unit.listens,
     reload: unit.reload ?? null,
+    ...(unit.copies === undefined ? {} : { copies: unit.copies }),
+    ...(unit.watches === undefined ? {} : { watches: unit.watches }),
   };
 }

@@ -36,5 +36,6 @@ export function blueprintDigest(blueprint: UnitBlueprint): string {
     listens: blueprint.definition.listens,
     templates: blueprint.templates,
     certificate: blueprint.certificate,
+    ...(blueprint.definition.copies === undefined ? {} : { copies: blueprint.definition.copies }),
   });
 }

@@ -9,6 +9,13 @@ export type UnitFile = {
   readonly mode: number;
 };
 
+export type UnitCopy = {
+  /** `path` of the unit's file. */
+  readonly file: string;
+  /** An absolute path. */
+  readonly to: string;
+};
+
 /** Placeholders that a provider replaces inside `arguments`, `environment` and text files. */
 export const unitDirPlaceholder = "@UNIT@";
 export const dataDirPlaceholder = "@DATA@";
@@ -21,7 +28,9 @@ export type UnitDefinition = {
    */
   readonly program:
     | { readonly kind: "haplan"; readonly command: string }
-    | { readonly kind: "system"; readonly command: string; readonly version?: string };
+    | { readonly kind: "system"; readonly command: string; readonly version?: string }
+    /** Nothing runs: the unit is its files. */
+    | { readonly kind: "none" };
   readonly arguments: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly files: readonly UnitFile[];
@@ -32,12 +41,18 @@ export type UnitDefinition = {
    * these files does not restart it, so that its connections stay open. Absent: every change restarts it.
    */
   readonly reload?: { readonly signal: "SIGHUP" | "SIGUSR2" | null; readonly files: readonly string[] };
+  /** Files of the unit that are also placed elsewhere on the machine, as root's, for programs that are not haplan's. */
+  readonly copies?: readonly UnitCopy[];
+  /** Paths of files that are not haplan's: observed is which of them exist. */
+  readonly watches?: readonly string[];
 };
 
 /** Unit names: a master's machine runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`. */
 export const agentUnitName = "agent";
 export const loadBalancerUnitName = "load-balancer";
 export const workerUnitName = "worker";
+/** On masters and workers of a cluster with Kubernetes; nothing of it runs. */
+export const kubeadmUnitName = "kubeadm";
 
 /** Where apply puts certificates inside a unit's directory. */
 export const tlsPaths = {

@@ -4,7 +4,7 @@
  * no longer trusted. What an earlier plan has begun is resumed: the files in the PKI say how far it came.
  */
 
-import { agentUnitName, workerUnitName } from "../../units/unit-definition.ts";
+import { agentUnitName, kubeadmUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import type { ChangeReason } from "../change-reason.ts";
 import { isUnreachable, unitOf } from "../cluster-view.ts";
 import { loadBalancerAddress, ownMasters } from "../desired-resources.ts";
@@ -143,7 +143,26 @@ function handOut(planning: Planning, given: HandOut): readonly (string | null)[]
       noteUnit(planning, address, given);
       return builder.add({ kind: "startWorker", worker: name }, [address], before);
     }),
+    ...handKubeadm(planning, given, before),
   ];
+}
+
+/** The files that API servers read when they start. */
+function handKubeadm(
+  planning: Planning,
+  given: HandOut,
+  after: readonly (string | null)[],
+): readonly (string | null)[] {
+  const { builder, desired, view } = planning;
+  const configs = desired.filter(({ type, name, address, unknown }) => {
+    const isThere = unitOf(view.machines.get(name), kubeadmUnitName) !== undefined;
+    const hasCertificate = unknown.includes("certificate");
+    return type === "haplan_kubeadm_config" && hasCertificate && isThere && given.isDue(address);
+  });
+  return configs.map(({ name, address }) => {
+    noteUnit(planning, address, given);
+    return builder.add({ kind: "writeKubeadmConfig", host: name }, [address], after);
+  });
 }
 
 /** haplan's agents take new authorities while they run; a real etcd restarts, after it has handed over leadership. */

@@ -8,6 +8,7 @@ import type { Planning } from "../planning.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
 import { hasAdopted } from "./adoption/adoption.ts";
 import { checkNamed, leadOut, leaveAdopted, namedMembers } from "./adoption/destroy-adopted.ts";
+import { refuseNodes } from "./kubernetes.ts";
 import { machineAddress } from "./machines.ts";
 import { agentRuns } from "./masters.ts";
 import { destroyOrphans } from "./orphans.ts";
@@ -23,6 +24,7 @@ export function planDestroy(planning: Planning): void {
 }
 
 function destroyAll(planning: Planning): void {
+  refuseNodes(planning);
   const { view, builder, observed } = planning;
   const of = (...types: ResourceType[]): ResourceAddress[] =>
     [...view.resources.values()]

@@ -21,11 +21,10 @@ export function planLeftovers(planning: Planning): void {
     const address = machineAddress(name);
     if (wanted.has(address) || builder.actions.has(address)) continue;
     builder.setAction(address, "delete", notInSpec);
-    const agent = resourceAddress("haplan_agent", name);
-    if (view.resources.has(agent)) builder.setAction(agent, "delete", notInSpec);
-    builder.add({ kind: "destroyMachine", machine: name }, view.resources.has(agent) ? [agent, address] : [address], [
-      builder.lastSerialStep,
-    ]);
+    const types = ["haplan_agent", "haplan_kubeadm_config"] as const;
+    const there = types.map((type) => resourceAddress(type, name)).filter((each) => view.resources.has(each));
+    for (const each of there) builder.setAction(each, "delete", notInSpec);
+    builder.add({ kind: "destroyMachine", machine: name }, [...there, address], [builder.lastSerialStep]);
   }
   for (const certificate of planning.observed.certificates) {
     const address = resourceAddress("haplan_certificate", certificate.name);

@@ -51,7 +51,12 @@ export function checkUnreachable(planning: Planning): void {
   }
 }
 
-const onMachines: ReadonlySet<ResourceType> = new Set([...masterTypes, "haplan_load_balancer", "haplan_worker"]);
+const onMachines: ReadonlySet<ResourceType> = new Set([
+  ...masterTypes,
+  "haplan_load_balancer",
+  "haplan_worker",
+  "haplan_kubeadm_config",
+]);
 
 /** The resources of the state that are on this machine. */
 function resourcesOn(name: string, { state }: Planning): readonly ResourceAddress[] {

@@ -5,7 +5,7 @@ import { factsScript } from "../../host/facts-script.ts";
 import { parseFacts } from "../../host/parse-facts.ts";
 import { checkHosts, hostChecks } from "../host-checks.ts";
 import type { CheckReport, PreflightRequest } from "../provider.ts";
-import { preflightLocal } from "./preflight.ts";
+import { type PreflightPlace, preflightLocal } from "./preflight.ts";
 
 const factsMs = 60_000;
 const name = "This machine";
@@ -13,11 +13,8 @@ const name = "This machine";
 /** Ports, programs and space are checked by the preflight; a process needs no systemd, root or clock of its own. */
 const applicable: ReadonlySet<string> = new Set(["little-memory", "little-space", "slow-disk"]);
 
-export async function checkThisMachine(
-  root: string,
-  programsDir: string,
-  request: PreflightRequest,
-): Promise<CheckReport> {
+export async function checkThisMachine(place: PreflightPlace, request: PreflightRequest): Promise<CheckReport> {
+  const { root, programsDir } = place;
   const script = factsScript({ dataDirectory: join(root, "machines"), programsDirectory: programsDir, programs: [] });
   const { stdout } = await execa("sh", ["-c", script], { reject: false, timeout: factsMs });
   const facts = parseFacts(stdout ?? "");
@@ -28,6 +25,6 @@ export async function checkThisMachine(
   const machines = [...new Set(request.units.map((each) => each.machine))];
   return {
     hosts: [{ host: facts.hostname, machines, facts, clockOffsetMs: null }],
-    diagnostics: [...(await preflightLocal(root, programsDir, request)), ...found],
+    diagnostics: [...(await preflightLocal(place, request)), ...found],
   };
 }

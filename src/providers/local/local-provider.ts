@@ -2,7 +2,7 @@
  * The provider that needs only this machine: machines are directories under `<root>/machines`, units are real processes
  * that outlive haplan.
  */
-import { chownSync, readFileSync, rmSync } from "node:fs";
+import { chownSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { assert } from "../../base/assert.ts";
 import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
@@ -34,7 +34,8 @@ import {
 } from "./machine-dir.ts";
 import { preflightLocal } from "./preflight.ts";
 import { builtProgramsDir, findExecutable } from "./programs.ts";
-import { createFillIn, observedDigest, readUnitRecord, writeUnitFiles } from "./unit-files.ts";
+import { UnitCopies } from "./unit-copies.ts";
+import { createFillIn, observedDigest, readUnitRecord, type UnitRecord, writeUnitFiles } from "./unit-files.ts";
 
 export type LocalProviderOptions = {
   /** The cluster's directory, `.haplan/<cluster>`. */
@@ -43,17 +44,24 @@ export type LocalProviderOptions = {
   readonly programsDir?: string;
   /** What runs the units; detached processes unless told otherwise. */
   readonly supervisor?: Supervisor;
+  /** The root of files that units have outside of their directories; a directory of each machine unless told otherwise. */
+  readonly systemRoot?: string;
 };
 
-type Place = { readonly root: string; readonly programsDir: string; readonly supervisor: Supervisor };
+type Place = {
+  readonly root: string;
+  readonly programsDir: string;
+  readonly supervisor: Supervisor;
+  readonly systemRoot: string | null;
+};
 
 /** How long a restarted or removed unit may take to exit. */
 const restartGraceMs = 10_000;
 
 export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
-  const { programsDir = builtProgramsDir(), supervisor = detachedProcesses } = options;
-  const place: Place = { root, programsDir, supervisor };
+  const { programsDir = builtProgramsDir(), supervisor = detachedProcesses, systemRoot = null } = options;
+  const place: Place = { root, programsDir, supervisor, systemRoot };
   const unitOf = (machine: MachineRef, unit: string): UnitPaths => unitPaths(root, dirOf(root, machine), unit);
   return {
     model: localModel,
@@ -63,10 +71,10 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
       (await orphans(place)).flatMap(({ machine, unit, pid }) =>
         pid === null ? [] : [{ machine: machineOfDir(machine), unit, pid }],
       ),
-    preflight: (request) => preflightLocal(root, programsDir, request),
+    preflight: (request) => preflightLocal(place, request),
     check: async (request) => {
       const { checkThisMachine } = await import("./check-this-machine.ts");
-      return checkThisMachine(root, programsDir, request);
+      return checkThisMachine(place, request);
     },
     createMachine: async ({ beside, attributes: _, address, ...machine }) => {
       assert(address !== null, "the address of a directory is in the spec");
@@ -169,9 +177,14 @@ async function observeMachine(place: Place, directory: string, label: MachineIde
   };
 }
 
-async function observeUnit({ root, supervisor }: Place, directory: string, unit: string): Promise<ObservedUnit[]> {
+async function observeUnit(
+  { root, supervisor, systemRoot }: Place,
+  directory: string,
+  unit: string,
+): Promise<ObservedUnit[]> {
   const paths = unitPaths(root, directory, unit);
   const record = readUnitRecord(paths);
+  if (record?.program.kind === "none") return [observedFiles(record, paths, new UnitCopies(paths, systemRoot))];
   const running = await supervisor.find(paths);
   if (record === null && running === null) return [];
   return [
@@ -179,22 +192,42 @@ async function observeUnit({ root, supervisor }: Place, directory: string, unit:
       name: unit,
       running: running !== null,
       pid: running?.pid ?? null,
-      definitionDigest: record === null ? "" : observedDigest(paths, record),
+      definitionDigest: record === null ? "" : observedDigest(paths, record, new UnitCopies(paths, systemRoot)),
     },
   ];
 }
 
+/** A unit of files is there or not: nothing of it can be down. */
+function observedFiles(record: UnitRecord, paths: UnitPaths, copies: UnitCopies): ObservedUnit {
+  const present = (record.watches ?? []).filter((path) => existsSync(copies.pathOf(path)));
+  return {
+    name: record.name,
+    running: true,
+    pid: null,
+    definitionDigest: observedDigest(paths, record, copies),
+    ...(present.length === 0 ? {} : { present }),
+  };
+}
+
 async function startUnit(
-  { root, programsDir, supervisor }: Place,
+  { root, programsDir, supervisor, systemRoot }: Place,
   machine: MachineRef,
   unit: UnitDefinition,
-): Promise<{ readonly pid: number }> {
+): Promise<{ readonly pid: number | null }> {
   const directory = dirOf(root, machine);
   if (readLabel(root, directory) === null) {
     throw new HaplanError(
       "provider/no-machine",
       `Cannot start unit "${unit.name}": there is no machine "${directory}"`,
     );
+  }
+  const paths = unitPaths(root, directory, unit.name);
+  const dataDir = machinePaths(root, directory).data;
+  const fillIn = createFillIn(paths, dataDir);
+  const copies = new UnitCopies(paths, systemRoot);
+  if (unit.program.kind === "none") {
+    writeUnitFiles(paths, unit, { fillIn, owner: await supervisor.prepare(root), copies });
+    return { pid: null };
   }
   const executable = findExecutable(unit.program, programsDir);
   if (executable === null) {
@@ -203,15 +236,12 @@ async function startUnit(
       `Cannot start "${unit.program.command}": the program does not exist`,
     );
   }
-  const paths = unitPaths(root, directory, unit.name);
-  const dataDir = machinePaths(root, directory).data;
-  const fillIn = createFillIn(paths, dataDir);
   const record = readUnitRecord(paths);
   const running = await supervisor.find(paths);
   if (record !== null && running !== null) {
-    if (observedDigest(paths, record) === unitDigest(unit)) return { pid: running.pid };
+    if (observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
-      writeUnitFiles(paths, unit, { fillIn, owner: await supervisor.prepare(root) });
+      writeUnitFiles(paths, unit, { fillIn, owner: await supervisor.prepare(root), copies });
       if (unit.reload.signal !== null) await supervisor.reload(paths, unit.reload.signal);
       return { pid: running.pid };
     }
@@ -220,7 +250,7 @@ async function startUnit(
   makeDirDurably(dataDir);
   const owner = await supervisor.prepare(root);
   if (owner !== null) chownSync(dataDir, owner.userId, owner.groupId);
-  writeUnitFiles(paths, unit, { fillIn, owner });
+  writeUnitFiles(paths, unit, { fillIn, owner, copies });
   const { pid } = await supervisor.start(paths, {
     file: executable.file,
     arguments: [...executable.leadingArguments, ...unit.arguments.map(fillIn)],
@@ -234,7 +264,8 @@ async function startUnit(
   return { pid };
 }
 
-async function removeUnit({ root, supervisor }: Place, paths: UnitPaths): Promise<void> {
+async function removeUnit({ root, supervisor, systemRoot }: Place, paths: UnitPaths): Promise<void> {
+  new UnitCopies(paths, systemRoot).remove();
   await supervisor.stop(paths, restartGraceMs);
   await supervisor.remove(paths);
   rmSync(paths.directory, { recursive: true, force: true });
@@ -251,7 +282,7 @@ async function destroyMachine(place: Place, machine: MachineRef): Promise<void> 
 }
 
 async function destroyDir(
-  { root, supervisor }: Place,
+  { root, supervisor, systemRoot }: Place,
   directory: string,
   left: Awaited<ReturnType<Supervisor["units"]>>,
 ): Promise<void> {
@@ -260,6 +291,7 @@ async function destroyDir(
   await Promise.all(
     units.map(async (unit) => {
       const paths = unitPaths(root, directory, unit);
+      new UnitCopies(paths, systemRoot).remove();
       await supervisor.stop(paths, restartGraceMs);
       await supervisor.remove(paths);
     }),

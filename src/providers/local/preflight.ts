@@ -8,28 +8,44 @@ import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineIdentity, PreflightRequest } from "../provider.ts";
 import { checkFreeSpace } from "./free-space.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
-import { machinePaths, placeOfUnit, readLabel } from "./machine-dir.ts";
+import { dirOf, machinePaths, placeOfUnit, readLabel, unitPaths } from "./machine-dir.ts";
 import { describeProcess, ownerOfSocket, unitDirOf } from "./process-table.ts";
-import { findExecutable, versionOf } from "./programs.ts";
+import { findExecutable, type UnitProgram, versionOf } from "./programs.ts";
+import { UnitCopies } from "./unit-copies.ts";
 
-export async function preflightLocal(
-  root: string,
-  programsDir: string,
-  request: PreflightRequest,
-): Promise<Diagnostic[]> {
+export async function preflightLocal(place: PreflightPlace, request: PreflightRequest): Promise<Diagnostic[]> {
+  const { root, programsDir } = place;
   const units = request.units.map(({ unit }) => unit);
   const dirProblem = checkDir(join(root, "machines"));
   const found = await Promise.all(listenAddresses(units).map((listen) => checkListen(root, listen)));
   const problems = found.filter((each) => each !== null);
+  const copies = request.units.flatMap(({ machine, unit }) => checkCopies(place, machine, unit));
   return [
     ...(dirProblem === null ? [] : [dirProblem]),
     ...(dirProblem === null ? checkFreeSpace(root, request.space) : []),
     ...request.machines.flatMap((machine) => checkOwner(root, machine)),
     ...(await checkPrograms(programsDir, units)),
+    ...copies,
     ...checkListenedTwice(units),
     ...problems.flatMap((each) => ("severity" in each ? [each] : [])),
     ...obstacleProblems(problems.flatMap((each) => ("severity" in each ? [] : [each]))),
   ];
+}
+
+export type PreflightPlace = {
+  readonly root: string;
+  readonly programsDir: string;
+  readonly systemRoot: string | null;
+};
+
+/** Files of others in the places of the unit's copies, which are never overwritten. */
+function checkCopies({ root, systemRoot }: PreflightPlace, machine: string, unit: UnitDefinition): Diagnostic[] {
+  const directory = dirOf(root, machine);
+  const copies = new UnitCopies(unitPaths(root, directory, unit.name), systemRoot);
+  return copies.foreign(unit).map((path) => {
+    const detail = `haplan writes ${path}, and did not write the one that is there. Move it away, and apply again`;
+    return problem("file-taken", `A file on ${machine} is in the way: ${path}`, detail);
+  });
 }
 
 function problem(code: string, summary: string, detail: string): Diagnostic {
@@ -73,12 +89,14 @@ function checkOwner(root: string, machine: MachineIdentity): Diagnostic[] {
 }
 
 async function checkPrograms(programsDir: string, units: readonly UnitDefinition[]): Promise<Diagnostic[]> {
-  const programs = new Map(units.map((unit) => [`${unit.program.kind}:${unit.program.command}`, unit.program]));
+  const programs = new Map(
+    units.flatMap(({ program }) => (program.kind === "none" ? [] : [[`${program.kind}:${program.command}`, program]])),
+  );
   const found = await Promise.all([...programs.values()].map((program) => checkProgram(programsDir, program)));
   return found.filter((each) => each !== null);
 }
 
-async function checkProgram(programsDir: string, program: UnitDefinition["program"]): Promise<Diagnostic | null> {
+async function checkProgram(programsDir: string, program: UnitProgram): Promise<Diagnostic | null> {
   const executable = findExecutable(program, programsDir);
   if (executable === null) return missingProgram(programsDir, program);
   if (program.kind === "haplan" || program.version === undefined) return null;
@@ -92,7 +110,7 @@ async function checkProgram(programsDir: string, program: UnitDefinition["progra
   );
 }
 
-function missingProgram(programsDir: string, { kind, command }: UnitDefinition["program"]): Diagnostic {
+function missingProgram(programsDir: string, { kind, command }: UnitProgram): Diagnostic {
   const path = process.env["PATH"] ?? "";
   const detail =
     kind === "haplan"

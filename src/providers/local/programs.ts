@@ -11,8 +11,11 @@ export function builtProgramsDir(): string {
 
 export type Executable = { readonly file: string; readonly leadingArguments: readonly string[] };
 
+/** A program that a unit runs. */
+export type UnitProgram = Exclude<UnitDefinition["program"], { readonly kind: "none" }>;
+
 /** Null if the program does not exist. */
-export function findExecutable(program: UnitDefinition["program"], programsDir: string): Executable | null {
+export function findExecutable(program: UnitProgram, programsDir: string): Executable | null {
   if (program.kind === "haplan") {
     const script = join(programsDir, program.command, "main.js");
     return existsSync(script) ? { file: runtimeOf(programsDir), leadingArguments: [script] } : null;

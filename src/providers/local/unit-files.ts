@@ -7,6 +7,7 @@ import { dataDirPlaceholder, type UnitDefinition, unitDirPlaceholder } from "../
 import type { UnitOwner } from "../supervisor.ts";
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
+import type { UnitCopies } from "./unit-copies.ts";
 
 /** The record of a unit; files by digest only, because they may be secret. */
 export type UnitRecord = {
@@ -16,6 +17,9 @@ export type UnitRecord = {
   readonly program: UnitDefinition["program"];
   readonly listens: readonly string[];
   readonly files: readonly { readonly path: string; readonly mode: number; readonly digest: string }[];
+  /** Absent in the record of an earlier version. */
+  readonly copies?: UnitDefinition["copies"];
+  readonly watches?: UnitDefinition["watches"];
 };
 
 /** Replaces the placeholders of the unit's files and the machine's data. */
@@ -25,6 +29,8 @@ export function createFillIn(paths: UnitPaths, dataDir: string): FillIn {
   return (text) => text.replaceAll(unitDirPlaceholder, paths.files).replaceAll(dataDirPlaceholder, dataDir);
 }
 
+type WriteOptions = { readonly fillIn: FillIn; readonly owner: UnitOwner | null; readonly copies: UnitCopies };
+
 /**
  * Makes the directory contain exactly the unit's files; the record is written last, so that incomplete files never
  * count.
@@ -32,8 +38,9 @@ export function createFillIn(paths: UnitPaths, dataDir: string): FillIn {
 export function writeUnitFiles(
   paths: UnitPaths,
   unit: UnitDefinition,
-  { fillIn, owner }: { readonly fillIn: FillIn; readonly owner: UnitOwner | null },
+  { fillIn, owner, copies }: WriteOptions,
 ): UnitRecord {
+  copies.assertFree(unit);
   makeDirDurably(paths.files);
   const files = unit.files.map((file) => {
     const content = typeof file.content === "string" ? fillIn(file.content) : file.content;
@@ -43,6 +50,7 @@ export function writeUnitFiles(
     chmodSync(path, file.mode);
     return { path: file.path, mode: file.mode, digest: contentDigest(content) };
   });
+  copies.write(unit, files, (path) => readFileSync(fileInside(paths.files, path)));
   removeStaleFiles(paths, files);
   if (owner !== null) openTo(owner, paths);
   const record: UnitRecord = {
@@ -52,6 +60,8 @@ export function writeUnitFiles(
     program: unit.program,
     listens: unit.listens,
     files,
+    ...(unit.copies === undefined ? {} : { copies: unit.copies }),
+    ...(unit.watches === undefined ? {} : { watches: unit.watches }),
   };
   writeFileDurably(paths.record, `${JSON.stringify(record, null, 2)}\n`);
   return record;
@@ -89,10 +99,15 @@ export function readUnitRecord(paths: UnitPaths): UnitRecord | null {
 }
 
 /** The recorded digest as long as the files are as they were written, else another one. */
-export function observedDigest(paths: UnitPaths, record: UnitRecord): string {
-  const changed = record.files.filter((file) => !isIntact(fileInside(paths.files, file.path), file));
+export function observedDigest(paths: UnitPaths, record: UnitRecord, copies: UnitCopies): string {
+  const byPath = new Map(record.files.map((file) => [file.path, file]));
+  const places = [
+    ...record.files.map((file) => ({ file, path: fileInside(paths.files, file.path) })),
+    ...(record.copies ?? []).map(({ file, to }) => ({ file: byPath.get(file), path: copies.pathOf(to) })),
+  ];
+  const changed = places.filter(({ file, path }) => file === undefined || !isIntact(path, file));
   if (changed.length === 0) return record.digest;
-  return contentDigest(`${record.digest} changed ${changed.map((file) => file.path).join(" ")}`);
+  return contentDigest(`${record.digest} changed ${changed.map(({ file, path }) => file?.path ?? path).join(" ")}`);
 }
 
 function isIntact(path: string, file: UnitRecord["files"][number]): boolean {

@@ -96,8 +96,8 @@ async function visit(
 }
 
 function programsOf({ units }: PreflightRequest): readonly string[] {
-  const programs = units.map(({ unit }) => unit.program).filter(({ kind }) => kind === "system");
-  return [...new Set([...requiredTools, ...programs.map(({ command }) => command)])];
+  const commands = units.flatMap(({ unit: { program } }) => (program.kind === "system" ? [program.command] : []));
+  return [...new Set([...requiredTools, ...commands])];
 }
 
 /** Null for a machine on none of the hosts: an adopted member, which is there already. */
