@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ObservedCluster, ObservedMember } from "../../src/plan/observed-cluster.ts";
 import { type ResourceType, resourceAddress } from "../../src/plan/resource.ts";
 import type { State, StateResource } from "../../src/plan/state.ts";
+import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import { fixtureMember, fixtureNowMs, fixtureSpec, settledObservation } from "../../test/support/planned-cluster.ts";
 import { certificateStatus } from "./certificate-status.ts";
 import { clusterStatus, statusExitCode } from "./cluster-status.ts";
@@ -22,7 +23,14 @@ function statusWhere(more: Readonly<Record<string, Partial<ObservedMember>>>): C
   const membership = { ...settled.membership!, members, hasLeader: members.some(({ leader }) => leader) };
   const observed: ObservedCluster = { ...settled, membership };
   const reporting = new Set(["w1"]);
-  return clusterStatus({ spec, state: null, observed, loadBalancer: null, reporting, nowMs: fixtureNowMs });
+  return clusterStatus({
+    spec,
+    state: null,
+    observed,
+    balancers: [{ name: loadBalancerName, report: null, virtualAddress: null }],
+    reporting,
+    nowMs: fixtureNowMs,
+  });
 }
 
 const silent = { healthy: false, leader: false, raftIndex: null } as const;
@@ -78,7 +86,14 @@ describe("status", () => {
     const resources = [resource("haplan_ca", spec.name, "the former one"), resource("haplan_raft_member", "m1", "")];
     const state = { version: 1, lineage: "l", serial: 1, clusterName: spec.name, resources } as unknown as State;
     const observed = { ...settled, certificates, membership: null };
-    const status = clusterStatus({ spec, state, observed, loadBalancer: null, reporting: null, nowMs: fixtureNowMs });
+    const status = clusterStatus({
+      spec,
+      state,
+      observed,
+      balancers: [{ name: loadBalancerName, report: null, virtualAddress: null }],
+      reporting: null,
+      nowMs: fixtureNowMs,
+    });
     expect(status.notAuthenticated).toMatch(/^cannot authenticate: ca.crt in .* is not the authority/);
     expect(status.members).toMatchObject([{ name: "m1", role: "unknown" }]);
     expect(statusExitCode(status)).toBe(4);

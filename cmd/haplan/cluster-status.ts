@@ -8,11 +8,10 @@ import {
   type ObservedUnit,
 } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
-import type { LoadBalancerReport } from "../../src/providers/load-balancer.ts";
+import type { LoadBalancerReport, VirtualAddressState } from "../../src/providers/load-balancer.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
-import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
 import { certificateStatus } from "./certificate-status.ts";
 import type { ClusterStatus, MemberRole, MemberStatus } from "./views/status-view.ts";
@@ -21,8 +20,12 @@ export type StatusInput = {
   readonly spec: ClusterSpec;
   readonly state: State | null;
   readonly observed: ObservedCluster;
-  /** Null if the load balancer has no status (HAProxy) or does not answer. */
-  readonly loadBalancer: LoadBalancerReport | null;
+  readonly balancers: readonly {
+    readonly name: string;
+    /** Null if it has no status (HAProxy) or does not answer. */
+    readonly report: LoadBalancerReport | null;
+    readonly virtualAddress: VirtualAddressState;
+  }[];
   /** Names of workers that report through the load balancer; null if that could not be read. */
   readonly reporting: ReadonlySet<string> | null;
   /** Milliseconds since the epoch. */
@@ -141,17 +144,40 @@ export function statusExitCode({ members, canLose, healthyVoters, voters, hasLea
   return healthyVoters < voters ? 2 : 0;
 }
 
-function loadBalancerOf({ spec, state, observed, loadBalancer }: StatusInput): ClusterStatus["loadBalancer"] {
-  const found = observed.loadBalancer ?? observedUnit(observed, loadBalancerName, loadBalancerUnitName);
-  if (found === undefined) return null;
-  const reported = loadBalancer?.backends.map(({ name, state }) => ({ name, state }));
+/** Of several, the one that has the virtual address counts. */
+function loadBalancerOf({ spec, state, observed, balancers }: StatusInput): ClusterStatus["loadBalancer"] {
+  const hosts = balancers.map(({ name, report, virtualAddress }) => {
+    const unit = observedUnit(observed, name, loadBalancerUnitName);
+    return { name, report, virtualAddress, unit: observed.loadBalancer ?? unit };
+  });
+  const there = hosts.filter(({ unit }) => unit !== undefined);
+  const counts =
+    there.find(({ virtualAddress }) => virtualAddress === "holder") ??
+    there.find(({ unit }) => unit?.running) ??
+    there[0];
+  if (counts === undefined) return null;
+  const reported = counts.report?.backends.map(({ name, state }) => ({ name, state }));
   return {
     type: spec.loadBalancer.type,
     endpoint: appliedEndpoint(state) ?? clusterEndpoint(spec),
-    running: found.running,
-    pid: "pid" in found ? found.pid : null,
+    running: counts.unit?.running ?? false,
+    pid: pidOf(counts.unit),
     backends: reported ?? observed.backends.map(({ name }) => ({ name, state: "unknown" })),
+    ...(spec.loadBalancer.hosts === undefined
+      ? {}
+      : {
+          hosts: hosts.map(({ name, virtualAddress, unit }) => ({
+            name,
+            running: unit?.running ?? false,
+            pid: pidOf(unit),
+            virtualAddress,
+          })),
+        }),
   };
+}
+
+function pidOf(unit: object | undefined): number | null {
+  return unit !== undefined && "pid" in unit && typeof unit.pid === "number" ? unit.pid : null;
 }
 
 function observedUnit(observed: ObservedCluster, machine: string, unit: string): ObservedUnit | undefined {

@@ -1,10 +1,12 @@
 /** Chooses the write probe's clients for a plan. */
-import { loadBalancerAddress } from "../plan/desired-resources.ts";
+
+import { resourceAddress } from "../plan/resource.ts";
 import type { StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
 import { hasKnownAddress } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
+import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
 import type { Connection, StepContext } from "./step-context.ts";
 
@@ -30,7 +32,7 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
   const { plan, ports, keeper, connection, done } = context;
   const { spec } = keeper;
   const kinds = new Set(plan.steps.filter(({ id }) => !done.has(id)).map(({ action }) => action.kind));
-  const { endpoint: before, type } = keeper.find(loadBalancerAddress)?.attributes ?? {};
+  const { endpoint: before, type } = recordedBalancer(keeper)?.attributes ?? {};
   const steady = before === clusterEndpoint(spec) && type === spec.loadBalancer.type;
   const balanced = steady && !kinds.has("startLoadBalancer") && !kinds.has("stopLoadBalancer");
   try {
@@ -72,6 +74,14 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
   } catch {
     return null;
   }
+}
+
+/** Any of several: they have one endpoint. */
+function recordedBalancer(keeper: ProbeContext["keeper"]): ReturnType<ProbeContext["keeper"]["find"]> {
+  const names = [...(keeper.spec.loadBalancer.hosts ?? []).map(({ name }) => name), loadBalancerName];
+  return names
+    .map((name) => keeper.find(resourceAddress("haplan_load_balancer", name)))
+    .find((found) => found !== undefined);
 }
 
 /** From then on the load balancer listens at its address in the spec. */

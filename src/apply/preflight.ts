@@ -7,7 +7,8 @@ import type { MachineIdentity, MachineUnit } from "../providers/provider.ts";
 import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
-import { loadBalancerBlueprint, loadBalancerName } from "../units/load-balancer-unit.ts";
+import { balancerOf, loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
+import { virtualAddressBlueprint } from "../units/virtual-address.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
 import { joining, memberBytes } from "./check-request.ts";
 import { networkPaths } from "./network-paths.ts";
@@ -81,7 +82,9 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Mach
         },
       ];
     case "startLoadBalancer":
-      return [{ machine: loadBalancerName, unit: loadBalancerBlueprint(plan.spec, action).definition }];
+      return [loadBalancerBlueprint(plan.spec, action), virtualAddressBlueprint(plan.spec, balancerOf(action))].flatMap(
+        (blueprint) => (blueprint === null ? [] : [{ machine: balancerOf(action), unit: blueprint.definition }]),
+      );
     case "startWorker":
       return [{ machine: action.worker, unit: workerBlueprint(plan.spec, action.worker).definition }];
     case "writeKubeadmConfig":

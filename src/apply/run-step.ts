@@ -82,7 +82,7 @@ export async function runStep(context: StepContext, action: StepAction): Promise
     case "updateLoadBalancer":
       return startLoadBalancer(context, action);
     case "stopLoadBalancer":
-      return stopLoadBalancer(context);
+      return stopLoadBalancer(context, action);
     case "startWorker":
       return startWorker(context, action);
     case "stopWorker":

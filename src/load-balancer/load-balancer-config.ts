@@ -39,11 +39,18 @@ const apiServers = {
   properties: { listens, backends, healthCheck },
 };
 
+const virtual = {
+  type: "object",
+  additionalProperties: false,
+  required: ["healthListen"],
+  properties: { healthListen: { type: "string", pattern: ":\\d+$" } },
+};
+
 const schema = {
   type: "object",
   additionalProperties: false,
   required: ["listens", "backends", "healthCheck", "tls"],
-  properties: { listens, backends, healthCheck, tls: certificateFilesSchema, apiServers },
+  properties: { listens, backends, healthCheck, tls: certificateFilesSchema, apiServers, virtual },
 };
 
 const validate = compileSchema<LoadBalancerConfig>(schema, { allErrors: true });

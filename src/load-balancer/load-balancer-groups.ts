@@ -19,7 +19,7 @@ export class LoadBalancerGroups implements AsyncDisposable {
 
   /** @throws HaplanError `load-balancer/cannot-listen`; nothing is left listening then. */
   static async start(loaded: LoadedLoadBalancerConfig, log: LoadBalancerLog): Promise<LoadBalancerGroups> {
-    const groups = new LoadBalancerGroups(await LoadBalancer.start(loaded, log), log);
+    const groups = new LoadBalancerGroups(await LoadBalancer.start(membersOf(loaded), log), log);
     try {
       await groups.#configureApiServers(loaded);
     } catch (error) {
@@ -31,7 +31,7 @@ export class LoadBalancerGroups implements AsyncDisposable {
   }
 
   async reconfigure(loaded: LoadedLoadBalancerConfig): Promise<void> {
-    await this.#members.reconfigure(loaded);
+    await this.#members.reconfigure(membersOf(loaded));
     this.#listens = loaded.config.listens;
     await this.#configureApiServers(loaded);
   }
@@ -49,15 +49,21 @@ export class LoadBalancerGroups implements AsyncDisposable {
     await Promise.all([this.#members[Symbol.asyncDispose](), this.#apiServers?.[Symbol.asyncDispose]()]);
   }
 
-  async #configureApiServers({ config: { apiServers } }: LoadedLoadBalancerConfig): Promise<void> {
+  async #configureApiServers({ config: { apiServers, virtual } }: LoadedLoadBalancerConfig): Promise<void> {
     const running = this.#apiServers;
     if (apiServers === undefined) {
       this.#apiServers = null;
       await running?.[Symbol.asyncDispose]();
       return;
     }
-    const group: BackendGroup = { config: apiServers, tls: "unverified" };
+    const group: BackendGroup = { config: apiServers, tls: "unverified", isVirtual: virtual !== undefined };
     if (running === null) this.#apiServers = await LoadBalancer.start(group, this.#log);
     else await running.reconfigure(group);
   }
+}
+
+/** Whether the load balancer serves is told by the members: an API server needs them. */
+function membersOf({ config, tls }: LoadedLoadBalancerConfig): BackendGroup {
+  const { virtual } = config;
+  return virtual === undefined ? { config, tls } : { config, tls, isVirtual: true, healthListen: virtual.healthListen };
 }

@@ -2,13 +2,17 @@
  * The embedded load balancer: listens, probes its backends, and forwards TCP connections to ready ones. Its
  * configuration can change while it runs; unaffected connections stay open.
  */
+import type { Server as HealthServer } from "node:http";
 import { createServer, type Server } from "node:net";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { stopListening } from "../base/stop-listening.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
+import { listenOnceThere } from "./awaited-listener.ts";
 import { type Backend, chooseBackend, createBackend, mustShed, type ProbeOutcome, recordOutcome } from "./backend.ts";
 import { type CheckTls, createHealthCheck, type HealthCheck, isCertain, probe } from "./health-probe.ts";
+import { createHealthServer, openHealthServer } from "./health-server.ts";
+import { parseListen } from "./listen-address.ts";
 import type { BackendStatus } from "./load-balancer-status.ts";
 import { Session, type SessionHost } from "./session.ts";
 
@@ -18,6 +22,10 @@ export type LoadBalancerLog = (event: string, facts: Readonly<Record<string, unk
 export type BackendGroup = {
   readonly config: Pick<LoadBalancerConfig, "listens" | "backends" | "healthCheck">;
   readonly tls: CheckTls;
+  /** The host has the listen addresses only now and then. */
+  readonly isVirtual?: boolean;
+  /** Where the host asks whether it serves. */
+  readonly healthListen?: string;
 };
 
 const connectionsMax = 10_000;
@@ -29,6 +37,9 @@ type Watched = { readonly backend: Backend; readonly stop: AbortController; wake
 export class LoadBalancer implements AsyncDisposable {
   readonly #log: LoadBalancerLog;
   readonly #listeners = new Map<string, Server>();
+  /** Listen addresses that the host does not have yet. */
+  readonly #awaited = new Map<string, AbortController>();
+  #health: { readonly listen: string; readonly server: HealthServer } | null = null;
   readonly #sessions = new Set<Session>();
   readonly #closing = new AbortController();
   #watched: readonly Watched[] = [];
@@ -62,9 +73,12 @@ export class LoadBalancer implements AsyncDisposable {
    */
   async reconfigure(loaded: BackendGroup): Promise<void> {
     const { listens, backends, healthCheck } = loaded.config;
-    const listening = [...this.#listeners.keys()];
+    const listening = [...this.#listeners.keys(), ...this.#awaited.keys()];
+    const added = listens.filter((listen) => !listening.includes(listen));
     try {
-      await Promise.all(listens.filter((listen) => !listening.includes(listen)).map((listen) => this.#listen(listen)));
+      if (loaded.isVirtual === true) for (const listen of added) this.#listenLater(listen);
+      else await Promise.all(added.map((listen) => this.#listen(listen)));
+      await this.#answerHealth(loaded.healthListen ?? null);
     } catch (error) {
       await this.#stopListening((listen) => !listening.includes(listen));
       throw error;
@@ -109,13 +123,38 @@ export class LoadBalancer implements AsyncDisposable {
       (server) => new Promise<void>((resolve) => server.close(() => resolve())),
     );
     this.#listeners.clear();
+    await this.#answerHealth(null);
     for (const session of [...this.#sessions]) session.close();
     await Promise.all(closing);
   }
 
-  #listen(listen: string): Promise<void> {
-    const colon = listen.lastIndexOf(":");
-    const host = listen.slice(0, colon).replace(/^\[|\]$/g, "");
+  /** Once the host has the address. */
+  #listenLater(listen: string): void {
+    const stop = new AbortController();
+    this.#awaited.set(listen, stop);
+    const signal = AbortSignal.any([stop.signal, this.#closing.signal]);
+    listenOnceThere(() => this.#listen(listen), signal)
+      .then((server) => {
+        if (server === null || !signal.aborted) return;
+        this.#listeners.delete(listen);
+        server.close();
+      })
+      .catch((error: unknown) => this.#log("listenerFailed", { listen, error: errorText(error) }))
+      .finally(() => this.#awaited.delete(listen));
+  }
+
+  /** `listen` null: no longer. */
+  async #answerHealth(listen: string | null): Promise<void> {
+    if (this.#health?.listen === listen) return;
+    this.#health?.server.close();
+    this.#health = null;
+    if (listen === null) return;
+    const server = createHealthServer(() => this.#pool().some(({ state }) => state !== "dead"));
+    await openHealthServer(server, listen);
+    this.#health = { listen, server };
+  }
+
+  #listen(listen: string): Promise<Server> {
     const options = { pauseOnConnect: true, allowHalfOpen: true, noDelay: true };
     return new Promise((resolve, reject) => {
       const server = createServer(options, (client) => {
@@ -129,17 +168,22 @@ export class LoadBalancer implements AsyncDisposable {
         session.start();
       });
       server.once("error", (error) =>
-        reject(new HaplanError("load-balancer/cannot-listen", `Cannot listen on ${listen}: ${errorText(error)}`)),
+        reject(
+          new HaplanError("load-balancer/cannot-listen", `Cannot listen on ${listen}: ${errorText(error)}`, {
+            cause: error,
+          }),
+        ),
       );
-      server.listen({ host, port: Number(listen.slice(colon + 1)) }, () => {
+      server.listen(parseListen(listen), () => {
         server.on("error", (error) => this.#log("listenerFailed", { listen, error: errorText(error) }));
         this.#listeners.set(listen, server);
-        resolve();
+        resolve(server);
       });
     });
   }
 
   async #stopListening(unwanted: (listen: string) => boolean): Promise<void> {
+    for (const [listen, stop] of this.#awaited) if (unwanted(listen)) stop.abort();
     const closing = [...this.#listeners].filter(([listen]) => unwanted(listen));
     for (const [listen] of closing) this.#listeners.delete(listen);
     await Promise.all(closing.map(([, server]) => stopListening(server)));

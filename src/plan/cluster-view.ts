@@ -5,7 +5,7 @@
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientHostPort, clientUrl, hostPort, peerUrl } from "../units/addresses.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
-import { agentUnitName, loadBalancerUnitName } from "../units/unit-definition.ts";
+import { agentUnitName, loadBalancerUnitName, virtualAddressUnitName } from "../units/unit-definition.ts";
 import {
   newestMachine,
   type ObservedCluster,
@@ -36,10 +36,13 @@ export type MemberView = {
 };
 
 export type FoundLoadBalancer = ObservedLoadBalancer & {
+  readonly name: string;
   /** Of its process; null if it has none on this machine. */
   readonly pid: number | null;
   /** False for a cloud load balancer. */
   readonly onMachine: boolean;
+  /** The unit that holds a virtual address for it; null if there is none. */
+  readonly virtualAddress: ObservedUnit | null;
 };
 
 /**
@@ -67,8 +70,8 @@ export type ClusterView = {
   readonly resources: ReadonlyMap<ResourceAddress, StateResource>;
   /** Machines that are deposed in the state although their members vote. */
   readonly unseated: readonly { readonly name: string; readonly generation: number }[];
-  /** Null if there is none. */
-  readonly loadBalancer: FoundLoadBalancer | null;
+  /** By name, sorted; one for each machine that has the unit, or the one of a cloud. */
+  readonly loadBalancers: ReadonlyMap<string, FoundLoadBalancer>;
   readonly members: readonly MemberView[];
   /** While the cluster is forming: its initial members. */
   readonly initialMembers: readonly string[];
@@ -106,7 +109,7 @@ export function readClusterView(spec: ClusterSpec, state: State | null, observed
     foreignMachines: observed.machines.filter((machine) => machine.lineage !== lineage),
     resources: resourcesOf(state, unseated),
     unseated,
-    loadBalancer: loadBalancerOf(observed, machines.get(loadBalancerName)),
+    loadBalancers: loadBalancersOf(observed, machines),
     members,
     initialMembers: phase === "forming" ? spec.controlPlane.masters.map(({ name }) => name) : [],
     votersOutgoing: observed.membership?.votersOutgoing ?? [],
@@ -115,15 +118,23 @@ export function readClusterView(spec: ClusterSpec, state: State | null, observed
   };
 }
 
-function loadBalancerOf(
+function loadBalancersOf(
   { loadBalancer }: ObservedCluster,
-  machine: ObservedMachine | undefined,
-): FoundLoadBalancer | null {
-  if (loadBalancer !== undefined) {
-    return loadBalancer === null ? null : { ...loadBalancer, pid: null, onMachine: false };
-  }
-  const unit = unitOf(machine, loadBalancerUnitName);
-  return machine === undefined || unit === undefined ? null : { ...unit, address: machine.address, onMachine: true };
+  machines: ClusterView["machines"],
+): ClusterView["loadBalancers"] {
+  const ofCloud: readonly FoundLoadBalancer[] =
+    loadBalancer === undefined || loadBalancer === null
+      ? []
+      : [{ ...loadBalancer, name: loadBalancerName, pid: null, onMachine: false, virtualAddress: null }];
+  const onMachines = [...machines.values()].flatMap((machine): readonly FoundLoadBalancer[] => {
+    const unit = unitOf(machine, loadBalancerUnitName);
+    if (unit === undefined) return [];
+    const virtualAddress = unitOf(machine, virtualAddressUnitName) ?? null;
+    const running = unit.running && virtualAddress?.running !== false;
+    return [{ ...unit, name: machine.name, running, address: machine.address, onMachine: true, virtualAddress }];
+  });
+  const found = loadBalancer === undefined ? onMachines : ofCloud;
+  return new Map(found.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((each) => [each.name, each]));
 }
 
 function machinesThatCount(

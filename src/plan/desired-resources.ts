@@ -7,9 +7,10 @@ import { clientHostPort, clientUrl, clusterEndpoint, peerUrl } from "../units/ad
 import { agentConfigDigest } from "../units/agent-unit.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { hasPeerCertificate, peerCertificateName } from "../units/peer-certificate.ts";
+import { priorityAt } from "../units/virtual-address.ts";
 import { workerConfigDigest } from "../units/worker-unit.ts";
 import type { LoadBalancerDescription, MachineHost, ProviderModel } from "./provider-model.ts";
-import { type Attributes, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
+import { type Attributes, parseAddress, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 
 export type DesiredResource = {
   readonly address: ResourceAddress;
@@ -58,7 +59,7 @@ export function desiredResources(spec: ClusterSpec, provider: ProviderModel): re
     ...(spec.controlPlane.tls.enabled ? certificates(spec, balancer) : []),
     ...machines(spec, provider, balancer),
     ...spec.controlPlane.masters.flatMap((master) => masterResources(spec, master.name)),
-    ...loadBalancer(spec, balancer),
+    ...loadBalancers(spec, balancer),
     ...spec.workers.map((worker) =>
       resource(
         "haplan_worker",
@@ -66,7 +67,7 @@ export function desiredResources(spec: ClusterSpec, provider: ProviderModel): re
         { endpoint: clusterEndpoint(spec), configDigest: workerConfigDigest(spec, worker.name) },
         {
           unknown: unitFacts(issuesForClients(spec)),
-          dependsOn: [resourceAddress("haplan_machine", worker.name), loadBalancerAddress],
+          dependsOn: [resourceAddress("haplan_machine", worker.name), ...balancerAddresses(balancer)],
         },
       ),
     ),
@@ -112,6 +113,7 @@ function kubeadmConfigs(spec: ClusterSpec, kubernetes: KubernetesSpec): readonly
   ];
 }
 
+/** Of a single load balancer. */
 export const loadBalancerAddress: ResourceAddress = resourceAddress("haplan_load_balancer", loadBalancerName);
 
 /** Known only once a unit is started; `certificate` is the fingerprint of the certificate that haplan issued for it. */
@@ -138,7 +140,7 @@ function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): re
     );
   const clients = [
     // A cloud load balancer has no certificate.
-    ...(hosts.length === 0 ? [] : [issued(loadBalancerName, "client", [loadBalancerName])]),
+    ...hosts.map(({ name }) => issued(name, "client", [name])),
     ...spec.workers.map((worker) => issued(worker.name, "client", [worker.name])),
     ...(spec.kubernetes === undefined ? [] : [issued(etcdClientName, "client", [etcdClientName])]),
   ];
@@ -238,37 +240,50 @@ function adoptedMember(spec: ClusterSpec, master: MasterSpec): DesiredResource {
   return resource("haplan_raft_member", master.name, attributes, { unknown: ["memberId", "peerUrl"] });
 }
 
-function loadBalancer(spec: ClusterSpec, balancer: LoadBalancerDescription): readonly DesiredResource[] {
-  const { type, address, ports } = spec.loadBalancer;
-  const masters = spec.controlPlane.masters.map((master) => master.name);
-  const { hosts, attributes, unknown, replacedBy } = balancer;
-  const facts = hosts.length === 0 ? ["definitionDigest"] : unitFacts(issuesForClients(spec));
+/** A cloud load balancer runs on no host. */
+function balancerAddresses({ hosts }: LoadBalancerDescription): readonly ResourceAddress[] {
+  const names = hosts.length === 0 ? [loadBalancerName] : hosts.map(({ name }) => name);
+  return names.map((name) => resourceAddress("haplan_load_balancer", name));
+}
+
+function loadBalancers(spec: ClusterSpec, balancer: LoadBalancerDescription): readonly DesiredResource[] {
+  const addresses = balancerAddresses(balancer);
   return [
-    resource(
-      "haplan_load_balancer",
-      loadBalancerName,
-      {
-        type,
-        address,
-        ports,
-        endpoint: clusterEndpoint(spec),
-        configDigest: loadBalancerConfigDigest(spec, { backends: masters }),
-        ...attributes,
-      },
-      {
-        unknown: [...facts, ...unknown],
-        replacedBy,
-        changedInPlace: Object.keys(attributes).filter((each) => !replacedBy.includes(each)),
-        dependsOn: hosts.map(({ name }) => resourceAddress("haplan_machine", name)),
-      },
-    ),
+    ...addresses.map((address) => loadBalancer(spec, balancer, parseAddress(address).name)),
     ...spec.controlPlane.masters.map((master) =>
       resource(
         "haplan_lb_backend",
         master.name,
         { target: clientHostPort(spec, master) },
-        { dependsOn: [loadBalancerAddress, resourceAddress("haplan_raft_member", master.name)] },
+        { dependsOn: [...addresses, resourceAddress("haplan_raft_member", master.name)] },
       ),
     ),
   ];
+}
+
+function loadBalancer(spec: ClusterSpec, balancer: LoadBalancerDescription, name: string): DesiredResource {
+  const { type, address, ports, virtual, hosts: listed = [] } = spec.loadBalancer;
+  const masters = spec.controlPlane.masters.map((master) => master.name);
+  const { hosts, attributes, unknown, replacedBy } = balancer;
+  const facts = hosts.length === 0 ? ["definitionDigest"] : unitFacts(issuesForClients(spec));
+  const place = listed.findIndex((host) => host.name === name);
+  return resource(
+    "haplan_load_balancer",
+    name,
+    {
+      type,
+      address,
+      ports,
+      endpoint: clusterEndpoint(spec),
+      configDigest: loadBalancerConfigDigest(spec, { balancer: name, backends: masters }),
+      ...(virtual === undefined ? {} : { routerId: virtual.routerId, priority: priorityAt(place) }),
+      ...attributes,
+    },
+    {
+      unknown: [...facts, ...(virtual === undefined ? [] : ["virtualAddressDigest"]), ...unknown],
+      replacedBy,
+      changedInPlace: Object.keys(attributes).filter((each) => !replacedBy.includes(each)),
+      dependsOn: hosts.filter((host) => host.name === name).map(() => resourceAddress("haplan_machine", name)),
+    },
+  );
 }

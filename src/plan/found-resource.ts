@@ -2,7 +2,6 @@
  * A resource as observed: its id, and the attributes that are known only by observing. An import copies these into the
  * state.
  */
-import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName, kubeadmUnitName, workerUnitName } from "../units/unit-definition.ts";
 import { type ClusterView, unitOf } from "./cluster-view.ts";
 import type { ObservedCertificate, ObservedCluster, ObservedUnit } from "./observed-cluster.ts";
@@ -36,7 +35,7 @@ export function foundResource(
     case "haplan_agent":
       return onMachine(agentUnitName);
     case "haplan_load_balancer":
-      return foundLoadBalancer(view, generation);
+      return foundLoadBalancer(view, name, generation);
     case "haplan_worker":
       return onMachine(workerUnitName);
     case "haplan_kubeadm_config":
@@ -53,10 +52,13 @@ function foundFiles(unit: ObservedUnit | undefined, id: string, generation: numb
   return unit === undefined ? null : { id, attributes: { definitionDigest: unit.definitionDigest }, generation };
 }
 
-function foundLoadBalancer({ loadBalancer }: ClusterView, generation: number): FoundResource | null {
-  if (loadBalancer === null) return null;
-  const { pid, definitionDigest, onMachine } = loadBalancer;
-  return { id: loadBalancerName, attributes: onMachine ? { pid, definitionDigest } : { definitionDigest }, generation };
+function foundLoadBalancer({ loadBalancers }: ClusterView, name: string, generation: number): FoundResource | null {
+  const found = loadBalancers.get(name);
+  if (found === undefined) return null;
+  const { pid, definitionDigest, onMachine, virtualAddress } = found;
+  const own = onMachine ? { pid, definitionDigest } : { definitionDigest };
+  const held = virtualAddress === null ? {} : { virtualAddressDigest: virtualAddress.definitionDigest };
+  return { id: name, attributes: { ...own, ...held }, generation };
 }
 
 type Dated = Pick<ObservedCertificate, "fingerprint" | "notAfter">;

@@ -4,7 +4,13 @@
  */
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
-import { agentUnitName, kubeadmUnitName, loadBalancerUnitName, workerUnitName } from "../units/unit-definition.ts";
+import {
+  agentUnitName,
+  kubeadmUnitName,
+  loadBalancerUnitName,
+  virtualAddressUnitName,
+  workerUnitName,
+} from "../units/unit-definition.ts";
 import type {
   ObservedAuthority,
   ObservedCertificate,
@@ -78,10 +84,19 @@ function machineOf(machine: StateResource, state: State | null): ObservedMachine
     units: [
       ...agent,
       ...unit("haplan_load_balancer", loadBalancerUnitName),
+      ...virtualAddressOf(machine, state),
       ...unit("haplan_worker", workerUnitName),
       ...unit("haplan_kubeadm_config", kubeadmUnitName),
     ],
   };
+}
+
+/** The unit beside a load balancer with a virtual address. */
+function virtualAddressOf({ name }: StateResource, state: State | null): readonly ObservedUnit[] {
+  const balancer = state?.resources.find(({ address }) => address === resourceAddress("haplan_load_balancer", name));
+  const definitionDigest = balancer?.attributes["virtualAddressDigest"];
+  if (typeof definitionDigest !== "string") return [];
+  return [{ name: virtualAddressUnitName, running: true, pid: null, definitionDigest }];
 }
 
 function memberOf(

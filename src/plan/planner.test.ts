@@ -79,6 +79,21 @@ const forming: PlannerInput = fixtureInput(three, {
   },
 });
 
+/** Three masters behind load balancers with a virtual address, on these hosts. */
+function withHosts(spec: ClusterSpec, names: readonly string[], vip = "10.0.0.100"): ClusterSpec {
+  const hosts = names.map((name) => ({ name, zone: null, address: `10.0.0.${name.replace(/\D/g, "")}` }));
+  const virtual = { interface: null, routerId: 7 };
+  return { ...spec, loadBalancer: { ...spec.loadBalancer, address: vip, hosts, virtual } };
+}
+const paired = withHosts(three, ["lb1", "lb2"]);
+const beforePair = { state: settledState(paired), observed: settledObservation(paired) };
+const withoutHolder = (spec: ClusterSpec, name: string): ObservedCluster => {
+  const { units } = settledObservation(spec).machines.find((machine) => machine.name === name)!;
+  return harmed(spec, name, {
+    units: units.map((unit) => (unit.name === "keepalived" ? { ...unit, running: false } : unit)),
+  });
+};
+
 const plans: readonly (readonly [string, PlannerInput])[] = [
   ["create", fixtureInput(three, { state: null, observed: emptyObservation })],
   [
@@ -108,6 +123,24 @@ const plans: readonly (readonly [string, PlannerInput])[] = [
   ["master-changes-address", fixtureInput(readdressed, before3)],
   ["peer-port-changes", fixtureInput({ ...three, controlPlane: { ...three.controlPlane, peerPort: 2480 } }, before3)],
   ["replace-as-requested", fixtureInput(three, { replace: ["haplan_raft_member.m1"] })],
+  ["virtual-address-create", fixtureInput(paired, { state: null, observed: emptyObservation })],
+  ["virtual-address-nothing-to-do", fixtureInput(paired)],
+  ["virtual-address-grow-3-to-5", fixtureInput(withHosts(five, ["lb1", "lb2"]), beforePair)],
+  ["virtual-address-host-replaced", fixtureInput(withHosts(three, ["lb1", "lb3"]), beforePair)],
+  ["virtual-address-hosts-all-replaced", fixtureInput(withHosts(three, ["lb3", "lb4"]), beforePair)],
+  ["virtual-address-changes", fixtureInput(withHosts(three, ["lb1", "lb2"], "10.0.0.101"), beforePair)],
+  ["virtual-address-first", fixtureInput(paired, before3)],
+  ["virtual-address-last", fixtureInput(three, beforePair)],
+  ["virtual-address-holder-stopped", fixtureInput(paired, { observed: withoutHolder(paired, "lb1") })],
+  [
+    "virtual-address-host-unreachable",
+    fixtureInput(withHosts(five, ["lb1", "lb2"]), {
+      state: beforePair.state,
+      observed: { ...harmed(paired, "lb1", null, {}), unreachable: [{ name: "lb1", reason: "no route to host" }] },
+    }),
+  ],
+  ["virtual-address-restart-as-requested", fixtureInput(paired, { replace: ["haplan_load_balancer.lb1"] })],
+  ["virtual-address-destroy", fixtureInput(paired, { mode: "destroy" })],
   ["state-lost", fixtureInput(three, { state: null })],
   ["destroy", fixtureInput(three, { mode: "destroy" })],
 ];

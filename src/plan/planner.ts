@@ -28,7 +28,7 @@ import { Endpoint, endpointModel } from "./rules/endpoint.ts";
 import { planFirstStart } from "./rules/first-start.ts";
 import { planKubernetes } from "./rules/kubernetes.ts";
 import { planLeftovers } from "./rules/leftovers.ts";
-import { planLoadBalancer, planLoadBalancerFirst } from "./rules/load-balancer.ts";
+import { planLoadBalancerFirst, planLoadBalancers } from "./rules/load-balancer.ts";
 import { planMachineUpdates } from "./rules/machine-updates.ts";
 import { keepMachinesOfVoters } from "./rules/machines-of-voters.ts";
 import { classifyMasters, noteDrift, noteFoundVoters } from "./rules/masters.ts";
@@ -94,7 +94,7 @@ function planApply(planning: Planning, moves: Moves): void {
   const certified = { ...planning, certificates, endpoint: new Endpoint(planning, certificates) };
   if (planning.view.phase === "formed") planFormed(certified);
   else planFirstStart(certified);
-  planWorkers({ ...certified, loadBalancer: planLoadBalancer({ ...certified, createdFirst }) });
+  planWorkers({ ...certified, loadBalancer: planLoadBalancers({ ...certified, createdFirst }) });
   planMachineUpdates(planning);
   planKubernetes(certified);
   planTrust(planning);

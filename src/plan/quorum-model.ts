@@ -7,6 +7,7 @@
 import { assertNever } from "../base/assert.ts";
 import { majorityOf } from "../base/majority.ts";
 import { formerTargetOf, type LoadBalancerTargets } from "../units/load-balancer-targets.ts";
+import { balancerOf } from "../units/load-balancer-unit.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { QuorumRow } from "./plan.ts";
 import type { MemberRef, StepAction } from "./step.ts";
@@ -21,8 +22,8 @@ export type ModelMember = {
 
 /** The load balancer's side of the model. */
 export type EndpointModel = {
-  /** Its targets: `host:port` by name; null while it does not run. */
-  readonly targets: ReadonlyMap<string, string> | null;
+  /** The targets of each running load balancer, `host:port` by name. */
+  readonly running: ReadonlyMap<string, ReadonlyMap<string, string>>;
   /** The address at which each master of the spec serves clients once a step has started it. */
   readonly wanted: ReadonlyMap<string, string>;
 };
@@ -113,9 +114,9 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
       });
     case "startLoadBalancer":
     case "updateLoadBalancer":
-      return still(withTargets(model, (wanted) => targetsOf(action, wanted)));
+      return still(withTargets(model, balancerOf(action), (wanted) => targetsOf(action, wanted)));
     case "stopLoadBalancer":
-      return still(withTargets(model, () => null));
+      return still(withTargets(model, balancerOf(action), () => null));
     case "createAuthority":
     case "renewAuthority":
     case "addAuthority":
@@ -146,12 +147,19 @@ function targetsOf(targets: LoadBalancerTargets, wanted: EndpointModel["wanted"]
   return new Map(targets.backends.map((name) => [name, formerTargetOf(targets, name) ?? wanted.get(name) ?? ""]));
 }
 
+/** `targets` returns null for a load balancer that stops. */
 function withTargets(
   model: QuorumModel,
-  targets: (wanted: EndpointModel["wanted"]) => EndpointModel["targets"],
+  balancer: string,
+  targets: (wanted: EndpointModel["wanted"]) => ReadonlyMap<string, string> | null,
 ): QuorumModel {
   const { endpoint } = model;
-  return endpoint === undefined ? model : { ...model, endpoint: { ...endpoint, targets: targets(endpoint.wanted) } };
+  if (endpoint === undefined) return model;
+  const running = new Map(endpoint.running);
+  const next = targets(endpoint.wanted);
+  if (next === null) running.delete(balancer);
+  else running.set(balancer, next);
+  return { ...model, endpoint: { ...endpoint, running } };
 }
 
 /** From now on it serves at the address in the spec. Of two with one name it is the new one that was started. */
@@ -208,13 +216,14 @@ export function canLose(model: QuorumModel): number | null {
   return least < 0 ? null : least;
 }
 
-/** The load balancer's targets whose voter is up. */
+/** The load balancer's targets whose voter is up; of several the one with the fewest, since any of them may serve. */
 function endpointRow({ endpoint, members, voters }: QuorumModel): Pick<QuorumRow, "endpoint"> {
-  const targets = endpoint?.targets ?? null;
-  if (targets === null) return {};
   const serves = ([name, place]: readonly [string, string]): boolean =>
     members.some((each) => each.name === name && each.place === place && each.up && voters.includes(each.key));
-  return { endpoint: { targets: targets.size, serving: [...targets].filter(serves).length } };
+  const [least] = [...(endpoint?.running.values() ?? [])]
+    .map((targets) => ({ targets: targets.size, serving: [...targets].filter(serves).length }))
+    .sort((a, b) => a.serving - b.serving);
+  return least === undefined ? {} : { endpoint: least };
 }
 
 export function quorumRow(model: QuorumModel, afterStep: number | null, title: string): QuorumRow {

@@ -119,10 +119,11 @@ function remadeByUpdate(type: ResourceType): readonly string[] {
     case "haplan_certificate":
       return ["fingerprint", "notAfter"];
     case "haplan_agent":
-    case "haplan_load_balancer":
     case "haplan_worker":
     case "haplan_kubeadm_config":
       return ["pid", "definitionDigest", "certificate"];
+    case "haplan_load_balancer":
+      return ["pid", "definitionDigest", "certificate", "virtualAddressDigest"];
     default:
       return [];
   }

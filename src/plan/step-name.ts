@@ -14,9 +14,10 @@ export function stepId(action: StepAction): string {
     case "dropAuthority":
     case "removeAuthority":
     case "recordState":
-    case "stopLoadBalancer":
     case "takeSnapshot":
       return action.kind;
+    case "stopLoadBalancer":
+      return action.balancer === undefined ? action.kind : `${action.kind}:${action.balancer}`;
     case "checkMembers":
       return `${action.kind}:${action.members.map((member) => member.name).join(",")}`;
     case "issueCertificate":
@@ -51,7 +52,7 @@ export function stepId(action: StepAction): string {
       return `${action.kind}:${action.from.name}>${action.to.name}`;
     case "startLoadBalancer":
     case "updateLoadBalancer":
-      return `${action.kind}:${action.backends.join(",")}`;
+      return `${action.kind}:${action.balancer === undefined ? "" : `${action.balancer}/`}${action.backends.join(",")}`;
     case "startWorker":
     case "stopWorker":
       return `${action.kind}:${action.worker}`;
@@ -127,11 +128,11 @@ export function stepTitle(action: StepAction): string {
     case "moveLeader":
       return `move leader from ${action.from.name} to ${action.to.name}`;
     case "startLoadBalancer":
-      return "start load balancer";
+      return `start ${balancerTitle(action)}`;
     case "updateLoadBalancer":
-      return `update load balancer: ${action.backends.join(", ")}`;
+      return `update ${balancerTitle(action)}: ${action.backends.join(", ")}`;
     case "stopLoadBalancer":
-      return "stop load balancer";
+      return `stop ${balancerTitle(action)}`;
     case "startWorker":
     case "stopWorker":
     case "writeKubeadmConfig":
@@ -160,6 +161,10 @@ function hostTitle(action: HostAction): string {
     default:
       return assertNever(action);
   }
+}
+
+function balancerTitle({ balancer }: { readonly balancer?: string }): string {
+  return balancer === undefined ? "load balancer" : `load balancer ${balancer}`;
 }
 
 function ofGeneration(generation: number | undefined): string {

@@ -109,7 +109,8 @@ export type StepAction =
   | { readonly kind: "moveLeader"; readonly from: MemberRef; readonly to: MemberRef }
   | ({ readonly kind: "startLoadBalancer" } & LoadBalancerTargets)
   | ({ readonly kind: "updateLoadBalancer" } & LoadBalancerTargets)
-  | { readonly kind: "stopLoadBalancer" }
+  /** `balancer` is absent for a single one. */
+  | { readonly kind: "stopLoadBalancer"; readonly balancer?: string }
   | { readonly kind: "startWorker"; readonly worker: string }
   | { readonly kind: "stopWorker"; readonly worker: string }
   /** kubeadm's configuration, and with TLS etcd's certificates, in the places where kubeadm looks for them. */

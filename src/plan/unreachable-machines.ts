@@ -3,7 +3,7 @@
  * recorded in the state, no voter is replaced because of it unless requested, and no step of the plan acts on one.
  */
 import { assertNever } from "../base/assert.ts";
-import { loadBalancerName } from "../units/load-balancer-unit.ts";
+import { balancerOf, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { rememberedMachines } from "./observation-from-state.ts";
 import { type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
 import type { PlannerInput } from "./planner-input.ts";
@@ -44,7 +44,7 @@ export function machineActedOn(action: StepAction): string | null {
     case "startLoadBalancer":
     case "updateLoadBalancer":
     case "stopLoadBalancer":
-      return loadBalancerName;
+      return balancerOf(action);
     case "startWorker":
     case "stopWorker":
       return action.worker;

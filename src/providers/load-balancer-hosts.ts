@@ -1,11 +1,12 @@
-import type { LoadBalancerDescription } from "../plan/provider-model.ts";
+import type { LoadBalancerDescription, MachineHost } from "../plan/provider-model.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 
-/** Describes a load balancer that is a unit on a dedicated machine with the load balancer's address. */
-export function loadBalancerOnMachine({ loadBalancer }: ClusterSpec): LoadBalancerDescription {
-  const { address, settings } = loadBalancer;
+/** Describes load balancers that are units: one on a machine with the spec's address, or one on each of the spec's hosts. */
+export function loadBalancerOnMachines({ loadBalancer }: ClusterSpec): LoadBalancerDescription {
+  const { address, settings, hosts } = loadBalancer;
   const own = settings === undefined ? {} : { settings };
-  const host = { name: loadBalancerName, address, zone: null, role: "loadBalancer", ...own } as const;
-  return { attributes: {}, unknown: [], replacedBy: [], hosts: [host] };
+  const single: MachineHost = { name: loadBalancerName, address, zone: null, role: "loadBalancer", ...own };
+  const listed = hosts?.map((host): MachineHost => ({ ...host, role: "loadBalancer" }));
+  return { attributes: {}, unknown: [], replacedBy: [], hosts: listed ?? [single] };
 }

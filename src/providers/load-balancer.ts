@@ -16,6 +16,8 @@ export type LoadBalancerObservation =
   | { readonly kind: "unreachable"; readonly reason: string };
 
 export type WantedLoadBalancer = {
+  /** Of its machine, if it runs on one. */
+  readonly name: string;
   readonly lineage: string;
   /** The attributes from the provider's pure half. */
   readonly attributes: Attributes;
@@ -23,11 +25,16 @@ export type WantedLoadBalancer = {
   readonly config: LoadBalancerConfig;
   /** The same as a unit with its certificate, for implementations that run one. */
   readonly unit: () => Promise<UnitDefinition>;
+  /** The unit beside it that holds its virtual address; null if it has none. */
+  readonly virtualAddress: (() => Promise<UnitDefinition>) | null;
 };
 
 export type LoadBalancerReport = {
   readonly backends: readonly { readonly name: string; readonly state: BackendState }[];
 };
+
+/** Whether a load balancer has the virtual address; `fault`: it cannot serve. Null if that is unknown. */
+export type VirtualAddressState = "holder" | "backup" | "fault" | null;
 
 export type LoadBalancer = {
   /** Finds the load balancer labeled with `lineage`. Reports an unreachable one and does not reject. */
@@ -38,7 +45,11 @@ export type LoadBalancer = {
    */
   ensure(wanted: WantedLoadBalancer, signal?: AbortSignal): Promise<Attributes>;
   /** Removes it, or stops its units: their machines are destroyed by steps of their own. */
-  remove(signal?: AbortSignal): Promise<void>;
-  /** The health of its backends; null if it does not report any. */
-  status(signal?: AbortSignal): Promise<LoadBalancerReport | null>;
+  remove(name: string, hasVirtualAddress: boolean, signal?: AbortSignal): Promise<void>;
+  /** Removes what holds its virtual address, and nothing else. */
+  removeVirtualAddress(name: string, signal?: AbortSignal): Promise<void>;
+  /** Whether it has the virtual address; null if it has none, or does not say so. */
+  virtualAddress(name: string, signal?: AbortSignal): Promise<VirtualAddressState>;
+  /** The health of the backends of one; null if it does not report any. */
+  status(name: string, signal?: AbortSignal): Promise<LoadBalancerReport | null>;
 };

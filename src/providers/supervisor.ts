@@ -3,7 +3,7 @@
  * keeps the unit's files and its record; the supervisor keeps it running.
  */
 
-import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { UnitCapability, UnitDefinition } from "../units/unit-definition.ts";
 import type { LogEntry, LogRequest } from "./log-entry.ts";
 
 export type UnitPlace = {
@@ -25,6 +25,8 @@ export type ProcessRequest = {
   /** `host:port` it is going to listen on. */
   readonly listens: readonly string[];
   readonly reloadSignal: "SIGHUP" | "SIGUSR2" | null;
+  /** Privileges of a process that is not root's. */
+  readonly capabilities: readonly UnitCapability[];
   /** The machine's data, which the unit may write to. */
   readonly dataDir: string;
   /** Whether it shows by listening that it is up; null where that cannot be told. */

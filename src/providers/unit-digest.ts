@@ -38,5 +38,6 @@ function canonicalUnit(unit: UnitDefinition, files: UnitDefinition["files"]): ob
     reload: unit.reload ?? null,
     ...(unit.copies === undefined ? {} : { copies: unit.copies }),
     ...(unit.watches === undefined ? {} : { watches: unit.watches }),
+    capabilities: unit.capabilities,
   };
 }

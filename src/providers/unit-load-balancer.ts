@@ -1,25 +1,46 @@
-/** A load balancer that is a unit on one machine: haplan's own or HAProxy. */
+/** Load balancers that are units on machines: haplan's own or HAProxy, with keepalived beside one that has a virtual address. */
 import type { Clock } from "../base/clock.ts";
 import { parseStatus, statusFileName } from "../load-balancer/load-balancer-status.ts";
-import { loadBalancerName } from "../units/load-balancer-unit.ts";
-import { loadBalancerUnitName } from "../units/unit-definition.ts";
-import type { LoadBalancer } from "./load-balancer.ts";
+import { loadBalancerUnitName, virtualAddressUnitName } from "../units/unit-definition.ts";
+import { virtualAddressStateFile } from "../units/virtual-address.ts";
+import type { LoadBalancer, VirtualAddressState } from "./load-balancer.ts";
 import type { Provider } from "./provider.ts";
 import { unitDigest } from "./unit-digest.ts";
 
 const stopGraceMs = 2_000;
 
+/** What keepalived calls its states. */
+const states: ReadonlyMap<string, VirtualAddressState> = new Map([
+  ["MASTER", "holder"],
+  ["BACKUP", "backup"],
+  ["FAULT", "fault"],
+]);
+
 export function unitLoadBalancer(provider: Provider, clock: Pick<Clock, "now">): LoadBalancer {
   return {
     observe: async () => ({ kind: "onMachines" }),
-    ensure: async ({ unit }, signal) => {
+    ensure: async ({ name, unit, virtualAddress }, signal) => {
       const definition = await unit();
-      const { pid } = await provider.startUnit(loadBalancerName, definition, signal);
-      return { pid, definitionDigest: unitDigest(definition) };
+      const { pid } = await provider.startUnit(name, definition, signal);
+      const facts = { pid, definitionDigest: unitDigest(definition) };
+      if (virtualAddress === null) return facts;
+      // Last: it takes the address for a load balancer that serves.
+      const holder = await virtualAddress();
+      await provider.startUnit(name, holder, signal);
+      return { ...facts, virtualAddressDigest: unitDigest(holder) };
     },
-    remove: (signal) => provider.stopUnit(loadBalancerName, loadBalancerUnitName, stopGraceMs, signal),
-    status: async (signal) => {
-      const text = await provider.readUnitFile(loadBalancerName, loadBalancerUnitName, statusFileName, signal);
+    removeVirtualAddress: (name, signal) => provider.removeUnit(name, virtualAddressUnitName, signal),
+    remove: async (name, hasVirtualAddress, signal) => {
+      // First: the address moves to another one while this one still serves.
+      if (hasVirtualAddress) await provider.stopUnit(name, virtualAddressUnitName, stopGraceMs, signal);
+      await provider.stopUnit(name, loadBalancerUnitName, stopGraceMs, signal);
+    },
+    virtualAddress: async (name, signal) => {
+      const text = await provider.readUnitFile(name, virtualAddressUnitName, virtualAddressStateFile, signal);
+      return states.get(text?.trim() ?? "") ?? null;
+    },
+    status: async (name, signal) => {
+      const text = await provider.readUnitFile(name, loadBalancerUnitName, statusFileName, signal);
       return text === null ? null : parseStatus(text, clock.now());
     },
   };

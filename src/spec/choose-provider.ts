@@ -24,6 +24,7 @@ const hostPointers = [
   ["spec", "controlPlane", "masters"],
   ["spec", "workers"],
   ["spec", "loadBalancer"],
+  ["spec", "loadBalancer", "hosts"],
 ];
 
 /** Reports whether the finding is about a key that may belong to an unknown provider. */

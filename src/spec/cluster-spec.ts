@@ -29,9 +29,20 @@ export type MasterSpec = HostSpec & {
 };
 
 /** `embedded` is haplan's own TCP proxy; `haproxy` is HAProxy, configured from a template. */
-export type LoadBalancerSpec = Pick<FilledPart<"loadBalancer">, "type" | "address"> & {
+export type LoadBalancerSpec = Pick<FilledPart<"loadBalancer">, "type"> & {
+  /** What clients connect to: the address of its machine, or the virtual address of its `hosts`. */
+  readonly address: string;
   /** Ports for clients; the first is the control plane's endpoint. */
   readonly ports: readonly number[];
+  /** The hosts of the load balancers, the first holder first; absent if there is one, on a machine of its own. */
+  readonly hosts?: readonly HostSpec[];
+  /** `address` is a virtual address that one of `hosts` has at a time; absent if it is a machine's. */
+  readonly virtual?: {
+    /** The network interface for it; null: the one that has the host's address. */
+    readonly interface: string | null;
+    /** VRRP's virtual router id. */
+    readonly routerId: number;
+  };
 } & Pick<HostSpec, "settings">;
 
 /**

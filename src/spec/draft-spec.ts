@@ -22,12 +22,11 @@ export function draftSpec(document: Json, provider: ProviderSchema, shapes: Shap
     loadBalancer,
     kubernetes: spec?.kubernetes ?? null,
     derivesMasters: provider.deriveMasters !== null,
+    hasBalancerHosts: provider.hasBalancerHosts,
     masters,
     hosts: [
       ...(masters?.hosts ?? derivedHosts(controlPlane, provider)),
-      ...(loadBalancer === null
-        ? []
-        : [{ kind: "load balancer" as const, name: null, ...addressAndEntries(loadBalancer) }]),
+      ...(loadBalancer === null ? [] : balancersOf(loadBalancer)),
       ...(spec === undefined ? [] : hostsOf("worker", spec.workers)),
     ],
   };
@@ -41,9 +40,24 @@ function hostsOf(kind: HostDraft["kind"], { items }: LocatedList<LocatedPart<"ho
   );
 }
 
+/** Machines of load balancers. One on the host of a master or worker has neither name nor address of its own. */
+function balancersOf(loadBalancer: LocatedPart<"loadBalancer">): readonly HostDraft[] {
+  const kind = "load balancer";
+  const { hosts } = loadBalancer.entries;
+  if (!loadBalancer.written.includes("hosts")) return [{ kind, name: null, ...addressAndEntries(loadBalancer) }];
+  return (hosts?.items ?? []).flatMap((host) =>
+    host === null || host.entries.address === null
+      ? []
+      : [{ kind, name: host.entries.name, ...addressAndEntries(host) }],
+  );
+}
+
 function addressAndEntries({
   entries,
-}: LocatedPart<"host"> | LocatedPart<"loadBalancer">): Pick<HostDraft, "address" | "entries"> {
+}: LocatedPart<"host"> | LocatedPart<"loadBalancer"> | LocatedPart<"loadBalancerHost">): Pick<
+  HostDraft,
+  "address" | "entries"
+> {
   return { address: entries.address, entries };
 }
 

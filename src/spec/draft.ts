@@ -8,7 +8,7 @@ export type ControlPlaneDraft = LocatedPart<"controlPlane">;
 export type StateDraft = LocatedPart<"state">;
 export type AdoptedTlsDraft = LocatedPart<"adoptedTls">;
 
-/** A machine of the spec; haplan names the load balancer's. */
+/** A machine of the spec; haplan names that of a load balancer with an address. */
 export type HostDraft = {
   readonly kind: "master" | "worker" | "load balancer";
   readonly name: LocatedValue<string> | null;
@@ -25,6 +25,8 @@ export type SpecDraft = {
   readonly kubernetes: LocatedPart<"kubernetes"> | null;
   /** Whether the provider gives names and addresses to masters that are not listed. */
   readonly derivesMasters: boolean;
+  /** Whether the provider has machines for several load balancers. */
+  readonly hasBalancerHosts: boolean;
   /** Null if the file lists no masters. */
   readonly masters: { readonly pointer: string; readonly hosts: readonly HostDraft[] } | null;
   /** Masters (listed or derived), load balancer, workers. */

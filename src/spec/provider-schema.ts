@@ -32,6 +32,8 @@ export type ProviderSchema = {
     readonly description: string;
     readonly derive: (members: number) => readonly DerivedMaster[];
   } | null;
+  /** Whether it can run several load balancers on hosts that the spec lists. */
+  readonly hasBalancerHosts: boolean;
   /** The default address of the load balancer; null if the spec has to name one. */
   readonly loadBalancerAddress: string | null;
   /** Rules in addition to those for every provider. */

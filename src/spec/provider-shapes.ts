@@ -26,7 +26,7 @@ export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema
       keys: {
         ...loadBalancer.keys,
         type: { ...type, enum: loadBalancerTypes, default: loadBalancerTypes[0] },
-        address: { shape: "address", ...defaultOrRequired(loadBalancerAddress) },
+        address: loadBalancerAddress === null ? loadBalancer.keys.address : withDefault(loadBalancerAddress),
       },
     },
     spec: {
@@ -76,6 +76,10 @@ export function providerShape(all: readonly ProviderSchema[]): MappingShape {
 function extended(shape: PlainShape, provider: ProviderSchema): PlainShape {
   if (shape.type !== "object" || shape.extendedBy === undefined) return shape;
   return { ...shape, keys: { ...shape.keys, ...provider[shape.extendedBy] } };
+}
+
+function withDefault(address: string): { readonly shape: "address"; readonly default: string } {
+  return { shape: "address", default: address };
 }
 
 function defaultOrRequired<Value>(value: Value | null): { readonly default: Value } | { readonly required: true } {

@@ -1,7 +1,12 @@
 /** Names that haplan uses itself. */
 
 /** The name of the load balancer's own machine. */
-const loadBalancerName = "load-balancer";
+export const loadBalancerName = "load-balancer";
+
+/** The name of the load balancer on the host of a master or worker. */
+export function sharedBalancerName(host: string): string {
+  return `${host}-lb`;
+}
 
 /** Names that no master or worker may have, and what uses them: a name is also the name of a certificate. */
 export const reservedNames: Readonly<Record<string, string>> = {

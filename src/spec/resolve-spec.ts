@@ -14,6 +14,8 @@ import type {
 import type { FilledCluster, FilledPart } from "./declaration/cluster.ts";
 import { presentName } from "./present-name.ts";
 import type { ProviderSchema } from "./provider-schema.ts";
+import { sharedBalancerName } from "./reserved-names.ts";
+import { derivedRouterId } from "./router-id.ts";
 
 /** The cluster of `document`, which has passed the schema and all rules. */
 export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }: ProviderSchema): ClusterSpec {
@@ -23,6 +25,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
   const masters = spreadOverZones(listed.map(resolveHost), controlPlane.zones ?? []).map((master) =>
     withAdoption(master, adopt?.endpoints ?? []),
   );
+  const workers = spec.workers.map(resolveHost);
   return {
     name: metadata.name,
     provider: spec.provider,
@@ -43,8 +46,12 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
       masters,
       ...resolveMoved(controlPlane.moved),
     },
-    workers: spec.workers.map(resolveHost),
-    loadBalancer: resolveLoadBalancer(loadBalancer, clientPort),
+    workers,
+    loadBalancer: resolveLoadBalancer(loadBalancer, {
+      cluster: metadata.name,
+      clientPort,
+      named: [...masters, ...workers],
+    }),
     ...(kubernetes === undefined ? {} : { kubernetes: resolveKubernetes(kubernetes, metadata.name) }),
     policy,
   };
@@ -65,11 +72,30 @@ function resolveHost({ name, zone, address, ...own }: FilledPart<"host">): Maste
   return { name, zone: zone ?? null, address, ...settingsOf(own) };
 }
 
+/** `named`: the masters and workers that load balancers may be on. */
 function resolveLoadBalancer(
-  { type, address, ports, ...own }: FilledPart<"loadBalancer">,
-  clientPort: number,
+  part: FilledPart<"loadBalancer">,
+  { cluster, clientPort, named }: { cluster: string; clientPort: number; named: readonly MasterSpec[] },
 ): LoadBalancerSpec {
-  return { type, address, ports: ports ?? [clientPort], ...settingsOf(own) };
+  const { type, address, ports, hosts: listed, vip, interface: device, routerId, ...own } = part;
+  const shared = { type, ports: ports ?? [clientPort], ...settingsOf(own) };
+  if (listed === undefined) return { ...shared, address: address ?? "" };
+  const hosts = listed.map((host) => balancerHost(host, named));
+  if (vip === undefined) return { ...shared, address: hosts[0]?.address ?? "", hosts };
+  const virtual = { interface: device ?? null, routerId: routerId ?? derivedRouterId(cluster, vip) };
+  return { ...shared, address: vip, hosts, virtual };
+}
+
+/** On the host of a master or worker the load balancer has a machine of its own, under a name of its own. */
+function balancerHost(
+  { name, zone, address, ...own }: FilledPart<"loadBalancerHost">,
+  named: readonly MasterSpec[],
+): MasterSpec {
+  const shared = address === undefined ? named.find((host) => host.name === name) : undefined;
+  if (shared === undefined) return { name, zone: zone ?? null, address: address ?? "", ...settingsOf(own) };
+  const { settings } = shared;
+  const machine = { name: sharedBalancerName(name), zone: zone ?? shared.zone, address: shared.address };
+  return { ...machine, ...(settings === undefined ? {} : { settings }) };
 }
 
 /** kubeadm writes versions with a `v`. */

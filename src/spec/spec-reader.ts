@@ -22,6 +22,7 @@ import { checkAdoption } from "./rules/adoption.ts";
 import { checkEtcdProgram } from "./rules/etcd-program.ts";
 import { checkExtraNames } from "./rules/extra-names.ts";
 import { checkKubernetes } from "./rules/kubernetes.ts";
+import { checkLoadBalancerHosts } from "./rules/load-balancer-hosts.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
 import { checkMovedMasters } from "./rules/moved-masters.ts";
 import { checkPorts } from "./rules/ports.ts";
@@ -61,6 +62,7 @@ const rules: readonly SpecRule[] = [
   checkMovedMasters,
   checkExtraNames,
   checkKubernetes,
+  checkLoadBalancerHosts,
 ];
 
 type ParsedSpec = Omit<LoadedSpec, "sourceDigest"> & {

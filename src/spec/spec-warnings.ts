@@ -7,7 +7,7 @@ import { findingAt, type SpecFinding } from "./finding.ts";
 import { faultToleranceOf, quorumOf } from "./quorum-table.ts";
 
 export function specWarnings(spec: ClusterSpec): readonly SpecFinding[] {
-  return [...zoneWarnings(spec), ...tlsWarnings(spec)];
+  return [...zoneWarnings(spec), ...tlsWarnings(spec), ...loadBalancerWarnings(spec)];
 }
 
 /** Masters without a zone are ignored in warnings about zones. */
@@ -54,6 +54,18 @@ function tlsWarnings({ controlPlane }: ClusterSpec): readonly SpecFinding[] {
       code: "plan/no-tls",
       summary: "The control plane has no TLS",
       detail: `Any host that reaches ports ${clientPort} and ${peerPort} can read and change all of its data. Omit "tls: { enabled: false }", unless this is a test: TLS cannot be turned on later while the cluster runs.`,
+    }),
+  ];
+}
+
+function loadBalancerWarnings({ loadBalancer }: ClusterSpec): readonly SpecFinding[] {
+  const { hosts = [], virtual, address } = loadBalancer;
+  if (virtual === undefined || hosts.length !== 1) return [];
+  return [
+    findingAt("/spec/loadBalancer/vip", {
+      code: "plan/single-load-balancer",
+      summary: `Only ${hosts[0]!.name} can have the virtual address ${address}`,
+      detail: "If that host fails, no client reaches the cluster. List a second host under loadBalancer.hosts.",
     }),
   ];
 }

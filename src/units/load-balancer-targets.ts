@@ -1,4 +1,6 @@
 export type LoadBalancerTargets = {
+  /** The name of the load balancer; absent if the cluster has a single one, with a machine of its own. */
+  readonly balancer?: string;
   /** Names of masters, sorted. */
   readonly backends: readonly string[];
   /** `host:port` of masters that are not at the address in the spec: those that have yet to move, or that leave. */

@@ -4,15 +4,22 @@
  * balancer's client certificate, and close the connections of a master that went down.
  */
 import { assert } from "../base/assert.ts";
+import { canonicalDigest } from "../base/canonical-json.ts";
 import type { CertificateFiles } from "../base/program-config.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientPortOf, hostPort, splitHostPort } from "./addresses.ts";
 import { formerTargetOf, type LoadBalancerTargets } from "./load-balancer-targets.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
 import { loadBalancerUnitName, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
+import { healthListen, virtualAddressBlueprint } from "./virtual-address.ts";
 
-/** The load balancer's machine, certificate and unit all have this name; it is reserved. */
+/** The name of a single load balancer: of its machine, certificate and unit; it is reserved. */
 export const loadBalancerName = "load-balancer";
+
+/** The name of the load balancer that `step` is about. */
+export function balancerOf({ balancer = loadBalancerName }: { readonly balancer?: string }): string {
+  return balancer;
+}
 
 /** The configuration that the embedded load balancer reads from `--config`. */
 export type LoadBalancerConfig = {
@@ -24,6 +31,11 @@ export type LoadBalancerConfig = {
   readonly tls: CertificateFiles | null;
   /** The API servers of Kubernetes, on a port of their own; absent without Kubernetes. */
   readonly apiServers?: ApiServersConfig;
+  /**
+   * It listens at a virtual address, which its host has only now and then: it starts without it. `healthListen` is where the
+   * host asks whether it serves.
+   */
+  readonly virtual?: { readonly healthListen: string };
 };
 
 /**
@@ -34,9 +46,11 @@ export type ApiServersConfig = Pick<LoadBalancerConfig, "listens" | "backends" |
 
 export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTargets): UnitBlueprint {
   const config = loadBalancerConfig(spec, targets);
-  const listens = [...config.listens, ...(config.apiServers?.listens ?? [])];
+  // No address shows that a load balancer is up, or is taken, that its host may not have.
+  const own = [...config.listens, ...(config.apiServers?.listens ?? [])];
+  const listens = config.virtual === undefined ? own : [config.virtual.healthListen];
   const shared = { name: loadBalancerUnitName, environment: {}, listens };
-  const certificate = spec.controlPlane.tls.enabled ? loadBalancerName : null;
+  const certificate = spec.controlPlane.tls.enabled ? balancerOf(targets) : null;
   if (spec.loadBalancer.type === "embedded") {
     return {
       definition: {
@@ -58,20 +72,26 @@ export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTa
       files: [],
       // The master process starts a worker with the new configuration and retires the old one.
       reload: { signal: "SIGUSR2", files: ["haproxy.cfg", ...Object.values(tlsPaths)] },
+      check: ["-c", "-f", `${unitDirPlaceholder}/haproxy.cfg`],
     },
     templates: [{ path: "haproxy.cfg", template: "haproxy/haproxy.cfg.hbs", values: { ...config }, mode: 0o600 }],
     certificate,
   };
 }
 
-/** Digest over the load balancer's configuration with these targets. */
+/** Digest over the load balancer's configuration with these targets, and that of its virtual address. */
 export function loadBalancerConfigDigest(spec: ClusterSpec, targets: LoadBalancerTargets): string {
-  return blueprintDigest(loadBalancerBlueprint(spec, targets));
+  const own = blueprintDigest(loadBalancerBlueprint(spec, targets));
+  const virtual = virtualAddressBlueprint(spec, balancerOf(targets));
+  return virtual === null ? own : canonicalDigest([own, blueprintDigest(virtual)]);
 }
 
 /** Its listen addresses and backends, whatever runs it. */
 export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTargets): LoadBalancerConfig {
   const { address, ports } = targets.listensAt ?? spec.loadBalancer;
+  const { hosts = [], virtual } = spec.loadBalancer;
+  const isHost = hosts.some(({ name }) => name === balancerOf(targets));
+  const isVirtual = virtual !== undefined && isHost && targets.listensAt === undefined;
   return {
     listens: ports.map((port) => hostPort(bindAddress(address), port)),
     backends: [...targets.backends].sort().map((name) => ({ name, ...placeOfTarget(spec, targets, name) })),
@@ -89,6 +109,7 @@ export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTarge
         }
       : null,
     ...apiServers(spec, targets),
+    ...(isVirtual ? { virtual: { healthListen: healthListen(spec) } } : {}),
   };
 }
 

@@ -34,6 +34,7 @@ export function blueprintDigest(blueprint: UnitBlueprint): string {
       content: typeof file.content === "string" ? file.content : Array.from(file.content),
     })),
     listens: blueprint.definition.listens,
+    capabilities: blueprint.definition.capabilities,
     templates: blueprint.templates,
     certificate: blueprint.certificate,
     ...(blueprint.definition.copies === undefined ? {} : { copies: blueprint.definition.copies }),

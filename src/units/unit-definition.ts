@@ -20,6 +20,16 @@ export type UnitCopy = {
 export const unitDirPlaceholder = "@UNIT@";
 export const dataDirPlaceholder = "@DATA@";
 
+/** The name of the network interface that has `address`. */
+export function interfacePlaceholder(address: string): string {
+  return `@INTERFACE(${address})@`;
+}
+
+export const interfacePlaceholders: RegExp = /@INTERFACE\(([^)]*)\)@/g;
+
+/** Privileges of a unit that manages addresses of its host. Others have none, but for ports below 1024. */
+export type UnitCapability = "CAP_NET_ADMIN" | "CAP_NET_RAW" | "CAP_SETGID";
+
 export type UnitDefinition = {
   readonly name: string;
   /**
@@ -45,11 +55,19 @@ export type UnitDefinition = {
   readonly copies?: readonly UnitCopy[];
   /** Paths of files that are not haplan's: observed is which of them exist. */
   readonly watches?: readonly string[];
+  /** Arguments with which the program checks new files: they replace those in force only if it accepts them. */
+  readonly check?: readonly string[];
+  /** Absent: none. */
+  readonly capabilities?: readonly UnitCapability[];
 };
 
-/** Unit names: a master's machine runs `agent`, a worker's runs `worker`, the load balancer's runs `load-balancer`. */
+/**
+ * Unit names: a master's machine runs `agent`, a worker's runs `worker`, a load balancer's runs `load-balancer`, and
+ * `keepalived` if it shares a virtual address with others.
+ */
 export const agentUnitName = "agent";
 export const loadBalancerUnitName = "load-balancer";
+export const virtualAddressUnitName = "keepalived";
 export const workerUnitName = "worker";
 /** On masters and workers of a cluster with Kubernetes; nothing of it runs. */
 export const kubeadmUnitName = "kubeadm";

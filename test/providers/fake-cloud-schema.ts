@@ -54,6 +54,7 @@ export const fakeCloudSchema: ProviderSchema = {
   loadBalancerTypes: ["haproxy"],
   address: { description: "a private IP address", example: "10.0.0.1" },
   deriveMasters: null,
+  hasBalancerHosts: true,
   loadBalancerAddress: null,
   rules: [checkSizes],
 };

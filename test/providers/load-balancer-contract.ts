@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { LoadBalancer, WantedLoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
-import { loadBalancerBlueprint, loadBalancerConfig } from "../../src/units/load-balancer-unit.ts";
+import { loadBalancerBlueprint, loadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import { fixtureSpec } from "../support/planned-cluster.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
@@ -11,10 +11,12 @@ const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
 function wanted(spec: ClusterSpec): WantedLoadBalancer {
   const targets = { backends: spec.controlPlane.masters.map(({ name }) => name) };
   return {
+    name: loadBalancerName,
     lineage: "lineage-1",
     attributes: {},
     config: loadBalancerConfig(spec, targets),
     unit: async () => loadBalancerBlueprint(spec, targets).definition,
+    virtualAddress: null,
   };
 }
 
@@ -43,9 +45,9 @@ export function describeLoadBalancer(name: string, open: () => Promise<LoadBalan
     });
 
     it("is gone once it is removed, however often that is asked", async () => {
-      await loadBalancer.remove();
+      await loadBalancer.remove(loadBalancerName, false);
       await loadBalancer.ensure(wanted(three));
-      for (let twice = 0; twice < 2; twice += 1) await loadBalancer.remove();
+      for (let twice = 0; twice < 2; twice += 1) await loadBalancer.remove(loadBalancerName, false);
       expect(await loadBalancer.observe("lineage-1")).not.toMatchObject({ kind: "present" });
     });
   });

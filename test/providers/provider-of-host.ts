@@ -1,6 +1,6 @@
 import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { HostClient } from "../../src/host/host-client.ts";
-import { loadBalancerOnMachine } from "../../src/providers/load-balancer-hosts.ts";
+import { loadBalancerOnMachines } from "../../src/providers/load-balancer-hosts.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 
 /** A provider whose machines are all on one host. */
@@ -8,7 +8,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
   return {
     model: {
       describeMachine: () => ({ attributes: {}, unknown: [], replacedBy: [] }),
-      describeLoadBalancer: loadBalancerOnMachine,
+      describeLoadBalancer: loadBalancerOnMachines,
     },
     limits: { machinesAtOnce: 10, callTimeoutMs: null },
     observe: (...given) => client.observe(...given),

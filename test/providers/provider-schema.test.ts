@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { compileSchema } from "../../src/base/compile-schema.ts";
 import { desiredResources } from "../../src/plan/desired-resources.ts";
 import type { ProviderModel } from "../../src/plan/provider-model.ts";
-import { loadBalancerOnMachine } from "../../src/providers/load-balancer-hosts.ts";
+import { loadBalancerOnMachines } from "../../src/providers/load-balancer-hosts.ts";
 import { providerSchemas } from "../../src/providers/registry.ts";
 import { editorSchema } from "../../src/spec/cluster-schema.ts";
 import { createSpecReader } from "../../src/spec/spec-reader.ts";
@@ -111,7 +111,7 @@ describe("a provider's part of the spec", () => {
       "the load balancer has no address",
       "loadBalancer: { address: 10.0.0.1 }",
       "loadBalancer: {}",
-      ['12:3 spec/missing-key spec.loadBalancer has no "address"'],
+      ['12:3 spec/missing-key spec.loadBalancer has neither "address" nor "hosts"'],
     ],
     [
       "there is no load balancer",
@@ -163,7 +163,7 @@ describe("a provider's part of the spec", () => {
     const spec = reader.parse("f", good).spec!;
     const model: ProviderModel = {
       describeMachine: (_, { settings = {} }) => ({ attributes: settings, unknown: [], replacedBy: ["size"] }),
-      describeLoadBalancer: loadBalancerOnMachine,
+      describeLoadBalancer: loadBalancerOnMachines,
     };
     const machines = desiredResources(spec, model).filter(({ type }) => type === "haplan_machine");
     expect(machines.map(({ name, attributes: { size, disk } }) => ({ name, size, disk }))).toEqual([

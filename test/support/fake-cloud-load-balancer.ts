@@ -54,6 +54,9 @@ export class FakeCloudLoadBalancer implements LoadBalancer {
     this.made = null;
   };
 
+  removeVirtualAddress: LoadBalancer["removeVirtualAddress"] = async () => undefined;
+  virtualAddress: LoadBalancer["virtualAddress"] = async () => null;
+
   status: LoadBalancer["status"] = async () => ({
     backends: (this.made?.config.backends ?? []).map(({ name }) => ({ name, state: "ready" as const })),
   });

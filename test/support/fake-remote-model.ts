@@ -1,7 +1,7 @@
 /** The pure half of the fake remote provider: machines of a type, from an image, with a disk, that get an id once they are made. */
 import type { ProviderModel } from "../../src/plan/provider-model.ts";
 import type { Attributes } from "../../src/plan/resource.ts";
-import { loadBalancerOnMachine } from "../../src/providers/load-balancer-hosts.ts";
+import { loadBalancerOnMachines } from "../../src/providers/load-balancer-hosts.ts";
 
 /** The disk can grow while a machine runs; another type or image is another machine. */
 export function fakeRemoteModel(
@@ -9,6 +9,6 @@ export function fakeRemoteModel(
 ): ProviderModel {
   return {
     describeMachine: () => ({ attributes, unknown: ["instanceId"], replacedBy: ["type", "image"] }),
-    describeLoadBalancer: loadBalancerOnMachine,
+    describeLoadBalancer: loadBalancerOnMachines,
   };
 }

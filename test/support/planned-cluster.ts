@@ -14,8 +14,12 @@ import type { State } from "../../src/plan/state.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { clientUrl, peerUrl } from "../../src/units/addresses.ts";
-import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
-import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
+import {
+  agentUnitName,
+  loadBalancerUnitName,
+  virtualAddressUnitName,
+  workerUnitName,
+} from "../../src/units/unit-definition.ts";
 
 export type FixtureOptions = { readonly tls?: boolean; readonly workers?: number; readonly engine?: "agent" | "etcd" };
 
@@ -89,6 +93,14 @@ export function fixtureMachine(
   };
 }
 
+/** A load balancer's machine, with the unit beside it that holds a virtual address. */
+function fixtureBalancer(spec: ClusterSpec, { name, address }: { name: string; address: string }): ObservedMachine {
+  const machine = fixtureMachine(name, address, loadBalancerUnitName);
+  if (spec.loadBalancer.virtual === undefined) return machine;
+  const holder = { name: virtualAddressUnitName, running: true, pid: 4243, definitionDigest: `digest-vip-${name}` };
+  return { ...machine, units: [...machine.units, holder] };
+}
+
 /** When plans of the fixture are made: seven months before its certificates end. */
 export const fixtureNowMs: number = Date.parse("2026-06-01T00:00:00Z");
 
@@ -128,7 +140,7 @@ export function settledObservation(spec: ClusterSpec): ObservedCluster {
   return {
     machines: [
       ...masters.map((master) => fixtureMachine(master.name, master.address, agentUnitName)),
-      fixtureMachine(loadBalancerName, spec.loadBalancer.address, loadBalancerUnitName),
+      ...localModel.describeLoadBalancer(spec).hosts.map((host) => fixtureBalancer(spec, host)),
       ...spec.workers.map((worker) => fixtureMachine(worker.name, worker.address, workerUnitName)),
     ],
     authority: spec.controlPlane.tls.enabled ? fixtureAuthority({ fingerprint: `fp-${spec.name}` }) : null,
@@ -161,14 +173,14 @@ export function settledState(spec: ClusterSpec, serial = 12): State {
       name: resource.name,
       generation: 1,
       status: "ready",
-      attributes: { ...resource.attributes, ...known(resource.type, resource.name) },
+      attributes: { ...resource.attributes, ...known(resource.type, resource.name, resource.unknown) },
       sensitive: resource.sensitive,
       dependsOn: resource.dependsOn,
     })),
   };
 }
 
-function known(type: string, name: string): Attributes {
+function known(type: string, name: string, unknown: readonly string[]): Attributes {
   switch (type) {
     case "haplan_ca":
     case "haplan_certificate":
@@ -178,8 +190,11 @@ function known(type: string, name: string): Attributes {
       };
     case "haplan_raft_member":
       return { memberId: `id-${name}` };
+    case "haplan_load_balancer": {
+      const holder = unknown.includes("virtualAddressDigest") ? { virtualAddressDigest: `digest-vip-${name}` } : {};
+      return { pid: 4242, definitionDigest: `digest-${name}`, ...holder };
+    }
     case "haplan_agent":
-    case "haplan_load_balancer":
     case "haplan_worker":
       return { pid: 4242, definitionDigest: `digest-${name}` };
     default:

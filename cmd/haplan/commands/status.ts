@@ -2,6 +2,7 @@
 import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
 import { clusterEndpoint } from "../../../src/units/addresses.ts";
+import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterStatus, type StatusInput, statusExitCode } from "../cluster-status.ts";
 import { openCluster } from "../open-cluster.ts";
@@ -18,16 +19,16 @@ export async function runStatus(
   const { terminal } = context;
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
   const state = await sessionState(context, session);
-  const [observed, loadBalancer, reporting] = await Promise.all([
+  const [observed, balancers, reporting] = await Promise.all([
     observeSession(context, session, state),
-    session.loadBalancer.status(context.stop.signal).catch(() => null),
+    queryBalancers(session, context.stop.signal),
     queryWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
   ]);
   const status = clusterStatus({
     spec: resolveKnownAddresses(session.spec, state?.resources ?? []),
     state,
     observed,
-    loadBalancer,
+    balancers,
     reporting,
     nowMs: context.clock.now(),
   });
@@ -39,6 +40,21 @@ export async function runStatus(
   for (const { subject, message } of otherProblems) terminal.printError(`Unknown (${subject}): ${message}`);
   const code = statusExitCode(status);
   return code === 2 && !flags.detailedExitcode ? 0 : code;
+}
+
+/** All at once; one that does not answer reports nothing. */
+async function queryBalancers(session: Session, signal: AbortSignal): Promise<StatusInput["balancers"]> {
+  const { spec, loadBalancer } = session;
+  const names = spec.loadBalancer.hosts?.map(({ name }) => name) ?? [loadBalancerName];
+  return await Promise.all(
+    names.map(async (name) => {
+      const [report, virtualAddress] = await Promise.all([
+        loadBalancer.status(name, signal).catch(() => null),
+        spec.loadBalancer.virtual === undefined ? null : loadBalancer.virtualAddress(name, signal).catch(() => null),
+      ]);
+      return { name, report, virtualAddress };
+    }),
+  );
 }
 
 /** Which workers hold a live lease, read as a worker would: through the load balancer. */

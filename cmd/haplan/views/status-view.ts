@@ -49,6 +49,14 @@ export type ClusterStatus = {
     readonly running: boolean;
     readonly pid: number | null;
     readonly backends: readonly { readonly name: string; readonly state: string }[];
+    /** Absent if there is one, on a machine of its own. */
+    readonly hosts?: readonly {
+      readonly name: string;
+      readonly running: boolean;
+      readonly pid: number | null;
+      /** `holder`, `backup` or `fault`; null if it is unknown or there is no virtual address. */
+      readonly virtualAddress: string | null;
+    }[];
   } | null;
   readonly workers: readonly {
     readonly name: string;
@@ -118,17 +126,34 @@ function quorumLine(status: ClusterStatus, paint: Paint): string {
 
 function loadBalancerLines({ loadBalancer }: ClusterStatus, paint: Paint): readonly string[] {
   if (loadBalancer === null) return ["Load balancer: none"];
-  const { type, endpoint, running, pid, backends } = loadBalancer;
-  const state = running ? `running${pid === null ? "" : `, pid ${pid}`}` : paint.red("not running");
+  const { type, endpoint, running, pid, backends, hosts } = loadBalancer;
   const served = backends.map(
     ({ name, state: backend }) => `${name} ${backend === "ready" ? backend : paint.yellow(backend)}`,
   );
-  return [`Load balancer: ${endpoint} (${type}, ${state})${served.length === 0 ? "" : `; ${served.join(", ")}`}`];
+  const targets = served.length === 0 ? "" : `; ${served.join(", ")}`;
+  if (hosts === undefined)
+    return [`Load balancer: ${endpoint} (${type}, ${processState(running, pid, paint)})${targets}`];
+  return [
+    `Load balancer: ${endpoint} (${type})${targets}`,
+    ...hosts.map(({ name, running, pid, virtualAddress }) => {
+      const has = virtualAddress === null ? "" : `, ${addressState(virtualAddress, paint)}`;
+      return `  ${name}: ${processState(running, pid, paint)}${running ? has : ""}`;
+    }),
+  ];
+}
+
+function processState(running: boolean, pid: number | null, paint: Paint): string {
+  return running ? `running${pid === null ? "" : `, pid ${pid}`}` : paint.red("not running");
+}
+
+function addressState(state: string, paint: Paint): string {
+  if (state === "fault") return paint.red("cannot take the virtual address");
+  return state === "holder" ? paint.green("has the virtual address") : "can take the virtual address";
 }
 
 function workerLines({ workers }: ClusterStatus, paint: Paint): readonly string[] {
   return workers.map(({ name, address, running, pid, reporting }) => {
-    const state = running ? `running${pid === null ? "" : `, pid ${pid}`}` : paint.red("not running");
+    const state = processState(running, pid, paint);
     const report =
       reporting === null ? "" : reporting ? ", reporting through the load balancer" : paint.yellow(", not reporting");
     return `Worker ${name}: ${address} (${state}${report})`;

@@ -1,11 +1,15 @@
-/** The load balancer, with the backends that the step names. */
-import { loadBalancerAddress } from "../../plan/desired-resources.ts";
+/** One load balancer, with the backends that the step names. */
+import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
-import { loadBalancerBlueprint, loadBalancerConfig } from "../../units/load-balancer-unit.ts";
+import { balancerOf, loadBalancerBlueprint, loadBalancerConfig } from "../../units/load-balancer-unit.ts";
+import { virtualAddressBlueprint } from "../../units/virtual-address.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepOutputs } from "../state-edits.ts";
-import type { StepContext } from "../step-context.ts";
+import { pollIntervalMs, type StepContext } from "../step-context.ts";
+
+/** How long keepalived may take to find that its load balancer serves. */
+const virtualAddressTimeoutMs = 10_000;
 
 /** Starting and updating are the same operation: it runs with exactly this configuration on return. */
 export async function startLoadBalancer(
@@ -13,21 +17,51 @@ export async function startLoadBalancer(
   action: StepAction & { readonly kind: "startLoadBalancer" | "updateLoadBalancer" },
 ): Promise<StepOutputs> {
   const { plan, ports, keeper, signal } = context;
+  const name = balancerOf(action);
   const blueprint = loadBalancerBlueprint(plan.spec, action);
+  const holder = action.listensAt === undefined ? virtualAddressBlueprint(plan.spec, name) : null;
   const { hosts, attributes } = ports.provider.model.describeLoadBalancer(plan.spec);
   const wanted = {
+    name,
     lineage: keeper.state.lineage,
     attributes,
     config: loadBalancerConfig(plan.spec, action),
     unit: () => materializeUnit(blueprint, ports.authority),
+    virtualAddress: holder === null ? null : () => materializeUnit(holder, ports.authority),
   };
+  if (holder === null && hasVirtualAddress(context, name)) await ports.loadBalancer.removeVirtualAddress(name, signal);
   const facts = await ports.loadBalancer.ensure(wanted, signal);
-  return hosts.length === 0
-    ? facts
-    : { ...facts, ...(await carriedCertificate(context, loadBalancerAddress, blueprint)) };
+  if (holder !== null) await untilItServes(context, name);
+  const address = resourceAddress("haplan_load_balancer", name);
+  return hosts.length === 0 ? facts : { ...facts, ...(await carriedCertificate(context, address, blueprint)) };
 }
 
-export async function stopLoadBalancer({ ports, signal }: StepContext): Promise<StepOutputs> {
-  await ports.loadBalancer.remove(signal);
+export async function stopLoadBalancer(
+  context: StepContext,
+  action: StepAction & { readonly kind: "stopLoadBalancer" },
+): Promise<StepOutputs> {
+  const { ports, signal } = context;
+  const name = balancerOf(action);
+  await ports.loadBalancer.remove(name, hasVirtualAddress(context, name), signal);
   return {};
+}
+
+function hasVirtualAddress({ keeper }: StepContext, name: string): boolean {
+  const address = resourceAddress("haplan_load_balancer", name);
+  return keeper.find(address)?.attributes["routerId"] !== undefined;
+}
+
+/** The next one is changed only once this one could take over. */
+async function untilItServes({ ports, signal, detail, warn }: StepContext, name: string): Promise<void> {
+  const deadlineMs = ports.clock.monotonicMs() + virtualAddressTimeoutMs;
+  for (;;) {
+    const state = await ports.loadBalancer.virtualAddress(name, signal);
+    if (state === "holder" || state === "backup") return;
+    if (ports.clock.monotonicMs() >= deadlineMs) {
+      warn(`${name} cannot take the virtual address yet: keepalived's state is ${state ?? "unknown"}`);
+      return;
+    }
+    detail(`keepalived of ${name} finds that it serves`);
+    await ports.clock.sleep(pollIntervalMs, signal);
+  }
 }

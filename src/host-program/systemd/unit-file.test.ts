@@ -18,6 +18,7 @@ const request: ProcessRequest = {
   program: { kind: "haplan", command: "haplan-agent" },
   listens: ["[fd00::1]:2379"],
   reloadSignal: null,
+  capabilities: [],
   dataDir: "/var/lib/haplan/demo/machines/m1@2/data",
   isUp: null,
 };

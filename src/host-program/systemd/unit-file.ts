@@ -23,7 +23,12 @@ export function renderUnitFile(place: UnitPlace, request: ProcessRequest): strin
     command: [request.file, ...request.arguments].map(quoteArgument).join(" "),
     reload: request.reloadSignal?.slice("SIG".length) ?? null,
     environment: environment.map(([name, value]) => quote(`${name}=${value}`)),
-    capabilities: request.listens.some(needsPrivilege) ? "CAP_NET_BIND_SERVICE" : "",
+    capabilities: [
+      ...(request.listens.some(needsPrivilege) ? ["CAP_NET_BIND_SERVICE"] : []),
+      ...request.capabilities,
+    ].join(" "),
+    packets: request.capabilities.includes("CAP_NET_RAW"),
+    switchesGroup: request.capabilities.includes("CAP_SETGID"),
     data: quote(request.dataDir),
   });
 }

@@ -4,14 +4,15 @@
  * no longer trusted. What an earlier plan has begun is resumed: the files in the PKI say how far it came.
  */
 
+import { balancerOf } from "../../units/load-balancer-unit.ts";
 import { agentUnitName, kubeadmUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import type { ChangeReason } from "../change-reason.ts";
 import { isUnreachable, unitOf } from "../cluster-view.ts";
-import { loadBalancerAddress, ownMasters } from "../desired-resources.ts";
+import { ownMasters } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import { nextAuthorityCommonName, trustedFingerprints, trustsExactly } from "../trusted-authorities.ts";
-import { backendsOf, presentPlace, toldTargets, wantedTargets } from "./endpoint.ts";
+import { backendsOf, presentBalancers, toldTargets, wantedTargets } from "./endpoint.ts";
 import { initialClusterInState } from "./join-member.ts";
 
 export type AuthorityReplacement = {
@@ -120,17 +121,20 @@ type HandOut = {
 
 /**
  * Writes the trusted authorities of the moment to every unit that `isDue`: the masters one after the other, the leader
- * last, then the load balancer, and then the workers. Returns the steps after which all of them have it.
+ * last, then the load balancers, and then the workers. Returns the steps after which all of them have it.
  */
 function handOut(planning: Planning, given: HandOut): readonly (string | null)[] {
   const { builder, desired, view } = planning;
   const { after, isDue } = given;
   handMasters(planning, given);
-  if (view.loadBalancer?.running === true && view.loadBalancer.onMachine && isDue(loadBalancerAddress)) {
-    noteUnit(planning, loadBalancerAddress, given);
-    const targets = backendsOf(toldTargets(planning), wantedTargets(planning.spec));
-    const update = { kind: "updateLoadBalancer", ...targets, ...presentPlace(planning) } as const;
-    builder.chain(update, [loadBalancerAddress], [after]);
+  const targets = backendsOf(toldTargets(planning), wantedTargets(planning.spec));
+  for (const balancer of presentBalancers(planning)) {
+    const name = balancerOf(balancer);
+    const address = resourceAddress("haplan_load_balancer", name);
+    const isWanted = desired.some((resource) => resource.address === address);
+    if (!isWanted || view.loadBalancers.get(name)?.onMachine !== true || !isDue(address)) continue;
+    noteUnit(planning, address, given);
+    builder.chain({ kind: "updateLoadBalancer", ...targets, ...balancer }, [address], [after]);
   }
   const before = [after, builder.lastSerialStep];
   const workers = desired.filter(({ type, name, address }) => {

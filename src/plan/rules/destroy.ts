@@ -8,6 +8,7 @@ import type { Planning } from "../planning.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
 import { hasAdopted } from "./adoption/adoption.ts";
 import { checkNamed, leadOut, leaveAdopted, namedMembers } from "./adoption/destroy-adopted.ts";
+import { named } from "./endpoint.ts";
 import { refuseNodes } from "./kubernetes.ts";
 import { machineAddress } from "./machines.ts";
 import { agentRuns } from "./masters.ts";
@@ -43,9 +44,9 @@ function destroyAll(planning: Planning): void {
   const workers = [...stops.values()];
   for (const { name } of machines.filter((machine) => unitOf(machine, loadBalancerUnitName) !== undefined)) {
     const served = drop([resourceAddress("haplan_load_balancer", name), ...of("haplan_lb_backend")]);
-    stops.set(name, builder.add({ kind: "stopLoadBalancer" }, served, workers));
+    stops.set(name, builder.add({ kind: "stopLoadBalancer", ...named(name) }, served, workers));
   }
-  if (view.loadBalancer?.onMachine === false) {
+  if (view.loadBalancers.get(loadBalancerName)?.onMachine === false) {
     const served = drop([loadBalancerAddress, ...of("haplan_lb_backend")]);
     stops.set(loadBalancerName, builder.add({ kind: "stopLoadBalancer" }, served, workers));
   }

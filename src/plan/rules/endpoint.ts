@@ -6,8 +6,9 @@
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { clientHostPort } from "../../units/addresses.ts";
 import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
-import { loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { loadBalancerAddress } from "../desired-resources.ts";
+import { balancerOf, loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { isUnreachable } from "../cluster-view.ts";
+import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import type { EndpointModel } from "../quorum-model.ts";
@@ -43,10 +44,9 @@ export function toldTargets({ spec, observed, view }: Planning): Targets {
 /** The load balancer's part of the quorum model, before the plan. */
 export function endpointModel(planning: Planning): EndpointModel {
   const { view } = planning;
-  return {
-    targets: view.loadBalancer?.running === true ? toldTargets(planning) : null,
-    wanted: wantedTargets(planning.spec),
-  };
+  const running = [...view.loadBalancers.values()].filter((balancer) => balancer.running);
+  const targets = toldTargets(planning);
+  return { running: new Map(running.map(({ name }) => [name, targets])), wanted: wantedTargets(planning.spec) };
 }
 
 /** Backends for a step: names, and the addresses of those that are not at their address in the spec. */
@@ -57,23 +57,65 @@ export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTarge
   return { backends, formerTargets: Object.fromEntries(former.map((name) => [name, targets.get(name)!])) };
 }
 
+/** The address at which clients reach a load balancer now; undefined if it is not there. */
+export function presentAddress({ view }: Planning, balancer: string): string | undefined {
+  const recorded = view.resources.get(resourceAddress("haplan_load_balancer", balancer))?.attributes ?? {};
+  const found = view.loadBalancers.get(balancer);
+  // A virtual address is not its machine's.
+  const virtual = recorded["routerId"] === undefined ? undefined : recorded["address"];
+  return found === undefined || typeof virtual !== "string" ? found?.address : virtual;
+}
+
 /** Its listen address until its own machine moves, which comes last; absent if that stays. */
-export function presentPlace({ spec, view }: Planning): Pick<LoadBalancerTargets, "listensAt"> {
-  const address = view.loadBalancer?.address;
+function presentPlace(planning: Planning, balancer: string): Pick<LoadBalancerTargets, "listensAt"> {
+  const { spec, view } = planning;
+  const address = presentAddress(planning, balancer);
   if (address === undefined || address === spec.loadBalancer.address) return {};
-  const known = view.resources.get(loadBalancerAddress)?.attributes["ports"];
+  const known = view.resources.get(resourceAddress("haplan_load_balancer", balancer))?.attributes["ports"];
   const ports = Array.isArray(known) ? known.filter((port) => typeof port === "number") : spec.loadBalancer.ports;
   return { listensAt: { address, ports } };
+}
+
+/** A load balancer that runs, as steps before its own change update it. */
+export type PresentBalancer = Pick<LoadBalancerTargets, "balancer" | "listensAt">;
+
+/**
+ * The load balancers that run, the first of the spec's last: it is the first to have a virtual address. One that leaves a
+ * virtual address, or the group of one, keeps its configuration until then.
+ */
+export function presentBalancers(planning: Planning): readonly PresentBalancer[] {
+  const { view, desired, spec } = planning;
+  const wanted = balancerNames(desired).filter((name) => view.loadBalancers.has(name));
+  const leaving = [...view.loadBalancers.keys()].filter(
+    (name) =>
+      !wanted.includes(name) && (desired.length === 0 || presentAddress(planning, name) !== spec.loadBalancer.address),
+  );
+  const moves = (name: string): boolean =>
+    view.resources.get(resourceAddress("haplan_load_balancer", name))?.attributes["routerId"] !== undefined &&
+    desired.length > 0 &&
+    presentAddress(planning, name) !== spec.loadBalancer.address;
+  const running = [...wanted, ...leaving].filter((name) => view.loadBalancers.get(name)?.running && !moves(name));
+  // A single one stays in the plan: its targets do not change while it is unreachable.
+  const reachable = running.length === 1 ? running : running.filter((name) => !isUnreachable(view, name));
+  return reachable.reverse().map((name) => ({ ...named(name), ...presentPlace(planning, name) }));
+}
+
+/** A single load balancer has no name of its own. */
+export function named(balancer: string): Pick<LoadBalancerTargets, "balancer"> {
+  return balancer === loadBalancerName ? {} : { balancer };
+}
+
+/** Names of the load balancers in the spec, in its order. */
+export function balancerNames(desired: readonly DesiredResource[]): readonly string[] {
+  return desired.flatMap(({ type, name }) => (type === "haplan_load_balancer" ? [name] : []));
 }
 
 export class Endpoint {
   readonly #builder: PlanBuilder;
   readonly #wanted: Targets;
-  /** Steps wait for the load balancer's certificate, which they write together with its configuration. */
-  readonly #certificate: string | null;
-  /** Clients use it while the plan is executed. */
-  readonly #active: boolean;
-  readonly #place: Pick<LoadBalancerTargets, "listensAt">;
+  readonly #certificates: IssuedCertificates;
+  /** Those that clients use while the plan is executed. */
+  readonly #balancers: readonly PresentBalancer[];
   /** Its current targets; empty if there is no state. */
   #told: Targets;
   /** Its targets after the next step. */
@@ -82,12 +124,11 @@ export class Endpoint {
   #lastStep: string | null = null;
 
   constructor(planning: Planning, certificates: IssuedCertificates) {
-    const { spec, observed, view, builder } = planning;
+    const { spec, observed, builder } = planning;
     this.#builder = builder;
     this.#wanted = wantedTargets(spec);
-    this.#certificate = certificates.get(loadBalancerName) ?? null;
-    this.#active = view.loadBalancer?.running === true;
-    this.#place = presentPlace(planning);
+    this.#certificates = certificates;
+    this.#balancers = presentBalancers(planning);
     this.#next = new Map(toldTargets(planning));
     this.#told = observed.backends.length > 0 ? new Map(this.#next) : new Map();
   }
@@ -100,7 +141,7 @@ export class Endpoint {
 
   /** Whether clients reach this master through it. */
   serves(name: string): boolean {
-    return this.#active && this.#next.has(name);
+    return this.#balancers.length > 0 && this.#next.has(name);
   }
 
   /** The members stop: their targets are removed now, unless none would be left. */
@@ -125,16 +166,25 @@ export class Endpoint {
 
   /** Adds the pending targets. */
   flush(): void {
-    if (!this.#active || this.#next.size === 0 || same(this.#told, this.#next)) return;
+    if (this.#balancers.length === 0 || this.#next.size === 0 || same(this.#told, this.#next)) return;
     const changed = [...new Set([...this.#told.keys(), ...this.#next.keys()])]
       .filter((name) => this.#told.get(name) !== this.#next.get(name))
       .sort();
     this.#told = new Map(this.#next);
-    this.#lastStep = this.#builder.chain(
-      { kind: "updateLoadBalancer", ...backendsOf(this.#told, this.#wanted), ...this.#place },
-      [loadBalancerAddress, ...changed.map((name) => resourceAddress("haplan_lb_backend", name))],
-      [this.#certificate],
-    );
+    const targets = backendsOf(this.#told, this.#wanted);
+    const backends = changed.map((name) => resourceAddress("haplan_lb_backend", name));
+    for (const [place, balancer] of this.#balancers.entries()) {
+      const name = balancerOf(balancer);
+      const isLast = place === this.#balancers.length - 1;
+      this.#lastStep =
+        this.#builder.chain(
+          { kind: "updateLoadBalancer", ...targets, ...balancer },
+          // A target has changed once it has in all of them.
+          [resourceAddress("haplan_load_balancer", name), ...(isLast ? backends : [])],
+          // It is written together with the configuration.
+          [this.#certificates.get(name) ?? null],
+        ) ?? this.#lastStep;
+    }
   }
 
   /** The step that wrote the spec's configuration; null if none has. */

@@ -1,17 +1,18 @@
 /**
- * The load balancer and its backends: started once the control plane has a quorum, updated with every change of
+ * The load balancers and their backends: started once the control plane has a quorum, updated with every change of
  * masters.
  */
 
 import { unknownAddresses } from "../../spec/address-reference.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { asRequested, type ChangeReason } from "../change-reason.ts";
-import type { ClusterView, FoundLoadBalancer } from "../cluster-view.ts";
+import { asRequested, type ChangeReason, notInSpec } from "../change-reason.ts";
+import { type ClusterView, type FoundLoadBalancer, isUnreachable } from "../cluster-view.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
-import { type ResourceAddress, resourceAddress } from "../resource.ts";
-import { changedAttributes, forcingAttributes, haveChanged, planMachine } from "./machines.ts";
+import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
+import { balancerNames, named, presentAddress } from "./endpoint.ts";
+import { changedAttributes, forcingAttributes, haveChanged, machineAddress, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
 import { filesChanged, noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
@@ -21,7 +22,7 @@ import { filesChanged, noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from 
  * no member yet. Returns the id of that step.
  */
 export function planLoadBalancerFirst({ spec, view, builder }: Planning): string | null {
-  if (!hasUnknownAddress(spec) || view.loadBalancer !== null) return null;
+  if (!hasUnknownAddress(spec) || view.loadBalancers.size > 0) return null;
   return builder.add({ kind: "startLoadBalancer", backends: [] }, [loadBalancerAddress]);
 }
 
@@ -29,70 +30,175 @@ function hasUnknownAddress({ loadBalancer }: ClusterSpec): boolean {
   return unknownAddresses(loadBalancer.address).some((owner) => owner === loadBalancerAddress);
 }
 
-/** Returns the id of the step after which the load balancer serves the wanted masters; null if it does already. */
-export function planLoadBalancer(planning: WithCertificates & { readonly createdFirst: string | null }): string | null {
-  const { desired, view, certificates, endpoint, createdFirst, builder, spec, observed } = planning;
-  const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
-  const resource = desired.find((candidate) => candidate.address === loadBalancerAddress)!;
-  const hosts = desired.filter(
-    ({ type, attributes }) => type === "haplan_machine" && attributes["role"] === "loadBalancer",
-  );
-  const stop = (): string | null =>
-    builder.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], [builder.lastSerialStep]);
-  const made = hosts
-    .map((machine) => ({ machine, step: planMachine(planning, machine, stop) }))
-    .filter(({ step }) => step !== null);
-  warnOfMove(planning);
-  const found = view.loadBalancer;
-  const known = view.resources.get(loadBalancerAddress)?.attributes;
-  const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
-  const after = [...made.map(({ step }) => step), certificates.get(loadBalancerName) ?? null, builder.lastSerialStep];
+type WithFirst = WithCertificates & {
+  /** The step that made the load balancer before all else; null if none did. */
+  readonly createdFirst: string | null;
+};
 
-  const [first] = made;
-  if (found === null || first !== undefined) {
-    planStart(
-      planning,
-      found === null || first === undefined ? null : builder.reasonFor(first.machine.address),
-      backends,
-      known !== undefined,
-    );
-    const kind = createdFirst === null ? "startLoadBalancer" : "updateLoadBalancer";
-    return builder.add({ kind, backends: wanted }, addressesOf(backends), [...after, createdFirst]);
-  }
-  const changed = planBackends(
-    planning,
+/** What the load balancers of a plan share. */
+type Change = {
+  /** All masters of the spec. */
+  readonly wanted: readonly string[];
+  /** Resources of all targets, and of those that change. */
+  readonly backends: readonly DesiredResource[];
+  readonly changed: readonly ResourceAddress[];
+  /** Whether one is there while another is made: else the first start adds all targets. */
+  readonly serving: boolean;
+  /** Steps that the first one waits for. */
+  readonly after: readonly (string | null)[];
+};
+
+/** Returns the id of the step after which the load balancers serve the wanted masters; null if they do already. */
+export function planLoadBalancers(planning: WithFirst): string | null {
+  const { desired, view, builder, spec, observed } = planning;
+  const names = balancerNames(desired);
+  if (names.length > 1 && names.every((name) => isUnreachable(view, name))) return null;
+  const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
+  warnOfMove(planning);
+  const removedFirst = removeBalancers(planning, names, "first");
+  const found = [...view.loadBalancers.keys()];
+  const serving = found.some((name) => !names.includes(name) || !remakesMachine(planning, name));
+  const served = observed.backends.map((backend) => backend.name);
+  const change: Change = {
+    wanted: spec.controlPlane.masters.map((master) => master.name).sort(),
     backends,
-    observed.backends.map((backend) => backend.name),
-  );
-  const reason = whyChanged(resource, found, certificates.has(loadBalancerName), view);
+    serving,
+    changed: serving ? planBackends(planning, backends, served) : [],
+    after: [builder.lastSerialStep, removedFirst],
+  };
+  // The others serve while one is changed. The first of the list, the first to have a virtual address, comes last.
+  const present = names.filter((name) => view.loadBalancers.has(name)).reverse();
+  const made = names.filter((name) => !view.loadBalancers.has(name));
+  let last: string | null = null;
+  for (const name of [...present, ...made]) {
+    const own: Change = { ...change, after: [...change.after, last] };
+    last = planLoadBalancer(planning, name, own) ?? last;
+  }
+  return removeBalancers(planning, names, "last", last) ?? last;
+}
+
+/** Returns the id of its last step; null if it stays as it is. */
+function planLoadBalancer(planning: WithFirst, name: string, change: Change): string | null {
+  const { desired, view, certificates, endpoint, createdFirst, builder, spec } = planning;
+  const { wanted, backends, changed, serving } = change;
+  const address = resourceAddress("haplan_load_balancer", name);
+  const balancer = named(name);
+  const resource = desired.find((candidate) => candidate.address === address)!;
+  const machine = desired.find((candidate) => candidate.address === machineAddress(name));
+  const stop = (): string | null =>
+    builder.add({ kind: "stopLoadBalancer", ...balancer }, [address], [...change.after, builder.lastSerialStep]);
+  const made = machine === undefined ? null : planMachine(planning, machine, stop);
+  const found = view.loadBalancers.get(name) ?? null;
+  const known = view.resources.get(address)?.attributes;
+  const after = [made, certificates.get(name) ?? null, ...change.after];
+  const start = { kind: "startLoadBalancer", ...balancer, backends: wanted } as const;
+  if (found === null || made !== null) {
+    const replaced = found === null || made === null ? null : builder.reasonFor(machine!.address);
+    const reason = replaced ?? (known === undefined ? null : "it is gone");
+    builder.setAction(address, replaced !== null ? "deleteThenCreate" : "create", reason);
+    const targets = serving ? changed : planFirstTargets(planning, backends, replaced, reason);
+    const kind = createdFirst === null ? "startLoadBalancer" : "updateLoadBalancer";
+    return builder.add({ ...start, kind }, [address, ...targets], [...after, createdFirst]);
+  }
   const forces = forcingAttributes(resource, view);
-  if (hasUnknownAddress(spec) && (forces.length > 0 || isRequested(planning, loadBalancerAddress))) {
+  if (hasUnknownAddress(spec) && (forces.length > 0 || isRequested(planning, address))) {
     refuseOtherAddress(planning);
     return null;
   }
   if (forces.length > 0) {
-    builder.setAction(loadBalancerAddress, "deleteThenCreate", haveChanged(forces), forces);
-    const stopped = builder.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
-    return builder.add({ kind: "startLoadBalancer", backends: wanted }, addressesOf(backends), [...after, stopped]);
+    builder.setAction(address, "deleteThenCreate", haveChanged(forces), forces);
+    const stopped = builder.add({ kind: "stopLoadBalancer", ...balancer }, [address], after);
+    const all = backends.map((backend) => backend.address);
+    return builder.add(start, [address, ...all], [...after, stopped]);
   }
   if (!found.running) {
-    builder.setAction(loadBalancerAddress, "update", found.onMachine ? "dead: its process is gone" : "it does not run");
-    noteDeadUnit(loadBalancerAddress, "stopped", builder);
-    return builder.add({ kind: "startLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+    builder.setAction(address, "update", found.onMachine ? "dead: its process is gone" : "it does not run");
+    noteDeadUnit(address, "stopped", builder);
+    return builder.add(start, [address, ...changed], after);
   }
-  if (isRequested(planning, loadBalancerAddress)) {
-    builder.setAction(loadBalancerAddress, "update", asRequested);
-    const stopped = builder.add({ kind: "stopLoadBalancer" }, [loadBalancerAddress], after);
-    const restart = { kind: "startLoadBalancer", backends: wanted } as const;
-    return builder.add(restart, [loadBalancerAddress, ...changed], [...after, stopped]);
+  if (isRequested(planning, address)) {
+    builder.setAction(address, "update", asRequested);
+    const stopped = builder.add({ kind: "stopLoadBalancer", ...balancer }, [address], after);
+    return builder.add(start, [address, ...changed], [...after, stopped]);
   }
-  const settled = endpoint.settledBy;
+  const settled = movesAddress(planning, name) ? null : endpoint.settledBy;
+  const reason = whyChanged(resource, found, certificates.has(name), view);
   // Targets that are removed and added again leave it unchanged.
   if (reason === null && changed.length === 0) return settled;
-  planRunningUnit(loadBalancerAddress, reason ?? "its masters have changed", builder);
+  planRunningUnit(address, reason ?? "its masters have changed", builder);
   // The last step of the membership chain has already written the wanted configuration.
   if (settled !== null) return settled;
-  return builder.add({ kind: "updateLoadBalancer", backends: wanted }, [loadBalancerAddress, ...changed], after);
+  return builder.add({ ...start, kind: "updateLoadBalancer" }, [address, ...changed], after);
+}
+
+/** Whether it has another address for clients than before, on the same machine. */
+function movesAddress(planning: Planning, name: string): boolean {
+  const { spec, view } = planning;
+  const recorded = view.resources.get(resourceAddress("haplan_load_balancer", name))?.attributes["routerId"];
+  const isVirtual = recorded !== undefined || spec.loadBalancer.virtual !== undefined;
+  return isVirtual && presentAddress(planning, name) !== spec.loadBalancer.address;
+}
+
+/** Whether its machine is made again by this plan, and it with it. */
+function remakesMachine(planning: Planning, name: string): boolean {
+  const { desired, view } = planning;
+  const machine = desired.find((candidate) => candidate.address === machineAddress(name));
+  if (machine === undefined) return false;
+  const found = view.machines.get(name);
+  const moves = found?.address !== machine.attributes["address"];
+  return moves || forcingAttributes(machine, view).length > 0 || isRequested(planning, machine.address);
+}
+
+/** Targets of load balancers that are all made. Returns their addresses; the first of several has planned them already. */
+function planFirstTargets(
+  { view, builder }: Planning,
+  backends: readonly DesiredResource[],
+  replaced: ChangeReason | null,
+  reason: ChangeReason | null,
+): readonly ResourceAddress[] {
+  for (const { address } of backends) {
+    if (builder.actions.has(address)) continue;
+    const isReplaced = replaced !== null && view.resources.has(address);
+    builder.setAction(address, isReplaced ? "deleteThenCreate" : "create", reason);
+  }
+  return backends.map(({ address }) => address);
+}
+
+/**
+ * Load balancers that are no longer in the spec. `first`: of a virtual address that stays: its group never has a holder that
+ * the others do not know. `last`: of another address, which serves until the wanted ones do.
+ */
+function removeBalancers(
+  planning: Planning,
+  wanted: readonly string[],
+  when: "first" | "last",
+  after: string | null = null,
+): string | null {
+  const { view, builder, spec } = planning;
+  const known = [...view.resources.values()].filter(({ type }) => type === "haplan_load_balancer");
+  const names = new Set([...view.loadBalancers.keys(), ...known.map(({ name }) => name)]);
+  const leaving = [...names].filter((name) => {
+    const isOfGroup = presentAddress(planning, name) === spec.loadBalancer.address;
+    return view.machines.has(name) && !wanted.includes(name) && isOfGroup === (when === "first");
+  });
+  if (when === "first" && leaving.length > 0 && !wanted.some((name) => view.loadBalancers.get(name)?.running)) {
+    builder.warn(
+      "plan/vip-interrupted",
+      `No load balancer has ${spec.loadBalancer.address} for a few seconds`,
+      "None of the present hosts stays. To change hosts without an interruption, keep one of them until the next apply.",
+    );
+  }
+  let last: string | null = null;
+  for (const name of leaving) {
+    const address = resourceAddress("haplan_load_balancer", name);
+    builder.setAction(address, "delete", notInSpec);
+    const stop = { kind: "stopLoadBalancer", ...named(name) } as const;
+    const stopped = builder.add(stop, [address], [after, last, builder.lastSerialStep]);
+    builder.setAction(machineAddress(name), "delete", notInSpec);
+    builder.add({ kind: "destroyMachine", machine: name }, [machineAddress(name)], [stopped]);
+    last = stopped ?? last;
+  }
+  return last;
 }
 
 function refuseOtherAddress({ builder }: Planning): void {
@@ -111,19 +217,35 @@ function whyChanged(
   issued: boolean,
   view: ClusterView,
 ): ReturnType<typeof whyUnitStartsAgain> {
-  const known = view.resources.get(loadBalancerAddress)?.attributes;
+  const known = view.resources.get(resource.address)?.attributes;
   const changed = changedAttributes(resource, resource.changedInPlace, view);
   if (changed.length > 0) return haveChanged(changed);
-  const reason = whyUnitStartsAgain(resource, found, known, issued);
+  const reason = whyUnitStartsAgain(resource, found, known, issued) ?? whyVirtualAddressDiffers(resource, found, known);
   return reason === filesChanged && !found.onMachine ? "it was changed outside of haplan" : reason;
+}
+
+/** Of the unit beside it. */
+function whyVirtualAddressDiffers(
+  { attributes }: DesiredResource,
+  { virtualAddress }: FoundLoadBalancer,
+  known: Attributes | undefined,
+): string | null {
+  if (attributes["routerId"] === undefined) return null;
+  if (virtualAddress === null) return "keepalived is gone";
+  const written = known?.["virtualAddressDigest"];
+  return typeof written === "string" && virtualAddress.definitionDigest !== written ? filesChanged : null;
 }
 
 /**
  * Clients are not notified of a new address: they have to be reconfigured, and with TLS the former one fails before it
  * is gone.
  */
-function warnOfMove({ spec, view, builder }: Planning): void {
-  const present = view.loadBalancer?.address ?? view.machines.get(loadBalancerName)?.address;
+function warnOfMove(planning: Planning): void {
+  const { spec, view, builder } = planning;
+  const found = [...view.loadBalancers.keys()].map((name) => presentAddress(planning, name));
+  const present = found.includes(spec.loadBalancer.address)
+    ? spec.loadBalancer.address
+    : (found[0] ?? view.machines.get(loadBalancerName)?.address);
   const wanted = spec.loadBalancer.address;
   if (present === undefined || present === wanted) return;
   const tls = spec.controlPlane.tls.enabled
@@ -134,28 +256,6 @@ function warnOfMove({ spec, view, builder }: Planning): void {
     `The endpoint moves from ${present} to ${wanted}`,
     `Clients have to be given the new address; writes through the former one fail until then.${tls}`,
   );
-}
-
-/** `replaced`: why its machine is another one; null if it ran on none. */
-function planStart(
-  { view, builder }: Planning,
-  replaced: ChangeReason | null,
-  backends: readonly DesiredResource[],
-  known: boolean,
-): void {
-  const reason = replaced ?? (known ? "it is gone" : null);
-  builder.setAction(loadBalancerAddress, replaced !== null ? "deleteThenCreate" : "create", reason);
-  for (const { address } of backends) {
-    builder.setAction(
-      address,
-      replaced !== null && view.resources.has(address) ? "deleteThenCreate" : "create",
-      reason,
-    );
-  }
-}
-
-function addressesOf(backends: readonly DesiredResource[]): readonly ResourceAddress[] {
-  return [loadBalancerAddress, ...backends.map((backend) => backend.address)];
 }
 
 /** Plans each backend by what the load balancer serves; returns the changed addresses. */

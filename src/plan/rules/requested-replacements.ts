@@ -5,7 +5,6 @@
  */
 
 import { nearestName } from "../../spec/nearest-name.ts";
-import { loadBalancerAddress } from "../desired-resources.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { Planning } from "../planning.ts";
@@ -33,7 +32,7 @@ export function checkRequests(planning: Planning): void {
   const known = desired.map(({ address }): string => address);
   for (const address of replace) {
     if (!known.includes(address)) refuseUnknown(address, known.filter(isReplaceable), builder);
-    else if (!isReplaceable(address)) refuseKind(address, builder);
+    else if (!isReplaceable(address)) refuseKind(address, known, builder);
   }
 }
 
@@ -95,9 +94,9 @@ function refuseUnknown(address: string, candidates: readonly string[], builder: 
   );
 }
 
-function refuseKind(address: string, builder: PlanBuilder): void {
+function refuseKind(address: string, known: readonly string[], builder: PlanBuilder): void {
   const detail = address.startsWith("haplan_ca.")
     ? "Its certificate is renewed before it expires. `haplan certs rotate -ca` replaces it by an authority with another key, in steps; to replace a certificate that it has signed, use the address of that certificate."
-    : `It is a line in the load balancer's configuration. To restart the load balancer, write -replace=${loadBalancerAddress}.`;
+    : `It is a line in the load balancer's configuration. To restart the load balancer, write -replace=${known.find((each) => each.startsWith("haplan_load_balancer."))}.`;
   builder.refuse("plan/not-replaceable", `${address} cannot be replaced`, detail, address);
 }

@@ -1,11 +1,11 @@
 /** The pure half of the local provider: a machine is a directory, and the load balancer is a unit on a machine of its own. */
 import type { ProviderModel } from "../../plan/provider-model.ts";
-import { loadBalancerOnMachine } from "../load-balancer-hosts.ts";
+import { loadBalancerOnMachines } from "../load-balancer-hosts.ts";
 import type { CallLimits } from "../machine-calls.ts";
 
 export const localModel: ProviderModel = {
   describeMachine: () => ({ attributes: {}, unknown: [], replacedBy: [] }),
-  describeLoadBalancer: loadBalancerOnMachine,
+  describeLoadBalancer: loadBalancerOnMachines,
 };
 
 /** Calls to local processes always return, so they are completed and never aborted. */

@@ -14,6 +14,7 @@ import { mergeLogs } from "../merge-logs.ts";
 import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
+import { checkUnitFiles } from "./check-unit-files.ts";
 import { detachedProcesses } from "./detached-processes.ts";
 import { listenCheck } from "./listening-sockets.ts";
 import { localLimits, localModel } from "./local-model.ts";
@@ -238,8 +239,10 @@ async function startUnit(
   }
   const record = readUnitRecord(paths);
   const running = await supervisor.find(paths);
-  if (record !== null && running !== null) {
-    if (observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
+  const isInForce = record !== null && running !== null;
+  if (isInForce && observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
+  await checkUnitFiles(paths, unit, executable, (files) => createFillIn({ files }, dataDir));
+  if (isInForce) {
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
       writeUnitFiles(paths, unit, { fillIn, owner: await supervisor.prepare(root), copies });
       if (unit.reload.signal !== null) await supervisor.reload(paths, unit.reload.signal);
@@ -258,6 +261,7 @@ async function startUnit(
     program: unit.program,
     listens: unit.listens,
     reloadSignal: unit.reload?.signal ?? null,
+    capabilities: unit.capabilities ?? [],
     dataDir,
     isUp: listenCheck(unit.listens),
   });

@@ -45,6 +45,7 @@ export const localSchema: ProviderSchema = {
     derive: (members) =>
       Array.from({ length: members }, (_, index) => ({ name: `m${index + 1}`, address: `127.0.1.${index + 1}` })),
   },
+  hasBalancerHosts: false,
   loadBalancerAddress: "127.0.1.100",
   rules: [checkAddresses],
 };

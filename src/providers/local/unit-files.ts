@@ -3,10 +3,16 @@ import { chmodSync, chownSync, readdirSync, readFileSync, rmSync, statSync } fro
 import { dirname, isAbsolute, join, normalize } from "node:path";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { dataDirPlaceholder, type UnitDefinition, unitDirPlaceholder } from "../../units/unit-definition.ts";
+import {
+  dataDirPlaceholder,
+  interfacePlaceholders,
+  type UnitDefinition,
+  unitDirPlaceholder,
+} from "../../units/unit-definition.ts";
 import type { UnitOwner } from "../supervisor.ts";
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
+import { interfaceOf } from "./network-interfaces.ts";
 import type { UnitCopies } from "./unit-copies.ts";
 
 /** The record of a unit; files by digest only, because they may be secret. */
@@ -25,8 +31,12 @@ export type UnitRecord = {
 /** Replaces the placeholders of the unit's files and the machine's data. */
 export type FillIn = (text: string) => string;
 
-export function createFillIn(paths: UnitPaths, dataDir: string): FillIn {
-  return (text) => text.replaceAll(unitDirPlaceholder, paths.files).replaceAll(dataDirPlaceholder, dataDir);
+export function createFillIn(paths: Pick<UnitPaths, "files">, dataDir: string): FillIn {
+  return (text) =>
+    text
+      .replaceAll(unitDirPlaceholder, paths.files)
+      .replaceAll(dataDirPlaceholder, dataDir)
+      .replace(interfacePlaceholders, (_, address: string) => interfaceOf(address));
 }
 
 type WriteOptions = { readonly fillIn: FillIn; readonly owner: UnitOwner | null; readonly copies: UnitCopies };

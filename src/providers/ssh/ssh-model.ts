@@ -3,7 +3,7 @@ import type { Json } from "../../base/json.ts";
 import type { MachineHost, ProviderModel } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
-import { loadBalancerOnMachine } from "../load-balancer-hosts.ts";
+import { loadBalancerOnMachines } from "../load-balancer-hosts.ts";
 import type { CallLimits } from "../machine-calls.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
@@ -14,7 +14,7 @@ export const sshModel: ProviderModel = {
     // Another host is another machine. How the same one is reached is changed in place.
     replacedBy: ["ssh_host"],
   }),
-  describeLoadBalancer: loadBalancerOnMachine,
+  describeLoadBalancer: loadBalancerOnMachines,
 };
 
 /** The first upload of an artifact over a slow connection takes minutes; ssh itself finds a dead one in seconds. */

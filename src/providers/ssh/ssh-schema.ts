@@ -110,6 +110,7 @@ export const sshSchema: ProviderSchema = {
     example: "10.0.0.1",
   },
   deriveMasters: null,
+  hasBalancerHosts: true,
   loadBalancerAddress: null,
   rules: sshRules,
 };

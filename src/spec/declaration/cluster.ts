@@ -8,7 +8,7 @@ import { address, dnsLabel, file, host, port, zone } from "./common.ts";
 import { certificateName, controlPlane, etcdProgram, masters, movedMaster, tls } from "./control-plane.ts";
 import { hostFields, hostList, hostsFrom } from "./hosts-from.ts";
 import { kubernetes, subnets } from "./kubernetes.ts";
-import { loadBalancer } from "./load-balancer.ts";
+import { loadBalancer, loadBalancerHost } from "./load-balancer.ts";
 import { policy } from "./policy.ts";
 import { encryption, etcdState, s3State, state } from "./state.ts";
 
@@ -94,6 +94,7 @@ export type ClusterShapes = {
   readonly loadBalancer: Checked<typeof loadBalancer>;
   readonly kubernetes: Checked<typeof kubernetes>;
   readonly subnets: Checked<typeof subnets>;
+  readonly loadBalancerHost: Checked<typeof loadBalancerHost>;
   readonly policy: Checked<typeof policy>;
   readonly host: Checked<typeof host>;
   readonly hostList: Checked<typeof hostList>;
@@ -127,6 +128,7 @@ export const clusterShapes: ClusterShapes = {
   loadBalancer,
   kubernetes,
   subnets,
+  loadBalancerHost,
   policy,
   host,
   hostList,

@@ -4,12 +4,12 @@
  */
 
 import { majorityOf } from "../../../base/majority.ts";
+import { balancerOf } from "../../../units/load-balancer-unit.ts";
 import type { MemberView } from "../../cluster-view.ts";
-import { loadBalancerAddress } from "../../desired-resources.ts";
 import type { PlanBuilder } from "../../plan-builder.ts";
 import type { Planning } from "../../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../../resource.ts";
-import { backendsOf, presentPlace, toldTargets, wantedTargets } from "../endpoint.ts";
+import { backendsOf, presentBalancers, toldTargets, wantedTargets } from "../endpoint.ts";
 import { machineAddress } from "../machines.ts";
 import { refOf } from "../membership.ts";
 import { hasAdopted } from "./adoption.ts";
@@ -84,16 +84,20 @@ function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, 
 }
 
 function takeFromLoadBalancer(planning: Planning, named: ReadonlySet<string>): void {
-  const { view, builder } = planning;
+  const { builder } = planning;
   const served = planning.observed.backends.map((backend) => backend.name);
   const gone = served.filter((name) => named.has(name)).map((name) => resourceAddress("haplan_lb_backend", name));
-  if (gone.length === 0 || view.loadBalancer === null) return;
+  const present = presentBalancers(planning);
+  if (gone.length === 0 || present.length === 0) return;
   for (const address of gone) builder.setAction(address, "delete");
-  builder.setAction(loadBalancerAddress, "update", "masters leave");
   const staying = new Map([...toldTargets(planning)].filter(([name]) => !named.has(name)));
   const backends = backendsOf(staying, wantedTargets(planning.spec));
-  const place = presentPlace(planning);
-  builder.chain({ kind: "updateLoadBalancer", ...backends, ...place }, [loadBalancerAddress, ...gone]);
+  for (const [place, balancer] of present.entries()) {
+    const address = resourceAddress("haplan_load_balancer", balancerOf(balancer));
+    builder.setAction(address, "update", "masters leave");
+    const changed = place === present.length - 1 ? [address, ...gone] : [address];
+    builder.chain({ kind: "updateLoadBalancer", ...backends, ...balancer }, changed);
+  }
 }
 
 function passLeadership(
