@@ -10,6 +10,7 @@ import type { Authority } from "../../src/pki/authority-port.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { ProviderOptions } from "../../src/providers/provider-options.ts";
+import type { AskHost } from "../../src/providers/spec-draft.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import type { Environment } from "../../src/state/sealed-text.ts";
 import type { DebugLog } from "./debug-log.ts";
@@ -29,6 +30,7 @@ export type Dependencies = {
   readonly probeWrites: ProbeWrites;
   readonly askPresented: AskPresented;
   readonly runInTerminal: RunInTerminal;
+  readonly askHost: AskHost;
   /** Reads the reports of workers through the load balancer. @throws if no member answers within `timeoutMs` */
   readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;
 };

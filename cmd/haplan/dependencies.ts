@@ -6,6 +6,7 @@ import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
 import { openLoadBalancer } from "../../src/providers/open-load-balancer.ts";
 import { openProvider } from "../../src/providers/open-provider.ts";
+import { askHost } from "../../src/providers/registry.ts";
 import type { Dependencies } from "./cli-context.ts";
 import { probeInThread } from "./probe-in-thread.ts";
 import { runInTerminal } from "./run-in-terminal.ts";
@@ -19,5 +20,6 @@ export const productionDependencies: Dependencies = {
   probeWrites: probeInThread,
   askPresented,
   runInTerminal,
+  askHost,
   readWorkerReports,
 };

@@ -149,7 +149,21 @@ function addChangeCommands(verb: AddCommand, lazily: Lazily): void {
 
 function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   const json = "print JSON";
-  verb("validate [spec]", "validate a spec; reads only the file")
+  verb("init [file]", "write a commented spec to start from; - prints it (default: cluster.yaml)")
+    .option("--name <cluster>", "name of the cluster (default: that of this directory)")
+    .option("--hosts <hosts>", "hosts of the masters, over ssh: admin@10.0.0.1,10.0.0.2,10.0.0.3")
+    .option("--workers <hosts>", "hosts of the workers")
+    .option("--load-balancer <host>", "host of the load balancer")
+    .option("--identity-file <file>", "a private key for ssh")
+    .option("--jump <host>", "a jump host, as ssh -J takes it")
+    .option("--ssh-option <name=value>", "an option, as ssh -o takes it (repeatable)", collect, [])
+    .option("--from-etcd <endpoints>", "client URLs of members that run, to adopt them")
+    .option("--cacert <file>", "with -from-etcd: the authority that signed the members' certificates")
+    .option("--cert <file>", "with -from-etcd: a client certificate")
+    .option("--key <file>", "with -from-etcd: the key of the client certificate")
+    .option("--ca-key <file>", "with -from-etcd: the authority's key, to issue certificates of new members")
+    .action(lazily(async () => (await import("./commands/init.ts")).runInit));
+  verb("validate [spec]", "validate a spec; reads only the file, and what hostsFrom names")
     .option("--json", json)
     .action(lazily(async () => (await import("./commands/validate.ts")).runValidate));
   verb("fmt [spec]", "format a spec; - formats standard input to standard output")

@@ -8,6 +8,7 @@ import { localSchema } from "./local/local-schema.ts";
 import type { CallLimits, MachineCalls } from "./machine-calls.ts";
 import type { Provider } from "./provider.ts";
 import type { ProviderOptions } from "./provider-options.ts";
+import type { AskHost, DraftMachines, DraftProvider, DraftRequest } from "./spec-draft.ts";
 import { sshLimits, sshModel } from "./ssh/ssh-model.ts";
 import { sshSchema } from "./ssh/ssh-schema.ts";
 
@@ -18,6 +19,8 @@ type ProviderEntry = {
   readonly model: ProviderModel;
   /** What one spec allows its calls. */
   readonly limits: (spec: ClusterSpec) => CallLimits;
+  /** Drafts machines for a new spec, if the request is for this provider. */
+  readonly draft: DraftProvider;
   /**
    * Loads its other half, which reaches machines, and creates it. `openProvider` bounds its calls; those that ask many
    * machines, `observe` and `preflight`, run each of their own through `calls`.
@@ -31,6 +34,7 @@ const entries: readonly ProviderEntry[] = [
     schema: localSchema,
     model: localModel,
     limits: () => localLimits,
+    draft: async (request) => (await import("./local/local-draft.ts")).draftLocal(request),
     create: async ({ directory }) => {
       const { createLocalProvider } = await import("./local/local-provider.ts");
       return createLocalProvider({ root: directory });
@@ -40,6 +44,7 @@ const entries: readonly ProviderEntry[] = [
     schema: sshSchema,
     model: sshModel,
     limits: sshLimits,
+    draft: async (request) => (await import("./ssh/ssh-draft.ts")).draftSsh(request),
     create: async (options) => {
       const { createSshProvider } = await import("./ssh/ssh-provider.ts");
       return await createSshProvider(options);
@@ -63,6 +68,19 @@ export function providerLimits(spec: ClusterSpec): CallLimits {
 export function createProvider(options: ProviderOptions & { readonly calls: MachineCalls }): Promise<Provider> {
   return entryOf(options.spec.provider).create(options);
 }
+
+/** The draft of the first provider that the request is for: the last one takes any. @throws HaplanError `init/...` */
+export async function draftMachines(request: DraftRequest): Promise<DraftMachines> {
+  for (const { draft } of entries) {
+    const machines = await draft(request);
+    if (machines !== null) return machines;
+  }
+  throw new HaplanError("provider/unknown", "No provider drafts these machines");
+}
+
+/** Asks a host over ssh. */
+export const askHost: AskHost = async (reach, signal) =>
+  (await import("./ssh/survey-host.ts")).surveyHost(reach, signal);
 
 function entryOf({ type }: ClusterSpec["provider"]): ProviderEntry {
   const entry = entries.find(({ schema }) => schema.type === type);

@@ -8,8 +8,10 @@ import type { ForeignExitCode } from "../../cmd/haplan/run-in-terminal.ts";
 import { StopRequests } from "../../cmd/haplan/stop-requests.ts";
 import { createScriptedTerminal, type ScriptedTerminal } from "../../cmd/haplan/terminal.fake.ts";
 import { type Clock, systemClock } from "../../src/base/clock.ts";
+import { HaplanError } from "../../src/base/haplan-error.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { ProviderOptions } from "../../src/providers/provider-options.ts";
+import type { HostReach, SurveyedHost } from "../../src/providers/spec-draft.ts";
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { FakeWorld } from "./fake-world.ts";
 
@@ -34,6 +36,8 @@ export type CliFixture = {
   input: string;
   /** What stops the runs to come. */
   stop: StopRequests;
+  /** What a host is. @throws where it is not reached */
+  askHost: (reach: HostReach) => SurveyedHost;
   /** Command lines that ran in the terminal; each ended with exit code 7. */
   readonly processes: string[];
   /** Opens the provider of the runs to come, over the one of the world in memory. */
@@ -68,6 +72,9 @@ export function createCliFixture(directory?: string): CliFixture {
     input: "",
     stop: unstoppable(),
     processes: [],
+    askHost: ({ host }) => {
+      throw new HaplanError("ssh/no-route", `There is no route to ${host}`);
+    },
     openProvider: (_, inMemory) => inMemory,
     planDocument: async (words) => {
       await fixture.haplan(`plan ${words} -out=document.plan`);
@@ -89,6 +96,7 @@ export function createCliFixture(directory?: string): CliFixture {
           connect,
           probeWrites,
           askPresented,
+          askHost: async (reach) => fixture.askHost(reach),
           runInTerminal: async ({ file, arguments: given }) => {
             fixture.processes.push([file, ...given].join(" "));
             return 7 as ForeignExitCode;

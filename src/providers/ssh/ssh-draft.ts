@@ -1,0 +1,75 @@
+/** A new spec for hosts over ssh. */
+import { HaplanError } from "../../base/haplan-error.ts";
+import { yamlValue } from "../../spec/yaml-value.ts";
+import { type DraftHost, type DraftMachines, type DraftProvider, type DraftRequest, draftPort } from "../spec-draft.ts";
+import { askHosts, type SurveyedLists, unasked } from "./ask-hosts.ts";
+import { draftHosts } from "./draft-host.ts";
+import { type HostArgument, parseHosts } from "./host-argument.ts";
+
+/** Of a load balancer beside a member of the same host. */
+const sharedHostPort = 12_379;
+
+export const draftSsh: DraftProvider = async (request) => {
+  const { members } = request;
+  const masters = parse("-hosts", request.hosts);
+  const user = masters[0]?.user ?? null;
+  const inherit = (hosts: readonly HostArgument[]): readonly HostArgument[] =>
+    hosts.map((host) => ({ ...host, user: host.user ?? user }));
+  const balancers = inherit(parse("-load-balancer", request.loadBalancer));
+  if (balancers.length > 1) {
+    const advice = "Write further ones into the spec: docs/bare-metal.md.";
+    throw new HaplanError("init/load-balancers", `-load-balancer takes one host\n${advice}`);
+  }
+  const lists = [masters, inherit(parse("-workers", request.workers)), balancers] as const;
+  const draft = ([ofMasters, ofWorkers, ofBalancers]: SurveyedLists): DraftMachines => {
+    const taken = new Set(members.map(({ name }) => name));
+    const machines = {
+      masters: [...members, ...draftHosts(ofMasters, { prefix: "m", user, taken })],
+      workers: draftHosts(ofWorkers, { prefix: "w", user, taken }),
+    };
+    const [own] = draftHosts(ofBalancers, { prefix: "lb", user, taken });
+    return {
+      provider: providerLines(user, request.reach),
+      ...machines,
+      loadBalancer:
+        own === undefined
+          ? sharedLoadBalancer(machines, members)
+          : { ...own, port: draftPort, notes: own.note === "" ? [] : [own.note] },
+      workerExample: "10.0.0.11",
+    };
+  };
+  // A mistake in their number is found before any host is asked.
+  request.check(draft(unasked(lists)));
+  return draft(await askHosts(request, lists));
+};
+
+function parse(flag: string, text: string | null): readonly HostArgument[] {
+  return text === null ? [] : parseHosts(flag, text);
+}
+
+function providerLines(user: string | null, { identityFile, jump, options }: DraftRequest["reach"]): readonly string[] {
+  const rights = "root, or a user with sudo without a password";
+  return [
+    "type: ssh # machines are hosts with Linux and systemd; haplan brings everything else along",
+    user === null
+      ? `# user: admin # ${rights}; by default that of ssh's own configuration`
+      : `user: ${yamlValue(user)} # ${rights}`,
+    identityFile === null
+      ? "# identityFile: ~/.ssh/id_ed25519 # by default the keys of ssh's own configuration and agent"
+      : `identityFile: ${yamlValue(identityFile)}`,
+    ...(jump === null ? [] : [`jump: ${yamlValue(jump)}`]),
+    ...(options.length === 0 ? [] : [`sshOptions: ${yamlValue([...options])}`]),
+  ];
+}
+
+/** On a worker, or beside a member that haplan makes, on another port. */
+function sharedLoadBalancer(
+  { masters, workers }: Pick<DraftMachines, "masters" | "workers">,
+  members: readonly DraftHost[],
+): DraftMachines["loadBalancer"] {
+  const host = workers[0] ?? masters[members.length] ?? masters[0];
+  if (host === undefined) throw new HaplanError("init/no-hosts", "There are no hosts\nName them with -hosts.");
+  const { name, address, ssh } = host;
+  const shared = `on ${name}, whose loss makes this address unreachable: better a host of its own (-load-balancer)`;
+  return { address, ssh, port: workers.length > 0 ? draftPort : sharedHostPort, notes: [shared] };
+}
