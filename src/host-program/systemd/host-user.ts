@@ -2,11 +2,15 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { chmod, chown } from "node:fs/promises";
 import { join } from "node:path";
+import { systemClock } from "../../base/clock.ts";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { UnitOwner } from "../../providers/supervisor.ts";
 import { runTool } from "./systemctl.ts";
 
+/** How long another useradd may take. */
+const otherMs = 5_000;
+const pollMs = 50;
 const userName = "haplan";
 /** Beside the clusters, when haplan made the user: one that was there before stays. */
 const madeFile = ".made-user";
@@ -24,10 +28,18 @@ async function addUser(clusters: string): Promise<UnitOwner> {
   // Before the user: if the run ends between the two, one user too few is remembered rather than one too many left.
   writeFileDurably(join(clusters, madeFile), "");
   const options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"];
-  await runTool("useradd", [...options, "--shell", "/usr/sbin/nologin", userName]);
-  const made = readUser();
-  if (made === null) throw new HaplanError("provider/no-user", `There is no user "${userName}" although it was made`);
-  return made;
+  const failure = await runTool("useradd", [...options, "--shell", "/usr/sbin/nologin", userName]).then(
+    () => new HaplanError("provider/no-user", `There is no user "${userName}" although it was made`),
+    (error: unknown) => error,
+  );
+  // Units that start at the same time all find no user: one of them makes it, and the others wait for that.
+  const deadlineMs = performance.now() + otherMs;
+  for (;;) {
+    const made = readUser();
+    if (made !== null) return made;
+    if (performance.now() >= deadlineMs) throw failure;
+    await systemClock.sleep(pollMs);
+  }
 }
 
 function readUser(): UnitOwner | null {

@@ -227,7 +227,8 @@ async function startUnit(
   const fillIn = createFillIn(paths, dataDir);
   const copies = new UnitCopies(paths, systemRoot);
   if (unit.program.kind === "none") {
-    writeUnitFiles(paths, unit, { fillIn, owner: await supervisor.prepare(root), copies });
+    // No process reads them, and no user but the one that writes them.
+    writeUnitFiles(paths, unit, { fillIn, owner: null, copies });
     return { pid: null };
   }
   const executable = findExecutable(unit.program, programsDir);
