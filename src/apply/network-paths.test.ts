@@ -48,6 +48,28 @@ describe("the connections that a cluster needs", () => {
     ]);
   });
 
+  it("are those of API servers and kubelets as well with Kubernetes", () => {
+    const { controlPlane, ...rest } = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
+    const kubernetes = {
+      version: "1.34.2",
+      clusterName: "demo",
+      apiServerPort: 6443,
+      endpointPort: 8443,
+      podSubnet: null,
+      criSocket: null,
+      serviceSubnet: "10.96.0.0/12",
+      dnsDomain: "cluster.local",
+      certSANs: [],
+      bootstrap: false,
+    };
+    const spec = { ...rest, kubernetes, controlPlane: { ...controlPlane, masters: controlPlane.masters.slice(0, 1) } };
+    expect(lines(spec).filter((line) => /:[68]443/.test(line))).toEqual([
+      "load-balancer > m1 127.0.1.1:6443 error",
+      "m1 > load-balancer 127.0.1.100:8443 error",
+      "w1 > load-balancer 127.0.1.100:8443 error",
+    ]);
+  });
+
   it("leave out addresses that are not known yet, and a load balancer that a cloud runs", () => {
     const { controlPlane, ...rest } = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
     const masters = controlPlane.masters.map((master) => ({

@@ -19,8 +19,25 @@ export function networkPaths(spec: ClusterSpec, balancers: readonly MachineHost[
     ...masters.map((to) => clientPath(spec, null, to, "error")),
     ...spec.workers.flatMap((from) => balancers.flatMap((to) => balancerPaths(spec, from.name, to, "error"))),
     ...balancers.flatMap((to) => balancerPaths(spec, null, to, "warning")),
+    ...kubernetesPaths(spec, balancers),
   ];
   return paths.filter(({ address }) => unknownAddresses(address).length === 0);
+}
+
+/** Kubelets reach the API servers through the load balancer. */
+function kubernetesPaths(
+  { kubernetes, controlPlane: { masters }, workers }: ClusterSpec,
+  balancers: readonly MachineHost[],
+): readonly NetworkPath[] {
+  if (kubernetes === undefined) return [];
+  const { apiServerPort, endpointPort } = kubernetes;
+  const path = (from: string, to: MasterSpec | MachineHost, port: number): NetworkPath => {
+    return { from, to: to.name, address: to.address, port, severity: "error" };
+  };
+  return balancers.flatMap((balancer) => [
+    ...masters.map((to) => path(balancer.name, to, apiServerPort)),
+    ...[...masters, ...workers].map(({ name }) => path(name, balancer, endpointPort)),
+  ]);
 }
 
 function peerPath(spec: ClusterSpec, from: MasterSpec, to: MasterSpec): NetworkPath {

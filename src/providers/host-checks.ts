@@ -239,7 +239,7 @@ function neededBytes(machines: readonly MachineToCheck[]): number {
 
 function lackOfSpace({ machines }: HostToCheck, { dataDisk }: HostFacts): Finding | null {
   const needed = neededBytes(machines);
-  return dataDisk === null || dataDisk.freeBytes >= needed ? null : tooSmall(dataDisk, needed, "its data");
+  return dataDisk === null || dataDisk.freeBytes >= needed ? null : tooSmall(dataDisk, needed, "Its data");
 }
 
 function lackOfProgramSpace(_: HostToCheck, { programsDisk, isInstalled }: HostFacts): Finding | null {
@@ -250,7 +250,7 @@ function lackOfProgramSpace(_: HostToCheck, { programsDisk, isInstalled }: HostF
 function tooSmall({ mountPoint, freeBytes }: DiskSpace, needed: number, what: string): Finding {
   return {
     summary: `has ${inUnits(freeBytes)} free at ${mountPoint}`,
-    detail: `${what[0]?.toUpperCase()}${what.slice(1)} need ${inUnits(needed)}. Free some space there, or mount a larger disk.`,
+    detail: `${what} need ${inUnits(needed)}. Free some space there, or mount a larger disk.`,
   };
 }
 

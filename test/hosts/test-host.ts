@@ -69,11 +69,20 @@ export async function powerOff({ name }: Pick<TestHost, "name">): Promise<void> 
   await until(`${name} is off`, 10_000, async () => findProcess(name) === null || null);
 }
 
-/** Boots a host that was powered off, with the file tree that it left; resolves once its sshd answers. */
-export async function powerOn({ name, directory, ipv4 }: TestHost): Promise<void> {
+/** Runs as the init of a host in place of systemd: sshd, with a network that systemd-networkd would have made. */
+export function sshdAsInit({ ipv4, ipv6 }: TestHost): readonly string[] {
+  const network = `ip address add ${ipv4}/24 dev host0; ip address add ${ipv6}/64 dev host0 nodad; ip link set host0 up`;
+  return ["sh", "-c", `${network}; mkdir -p /run/sshd; exec /usr/sbin/sshd -D -e`];
+}
+
+/**
+ * Boots a host that was powered off, with the file tree that it left; resolves once its sshd answers. `init`: what it runs
+ * in place of systemd.
+ */
+export async function powerOn({ name, directory, ipv4 }: TestHost, init: readonly string[] = []): Promise<void> {
   await execa("ip", ["link", "delete", linkOf(name)], { reject: false });
   await until(`${name}'s control group is empty`, 10_000, () => removeControlGroup(name));
-  boot(name, join(directory, "root"), directory);
+  boot(name, join(directory, "root"), directory, init);
   await until(`${name} answers on port 22`, bootMs, () => scanKey(ipv4));
 }
 
@@ -132,10 +141,11 @@ async function configure(root: string, name: string, network: string, { publicKe
   await execa("chroot", [root, "chown", "-R", "admin:admin", "/home/admin"]);
 }
 
-function boot(name: string, root: string, directory: string): void {
+function boot(name: string, root: string, directory: string, init: readonly string[] = []): void {
   const log = openSync(join(directory, "console.log"), "a");
   const place = [`--directory=${root}`, machineOption(name), `--network-bridge=${bridgeName}`];
-  const flags = [...place, "--boot", "--register=no", "--keep-unit", "--console=pipe"];
+  const start = init.length === 0 ? ["--boot"] : init;
+  const flags = [...place, "--register=no", "--keep-unit", "--console=pipe", ...start];
   // systemd-nspawn puts a host into its own control group: of two hosts in one, each would find the other's processes.
   const script = 'mkdir -p "$0" && echo $$ > "$0/cgroup.procs"; exec systemd-nspawn "$@"';
   const child = spawn("sh", ["-c", script, controlGroup(name), ...flags], {
