@@ -9,11 +9,13 @@ import { Command } from "commander";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { packageDir } from "../../src/base/package-dir.ts";
 import type { LogFlags } from "../../src/host/log-lines.ts";
+import { HostPackages } from "../../src/host-program/packages/host-packages.ts";
 import { providerCalls } from "../../src/host-program/provider-calls.ts";
 import { serveHost } from "../../src/host-program/serve-host.ts";
 import { serveLogs } from "../../src/host-program/serve-logs.ts";
 import { systemdUnits } from "../../src/host-program/systemd/systemd-units.ts";
 import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
+import { findExecutable } from "../../src/providers/local/programs.ts";
 
 const options = new Command("haplan-host")
   .description("Carries out haplan's calls on this machine. It is started by haplan, over ssh")
@@ -38,7 +40,12 @@ const provider = createLocalProvider({
 });
 try {
   const { stdin: input, stdout: output } = process;
-  const calls = providerCalls(provider);
+  const find = (command: string): string | null =>
+    findExecutable({ kind: "system", command }, programsDir)?.file ?? null;
+  const place = join(root, cluster);
+  const leave = detached === true ? async () => undefined : () => systemdUnits.leave(place);
+  const packages = new HostPackages({ clusters: root, find });
+  const calls = providerCalls({ provider, cluster, packages, leave });
   if (logs === undefined) await serveHost({ calls, input, output, version });
   else await serveLogs({ provider, flags: { ...options, logs }, input, output });
 } catch (error) {

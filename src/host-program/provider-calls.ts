@@ -1,17 +1,37 @@
 import type { HostCalls } from "../host/host-calls.ts";
-import type { Provider } from "../providers/provider.ts";
+import type { MachineRef, Provider } from "../providers/provider.ts";
 import { hostIdentity } from "./host-identity.ts";
+import type { HostPackages } from "./packages/host-packages.ts";
 
-/** The calls of a host: those of a provider for its machines, and its identity. */
-export function providerCalls(provider: Provider): HostCalls {
+export type HostParts = {
+  readonly provider: Provider;
+  /** The cluster's name. */
+  readonly cluster: string;
+  readonly packages: HostPackages;
+  /** Removes what was made for machines once there are none. */
+  readonly leave: () => Promise<void>;
+};
+
+/** The calls of a host: those of a provider for its machines, their packages, and its identity. */
+export function providerCalls({ provider, cluster, packages, leave }: HostParts): HostCalls {
+  const userOf = (machine: string): string => `${cluster}/${machine}`;
+  const destroyMachine = async (machine: MachineRef): Promise<void> => {
+    await provider.destroyMachine(machine);
+    const name = typeof machine === "string" ? machine : machine.name;
+    const { machines, unreachable } = await provider.observe(null, [name]);
+    if ([...machines, ...unreachable].some((each) => each.name === name)) return;
+    await packages.release(userOf(name));
+    await leave();
+  };
   return {
     facts: async () => hostIdentity(),
     observe: (lineage, names) => provider.observe(lineage, names),
     observeOrphans: () => provider.observeOrphans(),
     preflight: (request) => provider.preflight(request),
+    installPackages: (machine, programs) => packages.install(userOf(machine), programs),
     createMachine: (machine) => provider.createMachine(machine),
     renameMachine: (from, to) => provider.renameMachine(from, to),
-    destroyMachine: (machine) => provider.destroyMachine(machine),
+    destroyMachine,
     startUnit: (machine, unit) => provider.startUnit(machine, unit),
     stopUnit: (machine, unit, graceMs) => provider.stopUnit(machine, unit, graceMs),
     removeUnit: (machine, unit) => provider.removeUnit(machine, unit),

@@ -18,6 +18,8 @@ export type HostCalls = Pick<
   | "unitLog"
   | "readUnitFile"
 > & {
+  /** Installs programs that are missing with the host's package manager, for a machine; `destroyMachine` removes them again. */
+  installPackages(machine: string, programs: readonly string[], signal?: AbortSignal): Promise<void>;
   facts(signal?: AbortSignal): Promise<HostIdentity>;
 };
 
@@ -28,6 +30,7 @@ export type HostArguments = {
   readonly observe: readonly [lineage: string | null, names: readonly string[]];
   readonly observeOrphans: readonly [];
   readonly preflight: readonly [request: PreflightRequest];
+  readonly installPackages: readonly [machine: string, programs: readonly string[]];
   readonly createMachine: readonly [machine: NewMachine];
   readonly renameMachine: readonly [from: string, to: string];
   readonly destroyMachine: readonly [machine: MachineRef];

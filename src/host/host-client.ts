@@ -87,6 +87,10 @@ export class HostClient implements HostCalls {
     return this.#call("preflight", [request], signal);
   }
 
+  installPackages(...[machine, programs, signal]: Parameters<HostCalls["installPackages"]>): Promise<void> {
+    return this.#call("installPackages", [machine, programs], signal);
+  }
+
   createMachine(...[machine, signal]: Parameters<HostCalls["createMachine"]>): Promise<HostResults["createMachine"]> {
     return this.#call("createMachine", [machine], signal);
   }

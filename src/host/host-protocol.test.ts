@@ -38,6 +38,7 @@ describe("a request", () => {
         certificateAgeMs: null,
       },
     ],
+    installPackages: ["m1", ["etcd"]],
     createMachine: [{ ...identity, beside: 1, attributes: {} }],
     renameMachine: ["m1", "m2"],
     destroyMachine: [{ name: "m1", generation: 2 }],

@@ -53,6 +53,7 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   observe: tuple(orNull(text), list(text)),
   observeOrphans: tuple(),
   preflight: tuple(preflight),
+  installPackages: tuple(text, list(text)),
   createMachine: tuple(
     record({ ...identity, address: orNull(text) }, { beside: count, attributes: { type: "object" } }),
   ),
@@ -87,6 +88,7 @@ export const resultSchemas: { readonly [Call in HostCallName]: object } = {
   }),
   observeOrphans: list(record({ machine: text, unit: text, pid: count })),
   preflight: list(record({ severity: { enum: ["error", "warning"] }, code: text, summary: text }, { detail: text })),
+  installPackages: nothing,
   createMachine: { type: "object" },
   renameMachine: nothing,
   destroyMachine: nothing,

@@ -10,6 +10,7 @@ import { splitHostPort } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
 import { clockFindings, staleClockFindings } from "./clock-checks.ts";
 import { type Finding, type HostsToCheck, type HostToCheck, labelOf, type MachineToCheck } from "./hosts-to-check.ts";
+import { installAdvice, neededPrograms } from "./missing-programs.ts";
 import { networkFindings, untriedFindings } from "./network-checks.ts";
 
 type Check = {
@@ -21,6 +22,8 @@ type Check = {
 
 /** Programs whose presence the checks need to know. */
 export const requiredTools: readonly string[] = ["tar", "gzip", "sha256sum", "flock", "systemctl"];
+
+const toolAdvice = "Install the packages that contain them on that host.";
 
 const mebibyte = 2 ** 20;
 /** That a member, a load balancer and the runtime of Node.js need at least, and what leaves room for data. */
@@ -91,9 +94,9 @@ export const hostChecks: readonly Check[] = [
     severity: "error",
     find: onEachHost(({ machines }, { programs }) => {
       const missing = [...requiredTools, ...systemPrograms(machines)].filter((name) => !programs.includes(name));
-      return missing.length === 0
-        ? null
-        : { summary: `has no ${missing.join(", ")}`, detail: "Install the packages that contain them on that host." };
+      if (missing.length === 0) return null;
+      const advice = missing.map((name) => (requiredTools.includes(name) ? toolAdvice : installAdvice(name)));
+      return { summary: `has no ${missing.join(", ")}`, detail: [...new Set(advice)].join("\n") };
     }),
   },
   {
@@ -224,8 +227,7 @@ function isMaster({ units }: MachineToCheck): boolean {
 }
 
 function systemPrograms(machines: readonly MachineToCheck[]): readonly string[] {
-  const programs = machines.flatMap(({ units }) => units.map(({ program }) => program));
-  return [...new Set(programs.flatMap((program) => (program.kind === "system" ? [program.command] : [])))];
+  return [...new Set(machines.flatMap(({ units, installs = [] }) => neededPrograms(units, installs)))];
 }
 
 function isAtLeast(version: string | null, [major, minor]: readonly [number, number]): boolean {

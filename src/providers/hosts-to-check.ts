@@ -8,6 +8,8 @@ export type MachineToCheck = {
   /** As the spec has it; null where that is not known yet. */
   readonly address: string | null;
   readonly units: readonly UnitDefinition[];
+  /** Programs that haplan installs for it; absent if there are none. */
+  readonly installs?: readonly string[];
   /** Space that its data needs. */
   readonly bytes: number;
 };

@@ -26,6 +26,8 @@ export type HostsRequest = {
   readonly clock: Clock;
   readonly signal: AbortSignal | undefined;
   readonly reach: (host: KnownHost, signal: AbortSignal) => Promise<Host>;
+  /** The programs that haplan installs for a machine. */
+  readonly installsOf: (machine: string) => readonly string[];
 };
 
 const dataDirectory = "/var/lib/haplan";
@@ -60,7 +62,7 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
       ...request.units.map(({ machine }) => machine),
     ]);
     const missed = unreached.filter(({ host }) => host.machines.some((name) => changed.has(name)));
-    const toCheck = visited.map((each) => hostToCheck(each, request));
+    const toCheck = visited.map((each) => hostToCheck(each, given));
     const diagnostics = checkHosts({ cluster, certificateAgeMs, hosts: toCheck, paths });
     return {
       hosts: visited.map(({ host, facts, clock }) => ({
@@ -115,13 +117,17 @@ function hostFinder(
   return (machine) => (known.has(machine) ? byMachine.get(machine) : null);
 }
 
-function hostToCheck({ host, shell, facts, clock }: Visited, request: PreflightRequest): HostToCheck {
+function hostToCheck(
+  { host, shell, facts, clock }: Visited,
+  { request, installsOf }: Pick<HostsRequest, "request" | "installsOf">,
+): HostToCheck {
   const machines = host.machines.map((name): MachineToCheck => {
     const identity = request.machines.find((each) => each.name === name);
     return {
       name,
       address: identity?.address ?? null,
       units: request.units.filter(({ machine }) => machine === name).map(({ unit }) => unit),
+      installs: installsOf(name),
       bytes: request.space.filter(({ machine }) => machine === name).reduce((sum, { bytes }) => sum + bytes, 0),
     };
   });

@@ -62,6 +62,13 @@ export class HostDirectory {
     return { key: keyOf(target), target, machines: [name], unreachableAs: [name] };
   }
 
+  /** The programs that haplan installs for a machine of the spec. */
+  packagesOf(machine: string): readonly string[] {
+    const wanted = this.#machines.find(({ name, generation }) => generation === null && name === machine);
+    const packages = wanted?.attributes["packages"];
+    return Array.isArray(packages) ? packages.map(String) : [];
+  }
+
   /** Every host once, with the names of its machines. */
   hosts(): readonly KnownHost[] {
     const hosts = new Map<string, KnownHost>();

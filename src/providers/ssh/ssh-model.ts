@@ -9,7 +9,7 @@ import type { SshTarget } from "./ssh-target.ts";
 
 export const sshModel: ProviderModel = {
   describeMachine: (spec, host) => ({
-    attributes: sshAttributes(spec.provider, host),
+    attributes: { ...sshAttributes(spec.provider, host), ...packagesOf(spec, host) },
     unknown: ["machine_id"],
     // Another host is another machine. How the same one is reached is changed in place.
     replacedBy: ["ssh_host"],
@@ -22,6 +22,19 @@ const callTimeoutMs = 300_000;
 
 export function sshLimits(spec: ClusterSpec): CallLimits {
   return { machinesAtOnce: Number(spec.provider["connections"] ?? 10), callTimeoutMs };
+}
+
+/** The programs of other projects that haplan installs on a host, by the host's package manager. */
+function packagesOf(spec: ClusterSpec, { role }: MachineHost): Attributes {
+  if (spec.provider["packages"] !== "install") return {};
+  const programs = systemPrograms(spec, role);
+  return programs.length === 0 ? {} : { packages: programs };
+}
+
+/** What the units of a machine need that neither haplan brings nor the spec has a path of. */
+function systemPrograms({ controlPlane, loadBalancer }: ClusterSpec, role: MachineHost["role"]): readonly string[] {
+  if (role === "master") return controlPlane.engine === "etcd" && controlPlane.etcd === undefined ? ["etcd"] : [];
+  return role === "loadBalancer" && loadBalancer.type === "haproxy" ? ["haproxy"] : [];
 }
 
 /** How a host of the spec is reached: its own settings, then those for all hosts. */

@@ -17,6 +17,7 @@ import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { assertDirName } from "../dir-name.ts";
 import type { LogEvent } from "../log-entry.ts";
 import type { MachineCalls } from "../machine-calls.ts";
+import { withoutInstalled } from "../missing-programs.ts";
 import type {
   CheckReport,
   FoundMachines,
@@ -126,7 +127,8 @@ class SshProvider implements Provider {
     const { spec, calls, clock } = this.#options;
     const hosts = this.#hostsOf(request);
     const reach = (host: KnownHost, given: AbortSignal): Promise<Host> => this.#reach(host, given);
-    const report = await checkSshHosts({ cluster: spec.name, hosts, request, calls, clock, signal, reach });
+    const installsOf = (machine: string): readonly string[] => this.#directory.packagesOf(machine);
+    const report = await checkSshHosts({ cluster: spec.name, hosts, request, calls, clock, signal, reach, installsOf });
     if (report.diagnostics.some(({ severity }) => severity === "error")) return report;
     const found: Diagnostic[] = [];
     await this.#onEach("preflight", hosts, signal, async (host, given) => {
@@ -137,7 +139,8 @@ class SshProvider implements Provider {
         .map(({ machine, unit }) => ({ machine, unit: { ...unit, listens: [] } }));
       if (machines.length + units.length === 0) return;
       const rest = { machines, units, space: [], network: [], certificateAgeMs: null };
-      found.push(...((await (await this.#session(host, given))?.preflight(rest, given)) ?? []));
+      const unfit = (await (await this.#session(host, given))?.preflight(rest, given)) ?? [];
+      found.push(...withoutInstalled(unfit, host.machines.flatMap(installsOf)));
     });
     return { ...report, diagnostics: [...found, ...report.diagnostics] };
   }
@@ -164,15 +167,16 @@ class SshProvider implements Provider {
       this.#directory.add({ name: machine.name, generation: machine.generation, attributes });
     }
     const session = await this.#installedSession(this.#directory.hostOf(machine), signal);
+    await installPackages(session, machine.name, attributes, signal);
     await session.createMachine(machine, signal);
     const { machineId } = await session.facts(signal);
     return { machine_id: machineId };
   }
 
-  /** How a host is reached is haplan's affair alone: nothing on it changes. */
+  /** How a host is reached is haplan's affair alone: only its packages change. */
   async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
-    const session = await this.#sessionOf(machine, signal);
-    void attributes;
+    const session = await this.#installedSession(this.#directory.hostOf(machine), signal);
+    await installPackages(session, typeof machine === "string" ? machine : machine.name, attributes, signal);
     return { machine_id: (await session.facts(signal)).machineId };
   }
 
@@ -336,6 +340,15 @@ class SshProvider implements Provider {
     writeFileDurably(knownHostsFile, `${pinnedName} ${target.hostKey}\n`);
     return { knownHostsFile };
   }
+}
+
+async function installPackages(
+  session: HostClient,
+  machine: string,
+  { packages }: Attributes,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (Array.isArray(packages)) await session.installPackages(machine, packages.map(String), signal);
 }
 
 /** The result of work that others wait for as well. @throws the reason of `signal` */

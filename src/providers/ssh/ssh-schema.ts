@@ -94,6 +94,14 @@ export const sshSchema: ProviderSchema = {
       default: 10,
       description: "maximum number of hosts that are contacted at the same time",
     },
+    packages: {
+      type: "string",
+      enum: ["present", "install"],
+      default: "present",
+      description:
+        "where etcd and haproxy come from: present (they are on the hosts), or install (by apt or dnf where they are missing; destroy removes them)",
+      example: "install",
+    },
     artifact: {
       type: "string",
       minLength: 1,
