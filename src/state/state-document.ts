@@ -1,5 +1,5 @@
 /** Converts a state to text and back. Unknown content is an error, so that it is not overwritten. */
-import type { ValidateFunction } from "ajv";
+import type { ErrorObject, ValidateFunction } from "ajv";
 import { compileSchema } from "../base/compile-schema.ts";
 import { compareVersion, type FileContent, type FileFormat, upgradeContent } from "../base/file-format.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
@@ -46,9 +46,19 @@ export function parseState(
   validate ??= compileSchema(stateSchema, { allowUnionTypes: true });
   if (!validate(value)) {
     const [error] = validate.errors ?? [];
+    if (error?.keyword === "additionalProperties") throw unknownKey(place, value, error);
     throw corrupted(`${error?.instancePath || "the file"} ${error?.message}`);
   }
   return value as State;
+}
+
+/** A newer haplan of the same format may add keys. What they say would be lost if the state was written without them. */
+function unknownKey(place: string, value: unknown, { instancePath, params }: ErrorObject): HaplanError {
+  const key = `${instancePath}/${String(params["additionalProperty"])}`;
+  const by = (value as { readonly haplanVersion?: unknown }).haplanVersion;
+  const writer = typeof by === "string" ? `haplan ${by}` : "the haplan";
+  const message = `The state has a key that this haplan does not know\n${place}: ${key}. It was not changed. A newer haplan has written the key, or it was edited by hand. Use ${writer}, which wrote it; or remove the key if you added it.`;
+  return new HaplanError("state/newer-version", message);
 }
 
 let validate: ValidateFunction | undefined;

@@ -71,12 +71,25 @@ describe("state on disk", () => {
   });
 
   const whole = JSON.stringify(stateWith(1));
+  it("F14: says which key it does not know, and what wrote it", async () => {
+    await open().write(stateWith(1));
+    const [resource] = stateWith(1).resources;
+    const resources = [{ ...resource, zone: "a" }];
+    writeFileSync(path, JSON.stringify({ ...stateWith(1), haplanVersion: "9.1.0", resources }));
+    await expect(open().read()).rejects.toMatchObject({
+      code: "state/newer-version",
+      message: expect.stringMatching(
+        /does not know\n.*state\.json: \/resources\/0\/zone\. It was not changed\..* Use haplan 9\.1\.0, which wrote it/,
+      ),
+    });
+  });
+
   it.each([
     ["nothing", "", "state/corrupted"],
     ["half of it", whole.slice(0, whole.length / 2), "state/corrupted"],
     ["another kind of JSON", "[]", "state/corrupted"],
     ["a wrong shape", JSON.stringify({ ...stateWith(1), serial: "1" }), "state/corrupted"],
-    ["an unknown key", JSON.stringify({ ...stateWith(1), secrets: 1 }), "state/corrupted"],
+    ["a key of a newer haplan", JSON.stringify({ ...stateWith(1), secrets: 1 }), "state/newer-version"],
     ["a newer version", JSON.stringify({ version: 2, anything: true }), "state/newer-version"],
   ])("%s is neither read nor overwritten", async (_, text, code) => {
     await open().write(stateWith(1));

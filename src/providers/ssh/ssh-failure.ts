@@ -1,5 +1,6 @@
 /** What ssh says when it cannot reach a host, as an error that says what to do. Pure. */
 import { HaplanError } from "../../base/haplan-error.ts";
+import { withoutDebug } from "./ssh-output.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
 /** ssh's own exit code for a connection that it could not make or that was lost. */
@@ -74,15 +75,15 @@ function shownKey(stderr: string): string {
   return type === undefined ? "" : `: it shows ${type} ${fingerprint}`;
 }
 
-/** Lines that ssh writes and that explain nothing. */
+/** Lines that ssh writes beside those for debugging, and that explain nothing. */
 const noise =
-  /^(Warning: |OpenSSH_|Authenticated to |Transferred: |Bytes per second|\*\*|@+|debug\d|.*(remove with:|ssh-keygen -f|haplan-ssh-)|Pseudo-terminal|mux_client|ControlSocket)/;
+  /^(Warning: |\*\*|@+|.*(remove with:|ssh-keygen -f|haplan-ssh-)|Pseudo-terminal|mux_client|ControlSocket)/;
 
 /** What went wrong when ssh ended with `sshFailedCode`. */
 export function sshFailure(target: SshTarget, stderr: string): HaplanError {
   const found = failures.find(({ pattern }) => pattern.test(stderr));
-  const said = stderr
-    .split(/\r?\n/)
+  const said = withoutDebug(stderr)
+    .split("\n")
     .filter((line) => line !== "" && !noise.test(line))
     .slice(-3)
     .join("\n");
