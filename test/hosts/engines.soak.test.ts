@@ -8,7 +8,7 @@ import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
 import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
-import type { TestHost } from "./test-host.ts";
+import { powerOff, powerOn, type TestHost } from "./test-host.ts";
 
 const missing = missingHostSupport();
 const reason = missing === null ? "" : ` (skipped: ${missing})`;
@@ -108,6 +108,57 @@ describe.skipIf(missing !== null)(`engines on hosts${reason}`, () => {
     expect((await cluster.teardown()).destroy.code).toBe(0);
     expect(await Promise.all(set.hosts.map((host) => contentsOf(set, host)))).toEqual(before);
   }, 900_000);
+
+  it("replaces certificates and their authority of etcd while a client writes, without a failed write", async () => {
+    cluster = new ClusterOnHosts(set, etcd());
+    await cluster.run("apply", "-auto-approve");
+    for (const [what, words] of [
+      ["leaves", ["certs", "rotate", "-auto-approve"]],
+      ["authority", ["certs", "rotate", "-ca", "-auto-approve"]],
+    ] as const) {
+      const writer = new PacedWriter(cluster.client(`https://${hosts.h7.ipv4}:2379`), `/${what}/`, writesPerSecond);
+      try {
+        await cluster.run(...words);
+      } finally {
+        await writer.stop();
+        console.log(`${what}: ${writer.summary()}`);
+      }
+      expect(writer.failures).toEqual([]);
+      expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
+    }
+    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+  }, 400_000);
+
+  it("writes to etcd while a master is off, and replaces the one that stays off by a spare host", async () => {
+    cluster = new ClusterOnHosts(set, etcd());
+    await cluster.run("apply", "-auto-approve");
+    const client = cluster.client(`https://${hosts.h7.ipv4}:2379`);
+    await client.put("/before", "");
+    await powerOff(hosts.h2);
+    const without = new PacedWriter(client, "/without/", writesPerSecond);
+    const told = await cluster.try("plan", "-detailed-exitcode");
+    expect(told.stdout).toContain("haplan_machine.m2 is unreachable");
+    expect(told.stdout).not.toContain("create machine");
+    const masters = etcd().masters.map(([name, host]) => [name, name === "m2" ? hosts.h4 : host] as const);
+    cluster.write(etcd({ masters }));
+    const replaced = await cluster.run("apply", "-auto-approve", "-replace=haplan_machine.m2");
+    await without.stop();
+    console.log(`without a master: ${without.summary()}`);
+    expect(replaced).toContain("haplan_machine.m2@1");
+    // Calls that the dead host had are lost; nothing that was acknowledged is.
+    expect(await missingWrites(client, without.prefix, without.acknowledged)).toEqual([]);
+    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+    const later = await cluster.try("plan", "-detailed-exitcode");
+    expect([later.code, later.stdout]).toEqual([0, expect.stringContaining("haplan_machine.m2@1 was replaced")]);
+
+    // It comes back with its disk: the next apply removes what is on it.
+    await powerOn(hosts.h2);
+    const left = await cluster.run("apply", "-auto-approve");
+    expect(left).toContain("destroy machine m2 (generation 1)");
+    expect(await cluster.on(hosts.h2, "ls /etc/systemd/system /opt /var/lib")).not.toContain("haplan");
+    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+  }, 400_000);
 
   describe.skipIf(newer.some((version) => !existsSync(etcdAt(version))))("another version of etcd", () => {
     it("is rolled out while a client writes, one minor version at a time", async () => {
