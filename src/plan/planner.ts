@@ -36,6 +36,7 @@ import { planMembership } from "./rules/membership.ts";
 import { clearSpares } from "./rules/new-member-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
+import { replacementFault } from "./rules/replacement-request.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
 import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
 import type { WithCertificates } from "./rules/stages.ts";
@@ -139,7 +140,7 @@ function importable({ observed, desired, view, refreshOnly = false }: Planning):
 
 /** Never throws because of its input: it returns everything that cannot be planned as diagnostics. */
 export function planChanges(found: PlannerInput): PlanResult {
-  const fault = replacementFault(found);
+  const fault = replacementFault(found, planChanges);
   if (fault !== null) return { refusal: [fault] };
   const known = knownAddresses(found);
   const first = planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known) });
@@ -148,38 +149,6 @@ export function planChanges(found: PlannerInput): PlanResult {
   if (anew.size === 0) return first;
   return planResolved({ ...found, spec: resolveKnownAddresses(found.spec, known, anew) });
 }
-
-/**
- * An authority is replaced by a plan of its own: its steps hand out what the spec of the last apply says. A replacement
- * that was interrupted is resumed, by any plan.
- */
-function replacementFault(found: PlannerInput): Diagnostic | null {
-  const { replaceAuthority = false, dropAuthority = false, observed } = found;
-  const { authority, certificates } = observed;
-  if (!(replaceAuthority || dropAuthority) || authority?.next !== undefined) return null;
-  if (certificates.some(({ signedByPrevious }) => signedByPrevious === true)) return null;
-  const { plan } = planChanges({ ...found, replaceAuthority: false, dropAuthority: false });
-  const pending = plan?.steps.length ?? 0;
-  if (replaceAuthority && authority?.previous !== undefined) {
-    return pending > 0 || dropAuthority ? null : previousStillTrusted;
-  }
-  if (pending === 0) return null;
-  return {
-    severity: "error",
-    code: "plan/replacement-with-changes",
-    summary: `The certificate authority is not replaced together with other changes: ${pending === 1 ? "1 step is" : `${pending} steps are`} pending`,
-    detail: "Apply them first:",
-    commands: [["apply"]],
-  };
-}
-
-const previousStillTrusted: Diagnostic = {
-  severity: "error",
-  code: "plan/replacement-unfinished",
-  summary: "The certificate authority was replaced, and the previous one is still trusted",
-  detail: "Only one authority can be replaced at a time. Drop the previous one first:",
-  commands: [["certs", "rotate", "-drop-old"]],
-};
 
 function makes({ plan }: PlanResult, owner: AddressOwner): boolean {
   const step = plan?.steps.find(({ action: { kind }, addresses }) => makers.has(kind) && addresses.includes(owner));

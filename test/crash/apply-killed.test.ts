@@ -168,6 +168,21 @@ const operations: readonly Operation[] = [
     },
   },
   {
+    name: "replace the authority",
+    // Only the long run has TLS.
+    long: true,
+    probed: true,
+    prepare: async () => ["certs", "rotate", "-ca", "-auto-approve"],
+    check: () => expectWhole(5),
+  },
+  {
+    name: "drop the previous authority",
+    long: true,
+    probed: true,
+    prepare: async () => ["certs", "rotate", "-drop-old", "-auto-approve"],
+    check: () => expectWhole(5),
+  },
+  {
     name: "destroy",
     probed: false,
     prepare: async () => ["destroy", "-auto-approve"],
@@ -188,7 +203,10 @@ async function interruptAtEachAct(args: readonly string[]): Promise<number> {
     const run = await cluster.start(args, { env, nodeFlags: ["--import", dieAtAct] }).end;
     if (run.signal === "SIGKILL") continue;
     // Killed after its last line, a saved plan is done and therefore stale; and everything is destroyed.
-    if (run.code !== 0) expect(run.stderr).toMatch(/Saved plan is stale|no state|nothing to destroy/i);
+    if (run.code !== 0)
+      expect(run.stderr).toMatch(
+        /Saved plan is stale|no state|nothing to destroy|previous (?:one|certificate authority)/i,
+      );
     return kills;
   }
 }
