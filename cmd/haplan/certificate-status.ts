@@ -1,5 +1,5 @@
 /** Remaining validity of the authority and of each certificate, for `haplan status`. */
-import { certificateValidity } from "../../src/plan/certificate-validity.ts";
+import { certificateValidity, isRenewalDue } from "../../src/plan/certificate-validity.ts";
 import type { ObservedCertificate, ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 
@@ -28,7 +28,7 @@ export function certificateStatus({
     const { status, daysLeft } = certificateValidity({ notBefore, notAfter }, nowMs);
     // Without the authority's certificate, signatures cannot be verified.
     const foreign = !trusted && signedByPrevious !== true && observed.authority !== null;
-    const due = status === "valid" && daysLeft < spec.policy.renewBeforeDays;
+    const due = status === "valid" && isRenewalDue({ notBefore, notAfter }, nowMs, spec.policy.renewBeforeDays);
     return { name, status: foreign ? "untrusted" : due ? "renewalDue" : status, notAfter, daysLeft };
   };
   const authority = observed.authority === null ? [] : [{ ...observed.authority, name: "ca", trusted: true }];

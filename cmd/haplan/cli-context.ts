@@ -7,6 +7,7 @@ import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts";
 import type { AuthorityOptions } from "../../src/pki/authority.ts";
 import type { Authority } from "../../src/pki/authority-port.ts";
+import type { OperatorAuthorityOptions } from "../../src/pki/operator-authority.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
 import type { ProviderOptions } from "../../src/providers/provider-options.ts";
@@ -25,6 +26,7 @@ export type Dependencies = {
   readonly openProvider: (options: ProviderOptions) => Promise<Provider>;
   readonly openLoadBalancer: (spec: ClusterSpec, provider: Provider, clock: Clock) => LoadBalancer;
   readonly openAuthority: (options: AuthorityOptions) => Authority;
+  readonly openOperatorAuthority: (options: OperatorAuthorityOptions) => Authority;
   readonly openAdoptedAuthority: (options: AdoptedAuthorityOptions) => Authority;
   readonly connect: ConnectControlPlane;
   readonly probeWrites: ProbeWrites;

@@ -29,10 +29,11 @@ function renderEnvironment({ spec, directory }: Session, endpoint: string, cwd: 
   // Variables of another cluster that remain in the shell would make etcdctl use TLS.
   if (!endpoint.startsWith("https:")) return [...lines, `unset ${names.join(" ")}`].join("\n");
   const pki = resolve(authorityDir(directory));
-  const { adopted } = spec.controlPlane.tls;
+  const { adopted, authority } = spec.controlPlane.tls;
+  const caPath = authority === undefined ? certificatePath(pki, "ca") : resolve(cwd, authority.caFile);
   const paths =
     adopted === undefined
-      ? [certificatePath(pki, "ca"), certificatePath(pki, adminCertificateName), keyPath(pki, adminCertificateName)]
+      ? [caPath, certificatePath(pki, adminCertificateName), keyPath(pki, adminCertificateName)]
       : [adopted.caFile, adopted.certFile, adopted.keyFile].map((path) => resolve(cwd, path));
   return [...lines, ...names.map((name, index) => `export ${name}=${quote(paths[index] ?? "")}`)].join("\n");
 }

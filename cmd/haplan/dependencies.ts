@@ -4,6 +4,7 @@ import { askPresented } from "../../src/control-plane/presented-certificate.ts";
 import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
 import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
+import { openOperatorAuthority } from "../../src/pki/operator-authority.ts";
 import { openLoadBalancer } from "../../src/providers/open-load-balancer.ts";
 import { openProvider } from "../../src/providers/open-provider.ts";
 import { askHost } from "../../src/providers/registry.ts";
@@ -15,6 +16,7 @@ export const productionDependencies: Dependencies = {
   openProvider,
   openLoadBalancer,
   openAuthority,
+  openOperatorAuthority,
   openAdoptedAuthority,
   connect: connectControlPlane,
   probeWrites: probeInThread,

@@ -120,9 +120,11 @@ function openSpecAuthority(
   directory: string,
   dependencies: Dependencies,
 ): Authority {
-  const { adopted } = spec.controlPlane.tls;
+  const { adopted, authority } = spec.controlPlane.tls;
   const own = authorityDir(directory);
   const now = (): number => clock.now();
+  if (authority !== undefined)
+    return dependencies.openOperatorAuthority({ directory: own, files: authority, cwd, now });
   return adopted === undefined
     ? dependencies.openAuthority({ directory: own, now })
     : dependencies.openAdoptedAuthority({ directory: own, files: adopted, cwd, now });

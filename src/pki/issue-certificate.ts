@@ -9,7 +9,7 @@ import type { CertificateRequest } from "./authority-port.ts";
 import { assertCertificateName, type Pair, previousPath, readPair, writePair } from "./certificate-directory.ts";
 import { issuerNames, observeCertificate, validityOf } from "./certificate-facts.ts";
 
-const certificateLifetimeMs = certificateLifetimeDays * msPerDay;
+export const certificateLifetimeMs: number = certificateLifetimeDays * msPerDay;
 
 /**
  * Issues a certificate by `authority`, or returns the existing one if that authority issued it and it satisfies the
@@ -23,7 +23,7 @@ export function issueInto(
 ): ObservedCertificate {
   assertCertificateName(request.name);
   const present = readPair(directory, request.name);
-  if (present !== null && isIssuedBy(present, authority) && answers(present.certificatePem, request, now)) {
+  if (present !== null && isIssuedBy(present, authority) && answersRequest(present.certificatePem, request, now)) {
     return observeCertificate(request.name, present.certificatePem, authority.certificatePem);
   }
   makeDirDurably(directory);
@@ -61,7 +61,7 @@ export function sign(
 }
 
 /** Reports whether an existing certificate satisfies `request`. */
-function answers(certificatePem: string, request: CertificateRequest, now: number): boolean {
+export function answersRequest(certificatePem: string, request: CertificateRequest, now: number): boolean {
   const names = (list: readonly string[]): string => [...list].sort().join(",");
   const present = observeCertificate(request.name, certificatePem, null);
   return (

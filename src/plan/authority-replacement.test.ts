@@ -153,6 +153,8 @@ describe("a replacement of the authority", () => {
     const plan = planned({ observed: observed(alone), state });
     expect(ids(plan)).toEqual(handedOut.filter((id) => !/m2(?:\/|$)/.test(id)));
     expect(codes(plan)).toEqual([]);
+    // The command that was interrupted resumes it as well.
+    expect(ids(planned({ observed: observed(alone), state, dropAuthority: true }))).toEqual(ids(plan));
     const after = planned({ observed: observed(alone), state: stateWith(all(["fp-second"]), "fp-second") });
     expect(after.steps).toEqual([]);
   });
@@ -211,5 +213,33 @@ describe("a replacement that is refused", () => {
     const plan = planned({ observed: { ...unhealthy, authority: added }, state: stateWith({}) });
     expect(codes(plan)).toContain("plan/authority-waits");
     expect(ids(plan)).not.toContain("activateAuthority");
+  });
+});
+
+describe("an authority of the operator", () => {
+  const files = { caFile: "ca.crt", keyFile: "ca.key", signer: null };
+  const own = { ...three, controlPlane: { ...three.controlPlane, tls: { enabled: true, authority: files } } };
+  const state: State = {
+    ...settledState(own),
+    resources: settledState(own).resources.filter(({ type }) => type !== "haplan_ca"),
+  };
+  const withBoth = observed(fixtureAuthority({ previous: [second] }));
+
+  it("is no resource, and a second one in its file is handed out before any certificate is issued", () => {
+    expect(planned({ state, observed: settled }, own).steps).toEqual([]);
+    expect(ids(planned({ state, observed: withBoth }, own))).toEqual(handedOut);
+    const rotated = planned({ state, observed: withBoth, replace: ["haplan_certificate.m1"] }, own);
+    expect(ids(rotated)).toEqual([...handedOut, "issueCertificate:m1", "reloadAgent:m1", "awaitQuorum:m1"]);
+    const issue = rotated.steps.find(({ id }) => id === "issueCertificate:m1");
+    expect(issue?.after).toEqual(expect.arrayContaining(["startWorker:w1"]));
+  });
+
+  it("is refused when it has signed none of the certificates", () => {
+    const untrusted = observed(fixtureAuthority({ fingerprint: "fp-other" }), { trusted: false });
+    expect(refusal({ state, observed: untrusted }, own)).toEqual(["plan/authority-replaced"]);
+  });
+
+  it("is not replaced by haplan", () => {
+    expect(refusal({ state, observed: settled, replaceAuthority: true }, own)).toContain("plan/no-replacement");
   });
 });

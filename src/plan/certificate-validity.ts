@@ -20,6 +20,15 @@ export function certificateValidity({ notBefore, notAfter }: ValidityDates, nowM
   return { status: nowMs > endMs ? "expired" : "valid", daysLeft };
 }
 
+/**
+ * A certificate that an external authority has issued for a short time is renewed in the last third of it: by the days
+ * alone it would be due as soon as it is issued.
+ */
+export function isRenewalDue(dates: ValidityDates, nowMs: number, renewBeforeDays: number): boolean {
+  const endMs = Date.parse(dates.notAfter);
+  return endMs - nowMs < Math.min(renewBeforeDays * msPerDay, (endMs - Date.parse(dates.notBefore)) / 3);
+}
+
 /** `expires in 12 days, on 2027-01-01`, `expired 3 days ago, on 2026-11-26`, `is not valid before 2026-12-01`. */
 export function validityText(dates: ValidityDates, nowMs: number): string {
   const { status, daysLeft } = certificateValidity(dates, nowMs);

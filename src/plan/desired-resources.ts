@@ -127,10 +127,16 @@ function issuesForClients({ controlPlane }: ClusterSpec): boolean {
   return enabled && adopted?.caKeyFile !== null;
 }
 
+/** Whether the authority is haplan's: the operator's own, and that of adopted members, are only used. */
+export function createsAuthority({ controlPlane }: ClusterSpec): boolean {
+  const { enabled, adopted, authority } = controlPlane.tls;
+  return enabled && adopted === undefined && authority === undefined;
+}
+
 /** The authority of an adopted cluster is the operator's: it issues if its key is available, and is not a resource. */
 function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): readonly DesiredResource[] {
-  const { adopted } = spec.controlPlane.tls;
-  const dependsOn = adopted === undefined ? [resourceAddress("haplan_ca", spec.name)] : [];
+  const { adopted, authority } = spec.controlPlane.tls;
+  const dependsOn = createsAuthority(spec) ? [resourceAddress("haplan_ca", spec.name)] : [];
   const issued = (name: string, profile: "member" | "client", subjectAltNames: readonly string[]): DesiredResource =>
     resource(
       "haplan_certificate",
@@ -148,13 +154,14 @@ function certificates(spec: ClusterSpec, { hosts }: LoadBalancerDescription): re
     issuedNames(spec, master.name).map((name) => issued(name, "member", memberNames(spec, master))),
   );
   if (adopted !== undefined) return adopted.caKeyFile === null ? [] : [...members, ...clients];
+  const created = resource(
+    "haplan_ca",
+    spec.name,
+    { commonName: `${spec.name} haplan CA` },
+    { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"] },
+  );
   return [
-    resource(
-      "haplan_ca",
-      spec.name,
-      { commonName: `${spec.name} haplan CA` },
-      { unknown: ["fingerprint", "notAfter"], sensitive: ["privateKey"] },
-    ),
+    ...(authority === undefined ? [created] : []),
     ...members,
     ...clients,
     issued(adminCertificateName, "client", [adminCertificateName]),

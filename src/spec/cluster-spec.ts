@@ -76,6 +76,14 @@ export type AdoptedTls = {
   readonly certificates: readonly ReadyCertificate[];
 };
 
+/** The operator's authority. Paths as written; no content is in any plan or state. */
+export type OperatorAuthority = {
+  readonly caFile: string;
+  /** Null if the signer signs. */
+  readonly keyFile: string | null;
+  readonly signer: FilledPart<"signer"> | null;
+};
+
 type ControlPlaneSpec = {
   readonly members: MemberCount;
   /** The software of each master: haplan's Raft agent, or a real etcd. */
@@ -88,6 +96,8 @@ type ControlPlaneSpec = {
     readonly enabled: boolean;
     /** Further names of every master, for its certificates; absent if there are none. */
     readonly extraNames?: readonly string[];
+    /** Absent if haplan creates the authority. */
+    readonly authority?: OperatorAuthority;
     /** Absent unless members with TLS are adopted. */
     readonly adopted?: AdoptedTls;
   };

@@ -9,6 +9,7 @@ import type {
   MasterSpec,
   MemberCount,
   MovedMaster,
+  OperatorAuthority,
   ProviderSettings,
 } from "./cluster-spec.ts";
 import type { FilledCluster, FilledPart } from "./declaration/cluster.ts";
@@ -39,6 +40,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
       tls: {
         enabled: tls.enabled,
         ...(tls.extraNames.length === 0 ? {} : { extraNames: tls.extraNames.map(canonicalName) }),
+        ...resolveAuthority(tls.authority),
         ...resolveAdoptedTls(adopt?.tls, masters),
       },
       electionTimeoutMs,
@@ -132,6 +134,12 @@ function spreadOverZones(masters: readonly MasterSpec[], zones: readonly string[
 function withAdoption(master: MasterSpec, endpoints: readonly string[]): MasterSpec {
   const endpoint = endpoints.find((url) => new URL(url).hostname === master.address);
   return endpoint === undefined ? master : { ...master, adoptedAt: endpoint };
+}
+
+function resolveAuthority(authority: FilledPart<"authority"> | undefined): { readonly authority?: OperatorAuthority } {
+  if (authority === undefined) return {};
+  const { caFile, keyFile = null, signer = null } = authority;
+  return { authority: { caFile, keyFile, signer } };
 }
 
 function resolveAdoptedTls(

@@ -19,6 +19,7 @@ import { shapesFor } from "./provider-shapes.ts";
 import { type ReadSource, readSource } from "./read-source.ts";
 import { resolveSpec } from "./resolve-spec.ts";
 import { checkAdoption } from "./rules/adoption.ts";
+import { checkAuthority } from "./rules/authority.ts";
 import { checkEtcdProgram } from "./rules/etcd-program.ts";
 import { checkExtraNames } from "./rules/extra-names.ts";
 import { checkKubernetes } from "./rules/kubernetes.ts";
@@ -61,6 +62,7 @@ const rules: readonly SpecRule[] = [
   checkAdoption,
   checkMovedMasters,
   checkExtraNames,
+  checkAuthority,
   checkKubernetes,
   checkLoadBalancerHosts,
 ];

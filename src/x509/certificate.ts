@@ -18,6 +18,7 @@ import {
   derTime,
   derUtf8String,
 } from "./der-writer.ts";
+import { toPem } from "./pem.ts";
 
 /** `authority` signs others; `member` serves and connects; `client` only connects. */
 type CertificateProfile = "authority" | "member" | "client";
@@ -79,7 +80,7 @@ export function signCertificate(content: CertificateContent, issuer: Certificate
 }
 
 /** @throws HaplanError `pki/key-type` */
-function signatureAlgorithm(key: KeyObject): Buffer {
+export function signatureAlgorithm(key: KeyObject): Buffer {
   if (key.asymmetricKeyType === "ec") return ecdsaWithSha256;
   if (key.asymmetricKeyType === "rsa") return rsaWithSha256;
   throw new HaplanError(
@@ -106,24 +107,32 @@ export function nameOf(commonName: string): Buffer {
   return derSequence(derSet(derSequence(derObjectIdentifier(oid.commonName), derUtf8String(commonName))));
 }
 
-function extensions(content: CertificateContent, issuer: CertificateIssuer): Buffer[] {
-  const isAuthority = content.profile === "authority";
+function extensions(content: CertificateContent, { keyIdentifier: identifier }: CertificateIssuer): Buffer[] {
+  const list = [extension(oid.subjectKeyIdentifier, false, derOctetString(keyIdentifier(content.publicKey)))];
+  if (identifier !== null) {
+    list.push(extension(oid.authorityKeyIdentifier, false, derSequence(derImplicit(0, identifier))));
+  }
+  return [...requestedExtensions(content), ...list];
+}
+
+/** The extensions that a request asks for: use and names. */
+export function requestedExtensions({
+  profile,
+  subjectAltNames,
+}: Pick<CertificateContent, "profile" | "subjectAltNames">): Buffer[] {
+  const isAuthority = profile === "authority";
   // keyCertSign and cRLSign for an authority, digitalSignature for all others (RFC 5280 §4.2.1.3).
   const keyUsage = isAuthority ? derBitString(Buffer.of(0b0000_0110), 1) : derBitString(Buffer.of(0b1000_0000), 7);
   const list = [
     extension(oid.basicConstraints, true, isAuthority ? derSequence(derBoolean(true)) : derSequence()),
     extension(oid.keyUsage, true, keyUsage),
-    extension(oid.subjectKeyIdentifier, false, derOctetString(keyIdentifier(content.publicKey))),
   ];
-  if (issuer.keyIdentifier !== null) {
-    list.push(extension(oid.authorityKeyIdentifier, false, derSequence(derImplicit(0, issuer.keyIdentifier))));
-  }
   if (!isAuthority) {
-    const usages = content.profile === "member" ? [oid.serverAuth, oid.clientAuth] : [oid.clientAuth];
+    const usages = profile === "member" ? [oid.serverAuth, oid.clientAuth] : [oid.clientAuth];
     list.push(extension(oid.extendedKeyUsage, false, derSequence(...usages.map(derObjectIdentifier))));
   }
-  if (content.subjectAltNames.length > 0) {
-    list.push(extension(oid.subjectAltName, false, derSequence(...content.subjectAltNames.map(generalName))));
+  if (subjectAltNames.length > 0) {
+    list.push(extension(oid.subjectAltName, false, derSequence(...subjectAltNames.map(generalName))));
   }
   return list;
 }
@@ -163,12 +172,4 @@ function ipv6Bytes(address: string): Buffer {
   const back = groups(tail ?? "");
   const all = [...front, ...Array<string>(8 - front.length - back.length).fill("0"), ...back];
   return Buffer.from(all.map((group) => group.padStart(4, "0")).join(""), "hex");
-}
-
-function toPem(label: string, der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString("base64")
-      .match(/.{1,64}/g) ?? [];
-  return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }

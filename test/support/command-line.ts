@@ -92,6 +92,7 @@ export function createCliFixture(directory?: string): CliFixture {
           openProvider: async (options) => fixture.openProvider(options, provider),
           openLoadBalancer: (_, opened, clock) => world.cloud ?? unitLoadBalancer(opened, clock),
           openAuthority: () => authority,
+          openOperatorAuthority: () => authority,
           openAdoptedAuthority: () => authority,
           connect,
           probeWrites,

@@ -5,13 +5,16 @@ import { pollIntervalMs, type StepContext } from "../step-context.ts";
 
 /** The agent checks its files every second; a busy machine may take longer. */
 const uptakeMs = 30_000;
+/** Without a certificate to try: the agent has checked its files by then. */
+const untriedMs = 2_000;
 
-/** Returns at once if there is no next authority: what a member no longer trusts needs no wait. */
+/** Waits for a fixed time if there is no next authority: one was dropped, or the operator has added one. */
 export async function awaitTrust(context: StepContext, name: string): Promise<void> {
   const { plan, ports } = context;
   const master = plan.spec.controlPlane.masters.find((candidate) => candidate.name === name);
   const tls = await ports.authority.trialMaterial();
-  if (master === undefined || tls === null) return;
+  if (master === undefined) return;
+  if (tls === null) return ports.clock.sleep(untriedMs, context.signal);
   const url = clientUrl(plan.spec, master);
   const deadline = ports.clock.monotonicMs() + uptakeMs;
   while (!(await answers(context, url, tls))) {

@@ -41,11 +41,14 @@ export function checkAuthority(planning: Planning): void {
 /** A renewed authority has signed the cluster's certificates with the same key; another authority has not. */
 function isAnother({ spec, observed, view }: Planning, authority: ObservedAuthority): boolean {
   const known = view.resources.get(resourceAddress("haplan_ca", spec.name))?.attributes["fingerprint"];
-  if (typeof known !== "string" || known === authority.fingerprint) return false;
+  if (known === authority.fingerprint) return false;
   // haplan has replaced it, and was interrupted before it recorded that.
   if (authority.previous?.some(({ fingerprint }) => fingerprint === known) === true) return false;
-  return !observed.certificates.some((certificate) => {
-    const recorded = view.resources.get(resourceAddress("haplan_certificate", certificate.name));
-    return certificate.trusted && recorded?.attributes["fingerprint"] === certificate.fingerprint;
+  const recorded = observed.certificates.filter(({ name, fingerprint }) => {
+    const certificate = view.resources.get(resourceAddress("haplan_certificate", name));
+    return certificate?.attributes["fingerprint"] === fingerprint;
   });
+  if (recorded.some(({ trusted }) => trusted)) return false;
+  // The state has no authority of the operator's: only certificates can show that it is another one.
+  return typeof known === "string" || (spec.controlPlane.tls.authority !== undefined && recorded.length > 0);
 }

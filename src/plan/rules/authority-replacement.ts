@@ -23,6 +23,7 @@ export type AuthorityReplacement = {
 };
 
 const trustsBoth = "it is to trust both certificate authorities";
+const trustsChanged = "the authorities that it is to trust have changed";
 const trustsOne = "it is no longer to trust the previous certificate authority";
 
 /** The part before the certificates; null if no authority is being replaced, or it has to wait. */
@@ -30,7 +31,8 @@ export function planReplacement(planning: Planning): AuthorityReplacement | null
   const { observed, view, builder, replaceAuthority = false } = planning;
   const { authority } = observed;
   const resource = planning.desired.find(({ type }) => type === "haplan_ca");
-  if (authority === null || resource === undefined || view.phase !== "formed") return null;
+  if (authority === null || view.phase !== "formed") return null;
+  if (resource === undefined) return trustFirst(planning);
   const creates = replaceAuthority && authority.next === undefined && authority.previous === undefined;
   const replaces = creates || authority.next !== undefined;
   const left = observed.certificates.some(({ signedByPrevious }) => signedByPrevious === true);
@@ -59,6 +61,15 @@ export function planReplacement(planning: Planning): AuthorityReplacement | null
   builder.facts.set(resource.address, { commonName: next?.commonName ?? commonName, ...known });
   const step = builder.add({ kind: "activateAuthority" }, [resource.address], [added, ...handed]);
   return { leaves: "the certificate authority is replaced", after: [step] };
+}
+
+/** Authorities that the operator has added to the file are trusted before any certificate is issued. */
+function trustFirst(planning: Planning): AuthorityReplacement | null {
+  const { observed, spec } = planning;
+  if (observed.authority === null || spec.controlPlane.tls.authority === undefined) return null;
+  const trusts = trustedFingerprints(observed.authority);
+  const isDue = (address: ResourceAddress): boolean => lacks(planning, address);
+  return { leaves: null, after: handOut(planning, { after: null, reason: trustsChanged, trusts, isDue }) };
 }
 
 /** The part after everything else: the previous authority is dropped on request, and units get what they lack. */

@@ -4,10 +4,16 @@
  */
 
 import { canonicalJson } from "../../base/canonical-json.ts";
-import { certificateLifetimeDays, certificateValidity, dayOf, validityText } from "../certificate-validity.ts";
+import {
+  certificateLifetimeDays,
+  certificateValidity,
+  dayOf,
+  isRenewalDue,
+  validityText,
+} from "../certificate-validity.ts";
 import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
 import type { ClusterView } from "../cluster-view.ts";
-import type { DesiredResource } from "../desired-resources.ts";
+import { createsAuthority, type DesiredResource } from "../desired-resources.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
@@ -116,7 +122,7 @@ function whyIssue(
   }
   if (found.signedByPrevious === true) return update("it was signed by the previous authority");
   if (!found.trusted) return update("it was signed by another authority");
-  const { status, daysLeft } = certificateValidity(found, nowMs);
+  const { status } = certificateValidity(found, nowMs);
   if (status !== "valid") return update(`it ${validityText(found, nowMs)}`);
   if (found.profile !== resource.attributes["profile"]) return update("its key usage has changed");
   const wanted = [...(resource.attributes["subjectAltNames"] as readonly string[])].sort();
@@ -125,7 +131,7 @@ function whyIssue(
   }
   if (isRequested(planning, resource.address)) return update(asRequested);
   // If the authority expires as early, a new certificate gains nothing: the authority is renewed first.
-  return daysLeft < spec.policy.renewBeforeDays && !found.endsWithAuthority
+  return isRenewalDue(found, nowMs, spec.policy.renewBeforeDays) && !found.endsWithAuthority
     ? update(`it ${validityText(found, nowMs)}`, true)
     : null;
 }
@@ -194,7 +200,7 @@ function warnExpired({ nowMs, builder }: Planning, due: readonly Due[]): void {
 /** An authority that haplan did not create is renewed by the operator. */
 function warnOfAdoptedAuthority({ spec, observed, nowMs, builder }: Planning): void {
   const { authority } = observed;
-  if (spec.controlPlane.tls.adopted === undefined || authority === null) return;
+  if (createsAuthority(spec) || !spec.controlPlane.tls.enabled || authority === null) return;
   if (certificateValidity(authority, nowMs).daysLeft >= spec.policy.renewBeforeDays) return;
   builder.warn(
     "plan/adopted-authority-ends",

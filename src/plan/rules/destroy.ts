@@ -3,7 +3,7 @@
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import { unitOf } from "../cluster-view.ts";
-import { loadBalancerAddress } from "../desired-resources.ts";
+import { createsAuthority, loadBalancerAddress } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
 import { hasAdopted } from "./adoption/adoption.ts";
@@ -67,7 +67,7 @@ function destroyAll(planning: Planning): void {
     ...of("haplan_ca", "haplan_certificate"),
   ];
   // haplan does not remove the authority of adopted members.
-  const ours = observed.authority !== null && planning.spec.controlPlane.tls.adopted === undefined;
+  const ours = observed.authority !== null && createsAuthority(planning.spec);
   if (ours || certificates.length > 0) {
     builder.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);
   }

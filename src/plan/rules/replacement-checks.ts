@@ -21,25 +21,19 @@ type Refusal = {
 };
 
 function whyNotReplaceable(planning: Planning): Refusal | null {
-  const { spec, view, observed, replaceAuthority = false } = planning;
-  const { enabled, adopted } = spec.controlPlane.tls;
+  const { spec, view, observed } = planning;
+  const { enabled, adopted, authority: own } = spec.controlPlane.tls;
   const { authority } = observed;
   const code = "plan/no-replacement";
   if (!enabled) return { code, summary: "There is no certificate authority", detail: "TLS is off." };
-  if (adopted !== undefined) {
-    const detail = `haplan did not create ${adopted.caFile}. Replace it where it was created.`;
-    return { code, summary: "haplan does not replace the authority of adopted members", detail };
+  const file = adopted?.caFile ?? own?.caFile;
+  if (file !== undefined) {
+    const detail = `haplan did not create ${file}. Add the next authority to that file and apply, let it sign and run \`haplan certs rotate\`, then remove the previous one from the file and apply.`;
+    return { code, summary: "haplan replaces only an authority that it has created", detail };
   }
   if (view.phase !== "formed" || authority === null) {
     const detail = "Its certificates are made by the first apply.";
     return { code, summary: "The cluster does not run yet", detail, commands: [["apply"]] };
-  }
-  if (!replaceAuthority && authority.previous === undefined && authority.next === undefined) {
-    return {
-      code: "plan/nothing-to-drop",
-      summary: "There is no previous certificate authority to drop",
-      detail: "Members trust only the present one.",
-    };
   }
   const unfit = unfitMasters(planning);
   if (unfit.length === 0) return null;

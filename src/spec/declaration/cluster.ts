@@ -5,7 +5,16 @@
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
 import { address, dnsLabel, file, host, port, zone } from "./common.ts";
-import { certificateName, controlPlane, etcdProgram, masters, movedMaster, tls } from "./control-plane.ts";
+import {
+  authority,
+  certificateName,
+  controlPlane,
+  etcdProgram,
+  masters,
+  movedMaster,
+  signer,
+  tls,
+} from "./control-plane.ts";
 import { hostFields, hostList, hostsFrom } from "./hosts-from.ts";
 import { kubernetes, subnets } from "./kubernetes.ts";
 import { loadBalancer, loadBalancerHost } from "./load-balancer.ts";
@@ -87,6 +96,8 @@ export type ClusterShapes = {
   readonly movedMaster: Checked<typeof movedMaster>;
   readonly etcdProgram: Checked<typeof etcdProgram>;
   readonly tls: Checked<typeof tls>;
+  readonly authority: Checked<typeof authority>;
+  readonly signer: Checked<typeof signer>;
   readonly certificateName: Checked<typeof certificateName>;
   readonly adopt: Checked<typeof adopt>;
   readonly adoptedTls: Checked<typeof adoptedTls>;
@@ -121,6 +132,8 @@ export const clusterShapes: ClusterShapes = {
   movedMaster,
   etcdProgram,
   tls,
+  authority,
+  signer,
   certificateName,
   adopt,
   adoptedTls,

@@ -28,6 +28,52 @@ export const tls = {
       description: "more names and IP addresses by which clients reach the masters, for their certificates",
       example: ["etcd.example.com", "10.0.0.99"],
     },
+    authority: { shape: "authority", absent: "haplan creates one" },
+  },
+} as const;
+
+export const authority = {
+  type: "object",
+  description: "an authority of yours, in place of one that haplan creates; with `keyFile` or `signer`",
+  example: { caFile: "pki/ca.crt", keyFile: "pki/ca.key" },
+  keys: {
+    caFile: {
+      shape: "file",
+      required: true,
+      description: "the PEM file of the authority, or of all that members and clients are to trust",
+    },
+    keyFile: {
+      shape: "file",
+      absent: "`signer` signs",
+      description: "the PEM file of its key",
+      example: "pki/ca.key",
+    },
+    signer: { shape: "signer", absent: "haplan signs with `keyFile`" },
+  },
+} as const;
+
+export const signer = {
+  type: "object",
+  description: "a program that signs certificates",
+  example: { command: ["./sign-with-vault", "etcd"] },
+  keys: {
+    command: {
+      type: "array",
+      items: { type: "string", description: "a word of the command" },
+      minItems: 1,
+      maxItems: 100,
+      required: true,
+      description:
+        "the program and its arguments, without a shell: it reads a certificate request in PEM and prints the certificate, followed by those of intermediate authorities",
+      example: ["./sign-with-vault", "etcd"],
+    },
+    timeoutMs: {
+      type: "integer",
+      minimum: 100,
+      maximum: 600_000,
+      default: 60_000,
+      description: "milliseconds that it may take for a certificate",
+    },
   },
 } as const;
 
