@@ -56,6 +56,8 @@ export async function plannerInput(context: CliContext, session: Session, option
     provider: session.provider.model,
     mode: options.mode,
     haplanVersion: context.version,
+    // What is destroyed needs no programs, which may not even be there.
+    artifact: options.mode === "destroy" ? null : await session.provider.artifact(context.stop.signal),
     nowMs: context.clock.now(),
     replace: options.replace ?? [],
     target: options.target ?? [],

@@ -68,6 +68,7 @@ export async function sessionFor(
     spec: from.spec,
     recorded: async () => recordedMachines(await storeOf(context, { spec: from.spec, backend }).read()),
     directory,
+    cwd: context.cwd,
     signal: context.stop.signal,
     clock: context.clock,
     log: (message, facts) => log.write("debug", message, facts),

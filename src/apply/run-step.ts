@@ -21,6 +21,7 @@ import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps
 import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
 import { takeSnapshot } from "./steps/take-snapshot.ts";
+import { upgradeAgent } from "./steps/upgrade-steps.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
 
 /** Runs `action` and returns the outputs known only afterwards. */
@@ -51,19 +52,16 @@ export async function runStep(context: StepContext, action: StepAction): Promise
     case "destroyMachine":
       return destroyMachine(context, action);
     case "startAgent":
-      return startMember(context, action);
     case "updateAgent":
-      return startAgent(context, action);
+    case "upgradeAgent":
     case "reloadAgent":
-      return reloadAgent(context, action);
     case "restartAgent":
-      return restartAgent(context, action);
+    case "stopAgent":
+      return runAgentStep(context, action);
     case "checkMembers":
       return checkMembers(context, action);
     case "takeSnapshot":
       return takeSnapshot(context, action);
-    case "stopAgent":
-      return stopAgent(context, action);
     case "awaitQuorum":
       return awaitQuorum(context, action);
     case "awaitCatchUp":
@@ -93,6 +91,30 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return removeKubeadmConfig(context, action);
     case "recordState":
       return {};
+    default:
+      return assertNever(action);
+  }
+}
+
+type AgentAction = Extract<
+  StepAction,
+  { readonly kind: "startAgent" | "updateAgent" | "upgradeAgent" | "reloadAgent" | "restartAgent" | "stopAgent" }
+>;
+
+async function runAgentStep(context: StepContext, action: AgentAction): Promise<StepOutputs> {
+  switch (action.kind) {
+    case "startAgent":
+      return startMember(context, action);
+    case "updateAgent":
+      return startAgent(context, action);
+    case "upgradeAgent":
+      return upgradeAgent(context, action);
+    case "reloadAgent":
+      return reloadAgent(context, action);
+    case "restartAgent":
+      return restartAgent(context, action);
+    case "stopAgent":
+      return stopAgent(context, action);
     default:
       return assertNever(action);
   }

@@ -51,6 +51,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
       return [...deposed(action), ...addresses.map((address) => upsertMachine(address, action.generation, facts))];
     case "startAgent":
     case "updateAgent":
+    case "upgradeAgent":
     case "reloadAgent":
     case "restartAgent": {
       const { clusterState, initialCluster } = action.join ?? joinOf(facts);

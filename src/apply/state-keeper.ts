@@ -69,7 +69,9 @@ export class StateKeeper {
 
   #desiredWith(resources: readonly StateResource[]): ReadonlyMap<string, DesiredResource> {
     const spec = resolveKnownAddresses(this.#plan.spec, resources);
-    return new Map(desiredResources(spec, this.#model).map((resource) => [resource.address, resource]));
+    return new Map(
+      desiredResources(spec, this.#model, this.#plan.binding.artifact).map((resource) => [resource.address, resource]),
+    );
   }
 
   get state(): State {

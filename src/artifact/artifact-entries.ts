@@ -13,6 +13,12 @@ export type ArtifactEntry = {
 /** The programs that run on hosts. */
 export const hostPrograms: readonly string[] = ["haplan-agent", "haplan-host", "haplan-load-balancer", "haplan-worker"];
 
+/**
+ * Of haplan-host: incremented when it gets calls or arguments that haplan relies on. A host that has several versions of
+ * haplan serves sessions with the newest haplan-host, whichever version its units run.
+ */
+export const hostRevision = 2;
+
 /** Of a package's files, what a program needs at run time: code, data and native libraries for glibc, and licenses. */
 const needed = /(\.(c?js|json|txt)|napi\.glibc\.node|\/LICENSE[^/]*)$/i;
 const notNeeded = /(^|\/)(src|dependencies|tests?|tools|umd|include|share|benchmark|\.bin)\//;

@@ -19,6 +19,7 @@ import {
   type Architecture,
   type ArtifactEntry,
   hostPrograms,
+  hostRevision,
   inOrder,
   isNeeded,
   launcher,
@@ -87,7 +88,7 @@ async function collect(directory: string, request: ArtifactRequest): Promise<Art
   const templates = (await filesBelow(join(packageDirectory, "templates"))).filter((path) =>
     path.startsWith("systemd/"),
   );
-  const about = { name: "haplan-artifact", version, type: "module", architecture };
+  const about = { name: "haplan-artifact", version, type: "module", architecture, hostRevision };
   const plain = (path: string, file: string): ArtifactEntry => ({ path, mode: 0o644, content: { file } });
   return [
     { path: "bin/node", mode: 0o755, content: { file: runtime } },

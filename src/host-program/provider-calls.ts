@@ -33,6 +33,7 @@ export function providerCalls({ provider, cluster, packages, leave }: HostParts)
     renameMachine: (from, to) => provider.renameMachine(from, to),
     destroyMachine,
     startUnit: (machine, unit) => provider.startUnit(machine, unit),
+    revertUnit: (machine, unit) => provider.revertUnit(machine, unit),
     stopUnit: (machine, unit, graceMs) => provider.stopUnit(machine, unit, graceMs),
     removeUnit: (machine, unit) => provider.removeUnit(machine, unit),
     unitLog: (machine, unit, lines) => provider.unitLog(machine, unit, lines),

@@ -13,6 +13,7 @@ export type HostCalls = Pick<
   | "renameMachine"
   | "destroyMachine"
   | "startUnit"
+  | "revertUnit"
   | "stopUnit"
   | "removeUnit"
   | "unitLog"
@@ -35,6 +36,7 @@ export type HostArguments = {
   readonly renameMachine: readonly [from: string, to: string];
   readonly destroyMachine: readonly [machine: MachineRef];
   readonly startUnit: readonly [machine: MachineRef, unit: UnitDefinition];
+  readonly revertUnit: readonly [machine: MachineRef, unit: string];
   readonly stopUnit: readonly [machine: MachineRef, unit: string, graceMs: number];
   readonly removeUnit: readonly [machine: MachineRef, unit: string];
   readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];

@@ -107,6 +107,10 @@ export class HostClient implements HostCalls {
     return this.#call("startUnit", [machine, unit], signal);
   }
 
+  revertUnit(...[machine, unit, signal]: Parameters<HostCalls["revertUnit"]>): Promise<HostResults["revertUnit"]> {
+    return this.#call("revertUnit", [machine, unit], signal);
+  }
+
   stopUnit(...[machine, unit, graceMs, signal]: Parameters<HostCalls["stopUnit"]>): Promise<void> {
     return this.#call("stopUnit", [machine, unit, graceMs], signal);
   }

@@ -43,6 +43,7 @@ describe("a request", () => {
     renameMachine: ["m1", "m2"],
     destroyMachine: [{ name: "m1", generation: 2 }],
     startUnit: ["m1", unit],
+    revertUnit: ["m1", "agent"],
     stopUnit: ["m1", "agent", 5_000],
     removeUnit: ["m1", "agent"],
     unitLog: ["m1", "agent", 10],

@@ -40,7 +40,12 @@ const unit = record(
     files: list(record({ path: text, content, mode: count })),
     listens: list(text),
   },
-  { reload, copies: list(record({ file: text, to: text })), watches: list(text) },
+  {
+    reload,
+    copies: list(record({ file: text, to: text })),
+    watches: list(text),
+    artifact: record({ name: text, programsDir: text }),
+  },
 );
 const preflight = record({
   machines: list(record(identity)),
@@ -60,6 +65,7 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   renameMachine: tuple(text, text),
   destroyMachine: tuple(machineRef),
   startUnit: tuple(machineRef, unit),
+  revertUnit: tuple(machineRef, text),
   stopUnit: tuple(machineRef, text, number),
   removeUnit: tuple(machineRef, text),
   unitLog: tuple(machineRef, text, count),
@@ -68,7 +74,7 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
 
 const observedUnit = record(
   { name: text, running: flag, pid: orNull(count), definitionDigest: text },
-  { present: list(text) },
+  { present: list(text), artifact: text },
 );
 const observedMachine = record({
   name: text,
@@ -93,6 +99,7 @@ export const resultSchemas: { readonly [Call in HostCallName]: object } = {
   renameMachine: nothing,
   destroyMachine: nothing,
   startUnit: record({ pid: orNull(count) }),
+  revertUnit: record({ pid: orNull(count) }),
   stopUnit: nothing,
   removeUnit: nothing,
   unitLog: text,

@@ -52,19 +52,27 @@ function resource(type: ResourceType, name: string, attributes: Attributes, more
   };
 }
 
-/** All resources of a spec, in the order in which plans show them. */
-export function desiredResources(spec: ClusterSpec, provider: ProviderModel): readonly DesiredResource[] {
+/**
+ * All resources of a spec, in the order in which plans show them. `artifact`: the version of haplan's programs that units
+ * get; null or absent if the provider does not distinguish versions.
+ */
+export function desiredResources(
+  spec: ClusterSpec,
+  provider: ProviderModel,
+  artifact: string | null = null,
+): readonly DesiredResource[] {
   const balancer = provider.describeLoadBalancer(spec);
+  const version: Attributes = artifact === null ? {} : { artifact };
   return [
     ...(spec.controlPlane.tls.enabled ? certificates(spec, balancer) : []),
     ...machines(spec, provider, balancer),
-    ...spec.controlPlane.masters.flatMap((master) => masterResources(spec, master.name)),
-    ...loadBalancers(spec, balancer),
+    ...spec.controlPlane.masters.flatMap((master) => masterResources(spec, master.name, version)),
+    ...loadBalancers(spec, balancer, version),
     ...spec.workers.map((worker) =>
       resource(
         "haplan_worker",
         worker.name,
-        { endpoint: clusterEndpoint(spec), configDigest: workerConfigDigest(spec, worker.name) },
+        { endpoint: clusterEndpoint(spec), configDigest: workerConfigDigest(spec, worker.name), ...version },
         {
           unknown: unitFacts(issuesForClients(spec)),
           dependsOn: [resourceAddress("haplan_machine", worker.name), ...balancerAddresses(balancer)],
@@ -204,7 +212,7 @@ function hostOf({ name, address, zone, settings }: Omit<MachineHost, "role">): O
   return { name, address, zone, ...(settings === undefined ? {} : { settings }) };
 }
 
-function masterResources(spec: ClusterSpec, name: string): readonly DesiredResource[] {
+function masterResources(spec: ClusterSpec, name: string, version: Attributes): readonly DesiredResource[] {
   const master = spec.controlPlane.masters.find((candidate) => candidate.name === name)!;
   if (master.adoptedAt !== undefined) return [adoptedMember(spec, master)];
   const urls = { clientUrl: clientUrl(spec, master), peerUrl: peerUrl(spec, master) };
@@ -214,7 +222,12 @@ function masterResources(spec: ClusterSpec, name: string): readonly DesiredResou
     resource(
       "haplan_agent",
       name,
-      { engine: spec.controlPlane.engine, ...urls, configDigest: agentConfigDigest(spec, name) },
+      {
+        engine: spec.controlPlane.engine,
+        ...urls,
+        configDigest: agentConfigDigest(spec, name),
+        ...(spec.controlPlane.engine === "agent" ? version : {}),
+      },
       {
         unknown: unitFacts(issued.length > 0),
         dependsOn: [resourceAddress("haplan_machine", name), ...issued],
@@ -253,10 +266,16 @@ function balancerAddresses({ hosts }: LoadBalancerDescription): readonly Resourc
   return names.map((name) => resourceAddress("haplan_load_balancer", name));
 }
 
-function loadBalancers(spec: ClusterSpec, balancer: LoadBalancerDescription): readonly DesiredResource[] {
+function loadBalancers(
+  spec: ClusterSpec,
+  balancer: LoadBalancerDescription,
+  version: Attributes,
+): readonly DesiredResource[] {
   const addresses = balancerAddresses(balancer);
+  // The others are no programs of haplan's.
+  const own = spec.loadBalancer.type === "embedded" && balancer.hosts.length > 0 ? version : {};
   return [
-    ...addresses.map((address) => loadBalancer(spec, balancer, parseAddress(address).name)),
+    ...addresses.map((address) => loadBalancer(spec, balancer, parseAddress(address).name, own)),
     ...spec.controlPlane.masters.map((master) =>
       resource(
         "haplan_lb_backend",
@@ -268,7 +287,12 @@ function loadBalancers(spec: ClusterSpec, balancer: LoadBalancerDescription): re
   ];
 }
 
-function loadBalancer(spec: ClusterSpec, balancer: LoadBalancerDescription, name: string): DesiredResource {
+function loadBalancer(
+  spec: ClusterSpec,
+  balancer: LoadBalancerDescription,
+  name: string,
+  version: Attributes,
+): DesiredResource {
   const { type, address, ports, virtual, hosts: listed = [] } = spec.loadBalancer;
   const masters = spec.controlPlane.masters.map((master) => master.name);
   const { hosts, attributes, unknown, replacedBy } = balancer;
@@ -284,6 +308,7 @@ function loadBalancer(spec: ClusterSpec, balancer: LoadBalancerDescription, name
       endpoint: clusterEndpoint(spec),
       configDigest: loadBalancerConfigDigest(spec, { balancer: name, backends: masters }),
       ...(virtual === undefined ? {} : { routerId: virtual.routerId, priority: priorityAt(place) }),
+      ...version,
       ...attributes,
     },
     {

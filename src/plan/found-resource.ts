@@ -23,7 +23,9 @@ export function foundResource(
   const onMachine = (unitName: string): FoundResource | null => {
     const unit = unitOf(machine, unitName);
     if (unit === undefined) return null;
-    return { id: name, attributes: { pid: unit.pid, definitionDigest: unit.definitionDigest }, generation };
+    const { pid, definitionDigest, artifact } = unit;
+    const version = artifact === undefined ? {} : { artifact };
+    return { id: name, attributes: { pid, definitionDigest, ...version }, generation };
   };
   switch (type) {
     case "haplan_ca":

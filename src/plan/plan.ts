@@ -57,6 +57,8 @@ export type PlanBinding = {
   readonly stateLineage: string | null;
   readonly stateSerial: number;
   readonly haplanVersion: string;
+  /** The version of haplan's programs that units get; absent if the provider does not distinguish versions. */
+  readonly artifact?: string;
   /** Null if there is no cluster yet. */
   readonly membership: {
     readonly clusterId: string;

@@ -15,6 +15,8 @@ export type PlannerInput = {
   readonly provider: ProviderModel;
   readonly mode: "apply" | "destroy";
   readonly haplanVersion: string;
+  /** The version of haplan's programs that the provider starts units with; absent or null if it does not distinguish versions. */
+  readonly artifact?: string | null;
   /** When the plan is made, in milliseconds since the epoch: certificates are valid at a moment. */
   readonly nowMs: number;
   /** Addresses (`haplan_raft_member.m2`, `haplan_machine.m2`) to replace even if nothing requires it. */

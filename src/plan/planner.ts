@@ -161,7 +161,9 @@ function planResolved(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
   const input = rememberUnreachable(renameObserved(found, moves.made));
   const desired =
-    input.mode === "destroy" ? [] : withAuthorityName(desiredResources(input.spec, input.provider), input);
+    input.mode === "destroy"
+      ? []
+      : withAuthorityName(desiredResources(input.spec, input.provider, input.artifact), input);
   const { view, builder, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
   const plan: Omit<Plan, "id"> = {
@@ -206,6 +208,7 @@ export function createBinding(input: PlannerInput, view: ClusterView): PlanBindi
     stateLineage: view.lineage,
     stateSerial: input.state?.serial ?? 0,
     haplanVersion: input.haplanVersion,
+    ...((input.artifact ?? null) === null ? {} : { artifact: input.artifact! }),
     membership:
       membership === null
         ? null

@@ -83,6 +83,7 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     }
     case "restartAgent":
     case "updateAgent":
+    case "upgradeAgent":
       return still(withPlace(setUp(model, [action.member], false), action.member));
     // One of two of its name: its member does not vote.
     case "stopAgent":

@@ -14,6 +14,11 @@ export function checkStaleness(plan: Plan, present: PlanBinding): Diagnostic | n
     ...(bound.haplanVersion === present.haplanVersion
       ? []
       : [`haplan: planned by version ${bound.haplanVersion}, this is ${present.haplanVersion}`]),
+    ...(bound.artifact === present.artifact
+      ? []
+      : [
+          `haplan's programs: planned with ${bound.artifact ?? "any version"}, now ${present.artifact ?? "any version"}`,
+        ]),
     ...membershipMoves(bound.membership, present.membership),
   ];
   if (moved.length === 0) return null;

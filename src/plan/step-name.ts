@@ -37,6 +37,7 @@ export function stepId(action: StepAction): string {
       return `${action.kind}:${action.member}${action.authorities === true ? "/authorities" : ""}`;
     case "startAgent":
     case "updateAgent":
+    case "upgradeAgent":
     case "restartAgent":
     case "addLearner":
     case "awaitCatchUp":
@@ -97,17 +98,12 @@ export function stepTitle(action: StepAction): string {
     case "destroyMachine":
       return `destroy machine ${action.machine}${ofGeneration(action.generation)}`;
     case "startAgent":
-      return `start agent ${action.member}`;
     case "updateAgent":
-      return `update agent ${action.member}`;
+    case "upgradeAgent":
     case "reloadAgent":
-      return action.authorities === true
-        ? `hand agent ${action.member} the trusted authorities`
-        : `hand agent ${action.member} its new certificate`;
     case "restartAgent":
-      return `restart agent ${action.member}`;
     case "stopAgent":
-      return `stop agent ${action.member}${ofGeneration(action.generation)}`;
+      return agentTitle(action);
     case "awaitQuorum":
       return `wait until ${action.members.join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy`;
     case "checkMembers":
@@ -138,6 +134,34 @@ export function stepTitle(action: StepAction): string {
     case "writeKubeadmConfig":
     case "removeKubeadmConfig":
       return hostTitle(action);
+    default:
+      return assertNever(action);
+  }
+}
+
+type AgentAction = Extract<
+  StepAction,
+  {
+    readonly kind: "startAgent" | "updateAgent" | "upgradeAgent" | "reloadAgent" | "restartAgent" | "stopAgent";
+  }
+>;
+
+function agentTitle(action: AgentAction): string {
+  switch (action.kind) {
+    case "startAgent":
+      return `start agent ${action.member}`;
+    case "updateAgent":
+      return `update agent ${action.member}`;
+    case "upgradeAgent":
+      return `upgrade agent ${action.member}: haplan ${action.from ?? "of unknown version"} -> ${action.to}`;
+    case "reloadAgent":
+      return action.authorities === true
+        ? `hand agent ${action.member} the trusted authorities`
+        : `hand agent ${action.member} its new certificate`;
+    case "restartAgent":
+      return `restart agent ${action.member}`;
+    case "stopAgent":
+      return `stop agent ${action.member}${ofGeneration(action.generation)}`;
     default:
       return assertNever(action);
   }

@@ -50,6 +50,7 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   destroyMachine: unrelated,
   startAgent: showsMembers,
   updateAgent: takesVoterDown,
+  upgradeAgent: takesVoterDown,
   // It reloads its certificate without a pause.
   reloadAgent: aside,
   // It is down already.

@@ -56,6 +56,17 @@ export type StepAction =
   | { readonly kind: "startAgent"; readonly member: string; readonly join: InitialCluster | null }
   /** The agent's configuration changed: writes it and restarts, one member at a time. */
   | { readonly kind: "updateAgent"; readonly member: string; readonly join: InitialCluster }
+  /**
+   * The agent is started with another version of haplan's programs, and with whatever else has changed. If it does not become
+   * healthy and stay so for the policy's time, it gets its former version back, and the step fails. `from`: null if unknown.
+   */
+  | {
+      readonly kind: "upgradeAgent";
+      readonly member: string;
+      readonly join: InitialCluster;
+      readonly from: string | null;
+      readonly to: string;
+    }
   /** The agent's certificate or trusted authorities changed: writes them; the agent reloads them without a restart. */
   | {
       readonly kind: "reloadAgent";

@@ -37,6 +37,7 @@ export function machineActedOn(action: StepAction): string | null {
       return action.machine;
     case "startAgent":
     case "updateAgent":
+    case "upgradeAgent":
     case "reloadAgent":
     case "restartAgent":
     case "stopAgent":

@@ -25,6 +25,9 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("destroyMachine", machine, signal), (given) => provider.destroyMachine(machine, given)),
     startUnit: (machine, unit, signal) =>
       calls.run(on("startUnit", machine, signal), (given) => provider.startUnit(machine, unit, given)),
+    artifact: (signal) => provider.artifact(signal),
+    revertUnit: (machine, unit, signal) =>
+      calls.run(on("revertUnit", machine, signal), (given) => provider.revertUnit(machine, unit, given)),
     stopUnit: (machine, unit, graceMs, signal) =>
       calls.run(on("stopUnit", machine, signal, graceMs), (given) => provider.stopUnit(machine, unit, graceMs, given)),
     removeUnit: (machine, unit, signal) =>

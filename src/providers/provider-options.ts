@@ -20,6 +20,8 @@ export type ProviderOptions = {
   readonly recorded: () => Promise<readonly RecordedMachine[]>;
   /** The cluster's directory, `.haplan/<cluster>`. */
   readonly directory: string;
+  /** haplan's working directory, which paths of the spec are relative to. */
+  readonly cwd: string;
   /** Aborted when the run is to stop. */
   readonly signal: AbortSignal;
   readonly clock: Clock;

@@ -142,6 +142,17 @@ export type Provider = {
    * @throws HaplanError `provider/unit-exited` if it exits at once, with the last lines of its log.
    */
   startUnit(machine: MachineRef, unit: UnitDefinition, signal?: AbortSignal): Promise<{ readonly pid: number | null }>;
+  /**
+   * Names the version of haplan's programs that `startUnit` starts units with. Plans compare it, and a unit of another
+   * version is restarted. Null if the provider does not distinguish versions.
+   */
+  artifact(signal?: AbortSignal): Promise<string | null>;
+  /**
+   * Brings a unit back that `startUnit` has given another version of haplan's programs: the former version, arguments and
+   * files, running.
+   * @throws HaplanError `provider/no-former-version` if there is none, or `provider/unit-exited` as `startUnit`
+   */
+  revertUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<{ readonly pid: number | null }>;
   /** SIGTERM (a leader transfers leadership first), then SIGKILL after `graceMs`. No error if it is not running. */
   stopUnit(machine: MachineRef, unit: string, graceMs: number, signal?: AbortSignal): Promise<void>;
   /** Stops the unit and removes its files. */

@@ -93,6 +93,7 @@ describe("a good spec", () => {
         maxLearnerLagEntries: 1000,
         healthSamples: 3,
         joinTimeoutMs: 300_000,
+        upgradeWatchMs: 10_000,
         backupBeforeMembershipChange: false,
         allowEvenSteps: false,
         renewBeforeDays: 90,

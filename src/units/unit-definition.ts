@@ -30,6 +30,14 @@ export const interfacePlaceholders: RegExp = /@INTERFACE\(([^)]*)\)@/g;
 /** Privileges of a unit that manages addresses of its host. Others have none, but for ports below 1024. */
 export type UnitCapability = "CAP_NET_ADMIN" | "CAP_NET_RAW" | "CAP_SETGID";
 
+/** A version of haplan's programs on a machine. */
+export type UnitArtifact = {
+  /** As plans show it. Two with one name are the same. */
+  readonly name: string;
+  /** Its directory of programs there, with one directory for each. */
+  readonly programsDir: string;
+};
+
 export type UnitDefinition = {
   readonly name: string;
   /**
@@ -59,6 +67,8 @@ export type UnitDefinition = {
   readonly check?: readonly string[];
   /** Absent: none. */
   readonly capabilities?: readonly UnitCapability[];
+  /** The version of its program, which the provider sets. Absent for a system program, and before a provider has the unit. */
+  readonly artifact?: UnitArtifact;
 };
 
 /**

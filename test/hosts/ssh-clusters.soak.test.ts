@@ -67,7 +67,7 @@ ${masters.map((host) => `      - ${line(host.name.replace("h", "m"), host)}\n`).
 
   describeProvider("ssh", async () => {
     const [first, second, third, , balancer] = set.hosts as [TestHost, TestHost, TestHost, TestHost, TestHost];
-    const text = specOf([first, second, third], balancer, `, artifact: ${artifact}`);
+    const text = specOf([first, second, third], balancer, `, artifact: { file: ${artifact} }`);
     const { spec, diagnostics } = specReader.parse("cluster.yaml", text);
     if (spec === null) throw new Error(JSON.stringify(diagnostics));
     const again = (): ReturnType<typeof openProvider> =>
@@ -75,6 +75,7 @@ ${masters.map((host) => `      - ${line(host.name.replace("h", "m"), host)}\n`).
         spec,
         recorded: async () => [],
         directory,
+        cwd: directory,
         signal: new AbortController().signal,
         clock: systemClock,
         log: () => undefined,

@@ -60,6 +60,8 @@ export class FakeRemote {
       renameMachine: (from, to, signal) => act(from, signal, () => provider.renameMachine(from, to)),
       destroyMachine: (machine, signal) => act(nameOf(machine), signal, () => provider.destroyMachine(machine)),
       startUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.startUnit(machine, unit)),
+      artifact: () => provider.artifact(),
+      revertUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.revertUnit(machine, unit)),
       stopUnit: (machine, unit, graceMs, signal) =>
         act(nameOf(machine), signal, () => provider.stopUnit(machine, unit, graceMs)),
       removeUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.removeUnit(machine, unit)),

@@ -155,6 +155,15 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
       expect(await provider.readUnitFile("m1", "agent", "config")).toBe("b");
     });
 
+    it("names the version of haplan's programs, or does not distinguish versions, and has no former one at first", async () => {
+      const name = await provider.artifact();
+      await provider.createMachine(m1);
+      await provider.startUnit("m1", unit());
+      const [started] = (await found())[0]?.units ?? [];
+      expect(started?.artifact ?? null).toBe(name);
+      await expect(provider.revertUnit("m1", "agent")).rejects.toMatchObject({ code: "provider/no-former-version" });
+    });
+
     it("reports a unit that ends at once with its exit code and the end of its log", async () => {
       await provider.createMachine(m1);
       await expect(provider.startUnit("m1", unit({ arguments: ["exit", "no disk"] }))).rejects.toMatchObject({

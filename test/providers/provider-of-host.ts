@@ -21,6 +21,8 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     renameMachine: (...given) => client.renameMachine(...given),
     destroyMachine: (...given) => client.destroyMachine(...given),
     startUnit: (...given) => client.startUnit(...given),
+    artifact: async () => null,
+    revertUnit: (...given) => client.revertUnit(...given),
     stopUnit: (...given) => client.stopUnit(...given),
     removeUnit: (...given) => client.removeUnit(...given),
     unitLog: (...given) => client.unitLog(...given),

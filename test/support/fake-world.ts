@@ -34,7 +34,15 @@ import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-
 import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../../src/units/unit-definition.ts";
 import type { FakeCloudLoadBalancer } from "./fake-cloud-load-balancer.ts";
 
-type FakeUnit = { definition: UnitDefinition; running: boolean; pid: number };
+type FakeUnit = {
+  definition: UnitDefinition;
+  running: boolean;
+  pid: number;
+  artifact: string | null;
+  startedMs: number;
+  /** As it was before it got another version. */
+  former: Pick<FakeUnit, "definition" | "artifact"> | null;
+};
 export type FakeMachine = {
   identity: MachineIdentity;
   attributes: Attributes;
@@ -102,6 +110,10 @@ export class FakeWorld {
   readonly made: string[] = [];
   /** The pure half of the provider. */
   model: ProviderModel = localModel;
+  /** The version of haplan's programs that the provider starts units with; null: it does not distinguish versions. */
+  artifact: string | null = null;
+  /** What is wrong with a version, by its name. */
+  readonly broken: Map<string, "doesNotStart" | "crashesAfter5s" | "isNeverReady"> = new Map();
   /** Null where the load balancer is a unit. */
   cloud: FakeCloudLoadBalancer | null = null;
 
@@ -172,8 +184,22 @@ export class FakeWorld {
   isUp(memberId: string): boolean {
     const peerUrl = this.facts.members.find((member) => member.id === memberId)?.peerUrl ?? "";
     return this.#listening().some(
-      ({ machine, places }) => machine.data === memberId && peerUrl.endsWith(`//${places[1]}`),
+      ({ machine, places }) =>
+        machine.data === memberId && peerUrl.endsWith(`//${places[1]}`) && !this.#is(machine, "isNeverReady"),
     );
+  }
+
+  #is({ units }: FakeMachine, defect: "crashesAfter5s" | "isNeverReady"): boolean {
+    return this.broken.get(units.get(agentUnitName)?.artifact ?? "") === defect;
+  }
+
+  #crash(): void {
+    for (const machine of this.facts.machines.values()) {
+      const agent = machine.units.get(agentUnitName);
+      if (agent?.running === true && this.#is(machine, "crashesAfter5s"))
+        agent.running = this.clock.monotonicMs() < agent.startedMs + 5_000;
+    }
+    this.#elect();
   }
 
   voters(): FakeMember[] {
@@ -253,6 +279,7 @@ export class FakeWorld {
       model: this.model,
       limits: { machinesAtOnce: 10, callTimeoutMs: null },
       observe: async (lineage, names) => {
+        this.#crash();
         const found = [...this.facts.machines.values()]
           .filter((machine) => machine.identity.lineage === lineage || names.includes(machine.identity.name))
           .map(observedMachine);
@@ -277,6 +304,15 @@ export class FakeWorld {
         }),
       destroyMachine: async (machine) => this.#destroyMachine(machine),
       startUnit: async (machine, unit) => this.#startUnit(machine, unit),
+      artifact: async () => this.artifact,
+      revertUnit: async (machine, unit) =>
+        this.#act(`revertUnit ${refText(machine)}`, () => {
+          const found = this.#machinesOf(machine)[0]?.units.get(unit);
+          if (found?.former == null) throw new HaplanError("provider/no-former-version", "none was kept");
+          const pid = this.facts.nextId++;
+          Object.assign(found, { ...found.former, running: true, pid, startedMs: this.clock.monotonicMs() });
+          return { pid };
+        }),
       stopUnit: async (machine, unit) =>
         this.#act(`stopUnit ${refText(machine)}`, () => {
           const found = this.#machinesOf(machine)[0]?.units.get(unit);
@@ -375,8 +411,12 @@ export class FakeWorld {
     const machine = this.#machinesOf(ref)[0];
     if (machine === undefined) throw new HaplanError("fake/no-machine", `no machine ${machineName}`);
     const there = machine.units.get(definition.name);
-    if (there?.running === true && unitDigest(there.definition) === unitDigest(definition)) return { pid: there.pid };
-    const reloads = there !== undefined && unitRestartDigest(there.definition) === unitRestartDigest(definition);
+    const artifact = definition.program.kind === "haplan" ? this.artifact : null;
+    const isOfVersion = there?.artifact === artifact;
+    if (there?.running === true && isOfVersion && unitDigest(there.definition) === unitDigest(definition))
+      return { pid: there.pid };
+    const reloads =
+      there !== undefined && isOfVersion && unitRestartDigest(there.definition) === unitRestartDigest(definition);
     if (there?.running === true && definition.reload !== undefined && reloads) {
       return this.#act(`startUnit ${machineName}: reload`, () => {
         there.definition = definition;
@@ -388,7 +428,12 @@ export class FakeWorld {
     return this.#act(`startUnit ${machineName}`, () => {
       const pid = this.facts.nextId++;
       if (definition.name === agentUnitName) this.#boot(machine, definition);
-      machine.units.set(definition.name, { definition, running: true, pid });
+      const former =
+        there === undefined || isOfVersion ? null : { definition: there.definition, artifact: there.artifact };
+      const startedMs = this.clock.monotonicMs();
+      const running = this.broken.get(artifact ?? "") !== "doesNotStart";
+      machine.units.set(definition.name, { definition, running, pid, artifact, startedMs, former });
+      if (!running) throw new HaplanError("provider/unit-exited", `${definition.name} ended with exit code 1`);
       return { pid };
     });
   }
@@ -641,11 +686,12 @@ function observedMachine(machine: FakeMachine): ObservedMachine {
     lineage,
     generation,
     hasData: machine.data !== null,
-    units: [...machine.units].map(([unit, { running, pid, definition }]) => ({
+    units: [...machine.units].map(([unit, { running, pid, definition, artifact }]) => ({
       name: unit,
       running,
       pid: running ? pid : null,
       definitionDigest: unitDigest(definition),
+      ...(artifact === null ? {} : { artifact }),
     })),
     ...(Object.keys(machine.attributes).length === 0 ? {} : { attributes: machine.attributes }),
   };

@@ -51,6 +51,7 @@ export function fixtureSpec(masters: readonly string[], options: FixtureOptions 
       maxLearnerLagEntries: 1000,
       healthSamples: 3,
       joinTimeoutMs: 300_000,
+      upgradeWatchMs: 10_000,
       backupBeforeMembershipChange: false,
       allowEvenSteps: false,
       renewBeforeDays: 90,

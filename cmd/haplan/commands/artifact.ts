@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { type Architecture, architectures } from "../../../src/artifact/artifact-entries.ts";
 import { artifactFileName, buildArtifact } from "../../../src/artifact/build-artifact.ts";
+import { fileDigest } from "../../../src/artifact/given-artifact.ts";
 import { packageDir } from "../../../src/base/package-dir.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { refuse } from "../refusal.ts";
@@ -14,8 +15,9 @@ export async function runArtifact(context: CliContext, flags: ArtifactFlags): Pr
   const out = resolve(cwd, flags.out ?? artifactFileName(version, architecture));
   const request = { packageDirectory: packageDir(), version, architecture, out, signal: stop.signal };
   const { path, bytes, digest } = await buildArtifact(request);
-  if (flags.json) terminal.print(JSON.stringify({ path, bytes, digest, arch: architecture, version }, null, 2));
-  else terminal.print(`${path}\n${(bytes / 1e6).toFixed(1)} MB, digest sha256:${digest}`);
+  const sha256 = await fileDigest(path);
+  if (flags.json) terminal.print(JSON.stringify({ path, bytes, sha256, digest, arch: architecture, version }, null, 2));
+  else terminal.print(`${path}\n${(bytes / 1e6).toFixed(1)} MB, sha256 ${sha256}\ncontents sha256 ${digest}`);
   return 0;
 }
 

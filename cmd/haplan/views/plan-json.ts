@@ -121,7 +121,7 @@ function resourceValue(change: ResourceChange, attributes: Attributes): object {
 
 /** The wanted resources as if they were written in Terraform's language: constants and dependencies. */
 function configurationOf(plan: Plan): object {
-  const resources = desiredResources(plan.spec, providerModel(plan.spec.provider)).map(
+  const resources = desiredResources(plan.spec, providerModel(plan.spec.provider), plan.binding.artifact).map(
     ({ address, type, name, attributes, dependsOn }) => ({
       address,
       mode: "managed",

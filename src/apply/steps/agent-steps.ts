@@ -16,7 +16,9 @@ import { removeLearner } from "./await-steps.ts";
 import { awaitTrust } from "./await-trust.ts";
 import { machineRef } from "./machine-steps.ts";
 
-type AgentStart = StepAction & { readonly kind: "startAgent" | "updateAgent" | "reloadAgent" | "restartAgent" };
+type AgentStart = StepAction & {
+  readonly kind: "startAgent" | "updateAgent" | "upgradeAgent" | "reloadAgent" | "restartAgent";
+};
 
 /** A member that is asked to stop transfers leadership and finishes its calls: at most about 8 s. */
 const stopGraceMs = 10_000;

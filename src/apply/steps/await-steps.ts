@@ -36,7 +36,7 @@ export async function awaitQuorum(
 }
 
 /** Of several members with one name the learner is the new one, and the voter is the one that counts. */
-function unhealthyOf(
+export function unhealthyOf(
   context: StepContext,
   membership: ObservedMembership | null,
   names: readonly string[],

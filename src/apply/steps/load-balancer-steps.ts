@@ -1,12 +1,14 @@
 /** One load balancer, with the backends that the step names. */
-import { resourceAddress } from "../../plan/resource.ts";
+import { type Attributes, resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { balancerOf, loadBalancerBlueprint, loadBalancerConfig } from "../../units/load-balancer-unit.ts";
+import { loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { virtualAddressBlueprint } from "../../units/virtual-address.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import { pollIntervalMs, type StepContext } from "../step-context.ts";
+import { startWatched } from "./upgrade-steps.ts";
 
 /** How long keepalived may take to find that its load balancer serves. */
 const virtualAddressTimeoutMs = 10_000;
@@ -30,9 +32,12 @@ export async function startLoadBalancer(
     virtualAddress: holder === null ? null : () => materializeUnit(holder, ports.authority),
   };
   if (holder === null && hasVirtualAddress(context, name)) await ports.loadBalancer.removeVirtualAddress(name, signal);
-  const facts = await ports.loadBalancer.ensure(wanted, signal);
-  if (holder !== null) await untilItServes(context, name);
   const address = resourceAddress("haplan_load_balancer", name);
+  const ensure = (): Promise<Attributes> => ports.loadBalancer.ensure(wanted, signal);
+  const runsHaplan = hosts.length > 0 && blueprint.definition.program.kind === "haplan";
+  const place = { machine: name, unit: loadBalancerUnitName, address };
+  const facts = await (runsHaplan ? startWatched(context, place, ensure) : ensure());
+  if (holder !== null) await untilItServes(context, name);
   return hosts.length === 0 ? facts : { ...facts, ...(await carriedCertificate(context, address, blueprint)) };
 }
 

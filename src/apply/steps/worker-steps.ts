@@ -8,6 +8,7 @@ import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
+import { startWatched } from "./upgrade-steps.ts";
 
 const stopGraceMs = 2_000;
 
@@ -19,7 +20,8 @@ export async function startWorker(
   const blueprint = workerBlueprint(plan.spec, action.worker);
   const address = resourceAddress("haplan_worker", action.worker);
   const unit = await materializeUnit(blueprint, ports.authority);
-  const { pid } = await ports.provider.startUnit(action.worker, unit, signal);
+  const place = { machine: action.worker, unit: workerUnitName, address };
+  const { pid } = await startWatched(context, place, () => ports.provider.startUnit(action.worker, unit, signal));
   return { pid, definitionDigest: unitDigest(unit), ...(await carriedCertificate(context, address, blueprint)) };
 }
 

@@ -68,10 +68,7 @@ export function runsAsStarted(
   const resource = desired.find((candidate) => candidate.address === address);
   const unit = unitOf(machineOf(view, learner), agentUnitName);
   if (recorded === undefined || resource === undefined || unit?.running !== true) return false;
-  return (
-    unit.definitionDigest === recorded["definitionDigest"] &&
-    whyUnitDiffers(resource, recorded, unit.definitionDigest) === null
-  );
+  return unit.definitionDigest === recorded["definitionDigest"] && whyUnitDiffers(resource, recorded, unit) === null;
 }
 
 /** Its process runs but does not answer. */

@@ -7,10 +7,11 @@ import { agentUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason } from "../change-reason.ts";
 import { generationOf, isUnreachable, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
-import { type ResourceAddress, resourceAddress } from "../resource.ts";
-import type { MemberRef } from "../step.ts";
+import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
+import type { MemberRef, StepAction } from "../step.ts";
 import {
   certificateSteps,
   isHandedCertificate,
@@ -25,7 +26,7 @@ import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedB
 import { moveMember } from "./move-member.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
-import { whyUnitDiffers } from "./unit-condition.ts";
+import { needsVersion, noteVersion, versionChanges, whyUnitDiffers } from "./unit-condition.ts";
 
 /**
  * Running masters with certificates that others reject get new ones before everything else: no member that starts,
@@ -122,12 +123,17 @@ function updateInPlace(planning: WithCertificates, master: KeptMaster, change: A
     const agent = resourceAddress("haplan_agent", name);
     builder.setAction(agent, "update", change.reason);
     if (change.kind === "restart") builder.chain({ kind: "stopAgent", member: name }, [agent]);
-    const kind = change.kind === "reload" ? "reloadAgent" : change.kind === "restart" ? "restartAgent" : "updateAgent";
-    const act = { kind, member: name, join: initialClusterInState(planning, name) } as const;
+    const join = initialClusterInState(planning, name);
+    const act: StepAction =
+      change.kind === "upgrade"
+        ? { kind: "upgradeAgent", member: name, join, from: change.from, to: change.to }
+        : { kind: stepKinds[change.kind], member: name, join };
     builder.chain(act, [agent], certificateSteps(name, certificates));
   }
   builder.chain({ kind: "awaitQuorum", members: [name] }, movedMember(planning, master));
 }
+
+const stepKinds = { update: "updateAgent", reload: "reloadAgent", restart: "restartAgent" } as const;
 
 /** The member as a resource, if restarting its agent changes its known attributes. */
 function movedMember({ desired, view, builder }: Planning, { name, voter }: KeptMaster): readonly ResourceAddress[] {
@@ -143,21 +149,26 @@ function movedMember({ desired, view, builder }: Planning, { name, voter }: Kept
 
 /**
  * `update`: the unit is written again and restarted if needed; `reload`: only its certificate changes, which it reloads
- * while it runs; `restart`: it has the right files but does not use them.
+ * while it runs; `restart`: it has the right files but does not use them; `upgrade`: it is started with another version of
+ * haplan, which can be undone.
  */
-type AgentChange = { readonly kind: "update" | "reload" | "restart"; readonly reason: ChangeReason };
+type AgentChange =
+  | { readonly kind: "update" | "reload" | "restart"; readonly reason: ChangeReason }
+  | { readonly kind: "upgrade"; readonly reason: ChangeReason; readonly from: string | null; readonly to: string };
 
 function plannedChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
   const needed = neededChange(planning, resource);
+  if (!isRequested(planning, resource.address)) return needed;
   // A restart loads everything else that is new.
-  return isRequested(planning, resource.address) ? { kind: "restart", reason: asRequested } : needed;
+  return needed?.kind === "upgrade" ? { ...needed, reason: asRequested } : { kind: "restart", reason: asRequested };
 }
 
 function neededChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
   const { view, certificates, builder } = planning;
   const known = view.resources.get(resource.address)?.attributes;
   const found = unitOf(view.machines.get(resource.name), agentUnitName);
-  const differs = known === undefined ? null : whyUnitDiffers(resource, known, found?.definitionDigest);
+  if (needsVersion(resource, known, found)) return upgradeOf(planning, resource, known, found);
+  const differs = known === undefined ? null : whyUnitDiffers(resource, known, found);
   if (isHandedCertificate(resource.name, certificates)) {
     const restarts = differs !== null || !takesUpCertificates(planning.spec, builder);
     return { kind: restarts ? "update" : "reload", reason: differs ?? "its certificate is issued again" };
@@ -165,6 +176,18 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   if (differs !== null) return { kind: "update", reason: differs };
   const shown = notePresented(planning, resource);
   return shown === null ? null : { kind: "restart", reason: shown };
+}
+
+function upgradeOf(
+  { builder }: Planning,
+  { address, attributes }: DesiredResource,
+  known: Attributes | undefined,
+  found: ObservedUnit | undefined,
+): AgentChange {
+  const recorded = known?.["artifact"];
+  const from = found?.artifact ?? (typeof recorded === "string" ? recorded : null);
+  noteVersion(address, recorded, found?.artifact, builder);
+  return { kind: "upgrade", reason: versionChanges, from, to: String(attributes["artifact"]) };
 }
 
 /** A member that moves to the address of another one waits until that one has moved. */

@@ -1,16 +1,36 @@
 /** Units in place: why one is replaced, and drift of units that do not run. */
+import type { Json } from "../../base/json.ts";
 import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Attributes, ResourceAddress } from "../resource.ts";
 
 export const filesChanged = "its files were changed outside of haplan";
 
-/** `recorded`: its resource in the state; `digest`: of its observed definition, undefined if there is none. */
+export const versionChanges = "its version of haplan changes";
+
+type FoundUnit = Pick<ObservedUnit, "definitionDigest" | "artifact">;
+
+/** Whether its program has to be started with another version, or the state does not say that it was. */
+export function needsVersion(
+  { attributes }: DesiredResource,
+  recorded: Attributes | undefined,
+  found: FoundUnit | undefined,
+): boolean {
+  const wanted = attributes["artifact"];
+  if (wanted === undefined) return false;
+  if (found?.artifact !== undefined && found.artifact !== wanted) return true;
+  return recorded !== undefined && recorded["artifact"] !== wanted;
+}
+
+/** `recorded`: its resource in the state; `found`: undefined if there is none. */
 export function whyUnitDiffers(
   resource: DesiredResource,
   recorded: Attributes,
-  digest: string | undefined,
+  found: FoundUnit | undefined,
 ): string | null {
+  const digest = found?.definitionDigest;
+  if (needsVersion(resource, recorded, found)) return versionChanges;
   if (recorded["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
   const written = recorded["definitionDigest"];
   const differs = typeof written === "string" && digest !== undefined && digest !== written;
@@ -31,13 +51,13 @@ export function planRunningUnit(address: ResourceAddress, reason: string, builde
 /** For a unit without data that may be restarted at any time; `issued`: its certificate is issued again. */
 export function whyUnitStartsAgain(
   resource: DesiredResource,
-  unit: { readonly definitionDigest: string },
+  unit: FoundUnit,
   recorded: Attributes | undefined,
   issued: boolean,
 ): string | null {
   if (issued) return "its certificate is issued again";
   if (recorded === undefined) return foundInCluster;
-  return whyUnitDiffers(resource, recorded, unit.definitionDigest);
+  return whyUnitDiffers(resource, recorded, unit);
 }
 
 export function noteDeadUnit(
@@ -52,5 +72,22 @@ export function noteDeadUnit(
     reason: stopped ? "its process is gone" : "its process does not answer",
     before: { status: "running" },
     after: { status: stopped ? "stopped" : "not answering" },
+  });
+}
+
+/** Another version than the one that the state has, such as after an upgrade that was undone by hand. */
+export function noteVersion(
+  address: ResourceAddress,
+  recorded: Json | undefined,
+  found: string | undefined,
+  builder: PlanBuilder,
+): void {
+  if (found === undefined || recorded === undefined || found === recorded) return;
+  builder.drift.push({
+    address,
+    action: "update",
+    reason: "it runs another version of haplan than the state has",
+    before: { artifact: recorded },
+    after: { artifact: found },
   });
 }

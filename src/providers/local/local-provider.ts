@@ -12,10 +12,11 @@ import type { UnitDefinition } from "../../units/unit-definition.ts";
 import type { LogEvent, LogRequest } from "../log-entry.ts";
 import { mergeLogs } from "../merge-logs.ts";
 import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
-import type { Supervisor } from "../supervisor.ts";
+import type { ProcessRequest, Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
 import { detachedProcesses } from "./detached-processes.ts";
+import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
 import { listenCheck } from "./listening-sockets.ts";
 import { localLimits, localModel } from "./local-model.ts";
 import {
@@ -34,9 +35,18 @@ import {
   unitPaths,
 } from "./machine-dir.ts";
 import { preflightLocal } from "./preflight.ts";
-import { builtProgramsDir, findExecutable } from "./programs.ts";
+import { builtProgramsDir, type Executable, findExecutable } from "./programs.ts";
 import { UnitCopies } from "./unit-copies.ts";
-import { createFillIn, observedDigest, readUnitRecord, type UnitRecord, writeUnitFiles } from "./unit-files.ts";
+import {
+  createFillIn,
+  type FillIn,
+  observedDigest,
+  readUnitRecord,
+  type UnitCommand,
+  type UnitRecord,
+  writeRecordedFiles,
+  writeUnitFiles,
+} from "./unit-files.ts";
 
 export type LocalProviderOptions = {
   /** The cluster's directory, `.haplan/<cluster>`. */
@@ -89,6 +99,8 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     renameMachine: async (from, to) => renameMachineDirs(root, from, to),
     destroyMachine: (machine) => destroyMachine(place, machine),
     startUnit: (machine, unit) => startUnit(place, machine, unit),
+    artifact: async () => null,
+    revertUnit: (machine, unit) => revertUnit(place, unitOf(machine, unit)),
     stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
     removeUnit: async (machine, unit) => removeUnit(place, unitOf(machine, unit)),
     unitLog: async (machine, unit, lines) => supervisor.log(unitOf(machine, unit), lines),
@@ -194,6 +206,7 @@ async function observeUnit(
       running: running !== null,
       pid: running?.pid ?? null,
       definitionDigest: record === null ? "" : observedDigest(paths, record, new UnitCopies(paths, systemRoot)),
+      ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
     },
   ];
 }
@@ -231,7 +244,7 @@ async function startUnit(
     writeUnitFiles(paths, unit, { fillIn, owner: null, copies });
     return { pid: null };
   }
-  const executable = findExecutable(unit.program, programsDir);
+  const executable = findExecutable(unit.program, unit.artifact?.programsDir ?? programsDir);
   if (executable === null) {
     throw new HaplanError(
       "provider/program-missing",
@@ -239,34 +252,68 @@ async function startUnit(
     );
   }
   const record = readUnitRecord(paths);
+  const command = commandOf(executable, unit, fillIn);
   const running = await supervisor.find(paths);
-  const isInForce = record !== null && running !== null;
+  const isInForce = record !== null && running !== null && isOfVersion(record, unit);
   if (isInForce && observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
   await checkUnitFiles(paths, unit, executable, (files) => createFillIn({ files }, dataDir));
   if (isInForce) {
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
-      writeUnitFiles(paths, unit, { fillIn, owner: await supervisor.prepare(root), copies });
+      forgetFormer(paths);
+      const present = record.command ?? command;
+      writeUnitFiles(paths, unit, { command: present, fillIn, owner: await supervisor.prepare(root), copies });
       if (unit.reload.signal !== null) await supervisor.reload(paths, unit.reload.signal);
       return { pid: running.pid };
     }
   }
+  if (record !== null) keepFormer(paths, record, unit, command);
   await supervisor.stop(paths, restartGraceMs);
   makeDirDurably(dataDir);
   const owner = await supervisor.prepare(root);
   if (owner !== null) chownSync(dataDir, owner.userId, owner.groupId);
-  writeUnitFiles(paths, unit, { fillIn, owner, copies });
-  const { pid } = await supervisor.start(paths, {
-    file: executable.file,
-    arguments: [...executable.leadingArguments, ...unit.arguments.map(fillIn)],
+  writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
+  return await start(supervisor, paths, { ...command, program: unit.program, listens: unit.listens, dataDir });
+}
+
+function commandOf({ file, leadingArguments, program }: Executable, unit: UnitDefinition, fillIn: FillIn): UnitCommand {
+  return {
+    program,
+    file,
+    arguments: [...leadingArguments, ...unit.arguments.map(fillIn)],
     environment: Object.fromEntries(Object.entries(unit.environment).map(([name, value]) => [name, fillIn(value)])),
-    program: unit.program,
-    listens: unit.listens,
     reloadSignal: unit.reload?.signal ?? null,
     capabilities: unit.capabilities ?? [],
-    dataDir,
-    isUp: listenCheck(unit.listens),
-  });
+  };
+}
+
+async function start(
+  supervisor: Supervisor,
+  paths: UnitPaths,
+  request: Omit<ProcessRequest, "isUp">,
+): Promise<{ readonly pid: number }> {
+  const { pid } = await supervisor.start(paths, { ...request, isUp: listenCheck(request.listens) });
   return { pid };
+}
+
+/** A version that neither side knows is taken for the same. */
+function isOfVersion(record: UnitRecord, { artifact }: UnitDefinition): boolean {
+  return artifact === undefined || record.artifact === artifact.name;
+}
+
+async function revertUnit(
+  { root, supervisor, systemRoot }: Place,
+  paths: UnitPaths,
+): Promise<{ readonly pid: number }> {
+  const { record, command, files } = readFormer(paths);
+  const present = readUnitRecord(paths);
+  const running = await supervisor.find(paths);
+  const copies = new UnitCopies(paths, systemRoot);
+  const isBack = present !== null && observedDigest(paths, present, copies) === record.digest;
+  if (running !== null && isBack && present.artifact === record.artifact) return { pid: running.pid };
+  await supervisor.stop(paths, restartGraceMs);
+  writeRecordedFiles(paths, record, { files, owner: await supervisor.prepare(root), copies });
+  const dataDir = machinePaths(root, paths.machine).data;
+  return await start(supervisor, paths, { ...command, program: record.program, listens: record.listens, dataDir });
 }
 
 async function removeUnit({ root, supervisor, systemRoot }: Place, paths: UnitPaths): Promise<void> {

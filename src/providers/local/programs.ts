@@ -9,7 +9,12 @@ export function builtProgramsDir(): string {
   return join(packageDir(), "dist", "cmd");
 }
 
-export type Executable = { readonly file: string; readonly leadingArguments: readonly string[] };
+export type Executable = {
+  readonly file: string;
+  readonly leadingArguments: readonly string[];
+  /** The program's own file: `file`, or what it interprets. */
+  readonly program: string;
+};
 
 /** A program that a unit runs. */
 export type UnitProgram = Exclude<UnitDefinition["program"], { readonly kind: "none" }>;
@@ -18,10 +23,10 @@ export type UnitProgram = Exclude<UnitDefinition["program"], { readonly kind: "n
 export function findExecutable(program: UnitProgram, programsDir: string): Executable | null {
   if (program.kind === "haplan") {
     const script = join(programsDir, program.command, "main.js");
-    return existsSync(script) ? { file: runtimeOf(programsDir), leadingArguments: [script] } : null;
+    return existsSync(script) ? { file: runtimeOf(programsDir), leadingArguments: [script], program: script } : null;
   }
   const file = isAbsolute(program.command) ? executableAt(program.command) : findOnPath(program.command);
-  return file === null ? null : { file, leadingArguments: [] };
+  return file === null ? null : { file, leadingArguments: [], program: file };
 }
 
 /** An artifact has a runtime of its own, which is replaced together with the programs. */

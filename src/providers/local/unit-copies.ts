@@ -57,7 +57,11 @@ export class UnitCopies {
   }
 
   /** Writes the copies of a unit whose files are written, and removes those that it no longer has. */
-  write({ copies = [] }: UnitDefinition, files: readonly WrittenFile[], read: (path: string) => Uint8Array): void {
+  write(
+    { copies = [] }: { readonly copies?: UnitDefinition["copies"] },
+    files: readonly WrittenFile[],
+    read: (path: string) => Uint8Array,
+  ): void {
     const before = this.#ledger();
     if (copies.length === 0 && before.copies.length === 0) return;
     const wanted = copies.map(({ file, to }) => {

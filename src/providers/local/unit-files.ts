@@ -7,9 +7,10 @@ import {
   dataDirPlaceholder,
   interfacePlaceholders,
   type UnitDefinition,
+  type UnitFile,
   unitDirPlaceholder,
 } from "../../units/unit-definition.ts";
-import type { UnitOwner } from "../supervisor.ts";
+import type { ProcessRequest, UnitOwner } from "../supervisor.ts";
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
 import { interfaceOf } from "./network-interfaces.ts";
@@ -26,6 +27,19 @@ export type UnitRecord = {
   /** Absent in the record of an earlier version. */
   readonly copies?: UnitDefinition["copies"];
   readonly watches?: UnitDefinition["watches"];
+  /** The version of its program; absent for a system program, and in records of the first release. */
+  readonly artifact?: string;
+  /** Absent where nothing runs, and in records of the first release. */
+  readonly command?: UnitCommand;
+};
+
+/** How its process is started, with placeholders replaced. */
+export type UnitCommand = Pick<
+  ProcessRequest,
+  "file" | "arguments" | "environment" | "reloadSignal" | "capabilities"
+> & {
+  /** The program's own file: `file` itself, or what an interpreter runs. */
+  readonly program: string;
 };
 
 /** Replaces the placeholders of the unit's files and the machine's data. */
@@ -39,42 +53,60 @@ export function createFillIn(paths: Pick<UnitPaths, "files">, dataDir: string): 
       .replace(interfacePlaceholders, (_, address: string) => interfaceOf(address));
 }
 
-type WriteOptions = { readonly fillIn: FillIn; readonly owner: UnitOwner | null; readonly copies: UnitCopies };
+export type WriteUnitOptions = {
+  /** Absent where nothing runs. */
+  readonly command?: UnitCommand;
+  readonly fillIn: FillIn;
+  readonly owner: UnitOwner | null;
+  readonly copies: UnitCopies;
+};
 
-/**
- * Makes the directory contain exactly the unit's files; the record is written last, so that incomplete files never
- * count.
- */
+/** Makes the directory contain exactly the unit's files. */
 export function writeUnitFiles(
   paths: UnitPaths,
   unit: UnitDefinition,
-  { fillIn, owner, copies }: WriteOptions,
+  { command, fillIn, owner, copies }: WriteUnitOptions,
 ): UnitRecord {
   copies.assertFree(unit);
-  makeDirDurably(paths.files);
-  const files = unit.files.map((file) => {
-    const content = typeof file.content === "string" ? fillIn(file.content) : file.content;
-    const path = fileInside(paths.files, file.path);
-    makeDirDurably(dirname(path));
-    writeFileDurably(path, content, { mode: file.mode, owner });
-    chmodSync(path, file.mode);
-    return { path: file.path, mode: file.mode, digest: contentDigest(content) };
-  });
-  copies.write(unit, files, (path) => readFileSync(fileInside(paths.files, path)));
-  removeStaleFiles(paths, files);
-  if (owner !== null) openTo(owner, paths);
+  const written = unit.files.map((file) => ({
+    ...file,
+    content: typeof file.content === "string" ? fillIn(file.content) : file.content,
+  }));
   const record: UnitRecord = {
     name: unit.name,
     digest: unitDigest(unit),
     restartDigest: unitRestartDigest(unit),
     program: unit.program,
     listens: unit.listens,
-    files,
+    files: written.map(({ path, mode, content }) => ({ path, mode, digest: contentDigest(content) })),
     ...(unit.copies === undefined ? {} : { copies: unit.copies }),
     ...(unit.watches === undefined ? {} : { watches: unit.watches }),
+    ...(unit.artifact === undefined ? {} : { artifact: unit.artifact.name }),
+    ...(command === undefined ? {} : { command }),
   };
-  writeFileDurably(paths.record, `${JSON.stringify(record, null, 2)}\n`);
+  writeRecordedFiles(paths, record, { files: written, owner, copies });
   return record;
+}
+
+type RecordedFiles = Pick<WriteUnitOptions, "owner" | "copies"> & { readonly files: readonly UnitFile[] };
+
+/** The record is written last, so that incomplete files never count. */
+export function writeRecordedFiles(
+  paths: UnitPaths,
+  record: UnitRecord,
+  { files, owner, copies }: RecordedFiles,
+): void {
+  makeDirDurably(paths.files);
+  for (const file of files) {
+    const path = fileInside(paths.files, file.path);
+    makeDirDurably(dirname(path));
+    writeFileDurably(path, file.content, { mode: file.mode, owner });
+    chmodSync(path, file.mode);
+  }
+  copies.write(record, record.files, (path) => readFileSync(fileInside(paths.files, path)));
+  removeStaleFiles(paths, record.files);
+  if (owner !== null) openTo(owner, paths);
+  writeFileDurably(paths.record, `${JSON.stringify(record, null, 2)}\n`);
 }
 
 /**

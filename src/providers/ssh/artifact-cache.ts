@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
+import { artifactCacheDir } from "../../artifact/artifact-cache-dir.ts";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
 import { buildArtifact, filesBelow } from "../../artifact/build-artifact.ts";
 import { packageDir } from "../../base/package-dir.ts";
@@ -26,18 +26,23 @@ export class ArtifactCache {
   }
 
   async #findOrBuild(architecture: Architecture): Promise<string> {
-    const directory = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "haplan", "artifacts");
     const packageDirectory = packageDir();
-    const { version } = JSON.parse(await readFile(join(packageDirectory, "package.json"), "utf8")) as {
-      version: string;
-    };
-    const key = (await digestOfBuild(packageDirectory)).slice(0, 16);
+    const { version, digest } = await readOwnBuild();
+    const key = digest.slice(0, 16);
+    const directory = artifactCacheDir();
     const path = join(directory, `haplan-${version}-linux-${architecture}-${key}.tar.gz`);
     if (existsSync(path)) return path;
     await mkdir(directory, { recursive: true });
     await buildArtifact({ packageDirectory, version, architecture, out: path, signal: this.#signal });
     return path;
   }
+}
+
+/** The haplan that runs: its version, and a digest of all that goes into its artifacts, whatever their architecture. */
+export async function readOwnBuild(): Promise<{ readonly version: string; readonly digest: string }> {
+  const directory = packageDir();
+  const { version } = JSON.parse(await readFile(join(directory, "package.json"), "utf8")) as { version: string };
+  return { version, digest: await digestOfBuild(directory) };
 }
 
 async function digestOfBuild(packageDirectory: string): Promise<string> {

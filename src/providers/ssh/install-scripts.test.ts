@@ -19,10 +19,14 @@ import { appendScript, installScript, receivedScript, removeScript } from "./ins
 let base: string;
 let install: string;
 let state: string;
+/** Of systemd. */
+let units: string;
 beforeEach(() => {
   base = mkdtempSync(join(tmpdir(), "haplan-install-"));
   install = join(base, "opt");
   state = join(base, "state");
+  units = join(base, "units");
+  mkdirSync(units);
 });
 afterEach(() => rmSync(base, { recursive: true, force: true }));
 
@@ -35,21 +39,50 @@ const visible = (directory: string): string[] =>
     .filter((name) => name !== ".lock")
     .toSorted();
 
-/** An archive of one file, and its digest. */
-function archive(content: string): { readonly bytes: Buffer; readonly digest: string } {
+type Content = {
+  readonly name: string;
+  /** What its haplan-host ends with. */
+  readonly exitCode?: number;
+  /** Absent in artifacts of the first release. */
+  readonly hostRevision?: number;
+};
+
+/** A small archive, and its digest. */
+function archive({ name, exitCode = 0, hostRevision }: Content): { readonly bytes: Buffer; readonly digest: string } {
   const top = join(base, "top");
-  mkdirSync(top, { recursive: true });
-  writeFileSync(join(top, "name"), content);
-  const bytes = execFileSync("tar", ["-cz", "-C", base, "top"]);
+  mkdirSync(join(top, "bin"), { recursive: true });
+  writeFileSync(join(top, "name"), name);
+  writeFileSync(join(top, "package.json"), JSON.stringify({ name: "haplan-artifact", hostRevision }, null, 2));
+  const program = `#!/bin/sh\necho cannot run >&2\nexit ${exitCode}\n`;
+  writeFileSync(join(top, "bin/haplan-host"), program, { mode: 0o755 });
+  const bytes = execFileSync("tar", ["-cz", "--sort=name", "--mtime=@0", "-C", base, "top"]);
   return { bytes, digest: createHash("sha256").update(bytes).digest("hex") };
 }
 
-function installed(content: string): string {
-  const { bytes, digest } = archive(content);
-  if (run(receivedScript(install, digest)) === "installed") return digest;
+/** How many bytes the host has received. */
+const received = (digest: string): string => run(receivedScript(install, digest)).split(" ")[0]!;
+
+function installed(name: string, more: Omit<Content, "name"> = {}): string {
+  const { bytes, digest } = archive({ name, ...more });
+  if (received(digest) === "installed") return digest;
   run(appendScript(install, digest, 0), bytes);
-  run(installScript(install, digest));
+  run(installScript(install, digest, units));
   return digest;
+}
+
+/** A unit of systemd that runs a program of this artifact. */
+function runs(unit: string, digest: string): void {
+  const text = `[Service]\nExecStart="${install}/${digest}/bin/node" "${install}/${digest}/cmd/haplan-agent/main.js"\n`;
+  writeFileSync(join(units, `haplan-${unit}.service`), text);
+}
+
+function errorOf(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return null;
 }
 
 describe("an artifact on a host", () => {
@@ -57,45 +90,86 @@ describe("an artifact on a host", () => {
     const digest = installed("one");
     expect(readlinkSync(join(install, "current"))).toBe(digest);
     expect(readFileSync(join(install, "current/name"), "utf8")).toBe("one");
-    expect(run(receivedScript(install, digest))).toBe("installed");
+    expect(received(digest)).toBe("installed");
   });
 
   it("is continued where its upload ended", () => {
-    const { bytes, digest } = archive("one");
+    const { bytes, digest } = archive({ name: "one" });
     run(receivedScript(install, digest));
     run(appendScript(install, digest, 0), bytes.subarray(0, 40));
-    expect(run(receivedScript(install, digest))).toBe("40");
+    expect(received(digest)).toBe("40");
     run(appendScript(install, digest, 40), bytes.subarray(40));
-    run(installScript(install, digest));
+    run(installScript(install, digest, units));
     expect(readFileSync(join(install, "current/name"), "utf8")).toBe("one");
   });
 
   it("is installed once by two uploads at the same time", () => {
-    const { bytes, digest } = archive("one");
+    const { bytes, digest } = archive({ name: "one" });
     for (let upload = 0; upload < 2; upload += 1) run(receivedScript(install, digest));
     run(appendScript(install, digest, 0), bytes.subarray(0, 40));
     expect(() => run(appendScript(install, digest, 0), bytes)).toThrow();
     run(appendScript(install, digest, 40), bytes.subarray(40));
-    run(installScript(install, digest));
+    run(installScript(install, digest, units));
     run(appendScript(install, digest, 40), bytes.subarray(40));
-    run(installScript(install, digest));
+    run(installScript(install, digest, units));
     expect(visible(install)).toEqual([digest, "current"].toSorted());
   });
 
   it("is refused and begun again when it is damaged on its way", () => {
-    const { bytes, digest } = archive("one");
+    const { bytes, digest } = archive({ name: "one" });
     run(receivedScript(install, digest));
     run(appendScript(install, digest, 0), Buffer.concat([bytes.subarray(1), bytes.subarray(0, 1)]));
-    expect(() => run(installScript(install, digest))).toThrow();
-    expect(run(receivedScript(install, digest))).toBe("0");
+    expect(() => run(installScript(install, digest, units))).toThrow();
+    expect(received(digest)).toBe("0");
     expect(existsSync(join(install, "current"))).toBe(false);
   });
 
-  it("is kept with the one before, and none of anything else is touched", () => {
+  it("says how much space is free where it goes", () => {
+    const [, free] = run(receivedScript(install, "0".repeat(64))).split(" ");
+    expect(Number(free)).toBeGreaterThan(0);
+  });
+
+  it("F12: leaves nothing behind when it cannot be unpacked, and says why in three lines", () => {
+    const bytes = Buffer.from("this is no archive");
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    received(digest);
+    run(appendScript(install, digest, 0), bytes);
+    expect(errorOf(() => run(installScript(install, digest, units)))).toMatchObject({
+      status: 93,
+      stderr: expect.stringMatching(/^([^\n]+\n){1,3}$/),
+    });
+    expect(readdirSync(install)).toEqual([".lock"]);
+  });
+
+  it("is not used when its programs do not run on the host", () => {
+    const [before] = [installed("one")];
+    expect(errorOf(() => installed("two", { exitCode: 127 }))).toMatchObject({ status: 97, stderr: "cannot run\n" });
+    expect(visible(install)).toEqual([before, "current"].toSorted());
+  });
+
+  it("serves sessions unless the host has a newer haplan-host", () => {
+    const current = (): string => readlinkSync(join(install, "current"));
+    const [old, second] = [installed("one"), installed("two", { hostRevision: 2 })];
+    expect(current()).toBe(second);
+    const third = installed("three", { hostRevision: 2 });
+    expect(current()).toBe(third);
+    installed("four", { hostRevision: 1 });
+    expect(current()).toBe(third);
+    expect(installed("one")).toBe(old);
+    expect(current()).toBe(third);
+  });
+
+  it("is kept while a unit runs it; of the others the newest two are, and anything else is not touched", () => {
     mkdirSync(join(install, "other"), { recursive: true });
     writeFileSync(join(install, "other/data"), "precious");
-    const [, second, third] = [installed("one"), installed("two"), installed("three")];
-    expect(visible(install)).toEqual([second, third, "current", "other"].toSorted());
+    const first = installed("one");
+    runs("demo-m1-agent", first);
+    const names = ["two", "three", "four", "five"].map((name) => installed(name));
+    expect(visible(install)).toEqual([first, ...names.slice(1), "current", "other"].toSorted());
+    writeFileSync(join(install, `${"0".repeat(64)}.part`), "");
+    runs("demo-m1-agent", names[3]!);
+    const last = installed("six");
+    expect(visible(install)).toEqual([names[1], names[2], names[3], last, "current", "other"].toSorted());
     mkdirSync(state);
     run(removeScript(install, state));
     expect(readdirSync(install)).toEqual(["other"]);

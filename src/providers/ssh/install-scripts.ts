@@ -1,13 +1,21 @@
 /**
  * What a host's shell runs to receive, install and remove an artifact. Each artifact is in a directory that is named after
- * its digest; the link `current` leads to the one in use. Pure. No script has a single quote or anything that a user wrote.
+ * its digest, from which units run its programs; the link `current` leads to the one whose haplan-host serves haplan's
+ * sessions. Pure. No script has a single quote or anything that a user wrote.
  */
 
-/** Prints `installed`, or how many bytes of the artifact the host has received. */
+const unitFiles = "/etc/systemd/system";
+
+/** A host keeps this many versions that no unit runs: the one before, for a way back, and one more. */
+const unusedMax = 2;
+
+/** Prints `installed`, or how many bytes of the artifact the host has received, and how many KiB are free there. */
 export function receivedScript(directory: string, digest: string): string {
   return `
-    if [ "$(readlink ${directory}/current)" = ${digest} ]; then echo installed; exit; fi
-    mkdir -p -m 755 ${directory} && stat -c %s ${directory}/${digest}.part 2>/dev/null || echo 0`;
+    if [ -d ${directory}/${digest} ] && [ -e ${directory}/current ]; then echo installed; exit; fi
+    mkdir -p -m 755 ${directory} || exit
+    received=$(stat -c %s ${directory}/${digest}.part 2>/dev/null || echo 0)
+    echo "$received $(df -Pk ${directory} | tail -n 1 | tr -s " " | cut -d " " -f 4)"`;
 }
 
 /** The exit code of `appendScript` when another upload has appended meanwhile: ask again what the host has received. */
@@ -28,48 +36,70 @@ export function appendScript(directory: string, digest: string, from: number): s
 /** One upload at a time: two clusters, or two ways to one host, may install the same artifact. */
 const locked = "exec 9>>.lock; flock -w 600 9 || exit 95";
 
-/** Fails with 92 when what was received is damaged, and with 93 when it cannot be unpacked. The artifact before is kept, and older ones are removed. */
-export function installScript(directory: string, digest: string): string {
+/** What an exit code of `installScript` means, for errors. */
+export const installFailures: { readonly [exitCode: number]: string } = {
+  92: "the upload was damaged on its way. Apply again: it is repeated",
+  93: "it cannot be unpacked",
+  95: "another upload to this host does not end",
+  97: "its programs do not run there",
+};
+
+/**
+ * Unpacks what was received, and checks that its programs run on this host before anything uses them. A failure leaves
+ * nothing behind. The programs of units are kept, and of the versions that no unit runs the newest.
+ */
+export function installScript(directory: string, digest: string, units: string = unitFiles): string {
   return `
     set -e
     cd ${directory}
     ${locked}
+    failed() { tail -n 3 .log >&2; rm -rf ${digest}.new ${digest}.part .log; exit $1; }
     if [ ! -d ${digest} ]; then
       if ! echo "${digest}  ${digest}.part" | sha256sum -c --quiet >&2; then rm -f ${digest}.part; exit 92; fi
       rm -rf ${digest}.new
       mkdir ${digest}.new
-      # A full disk is left as it was.
-      if ! tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new 2>.log; then
-        tail -n 3 .log >&2
-        rm -rf ${digest}.new ${digest}.part .log
-        exit 93
-      fi
+      tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new 2>.log || failed 93
+      ${digest}.new/bin/haplan-host --help >/dev/null 2>.log </dev/null || failed 97
       rm -f .log
       sync -f ${digest}.new
       mv ${digest}.new ${digest}
     fi
-    previous=$(readlink current || true)
-    ln -sfn ${digest} current.new
-    mv -T current.new current
-    sync -f .
     rm -f ${digest}.part
-    ${forEachVersion(`case $each in ${digest}|$previous) ;; *) rm -rf -- "$each" ;; esac`)}`;
+    revision() { sed -n "s/.*\\"hostRevision\\": *\\([0-9]*\\).*/\\1/p" $1/package.json 2>/dev/null; }
+    new=$(revision ${digest})
+    present=$(revision current || true)
+    if [ ! -e current ] || [ "\${new:-0}" -ge "\${present:-0}" ]; then
+      ln -sfn ${digest} current.new
+      mv -T current.new current
+    fi
+    sync -f .
+    ${pruneScript(digest, units)}`;
 }
+
+/** Removes all but the versions in use, and what is left of uploads. */
+function pruneScript(digest: string, units: string): string {
+  return `
+    used="${digest} $(readlink current) $(cat ${units}/haplan-*.service 2>/dev/null | grep -Eo "/[0-9a-f]{64}/" | tr -d / | sort -u || true)"
+    unused=0
+    for each in $(ls -1t); do
+      echo "$each" | grep -Eq "${version}" || continue
+      case $used in *$each*) continue ;; esac
+      case $each in *.part|*.new) ;; *) unused=$((unused + 1)); [ $unused -gt ${unusedMax} ] || continue ;; esac
+      rm -rf -- "$each"
+    done`;
+}
+
+/** haplan's own directories and files, by their names. What else is in the directory stays. */
+const version = "^[0-9a-f]{64}([.](part|new))?$";
 
 /** Removes the artifacts once no cluster has anything below `stateDirectory`. */
 export function removeScript(directory: string, stateDirectory: string): string {
   return `
     rmdir ${stateDirectory}/* ${stateDirectory} 2>/dev/null
     [ ! -e ${stateDirectory} ] && cd ${directory} 2>/dev/null || exit 0
-    rm -f current current.new .lock
-    ${forEachVersion('rm -rf -- "$each"')}
+    rm -f current current.new .lock .log
+    for each in *; do
+      echo "$each" | grep -Eq "${version}" && rm -rf -- "$each"
+    done
     cd / && rmdir ${directory} 2>/dev/null || true`;
-}
-
-/** haplan's own directories and files, by their names. What else is in the directory stays. */
-function forEachVersion(action: string): string {
-  return `for each in *; do
-      echo "$each" | grep -Eq "^[0-9a-f]{64}([.](part|new))?$" || continue
-      ${action}
-    done`;
 }

@@ -14,6 +14,7 @@ import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../../
 import type { MachineHost } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import type { UnitArtifact } from "../../units/unit-definition.ts";
 import { assertDirName } from "../dir-name.ts";
 import type { LogEvent } from "../log-entry.ts";
 import type { MachineCalls } from "../machine-calls.ts";
@@ -29,7 +30,7 @@ import type {
   ShellRequest,
 } from "../provider.ts";
 import type { ProviderOptions } from "../provider-options.ts";
-import { ArtifactCache } from "./artifact-cache.ts";
+import { type ArtifactSource, openArtifactSource } from "./artifact-source.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
@@ -71,16 +72,17 @@ class SshProvider implements Provider {
   readonly limits: Provider["limits"];
   readonly #options: Options;
   readonly #directory: HostDirectory;
-  readonly #artifacts: ArtifactCache;
+  readonly #artifacts: ArtifactSource;
   readonly #sessions: Map<string, Promise<HostSession | null>> = new Map();
-  readonly #installed: Map<string, Promise<void>> = new Map();
+  /** The artifact on each host of this run. */
+  readonly #installed: Map<string, Promise<UnitArtifact>> = new Map();
   readonly #failures: Map<string, { readonly error: unknown; readonly untilMs: number }> = new Map();
   #scratch: Promise<string> | null = null;
 
   constructor(options: Options, directory: HostDirectory) {
     this.#options = options;
     this.#directory = directory;
-    this.#artifacts = new ArtifactCache(options.signal);
+    this.#artifacts = openArtifactSource(options);
     this.limits = sshLimits(options.spec);
   }
 
@@ -166,7 +168,7 @@ class SshProvider implements Provider {
     if (attributes["ssh_host"] !== undefined) {
       this.#directory.add({ name: machine.name, generation: machine.generation, attributes });
     }
-    const session = await this.#installedSession(this.#directory.hostOf(machine), signal);
+    const { session } = await this.#installedSession(this.#directory.hostOf(machine), signal);
     await installPackages(session, machine.name, attributes, signal);
     await session.createMachine(machine, signal);
     const { machineId } = await session.facts(signal);
@@ -175,7 +177,7 @@ class SshProvider implements Provider {
 
   /** How a host is reached is haplan's affair alone: only its packages change. */
   async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
-    const session = await this.#installedSession(this.#directory.hostOf(machine), signal);
+    const { session } = await this.#installedSession(this.#directory.hostOf(machine), signal);
     await installPackages(session, typeof machine === "string" ? machine : machine.name, attributes, signal);
     return { machine_id: (await session.facts(signal)).machineId };
   }
@@ -203,8 +205,17 @@ class SshProvider implements Provider {
   }
 
   async startUnit(...[machine, unit, signal]: Parameters<Provider["startUnit"]>): ReturnType<Provider["startUnit"]> {
-    const session = await this.#installedSession(this.#directory.hostOf(machine), signal);
-    return await session.startUnit(machine, unit, signal);
+    const { session, artifact } = await this.#installedSession(this.#directory.hostOf(machine), signal);
+    const versioned = unit.program.kind === "haplan" ? { ...unit, artifact } : unit;
+    return await session.startUnit(machine, versioned, signal);
+  }
+
+  artifact(): Promise<string> {
+    return this.#artifacts.name();
+  }
+
+  async revertUnit(...[machine, unit, signal]: Parameters<Provider["revertUnit"]>): ReturnType<Provider["revertUnit"]> {
+    return await (await this.#sessionOf(machine, signal)).revertUnit(machine, unit, signal);
   }
 
   async stopUnit(...[machine, unit, graceMs, signal]: Parameters<Provider["stopUnit"]>): Promise<void> {
@@ -295,27 +306,33 @@ class SshProvider implements Provider {
     return session;
   }
 
-  /** A session with the haplan-host of this haplan. */
-  async #installedSession(host: KnownHost, signal: AbortSignal | undefined): Promise<HostClient> {
+  /** A session with a host that has the artifact. */
+  async #installedSession(
+    host: KnownHost,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly session: HostClient; readonly artifact: UnitArtifact }> {
     const installing = this.#installed.get(host.key) ?? this.#install(host);
     this.#installed.set(host.key, installing);
     installing.catch(() => this.#installed.delete(host.key));
-    await untilAborted(installing, signal);
+    const artifact = await untilAborted(installing, signal);
     const session = await this.#session(host, signal);
     if (session === null)
       throw new HaplanError("ssh/install", `haplan-host is not on ${host.target.host} although it was installed`);
-    return session;
+    return { session, artifact };
   }
 
   /** Several calls may wait for it: it goes on when one of them is given up. */
-  async #install(host: KnownHost): Promise<void> {
+  async #install(host: KnownHost): Promise<UnitArtifact> {
     const reach = await this.#reach(host, this.#options.signal);
-    const given = this.#options.spec.provider["artifact"];
-    const file = typeof given === "string" ? given : await this.#artifacts.get(await architectureOf(reach));
-    if (!(await uploadArtifact(reach, file))) return;
-    this.#options.log("artifact installed", { host: host.target.host });
-    // What runs is the one before.
-    await this.#close(host);
+    const name = await this.#artifacts.name();
+    const file = await this.#artifacts.file(await architectureOf(reach));
+    const { directory, isNew } = await uploadArtifact(reach, file);
+    if (isNew) {
+      this.#options.log("artifact installed", { host: host.target.host, artifact: name });
+      // The open session is one with the haplan-host of the version before.
+      await this.#close(host);
+    }
+    return { name, programsDir: `${directory}/cmd` };
   }
 
   async #close({ key }: KnownHost): Promise<void> {

@@ -113,3 +113,25 @@ describe("sshOptions", () => {
     },
   );
 });
+
+describe("the artifact of a spec", () => {
+  const digest = "0123456789abcdef".repeat(4);
+  it.each<[string, readonly string[]]>([
+    ["{ file: haplan.tar.gz }", []],
+    [`{ file: haplan.tar.gz, sha256: ${digest} }`, []],
+    [`{ url: "https://example.com/haplan.tar.gz", sha256: ${digest} }`, []],
+    ["{ file: a, url: https://example.com/b }", ["spec/artifact 5: An artifact is either a file or a URL"]],
+    [`{ sha256: ${digest} }`, ["spec/artifact 5: An artifact is either a file or a URL"]],
+    [
+      "{ url: https://example.com/haplan.tar.gz }",
+      ["spec/artifact 5: An artifact that is downloaded needs its digest"],
+    ],
+  ])("%s gives %j", (artifact, expected) => {
+    expect(found({ provider: `, artifact: ${artifact}` })).toEqual(expected);
+  });
+
+  it("has a digest of 64 hexadecimal digits, and is not a text", () => {
+    expect(found({ provider: ", artifact: { file: a, sha256: abc }" })).toHaveLength(1);
+    expect(found({ provider: ", artifact: haplan.tar.gz" })).toHaveLength(1);
+  });
+});

@@ -1,6 +1,8 @@
 /** What the provider `ssh` contributes to the spec: machines are hosts that exist, and that ssh reaches. */
+
 import type { ProviderSchema } from "../../spec/provider-schema.ts";
 import type { Keys } from "../../spec/schema/shape.ts";
+import { artifactShape, checkArtifact } from "../artifact-schema.ts";
 import { sshRules } from "./ssh-rules.ts";
 
 const user = {
@@ -103,11 +105,9 @@ export const sshSchema: ProviderSchema = {
       example: "install",
     },
     artifact: {
-      type: "string",
-      minLength: 1,
-      description: "a file that `haplan artifact` built, for all hosts",
-      absent: "built on this machine with npm, and kept",
-      example: "haplan-0.1.0-linux-x64.tar.gz",
+      ...artifactShape,
+      description: "the version of haplan's programs that all hosts run, as `haplan artifact` built it",
+      absent: "that of the haplan that applies, built on this machine with npm, and kept",
     },
   },
   hostKeys,
@@ -120,5 +120,5 @@ export const sshSchema: ProviderSchema = {
   deriveMasters: null,
   hasBalancerHosts: true,
   loadBalancerAddress: null,
-  rules: sshRules,
+  rules: [...sshRules, checkArtifact],
 };

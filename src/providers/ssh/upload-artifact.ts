@@ -1,23 +1,34 @@
 /**
- * Puts haplan's artifact on a host: in a directory of its own that is named after its digest, with a link `current` that is
- * moved at the end. An upload that was cut short goes on where it ended.
+ * Puts haplan's artifact on a host: in a directory of its own that is named after its digest. An upload that was cut short
+ * continues where it ended.
  */
-import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
+import { fileDigest } from "../../artifact/given-artifact.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { appendedMeanwhile, appendScript, installScript, receivedScript, removeScript } from "./install-scripts.ts";
+import {
+  appendedMeanwhile,
+  appendScript,
+  installFailures,
+  installScript,
+  receivedScript,
+  removeScript,
+} from "./install-scripts.ts";
 import { type RemoteCommand, type RemoteResult, runOnHost } from "./run-ssh.ts";
 
-/** Where artifacts are on a host. `bin/haplan-host` is in `current`. */
+/** Where artifacts are on a host. Sessions run `bin/haplan-host` of `current`. */
 export const installDir = "/opt/haplan";
 
 const askMs = 30_000;
 const uploadMs = 900_000;
+/** Of what a command that failed wrote, the last lines are shown. */
+const errorLinesMax = 3;
+/** Left free for everything else on the host. */
+const spareBytes = 64 * 2 ** 20;
 
 export type Host = Pick<RemoteCommand, "target" | "files" | "signal"> & {
   readonly become: Become;
@@ -49,36 +60,64 @@ export async function architectureOf(host: Host): Promise<Architecture> {
   return found;
 }
 
+export type InstalledArtifact = {
+  /** Its directory on the host. */
+  readonly directory: string;
+  /** False when it was there already. */
+  readonly isNew: boolean;
+};
+
 /**
- * Does nothing where `current` is this artifact already.
- * @returns true when something was changed
+ * Puts the artifact into its own directory on the host, unless it is there.
+ * @throws HaplanError `ssh/no-space` before anything is sent, `ssh/install`
  */
-export async function uploadArtifact(host: Host, file: string): Promise<boolean> {
-  const digest = await digestOf(file);
+export async function uploadArtifact(host: Host, file: string): Promise<InstalledArtifact> {
+  const digest = await fileDigest(file);
+  const directory = `${installDir}/${digest}`;
   const { size } = await stat(file);
-  const run = async (command: string, timeoutMs: number, inputFile?: string): Promise<RemoteResult> => {
-    const result = await runOnHost({
-      ...host,
-      command: rootCommand(host, command),
-      timeoutMs,
-      ...(inputFile === undefined ? {} : { inputFile }),
-    });
-    if (result.exitCode !== 0 && result.exitCode !== appendedMeanwhile) {
-      const text =
-        `Cannot install haplan on ${host.target.host}: exit code ${result.exitCode}\n${result.stderr}`.trimEnd();
-      throw new HaplanError("ssh/install", text);
-    }
-    return { ...result, stdout: result.stdout.trim() };
-  };
+  const unpacked = await unpackedBytes(file, size);
   for (;;) {
-    const received = (await run(receivedScript(installDir, digest), askMs)).stdout;
-    if (received === "installed") return false;
+    const [received = "", free = ""] = (await run(host, receivedScript(installDir, digest), askMs)).stdout.split(" ");
+    if (received === "installed") return { directory, isNew: false };
+    assertSpace(host, Number(free) * 1024, size - Number(received) + unpacked + spareBytes);
     const rest = await restOf(file, Number(received), size);
     const append = appendScript(installDir, digest, Number(received));
-    const { exitCode } = await run(append, uploadMs, rest.file).finally(rest.remove);
+    const { exitCode } = await run(host, append, uploadMs, rest.file).finally(rest.remove);
     if (exitCode === appendedMeanwhile) continue;
-    await run(installScript(installDir, digest), uploadMs);
-    return true;
+    await run(host, installScript(installDir, digest), uploadMs);
+    return { directory, isNew: true };
+  }
+}
+
+async function run(host: Host, script: string, timeoutMs: number, inputFile?: string): Promise<RemoteResult> {
+  const command = rootCommand(host, script);
+  const input = inputFile === undefined ? {} : { inputFile };
+  const result = await runOnHost({ ...host, command, timeoutMs, ...input });
+  const { exitCode, stdout, stderr } = result;
+  if (exitCode === 0 || exitCode === appendedMeanwhile) return { ...result, stdout: stdout.trim() };
+  const why = installFailures[exitCode] ?? `exit code ${exitCode}`;
+  const said = stderr.trimEnd().split("\n").slice(-errorLinesMax).join("\n");
+  throw new HaplanError("ssh/install", `Cannot install haplan on ${host.target.host}: ${why}\n${said}`.trimEnd());
+}
+
+/** A full disk would stop more than haplan: the journal, and the members on that host. */
+function assertSpace({ target }: Host, freeBytes: number, neededBytes: number): void {
+  if (freeBytes >= neededBytes) return;
+  const [free, needed] = [freeBytes, neededBytes].map((bytes) => Math.ceil(bytes / 2 ** 20));
+  throw new HaplanError(
+    "ssh/no-space",
+    `Cannot install haplan on ${target.host}: ${needed} MiB are needed below ${installDir}, and ${free} MiB are free. Nothing was sent`,
+  );
+}
+
+/** The size of a gzip file's content, which its last four bytes have (RFC 1952). */
+async function unpackedBytes(file: string, size: number): Promise<number> {
+  const handle = await open(file);
+  try {
+    const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, Math.max(0, size - 4));
+    return buffer.readUInt32LE();
+  } finally {
+    await handle.close();
   }
 }
 
@@ -86,12 +125,6 @@ export async function uploadArtifact(host: Host, file: string): Promise<boolean>
 export async function removeArtifact(host: Host): Promise<void> {
   const command = rootCommand(host, removeScript(installDir, "/var/lib/haplan"));
   await runOnHost({ ...host, command, timeoutMs: askMs });
-}
-
-async function digestOf(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
-  return hash.digest("hex");
 }
 
 /** What the host has not received yet, as a file. */

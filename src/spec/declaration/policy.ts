@@ -25,6 +25,14 @@ export const policy = {
       default: 300_000,
       description: "milliseconds that a new member may take to catch up",
     },
+    upgradeWatchMs: {
+      type: "integer",
+      minimum: 0,
+      maximum: 86_400_000,
+      default: 10_000,
+      description:
+        "milliseconds that a program has to stay healthy on another version of haplan before the next one gets it",
+    },
     backupBeforeMembershipChange: {
       type: "boolean",
       default: false,

@@ -1,0 +1,236 @@
+/**
+ * A unit gets another version of haplan's programs: started, watched, and given its former version back at the first bad
+ * sign, so that a version that does not work stops at one machine.
+ */
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import { unitOf } from "../../plan/cluster-view.ts";
+import { newestMachine, type ObservedUnit } from "../../plan/observed-cluster.ts";
+import type { ResourceAddress } from "../../plan/resource.ts";
+import type { StepAction } from "../../plan/step.ts";
+import { clientUrl } from "../../units/addresses.ts";
+import { agentUnitName } from "../../units/unit-definition.ts";
+import type { StepOutputs } from "../state-edits.ts";
+import { pollIntervalMs, type StepContext } from "../step-context.ts";
+import { startAgent } from "./agent-steps.ts";
+import { unhealthyOf } from "./await-steps.ts";
+
+/** How often the process is looked at: on a host, that is one call. */
+const processLookMs = 1_000;
+const writeTimeoutMs = 5_000;
+/** As the write probe's: one key, however often. */
+const sampleKey = "/haplan/probe";
+const logLines = 15;
+
+type PlacedUnit = { readonly machine: string; readonly unit: string };
+
+/** @throws HaplanError `apply/upgrade-undone`, or `apply/upgrade-not-undone` if that failed as well */
+export async function upgradeAgent(
+  context: StepContext,
+  action: StepAction & { readonly kind: "upgradeAgent" },
+): Promise<StepOutputs> {
+  const { member, from, to } = action;
+  const place = { machine: member, unit: agentUnitName };
+  // Where nothing can be written now, as without space, that is no sign of the new version.
+  const isWritten = await writesThrough(context, member).then(
+    () => true,
+    () => false,
+  );
+  const settled = (): Promise<void> => watchMember(context, place, { isWritten: false, watchMs: 0 });
+  return await orUndone(context, { ...place, from, to, settled }, async () => {
+    const facts = await startAgent(context, action);
+    await watchMember(context, place, { isWritten, watchMs: context.plan.spec.policy.upgradeWatchMs });
+    return facts;
+  });
+}
+
+/**
+ * Starts a unit that no quorum depends on. If that gives it another version, it is watched, and undone if its process ends.
+ * @throws HaplanError as `upgradeAgent`
+ */
+export async function startWatched<Result>(
+  context: StepContext,
+  { address, ...place }: PlacedUnit & { readonly address: ResourceAddress },
+  start: () => Promise<Result>,
+): Promise<Result> {
+  const { plan, keeper } = context;
+  const to = plan.binding.artifact;
+  const known = keeper.find(address)?.attributes;
+  const from = typeof known?.["artifact"] === "string" ? known["artifact"] : null;
+  if (to === undefined || known === undefined || from === to) return await start();
+  const settled = async (): Promise<void> => undefined;
+  return await orUndone(context, { ...place, from, to, settled }, async () => {
+    const result = await start();
+    await watchProcess(context, place);
+    return result;
+  });
+}
+
+type Upgrade = PlacedUnit & {
+  readonly from: string | null;
+  readonly to: string;
+  /** Resolves once it works again with its former version. */
+  readonly settled: () => Promise<void>;
+};
+
+async function orUndone<Result>(context: StepContext, upgrade: Upgrade, act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act();
+  } catch (error) {
+    // An interrupted run undoes nothing: the next one resumes.
+    if (context.signal.aborted) throw error;
+    const unit = await findUnit(context, upgrade).catch(() => undefined);
+    // Such as an upload that failed: the unit was not touched.
+    if (unit?.running === true && unit.artifact !== upgrade.to) throw error;
+    throw await undo(context, upgrade, error);
+  }
+}
+
+async function undo(context: StepContext, upgrade: Upgrade, cause: unknown): Promise<HaplanError> {
+  const { machine, unit, from, to, settled } = upgrade;
+  const what = `${unit} ${machine}`;
+  const why = errorText(cause);
+  context.warn(`${what} does not work with haplan ${to}: it gets its former version back`);
+  context.detail("it gets its former version back");
+  try {
+    await context.ports.provider.revertUnit(machine, unit, context.signal);
+    await settled();
+  } catch (failure) {
+    return new HaplanError(
+      "apply/upgrade-not-undone",
+      `${what} does not work with haplan ${to}, and has not got its former version back: ${errorText(failure)}\nWhat was wrong with the new version: ${why}`,
+      { cause },
+    );
+  }
+  const version = from === null ? "its former version" : `haplan ${from}`;
+  return new HaplanError(
+    "apply/upgrade-undone",
+    `${what} does not work with haplan ${to}. It runs ${version} again, and no other machine was upgraded after it\n${why}`,
+    { cause },
+  );
+}
+
+type Watch = {
+  /** Whether a write through the member is part of each sample. */
+  readonly isWritten: boolean;
+  /** How long it has to stay healthy. */
+  readonly watchMs: number;
+};
+
+/** Resolves once the member has been healthy for that long. @throws HaplanError at the first bad sign */
+async function watchMember(context: StepContext, place: PlacedUnit, { isWritten, watchMs }: Watch): Promise<void> {
+  const { clock } = context.ports;
+  const { healthSamples, joinTimeoutMs } = context.plan.spec.policy;
+  const name = place.machine;
+  const process = await ProcessWatch.begin(context, place);
+  const deadlineMs = clock.monotonicMs() + joinTimeoutMs;
+  let healthySinceMs: number | null = null;
+  for (let good = 0; ; ) {
+    await process.look();
+    const problem = await memberProblem(context, name, isWritten);
+    const nowMs = clock.monotonicMs();
+    good = problem === null ? good + 1 : 0;
+    healthySinceMs = problem === null ? (healthySinceMs ?? nowMs) : null;
+    if (healthySinceMs !== null && good >= healthSamples && nowMs - healthySinceMs >= watchMs) break;
+    if (problem !== null && nowMs >= deadlineMs)
+      throw await withLog(
+        context,
+        place,
+        "apply/not-healthy",
+        `Not healthy after ${joinTimeoutMs / 1000} s: ${problem}`,
+      );
+    context.detail(problem ?? "it is healthy, and is watched for a while");
+    await clock.sleep(pollIntervalMs, context.signal);
+  }
+  await process.look(true);
+}
+
+/**
+ * What is missing for a good sample; null for a good one. A member acknowledges a write through it once it has applied the
+ * write's entry itself.
+ */
+async function memberProblem(context: StepContext, name: string, isWritten: boolean): Promise<string | null> {
+  const membership = await (await context.connection.controlPlane()).observe();
+  if (unhealthyOf(context, membership, [name]).length > 0) return `waiting for ${name}`;
+  if (!isWritten) return null;
+  return await writesThrough(context, name).then(
+    () => null,
+    (error: unknown) => `a write through ${name} failed: ${errorText(error)}`,
+  );
+}
+
+async function writesThrough({ plan, ports, connection }: StepContext, name: string): Promise<void> {
+  const master = plan.spec.controlPlane.masters.find((each) => each.name === name);
+  if (master === undefined) return;
+  const controlPlane = ports.connect({ endpoints: [clientUrl(plan.spec, master)], tls: await connection.tls() });
+  try {
+    await controlPlane.put(sampleKey, "upgrade", writeTimeoutMs);
+  } finally {
+    controlPlane.close();
+  }
+}
+
+/** Resolves once the process has lived for that long. */
+async function watchProcess(context: StepContext, place: PlacedUnit): Promise<void> {
+  const { clock } = context.ports;
+  const process = await ProcessWatch.begin(context, place);
+  const endMs = clock.monotonicMs() + context.plan.spec.policy.upgradeWatchMs;
+  while (clock.monotonicMs() < endMs) {
+    await process.look();
+    context.detail("it runs, and is watched for a while");
+    await clock.sleep(pollIntervalMs, context.signal);
+  }
+  await process.look(true);
+}
+
+/** A process that must neither end nor be started again by what supervises it. */
+class ProcessWatch {
+  readonly #context: StepContext;
+  readonly #place: PlacedUnit;
+  readonly #pid: number | null;
+  #nextMs: number;
+
+  private constructor(context: StepContext, place: PlacedUnit, pid: number | null) {
+    this.#context = context;
+    this.#place = place;
+    this.#pid = pid;
+    this.#nextMs = context.ports.clock.monotonicMs() + processLookMs;
+  }
+
+  static async begin(context: StepContext, place: PlacedUnit): Promise<ProcessWatch> {
+    const unit = await findUnit(context, place);
+    if (unit?.running !== true) throw await hasEnded(context, place);
+    return new ProcessWatch(context, place, unit.pid);
+  }
+
+  /** @throws HaplanError `apply/agent-ended` */
+  async look(isDue = false): Promise<void> {
+    const nowMs = this.#context.ports.clock.monotonicMs();
+    if (!isDue && nowMs < this.#nextMs) return;
+    this.#nextMs = nowMs + processLookMs;
+    const unit = await findUnit(this.#context, this.#place);
+    if (unit?.running !== true || unit.pid !== this.#pid) throw await hasEnded(this.#context, this.#place);
+  }
+}
+
+function hasEnded(context: StepContext, place: PlacedUnit): Promise<HaplanError> {
+  return withLog(context, place, "apply/agent-ended", `${place.unit} ${place.machine}: its process has ended`);
+}
+
+async function withLog(
+  { ports, signal }: StepContext,
+  { machine, unit }: PlacedUnit,
+  code: string,
+  text: string,
+): Promise<HaplanError> {
+  const log = await ports.provider.unitLog(machine, unit, logLines, signal).catch(() => "");
+  return new HaplanError(code, log === "" ? text : `${text}\nThe end of its log:\n${log}`);
+}
+
+/** Undefined if there is none, or if its machine does not answer now. */
+async function findUnit(
+  { ports, signal }: StepContext,
+  { machine, unit }: PlacedUnit,
+): Promise<ObservedUnit | undefined> {
+  const { machines } = await ports.provider.observe(null, [machine], signal);
+  return unitOf(newestMachine(machines, machine), unit);
+}

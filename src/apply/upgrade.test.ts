@@ -1,0 +1,195 @@
+/** Rolling upgrades of a cluster in memory, with versions that work and versions that do not. */
+import { describe, expect, it } from "vitest";
+import { FakeWorld } from "../../test/support/fake-world.ts";
+import { fixtureNowMs, fixtureSpec } from "../../test/support/planned-cluster.ts";
+import type { Plan } from "../plan/plan.ts";
+import { planChanges } from "../plan/planner.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { type ApplyOutcome, applyPlan } from "./apply-plan.ts";
+import { observeCluster } from "./observe-cluster.ts";
+
+const older = "0.3.0 (build 1a2b3c4d5e6f)";
+const newer = "0.4.0 (build a1b2c3d4e5f6)";
+const fixture = fixtureSpec(["m1", "m2", "m3"]);
+const three = watching(1_000);
+
+/** The write probe writes all the while: long watches make slow tests. */
+function watching(upgradeWatchMs: number): ClusterSpec {
+  return { ...fixture, policy: { ...fixture.policy, upgradeWatchMs, joinTimeoutMs: 20_000 } };
+}
+
+async function planFor(world: FakeWorld, spec: ClusterSpec = three): Promise<Plan> {
+  const { state } = world.facts;
+  const observed = await observeCluster(world.ports(), { spec, state });
+  const made = planChanges({
+    spec,
+    specDigest: "d",
+    state,
+    observed,
+    provider: world.model,
+    mode: "apply",
+    haplanVersion: "0.1.0",
+    artifact: world.artifact,
+    nowMs: fixtureNowMs,
+  });
+  if (made.refusal !== undefined) throw new Error(made.refusal.map((each) => each.summary).join("\n"));
+  return made.plan;
+}
+
+const apply = async (world: FakeWorld, spec: ClusterSpec = three): Promise<ApplyOutcome> =>
+  applyPlan(await planFor(world, spec), world.ports());
+
+async function settled(spec: ClusterSpec = three): Promise<FakeWorld> {
+  const world = new FakeWorld();
+  world.artifact = older;
+  expect(await apply(world, spec)).toMatchObject({ kind: "applied" });
+  world.events.length = 0;
+  return world;
+}
+
+/** The versions that units run, by machine, where they run. */
+const running = ({ facts }: FakeWorld): Readonly<Record<string, string | null>> =>
+  Object.fromEntries(
+    [...facts.machines].flatMap(([name, { units }]) =>
+      [...units.values()].filter((unit) => unit.running).map(({ artifact }) => [name, artifact]),
+    ),
+  );
+
+/** The versions that the state has. */
+const recorded = ({ facts }: FakeWorld): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    facts.state!.resources.flatMap(({ name, attributes }) =>
+      attributes["artifact"] === undefined ? [] : [[name, attributes["artifact"]]],
+    ),
+  );
+
+const all = (version: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(["m1", "m2", "m3", "load-balancer", "w1", "w2"].map((name) => [name, version]));
+
+describe("a rolling upgrade", () => {
+  it("gives each unit the new version, one member at a time, and a second plan has nothing to do", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    const startedMs = world.clock.monotonicMs();
+    expect(await apply(world)).toMatchObject({ kind: "applied", summary: { added: 0, changed: 6, destroyed: 0 } });
+    expect([running(world), recorded(world)]).toEqual([all(newer), all(newer)]);
+    expect(world.violations).toEqual([]);
+    // Three members and the load balancer, one after the other, and the workers together.
+    expect(world.clock.monotonicMs() - startedMs).toBeGreaterThanOrEqual(5 * three.policy.upgradeWatchMs);
+    expect((await planFor(world)).steps).toEqual([]);
+  });
+
+  it("goes back in the same way", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    await apply(world);
+    world.artifact = older;
+    expect(await apply(world)).toMatchObject({ kind: "applied" });
+    expect([running(world), recorded(world)]).toEqual([all(older), all(older)]);
+  });
+
+  it.each([
+    ["does not start", "doesNotStart", /ended with exit code 1/],
+    ["crashes after 5 s", "crashesAfter5s", /its process has ended/],
+    ["is never ready", "isNeverReady", /Not healthy after 20 s/],
+  ] as const)("stops at the first member and is undone when the version %s", async (_, defect, why) => {
+    const world = await settled();
+    world.artifact = newer;
+    world.broken.set(newer, defect);
+    const outcome = await apply(world, watching(6_000));
+    expect(outcome).toMatchObject({
+      kind: "failed",
+      step: { id: "upgradeAgent:m2" },
+      error: { code: "apply/upgrade-undone" },
+    });
+    const message = outcome.kind === "failed" ? outcome.error.message : "";
+    expect(message).toMatch(why);
+    expect(message).toContain(`agent m2 does not work with haplan ${newer}. It runs haplan ${older} again`);
+    expect([running(world), recorded(world)]).toEqual([all(older), all(older)]);
+    expect(world.facts.members.filter(({ id }) => world.isUp(id))).toHaveLength(3);
+    expect(world.violations).toEqual([]);
+    // What is left is a change again, for the next version.
+    world.artifact = "0.4.1 (build 0123456789ab)";
+    expect(await apply(world)).toMatchObject({ kind: "applied" });
+    expect(running(world)).toEqual(all(world.artifact));
+  });
+
+  it("undoes a changed configuration with the version that came with it", async () => {
+    const world = await settled();
+    const before = world.facts.machines.get("m2")!.units.get("agent")!.definition;
+    world.artifact = newer;
+    world.broken.set(newer, "doesNotStart");
+    const slower = { ...three, controlPlane: { ...three.controlPlane, electionTimeoutMs: 2_000 } };
+    expect(await apply(world, slower)).toMatchObject({ kind: "failed" });
+    expect(world.facts.machines.get("m2")!.units.get("agent")).toMatchObject({ definition: before, artifact: older });
+    expect((await planFor(world, slower)).steps.map(({ id }) => id)).toContain("upgradeAgent:m2");
+  });
+
+  it("stops where a later member fails, and the next plan has the rest", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    // Such as an upload that fails: the unit has not been touched, and nothing is undone.
+    world.failing = (act) => (act === "startUnit m3: stop" ? "no space" : null);
+    const outcome = await apply(world);
+    expect(outcome).toMatchObject({ kind: "failed", step: { id: "upgradeAgent:m3" }, error: { message: "no space" } });
+    expect(running(world)).toEqual({ ...all(older), m2: newer });
+    expect(recorded(world)).toEqual({ ...all(older), m2: newer });
+    world.failing = () => null;
+    const rest = await planFor(world);
+    expect(rest.steps.map(({ id }) => id).filter((id) => id.startsWith("upgradeAgent"))).toEqual([
+      "upgradeAgent:m3",
+      "upgradeAgent:m1",
+    ]);
+    expect(await applyPlan(rest, world.ports())).toMatchObject({ kind: "applied" });
+    expect(running(world)).toEqual(all(newer));
+  });
+
+  it("says so when the former version cannot come back", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    world.broken.set(newer, "doesNotStart");
+    world.failing = (act) => (act === "revertUnit m2" ? "the host does not answer" : null);
+    expect(await apply(world)).toMatchObject({
+      kind: "failed",
+      error: {
+        code: "apply/upgrade-not-undone",
+        message: expect.stringMatching(/the host does not answer.*exit code 1/s),
+      },
+    });
+  });
+
+  it.each(["load-balancer", "w1"])("undoes the upgrade of %s, too, and the members keep theirs", async (name) => {
+    const world = await settled();
+    world.artifact = newer;
+    const machine = world.facts.machines.get(name)!;
+    // It dies while it is watched.
+    world.beforeAct = (act) => {
+      if (act !== `startUnit ${name}`) return;
+      void world.clock.sleep(500).then(() => {
+        for (const unit of machine.units.values()) if (unit.artifact === newer) unit.running = false;
+      });
+    };
+    expect(await apply(world)).toMatchObject({ kind: "failed", error: { code: "apply/upgrade-undone" } });
+    expect(running(world)).toMatchObject({ m1: newer, m2: newer, m3: newer, [name]: older });
+    expect(recorded(world)).toMatchObject({ m1: newer, [name]: older });
+  });
+
+  it("is resumed after a kill before any of its acts", async () => {
+    const stride = process.env["HAPLAN_TEST_EVERYTHING"] === undefined ? 11 : 1;
+    const base = await settled();
+    for (let killAt = 1; ; killAt += stride) {
+      const world = new FakeWorld(structuredClone(base.facts));
+      world.artifact = newer;
+      world.killAt = killAt;
+      const killed = await apply(world, watching(0)).then(
+        () => false,
+        () => true,
+      );
+      if (!killed) break;
+      world.killAt = Number.POSITIVE_INFINITY;
+      expect(await apply(world, watching(0))).toMatchObject({ kind: "applied" });
+      expect(running(world)).toEqual(all(newer));
+      expect(world.violations).toEqual([]);
+    }
+  });
+});
