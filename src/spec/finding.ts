@@ -16,6 +16,8 @@ export type SpecFinding = {
   readonly summary: string;
   /** Why, and what to write instead. */
   readonly detail: string;
+  /** Pointer of another value that does not fit the one at `place`. */
+  readonly related?: string;
 };
 
 /** A finding about the value at `pointer`. */

@@ -1,5 +1,11 @@
 /** `haplan completion bash|zsh|fish`: prints a script; it does not write to the user's shell files. */
 import type { Command } from "commander";
+import {
+  agentUnitName,
+  loadBalancerUnitName,
+  virtualAddressUnitName,
+  workerUnitName,
+} from "../../../src/units/unit-definition.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { outputNames } from "../cluster-outputs.ts";
 import { refuse } from "../refusal.ts";
@@ -23,6 +29,7 @@ const flagValues: Readonly<Record<string, CompletionWords>> = {
   "--lock": trueOrFalse,
   "--input": trueOrFalse,
   "--refresh": trueOrFalse,
+  "--unit": [agentUnitName, loadBalancerUnitName, virtualAddressUnitName, workerUnitName],
 };
 
 /** Arguments of commands, other than files. */

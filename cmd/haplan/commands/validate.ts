@@ -4,6 +4,7 @@ import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { Json } from "../../../src/base/json.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
 import { fetchHosts } from "../../../src/spec/hosts-from/fetch-hosts.ts";
+import { inputLabel } from "../../../src/spec/hosts-from/host-source.ts";
 import { nearestName } from "../../../src/spec/nearest-name.ts";
 import { readSource } from "../../../src/spec/read-source.ts";
 import type { LoadedSpec } from "../../../src/spec/spec-reader.ts";
@@ -39,6 +40,7 @@ export async function loadSpecAt(context: CliContext, path: string): Promise<Loa
   const values = { ...environment, ...variables };
   const directory = path === standardInput ? context.cwd : dirname(resolve(context.cwd, path));
   const inputs = specReader.hostInputs(source, values);
+  for (const input of inputs) context.log.write("info", "hosts of another tool", { from: inputLabel(input) });
   const texts = await fetchHosts(inputs, { directory, signal: context.stop.signal });
   const loaded = specReader.loadSource(source, specLabel(path), values, texts);
   const known = loaded.variables;

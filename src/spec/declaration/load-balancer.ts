@@ -16,6 +16,7 @@ export const loadBalancer = {
     hosts: {
       type: "array",
       items: { shape: "loadBalancerHost" },
+      orFrom: "hostList",
       minItems: 1,
       maxItems: 8,
       description: "the hosts of the load balancers, instead of `address`; the first has the virtual address at first",

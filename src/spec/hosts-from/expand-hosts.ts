@@ -51,9 +51,13 @@ export function expandHosts(document: Json, { check, shapes, texts, isUnresolved
 /** The finding with the place that its value comes from. */
 export function withOrigin(finding: SpecFinding, origins: ExpandedHosts["origins"]): SpecFinding {
   if (!("pointer" in finding.place)) return finding;
-  for (let at = finding.place.pointer; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) {
+  for (let at = finding.related ?? finding.place.pointer; at !== ""; at = at.slice(0, at.lastIndexOf("/"))) {
     const origin = origins.get(at);
-    if (origin !== undefined) return { ...finding, detail: `${finding.detail}\n\nThe value comes from ${origin}.` };
+    if (origin !== undefined)
+      return {
+        ...finding,
+        detail: `${finding.detail}\n\n${finding.related === undefined ? "The value comes" : "The list comes"} from ${origin}.`,
+      };
   }
   return finding;
 }

@@ -2,6 +2,7 @@
 import type { Json } from "../../base/json.ts";
 import type { FilledPart } from "../declaration/cluster.ts";
 import { pointerInto, type SpecFinding } from "../finding.ts";
+import { nearestName } from "../nearest-name.ts";
 import type { ShapeCheck } from "../schema-findings.ts";
 
 export type HostsFrom = FilledPart<"hostsFrom">;
@@ -39,7 +40,10 @@ export type HostListCheck = (value: Json) => ShapeCheck<FilledPart<"hostList">>;
 const hostLists: readonly (readonly string[])[] = [
   ["spec", "controlPlane", "masters"],
   ["spec", "workers"],
+  ["spec", "loadBalancer", "hosts"],
 ];
+
+const key = "hostsFrom";
 
 export function findHostSources(document: Json, check: HostListCheck): HostSources {
   const sources: HostSource[] = [];
@@ -47,10 +51,13 @@ export function findHostSources(document: Json, check: HostListCheck): HostSourc
   const invalid: string[] = [];
   for (const keys of hostLists) {
     const written = keys.reduce<Json | undefined>(entryOf, document);
-    if (!isMapping(written) || !Object.hasOwn(written, "hostsFrom")) continue;
+    // Any other mapping is a list that was written wrongly.
+    if (!isMapping(written) || !Object.keys(written).some((name) => nearestName(name, [key]) !== null)) continue;
     const pointer = keys.reduce<string>(pointerInto, "");
     const { document: filled, findings: wrong } = check(structuredClone(written));
-    const own = [...wrong.map((finding) => within(pointer, finding)), ...inputFindings(pointer, filled?.hostsFrom)];
+    // A name that is nearly right is the mistake, and not that the right one is missing.
+    const told = wrong.filter(({ code }) => code !== "spec/missing-key" || Object.hasOwn(written, key));
+    const own = [...told.map((finding) => within(pointer, finding)), ...inputFindings(pointer, filled?.hostsFrom)];
     findings.push(...own);
     if (filled === null || own.length > 0) invalid.push(pointer);
     else sources.push({ pointer, input: inputOf(filled.hostsFrom), from: filled.hostsFrom });

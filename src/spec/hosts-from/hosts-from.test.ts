@@ -192,6 +192,25 @@ describe("hostsFrom", () => {
     expect(found).toContain(text);
   });
 
+  it("takes the hosts of load balancers", async () => {
+    const from = "{ hostsFrom: { file: tf.json, path: workers.value } }";
+    const text = specWith("{ hostsFrom: { file: tf.json, path: masters.value } }");
+    const { spec, diagnostics } = await load(text.replace("{ address: 10.0.0.100 }", `{ hosts: ${from} }`));
+    expect(diagnostics).toEqual([]);
+    expect(JSON.stringify(spec!.loadBalancer)).toContain('"name":"ip-10-0-1-1"');
+  });
+
+  it("names hostsFrom where a name is nearly that, and a list where a mapping is anything else", async () => {
+    const summaries = async (masters: string): Promise<readonly string[]> =>
+      (await load(specWith(masters))).diagnostics.map(({ summary, detail }) => `${summary}: ${detail}`);
+    expect(await summaries("{ hostFrom: { file: tf.json } }")).toEqual([
+      'There is no key "hostFrom" at the top of a spec: Did you mean "hostsFrom"? Known keys: hostsFrom.',
+    ]);
+    expect(await summaries("{ m1: 10.0.0.1 }")).toEqual([
+      "spec.controlPlane.masters must be a list, but is a mapping: Write a list: the masters.",
+    ]);
+  });
+
   it("says that hosts were not read where only the text of a spec is validated", () => {
     const { diagnostics } = specReader.parse("cluster.yaml", specWith("{ hostsFrom: { file: tf.json } }"));
     expect(diagnostics.map(({ summary }) => summary)).toEqual(["The hosts were not read"]);

@@ -24,11 +24,13 @@ export const checkMemberCount: SpecRule = ({ controlPlane, masters, derivesMaste
   }
   const findings = isSupportedMemberCount(members.value) ? [] : [refused(members.pointer, members.value)];
   if (masters === null || masters.hosts.length === members.value) return findings;
-  const mismatch = findingAt(members.pointer, {
+  const mismatch: SpecFinding = {
+    place: { pointer: members.pointer, part: "value" },
+    related: masters.pointer,
     code: "spec/members-mismatch",
     summary: `members is ${members.value}, but ${masters.hosts.length} masters are listed`,
     detail: "Make the two equal, or omit `members`: then the list counts.",
-  });
+  };
   return [...findings, mismatch];
 };
 
