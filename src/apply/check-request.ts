@@ -9,6 +9,7 @@ import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
 import type { InitialCluster } from "../units/initial-cluster.ts";
 import { loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
+import { virtualAddressBlueprint } from "../units/virtual-address.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
 import { networkPaths } from "./network-paths.ts";
 
@@ -27,13 +28,12 @@ export function checkRequest(spec: ClusterSpec, state: State | null, model: Prov
     return { name, address, zone, lineage, generation: generationOf(state, name) };
   });
   const isNew = (name: string): boolean => generationOf(state, name) === 0;
-  const backends = spec.controlPlane.masters.map(({ name }) => name);
   const units: readonly MachineUnit[] = [
     ...masters.map(({ name }) => ({
       machine: name,
       unit: agentBlueprint(spec, name, { ...joining, token: lineage }).definition,
     })),
-    ...balancers.map(({ name }) => ({ machine: name, unit: loadBalancerBlueprint(spec, { backends }).definition })),
+    ...balancers.flatMap(({ name }) => balancerUnits(spec, name)),
     ...spec.workers.map(({ name }) => ({ machine: name, unit: workerBlueprint(spec, name).definition })),
   ];
   return {
@@ -42,7 +42,21 @@ export function checkRequest(spec: ClusterSpec, state: State | null, model: Prov
     space: masters.filter(({ name }) => isNew(name)).map(({ name }) => ({ machine: name, bytes: memberBytes })),
     network: networkPaths(spec, balancers),
     certificateAgeMs: spec.controlPlane.tls.enabled && state === null ? certificateBackdatingMs : null,
+    ...virtualAddressOf(spec),
   };
+}
+
+function balancerUnits(spec: ClusterSpec, balancer: string): readonly MachineUnit[] {
+  const backends = spec.controlPlane.masters.map(({ name }) => name);
+  const blueprints = [loadBalancerBlueprint(spec, { backends, balancer }), virtualAddressBlueprint(spec, balancer)];
+  return blueprints.flatMap((each) => (each === null ? [] : [{ machine: balancer, unit: each.definition }]));
+}
+
+/** The virtual address of the load balancers, if they have one. */
+export function virtualAddressOf({ loadBalancer }: ClusterSpec): Pick<PreflightRequest, "virtualAddress"> {
+  const { address, ports, hosts = [], virtual } = loadBalancer;
+  if (virtual === undefined || ports[0] === undefined) return {};
+  return { virtualAddress: { address, port: ports[0], machines: hosts.map(({ name }) => name) } };
 }
 
 /** 0 for a machine that the state does not have. */

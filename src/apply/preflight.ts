@@ -10,7 +10,7 @@ import { agentBlueprint } from "../units/agent-unit.ts";
 import { balancerOf, loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
 import { virtualAddressBlueprint } from "../units/virtual-address.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
-import { joining, memberBytes } from "./check-request.ts";
+import { joining, memberBytes, virtualAddressOf } from "./check-request.ts";
 import { networkPaths } from "./network-paths.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { kubeadmUnit } from "./steps/kubernetes-steps.ts";
@@ -49,7 +49,9 @@ export async function preflightPlan(
   );
   const isAuthorityNew = actions.some(({ kind }) => kind === "createAuthority");
   const certificateAgeMs = isAuthorityNew ? certificateBackdatingMs : null;
-  return provider.preflight({ machines, units, space, network, certificateAgeMs }, signal);
+  const starts = actions.some(({ kind }) => kind === "startLoadBalancer");
+  const virtual = starts ? virtualAddressOf(plan.spec) : {};
+  return provider.preflight({ machines, units, space, network, certificateAgeMs, ...virtual }, signal);
 }
 
 /** As reported by the members; if none answers, the steps that need them will fail. */

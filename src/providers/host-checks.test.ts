@@ -227,6 +227,13 @@ describe("checks of hosts", () => {
     expect(found([{ ...host(1, { addresses: ["fd97::b"] }), machines: [machine] }])).toEqual([]);
   });
 
+  it("find a virtual address that another machine has", () => {
+    const takenAddress = { address: "10.0.0.100", holder: "a machine with the MAC address 52:54:00:aa:bb:cc" };
+    expect(found([host(1)], { takenAddress })).toEqual([
+      "error hosts/virtual-address: The virtual address 10.0.0.100 is in use by a machine with the MAC address 52:54:00:aa:bb:cc",
+    ]);
+  });
+
   it("name every check once for each severity", () => {
     const names = hostChecks.map(({ id, severity }) => `${id} ${severity}`);
     expect(new Set(names).size).toBe(names.length);

@@ -171,6 +171,20 @@ export const hostChecks: readonly Check[] = [
     severity: "error",
     find: (input) => input.hosts.flatMap((host) => takenPorts(input.cluster, host)),
   },
+  {
+    id: "virtual-address",
+    severity: "error",
+    find: ({ takenAddress: taken }) =>
+      taken === undefined
+        ? []
+        : [
+            {
+              summary: `The virtual address ${taken.address} is in use by ${taken.holder}`,
+              detail:
+                "Only load balancers may have it. Remove it from that machine, or write another address as loadBalancer.vip.",
+            },
+          ],
+  },
   { id: "network", severity: "error", find: ({ paths }) => networkFindings(paths, "error") },
   { id: "network", severity: "warning", find: ({ paths }) => networkFindings(paths, "warning") },
   { id: "network-not-checked", severity: "warning", find: ({ paths }) => untriedFindings(paths) },

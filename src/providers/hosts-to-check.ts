@@ -32,7 +32,12 @@ export type HostsToCheck = {
   readonly certificateAgeMs: number | null;
   readonly hosts: readonly HostToCheck[];
   readonly paths: readonly TriedPath[];
+  /** The virtual address, if another machine than one of the load balancer has it; else absent. */
+  readonly takenAddress?: TakenAddress;
 };
+
+/** `holder` is a machine of the cluster, or what is known of another one: its MAC address, or that it answers. */
+export type TakenAddress = { readonly address: string; readonly holder: string };
 
 /** `summary` begins with the host. */
 export type Finding = { readonly summary: string; readonly detail: string };
@@ -43,7 +48,13 @@ export type PathOutcome = "connected" | "refused" | "rejected" | "noAnswer" | "u
 export type TriedPath = NetworkPath & { readonly outcome: PathOutcome };
 
 /** The name of a host for people: its machines, and how it is reached. */
-export function labelOf({ host, machines }: Pick<HostToCheck, "host" | "machines">): string {
+export function labelOf({
+  host,
+  machines,
+}: {
+  readonly host: string;
+  readonly machines: readonly { readonly name: string }[];
+}): string {
   const names = machines.map(({ name }) => name).join(", ");
   return names === "" || names === host ? host : `${names} (${host})`;
 }

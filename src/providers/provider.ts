@@ -60,6 +60,16 @@ export type PreflightRequest = {
    * enough for any clock, or there are none.
    */
   readonly certificateAgeMs: number | null;
+  /** Absent if there is none. */
+  readonly virtualAddress?: VirtualAddress;
+};
+
+/** An address that machines of the load balancer share, and that no other machine may have. */
+export type VirtualAddress = {
+  readonly address: string;
+  /** A port at which it is served. */
+  readonly port: number;
+  readonly machines: readonly string[];
 };
 
 /** A connection that the cluster needs. */

@@ -4,8 +4,10 @@
  * writes that the kernel delays for one host.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ClusterOnHosts, contentsOf, type HostsSpec } from "./cluster-on-hosts.ts";
+import { ClusterOnHosts, contentsOf, type HostsSpec, hostsSpecText } from "./cluster-on-hosts.ts";
+import { bridgeName } from "./host-network.ts";
 import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
 import { missingSlowDisk, slowDown } from "./slow-disk.ts";
 import { powerOff, powerOn, sshdAsInit, type TestHost } from "./test-host.ts";
@@ -126,23 +128,23 @@ describe.skipIf(missing !== null)(`checks of hosts${missing === null ? "" : ` (s
   let set: HostSet;
   let cluster: ClusterOnHosts;
   const host = (number: number): TestHost => set.hosts[number - 1]!;
+  const spec = (): HostsSpec => ({
+    name: "checked",
+    engine: "agent",
+    masters: [1, 2, 3].map((number) => [`m${number}`, host(number)] as const),
+    workers: [
+      ["w1", host(4)],
+      ["w2", host(5)],
+    ],
+    balancer: host(4),
+    balancerType: "embedded",
+  });
   const allHosts = (): readonly TestHost[] => set.hosts;
 
   beforeAll(async () => {
     await takeDown();
     set = await bringUp(5, "complete");
-    const spec: HostsSpec = {
-      name: "checked",
-      engine: "agent",
-      masters: [1, 2, 3].map((number) => [`m${number}`, host(number)] as const),
-      workers: [
-        ["w1", host(4)],
-        ["w2", host(5)],
-      ],
-      balancer: host(4),
-      balancerType: "embedded",
-    };
-    cluster = new ClusterOnHosts(set, spec);
+    cluster = new ClusterOnHosts(set, spec());
   }, 900_000);
   afterAll(async () => {
     await cluster?.teardown();
@@ -255,6 +257,34 @@ describe.skipIf(missing !== null)(`checks of hosts${missing === null ? "" : ` (s
       await cluster.on(host(2), "echo 'admin ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/admin");
       await powerOn(host(5));
     }
+  }, 180_000);
+
+  it("tell a virtual address that another machine has, of the cluster or not", async () => {
+    const vip = host(1).ipv4.replace(/\d+$/, "200");
+    const line = (number: number): string => {
+      const { ipv4, hostKey } = host(number);
+      return `{ name: lb${number}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }`;
+    };
+    const balancers = `loadBalancer: { type: haproxy, hosts: [${line(4)}, ${line(5)}], vip: ${vip}, ports: [2379] }`;
+    const text = hostsSpecText(set, spec());
+    cluster.writeSpec(text.replace(/loadBalancer: .*/, balancers));
+    try {
+      expect((await told("check")).text).toContain("Success!");
+      await cluster.on(host(1), `ip address add ${vip}/32 dev host0`);
+      const own = await told("check");
+      expect(own.text).toContain(`Error: The virtual address ${vip} is in use by m1 (h1)`);
+      await cluster.on(host(1), `ip address del ${vip}/32 dev host0`);
+      await execa("ip", ["address", "add", `${vip}/32`, "dev", bridgeName]);
+      const other = await told("check");
+      expect(other.text).toMatch(
+        /Error: The virtual address \S+ is in use by a machine with the MAC address [0-9a-f:]{17}/,
+      );
+      expect(other.code).toBe(1);
+    } finally {
+      await execa("ip", ["address", "del", `${vip}/32`, "dev", bridgeName], { reject: false });
+      cluster.writeSpec(text);
+    }
+    expect((await told("check")).text).toContain("Success!");
   }, 180_000);
 
   it("leave nothing when haplan is killed in the middle", async () => {

@@ -8,11 +8,12 @@ import { HaplanError } from "../../base/haplan-error.ts";
 import { factsScript } from "../../host/facts-script.ts";
 import type { HostFacts } from "../../host/host-facts.ts";
 import { parseFacts } from "../../host/parse-facts.ts";
-import { checkHosts, requiredTools } from "../host-checks.ts";
-import type { HostToCheck, MachineToCheck } from "../hosts-to-check.ts";
+import { checkHosts, hasAddress, requiredTools } from "../host-checks.ts";
+import { type HostToCheck, labelOf, type MachineToCheck, type TakenAddress } from "../hosts-to-check.ts";
 import type { MachineCalls } from "../machine-calls.ts";
 import type { CheckReport, PreflightRequest } from "../provider.ts";
 import type { KnownHost } from "./host-directory.ts";
+import { holderScript, parseHolder } from "./network-scripts.ts";
 import { type ClockReading, RemoteShell } from "./remote-shell.ts";
 import { tryPaths } from "./try-paths.ts";
 import { type Host, installDir } from "./upload-artifact.ts";
@@ -32,6 +33,7 @@ export type HostsRequest = {
 
 const dataDirectory = "/var/lib/haplan";
 const factsMs = 60_000;
+const holderMs = 15_000;
 
 type Visited = {
   readonly host: KnownHost;
@@ -63,7 +65,14 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
     ]);
     const missed = unreached.filter(({ host }) => host.machines.some((name) => changed.has(name)));
     const toCheck = visited.map((each) => hostToCheck(each, given));
-    const diagnostics = checkHosts({ cluster, certificateAgeMs, hosts: toCheck, paths });
+    const takenAddress = await findHolder(given, visited);
+    const diagnostics = checkHosts({
+      cluster,
+      certificateAgeMs,
+      hosts: toCheck,
+      paths,
+      ...(takenAddress === null ? {} : { takenAddress }),
+    });
     return {
       hosts: visited.map(({ host, facts, clock }) => ({
         host: host.target.host,
@@ -95,6 +104,35 @@ async function visit(
     if (!(error instanceof HaplanError) || error.code === "provider/aborted") throw error;
     return { host, error };
   }
+}
+
+/** Asked from the first load balancer that was reached: routers answer for addresses of other networks. */
+async function findHolder(
+  { request: { virtualAddress }, calls, signal }: HostsRequest,
+  visited: readonly Visited[],
+): Promise<TakenAddress | null> {
+  if (virtualAddress === undefined) return null;
+  const { address, machines } = virtualAddress;
+  const holder = visited.find(({ facts }) => hasAddress(facts, address));
+  const isBalancer = ({ host }: Visited): boolean => host.machines.some((name) => machines.includes(name));
+  if (holder !== undefined) {
+    return isBalancer(holder)
+      ? null
+      : {
+          address,
+          holder: labelOf({ host: holder.host.target.host, machines: holder.host.machines.map((name) => ({ name })) }),
+        };
+  }
+  const asked = visited.find(isBalancer);
+  // One that was not asked may have it, as it should.
+  const isKnown = machines.every((name) => visited.some(({ host }) => host.machines.includes(name)));
+  if (asked === undefined || !isKnown) return null;
+  const what = `check the virtual address from ${asked.host.target.host}`;
+  const printed = await calls.run({ what, signal }, (given) =>
+    asked.shell.run(holderScript(virtualAddress), holderMs, given),
+  );
+  const found = parseHolder(printed);
+  return found === null ? null : { address, holder: found };
 }
 
 function programsOf({ units }: PreflightRequest): readonly string[] {

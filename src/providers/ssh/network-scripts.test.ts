@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { connectScript, listenScript, parseConnections, parseListening } from "./network-scripts.ts";
+import { connectScript, listenScript, parseConnections, parseHolder, parseListening } from "./network-scripts.ts";
 
 describe("what connectScript printed", () => {
   it.each([
@@ -17,6 +17,20 @@ describe("what connectScript printed", () => {
     [127, "timeout: failed to run command 'bash': No such file or directory", "untried"],
   ])("with exit code %d and %s is %s", (exitCode, said, outcome) => {
     expect(parseConnections(`3\t${exitCode}\t${said}\n`)).toEqual(new Map([[3, outcome]]));
+  });
+});
+
+describe("what holderScript printed", () => {
+  it.each([
+    ["a neighbor that answered", "0\t124\t\n10.0.0.9 dev eth0 lladdr 52:54:00:aa:bb:cc REACHABLE", "52:54:00:aa:bb:cc"],
+    ["a neighbor that did not", "0\t124\t\n10.0.0.9 dev eth0  INCOMPLETE", null],
+    ["no neighbor, and no route", "0\t1\tbash: connect: No route to host\n10.0.0.9 dev eth0  FAILED", null],
+    ["a connection beyond a router", "0\t0\t", "a machine that answers"],
+    ["a refusal beyond a router", "0\t1\tbash: connect: Connection refused", "a machine that answers"],
+    ["nothing", "", null],
+  ])("tells of %s", (_, printed, holder) => {
+    if (holder === null) expect(parseHolder(printed)).toBeNull();
+    else expect(parseHolder(printed)).toContain(holder);
   });
 });
 

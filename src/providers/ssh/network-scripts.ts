@@ -56,6 +56,27 @@ wait
 )`;
 }
 
+/**
+ * Connects to an address that nothing should have, and prints what `connectScript` does, and the neighbor that answered for
+ * it. An entry of before in the table of neighbors would be taken for an answer.
+ */
+export function holderScript(place: Place): string {
+  const address = shellWord(place.address);
+  return `
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+ip neighbor flush to ${address} >/dev/null 2>&1
+${connectScript([place])}
+ip neighbor show to ${address} 2>/dev/null`;
+}
+
+/** What `holderScript` printed: what is known of the holder; null if there is none. */
+export function parseHolder(output: string): string | null {
+  const [, mac] = /\blladdr (\S+)/.exec(output) ?? [];
+  if (mac !== undefined) return `a machine with the MAC address ${mac}`;
+  const outcome = parseConnections(output).get(0);
+  return outcome === "connected" || outcome === "refused" ? "a machine that answers" : null;
+}
+
 /** What `listenScript` printed. */
 export function parseListening(output: string): ReadonlySet<number> {
   return new Set(
