@@ -11,6 +11,7 @@ import { isUnreachable, unitOf } from "../cluster-view.ts";
 import { ownMasters } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
+import type { MemberRef } from "../step.ts";
 import { nextAuthorityCommonName, trustedFingerprints, trustsExactly } from "../trusted-authorities.ts";
 import { backendsOf, presentBalancers, toldTargets, wantedTargets } from "./endpoint.ts";
 import { initialClusterInState } from "./join-member.ts";
@@ -184,7 +185,7 @@ function handKubeadm(
 function handMasters(planning: Planning, given: HandOut): void {
   const { builder, spec, view } = planning;
   const { after, isDue } = given;
-  const leader = view.members.find((member) => member.leader);
+  const leader = leaderSoFar(planning);
   const due = ownMasters(spec)
     .filter(({ name }) => unitOf(view.machines.get(name), agentUnitName)?.running === true)
     .filter(({ name }) => isDue(resourceAddress("haplan_agent", name)))
@@ -194,19 +195,23 @@ function handMasters(planning: Planning, given: HandOut): void {
     const agent = resourceAddress("haplan_agent", name);
     noteUnit(planning, agent, given);
     const other = view.members.find((member) => member.voter && member.healthy && member.name !== name);
-    const moves = restarts && leader !== undefined && leader.name === name && other !== undefined;
-    const self = { name, memberId: leader?.id ?? null };
-    if (moves)
-      builder.chain({ kind: "moveLeader", from: self, to: { name: other.name, memberId: other.id } }, [], [after]);
+    if (restarts && leader?.name === name && other !== undefined) {
+      builder.chain({ kind: "moveLeader", from: leader, to: { name: other.name, memberId: other.id } }, [], [after]);
+    }
     const join = initialClusterInState(planning, name);
     const hand = restarts
       ? ({ kind: "updateAgent", member: name, join } as const)
       : ({ kind: "reloadAgent", member: name, join, authorities: true } as const);
     builder.chain(hand, [agent], [after]);
     builder.chain({ kind: "awaitQuorum", members: [name] }, []);
-    // Later rules take the leader for the one that was observed.
-    if (moves) builder.chain({ kind: "moveLeader", from: { name: other.name, memberId: other.id }, to: self }, []);
   }
+}
+
+/** As far as the steps before this one decide it. */
+function leaderSoFar({ builder, view }: Planning): MemberRef | null {
+  const moves = builder.steps.flatMap(({ action }) => (action.kind === "moveLeader" ? [action.to] : []));
+  const observed = view.members.find((member) => member.leader);
+  return moves.at(-1) ?? (observed === undefined ? null : { name: observed.name, memberId: observed.id });
 }
 
 function noteUnit({ builder }: Planning, address: ResourceAddress, { reason, trusts }: HandOut): void {
