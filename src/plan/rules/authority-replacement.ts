@@ -239,12 +239,16 @@ function waitForMasters({ builder }: Planning, names: readonly string[]): null {
   return null;
 }
 
-function tellOfReplacement({ builder, dropAuthority = false }: Planning): void {
+function tellOfReplacement({ builder, spec, dropAuthority = false }: Planning): void {
   if (dropAuthority) return;
+  const apiServers =
+    spec.kubernetes === undefined
+      ? ""
+      : "The API servers' files are written by this plan, and API servers read the authority only when they start: restart them, one after the other. ";
   builder.warn(
     "plan/authority-replaced-by",
     "Another certificate authority replaces the present one, which stays trusted",
-    "Clients with a copy of ca.crt, and certificates of the present authority, keep working for now. Give clients outside of haplan, such as kube-apiservers, the new ca.crt and new certificates, and then drop the previous authority:",
+    `Clients with a copy of ca.crt, and certificates of the present authority, keep working for now. ${apiServers}Give clients outside of haplan the new ca.crt and new certificates, and then drop the previous authority:`,
     [dropCommand],
   );
 }
