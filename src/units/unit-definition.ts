@@ -65,6 +65,8 @@ export type UnitDefinition = {
   readonly watches?: readonly string[];
   /** Arguments with which the program checks new files: they replace those in force only if it accepts them. */
   readonly check?: readonly string[];
+  /** The virtual router (VRRP) that it takes part in: no other unit of its host may have the id. */
+  readonly routerId?: number;
   /** Absent: none. */
   readonly capabilities?: readonly UnitCapability[];
   /** The version of its program, which the provider sets. Absent for a system program, and before a provider has the unit. */

@@ -64,6 +64,7 @@ export function virtualAddressBlueprint(spec: ClusterSpec, balancer: string): Un
       listens: [],
       reload: { signal: "SIGHUP", files: ["keepalived.conf", "serves", "notify"] },
       check: ["--config-test", "--config-id=test", "--vrrp", config],
+      routerId: virtual.routerId,
       capabilities: ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SETGID"],
     },
     templates: [

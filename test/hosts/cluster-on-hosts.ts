@@ -14,6 +14,12 @@ export type HostsSpec = {
   readonly balancer: TestHost;
   readonly balancerType: "embedded" | "haproxy";
   readonly balancerPort?: number;
+  /** Several load balancers with a virtual address, instead of one on `balancer`; `more`: keys of `loadBalancer`. */
+  readonly virtual?: {
+    readonly address: string;
+    readonly hosts: readonly (readonly [name: string, host: TestHost])[];
+    readonly more?: string;
+  };
   /** Endpoints of members that run already, without TLS. */
   readonly adopt?: readonly string[];
   /** Lines of `controlPlane`, and keys of `provider`. */
@@ -23,9 +29,14 @@ export type HostsSpec = {
 };
 
 export function hostsSpecText(set: HostSet, spec: HostsSpec): string {
-  const line = ([name, { ipv4, hostKey }]: readonly [string, TestHost]): string =>
-    `      - { name: ${name}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }\n`;
+  const host = ([name, { ipv4, hostKey }]: readonly [string, TestHost]): string =>
+    `{ name: ${name}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }`;
+  const line = (each: readonly [string, TestHost]): string => `      - ${host(each)}\n`;
   const { balancer, workers = [], controlPlane = "", provider = "", policy = "{}", adopt = [] } = spec;
+  const place =
+    spec.virtual === undefined
+      ? `address: ${balancer.ipv4}, ssh: { hostKey: ${balancer.hostKey} }`
+      : `vip: ${spec.virtual.address}, hosts: [${spec.virtual.hosts.map(host).join(", ")}]${spec.virtual.more ?? ""}`;
   const adopted =
     adopt.length === 0 ? "" : `    tls: { enabled: false }\n    adopt: { endpoints: [${adopt.join(", ")}] }\n`;
   return `apiVersion: haplan.dev/v1
@@ -38,7 +49,7 @@ spec:
     engine: ${spec.engine}
 ${adopted}${controlPlane}    masters:
 ${spec.masters.map(line).join("")}  workers:${workers.length === 0 ? " []" : ""}
-${workers.map(line).join("")}  loadBalancer: { type: ${spec.balancerType}, address: ${balancer.ipv4}, ports: [${spec.balancerPort ?? 2379}], ssh: { hostKey: ${balancer.hostKey} } }
+${workers.map(line).join("")}  loadBalancer: { type: ${spec.balancerType}, ports: [${spec.balancerPort ?? 2379}], ${place} }
   policy: ${policy}
 `;
 }

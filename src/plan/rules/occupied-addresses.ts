@@ -30,8 +30,14 @@ export function checkOccupiedAddresses(planning: Planning): void {
   }
 }
 
-/** Without the load balancer's machine where a master may be beside it: they listen on different ports. */
-function withoutSharedHosts({ spec, view }: Planning): ClusterView {
+/**
+ * Without machines of load balancers that a master may be beside: they listen on different ports, or at a virtual address.
+ */
+function withoutSharedHosts({ spec, view: found }: Planning): ClusterView {
+  const machines = [...found.machines].filter(
+    ([name]) => (found.loadBalancers.get(name)?.virtualAddress ?? null) === null,
+  );
+  const view: ClusterView = { ...found, machines: new Map(machines) };
   const { clientPort, peerPort } = spec.controlPlane;
   const recorded = view.resources.get(loadBalancerAddress)?.attributes["ports"];
   const ports: readonly Json[] = Array.isArray(recorded) ? recorded : spec.loadBalancer.ports;

@@ -36,6 +36,7 @@ import {
 } from "./machine-dir.ts";
 import { preflightLocal } from "./preflight.ts";
 import { builtProgramsDir, type Executable, findExecutable } from "./programs.ts";
+import { assertRouterIdFree } from "./router-ids.ts";
 import { UnitCopies } from "./unit-copies.ts";
 import {
   createFillIn,
@@ -256,6 +257,7 @@ async function startUnit(
   const running = await supervisor.find(paths);
   const isInForce = record !== null && running !== null && isOfVersion(record, unit);
   if (isInForce && observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
+  if (unit.routerId !== undefined) assertRouterIdFree(root, unit.routerId);
   await checkUnitFiles(paths, unit, executable, (files) => createFillIn({ files }, dataDir));
   if (isInForce) {
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
