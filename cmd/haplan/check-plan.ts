@@ -1,8 +1,9 @@
 /** Checks the hosts of a plan that makes machines, before it is approved or saved. */
 import { preflightPlan } from "../../src/apply/preflight.ts";
 import type { Plan } from "../../src/plan/plan.ts";
+import { checkingHosts } from "./checking-hosts.ts";
 import type { CliContext } from "./cli-context.ts";
-import { RefusalError, stoppedBeforeChange } from "./refusal.ts";
+import { RefusalError } from "./refusal.ts";
 import { type Session, sessionState } from "./session.ts";
 
 /**
@@ -15,10 +16,7 @@ export async function checkPlan(context: CliContext, session: Session, plan: Pla
   const lineage = (await sessionState(context, session))?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   const { provider, authority, dependencies } = session;
   const ports = { provider, authority, connect: dependencies.connect };
-  const { signal } = context.stop;
-  const found = await preflightPlan(plan, lineage, ports, signal).catch((error: unknown) => {
-    throw signal.aborted ? stoppedBeforeChange(context.stop) : error;
-  });
+  const found = await checkingHosts(context, (signal) => preflightPlan(plan, lineage, ports, signal));
   context.reporter.warn(found.filter(({ severity }) => severity === "warning"));
   const errors = found.filter(({ severity }) => severity === "error");
   if (errors.length > 0) throw new RefusalError(errors);

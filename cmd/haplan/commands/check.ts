@@ -2,9 +2,10 @@
 import { checkRequest } from "../../../src/apply/check-request.ts";
 import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
 import type { CheckReport } from "../../../src/providers/provider.ts";
+import { checkingHosts } from "../checking-hosts.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { openCluster } from "../open-cluster.ts";
-import { RefusalError, stoppedBeforeChange } from "../refusal.ts";
+import { RefusalError } from "../refusal.ts";
 import { type Session, sessionState } from "../session.ts";
 import { checkLines, checkSentence, renderCheckedHosts } from "../views/check-view.ts";
 
@@ -23,13 +24,8 @@ export async function runCheck(context: CliContext, specArgument: string | undef
 }
 
 async function checkSession(context: CliContext, session: Session): Promise<CheckReport> {
-  const { signal } = context.stop;
   const state = await sessionState(context, session);
   const spec = resolveKnownAddresses(session.spec, state?.resources ?? []);
-  try {
-    return await session.provider.check(checkRequest(spec, state, session.provider.model), signal);
-  } catch (error) {
-    if (signal.aborted) throw stoppedBeforeChange(context.stop);
-    throw error;
-  }
+  const request = checkRequest(spec, state, session.provider.model);
+  return await checkingHosts(context, (signal) => session.provider.check(request, signal));
 }

@@ -11,12 +11,15 @@ describe("the kernel's socket table", () => {
       "   1: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0 0 10 0",
       "   2: 0100007F:0016 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0 0 10 0",
       "   3: 00000000000000000000000001000000:094B 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 4714 1",
+      "   4: 0000000000000000FFFF00000100007F:094C 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 4715 1",
     ].join("\n");
     const sockets = parseSocketTable(table);
     expect(sockets).toEqual([
       { address: "127.127.18.1", port: 2379, inode: "4711" },
       { address: null, port: 22, inode: "4712" },
       { address: "::1", port: 2379, inode: "4714" },
+      // An IPv4 address that a socket of IPv6 listens on.
+      { address: "127.0.0.1", port: 2380, inode: "4715" },
     ]);
     expect(socketAt(sockets, "10.0.0.1", 22)?.inode).toBe("4712");
     expect(socketAt(sockets, "127.0.0.1", 2379)).toBeUndefined();

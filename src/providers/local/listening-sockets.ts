@@ -1,6 +1,7 @@
 /** Listening sockets of this machine, from the kernel's own tables (proc(5), /proc/net/tcp). */
 import { readFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
+import { decodeSocketAddress } from "../../host/socket-address.ts";
 
 export type ListeningSocket = {
   /** Null for every address. */
@@ -17,7 +18,7 @@ export function listeningSockets(): ListeningSocket[] | null {
   return tables[0] === null ? null : tables.flatMap((table) => parseSocketTable(table ?? ""));
 }
 
-/** Parses /proc/net/tcp or tcp6; addresses there are 32-bit words in the machine's byte order. */
+/** Parses /proc/net/tcp or tcp6. */
 export function parseSocketTable(table: string): ListeningSocket[] {
   const sockets: ListeningSocket[] = [];
   for (const line of table.split("\n").slice(1)) {
@@ -26,17 +27,9 @@ export function parseSocketTable(table: string): ListeningSocket[] {
     const inode = fields[9];
     if (state !== listenState || inode === undefined) continue;
     const [addressHex = "", portHex = ""] = local.split(":");
-    sockets.push({ address: decodeAddress(addressHex), port: Number.parseInt(portHex, 16), inode });
+    sockets.push({ address: decodeSocketAddress(addressHex), port: Number.parseInt(portHex, 16), inode });
   }
   return sockets;
-}
-
-function decodeAddress(hex: string): string | null {
-  if (/^0+$/.test(hex)) return null;
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex")].reverse());
-  if (bytes.length === 4) return bytes.join(".");
-  const groups = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i]! << 8) | bytes[2 * i + 1]!).toString(16));
-  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }
 
 /** Splits `host:port` or `[host]:port`; null when it is neither. */

@@ -128,11 +128,15 @@ async function findHolder(
   const isKnown = machines.every((name) => visited.some(({ host }) => host.machines.includes(name)));
   if (asked === undefined || !isKnown) return null;
   const what = `check the virtual address from ${asked.host.target.host}`;
-  const printed = await calls.run({ what, signal }, (given) =>
-    asked.shell.run(holderScript(virtualAddress), holderMs, given),
-  );
-  const found = parseHolder(printed);
-  return found === null ? null : { address, holder: found };
+  try {
+    const script = holderScript(virtualAddress);
+    const found = parseHolder(await calls.run({ what, signal }, (given) => asked.shell.run(script, holderMs, given)));
+    return found === null ? null : { address, holder: found };
+  } catch (error) {
+    // That the host does not answer any more says nothing of the address.
+    if (!(error instanceof HaplanError) || error.code === "provider/aborted") throw error;
+    return null;
+  }
 }
 
 function programsOf({ units }: PreflightRequest): readonly string[] {
