@@ -93,6 +93,16 @@ describe("init", () => {
     expect(loadBalancer).toMatchObject({ address: "10.0.0.9", ports: [2379] });
   });
 
+  it("gives several load balancers their virtual address", async () => {
+    cli.askHost = ({ host }) => facts({ hostname: `node${host.slice(-1)}`, addresses: [host] });
+    await haplan("init -hosts admin@10.0.0.1,10.0.0.2,10.0.0.3 -load-balancer 10.0.0.8,root@10.0.0.9 -vip 10.0.0.100");
+    expect(text()).toContain("    vip: 10.0.0.100 # an unused address");
+    const { loadBalancer } = written();
+    expect(JSON.stringify(loadBalancer)).toMatch(
+      /"name":"node8","zone":null,"address":"10.0.0.8".*"node9".*"user":"root"/,
+    );
+  });
+
   it("writes hosts that are not reached all the same, and warns of what haplan cannot work with", async () => {
     cli.askHost = ({ host }) => {
       if (host === "10.0.0.1") throw new Error("There is no route to 10.0.0.1. Check the cable");
@@ -117,7 +127,9 @@ describe("init", () => {
     ],
     ["-hosts 10.0.0.1,,10.0.0.2", '-hosts: "" is not a host', "with commas between"],
     ["-hosts 10.0.0.1,10.0.0.1,10.0.0.2", "The address 10.0.0.1 is already used", ""],
-    ["-workers 10.0.0.1", "-workers, -load-balancer, -identity-file and -jump are for hosts", "-hosts"],
+    ["-workers 10.0.0.1", "-workers, -load-balancer, -vip, -identity-file and -jump are for hosts", "-hosts"],
+    ["-hosts 10.0.0.1,10.0.0.2,10.0.0.3 -load-balancer h8,h9", "Several load balancers need a virtual address", "-vip"],
+    ["-hosts 10.0.0.1,10.0.0.2,10.0.0.3 -vip 10.0.0.9", "-vip is for several load balancers", "-load-balancer"],
     ["-cacert ca.crt", "-cacert, -cert, -key and -ca-key are for -from-etcd", ""],
     ["-from-etcd https://10.0.0.1:2379 -cacert ca.crt", "-cacert, -cert and -key belong together", ""],
     ["-from-etcd 10.0.0.1:2379", '"10.0.0.1:2379" is not a client URL', "with scheme and port"],

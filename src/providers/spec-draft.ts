@@ -20,6 +20,8 @@ export type DraftMachines = {
   readonly loadBalancer: Pick<DraftHost, "address" | "ssh"> & {
     readonly port: number;
     readonly notes: readonly string[];
+    /** The virtual address of several hosts, instead of `address`; null if there is one host. */
+    readonly shared: { readonly vip: string; readonly hosts: readonly DraftHost[] } | null;
   };
   /** The address of a worker, for a comment. */
   readonly workerExample: string;
@@ -60,6 +62,8 @@ export type DraftRequest = {
   readonly hosts: string | null;
   readonly workers: string | null;
   readonly loadBalancer: string | null;
+  /** The virtual address of several load balancers. */
+  readonly vip: string | null;
   readonly reach: Pick<HostReach, "identityFile" | "jump" | "options">;
   /** Throws for machines that no spec may have, before any of them is asked. */
   readonly check: (machines: DraftMachines) => void;

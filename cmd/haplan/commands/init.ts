@@ -18,6 +18,7 @@ export type InitFlags = {
   readonly hosts?: string;
   readonly workers?: string;
   readonly loadBalancer?: string;
+  readonly vip?: string;
   readonly identityFile?: string;
   readonly jump?: string;
   readonly sshOption: readonly string[];
@@ -69,6 +70,7 @@ async function draftSpec(context: CliContext, file: string, flags: InitFlags): P
     hosts: flags.hosts ?? null,
     workers: flags.workers ?? null,
     loadBalancer: flags.loadBalancer ?? null,
+    vip: flags.vip ?? null,
     reach: { identityFile: flags.identityFile ?? null, jump: flags.jump ?? null, options: flags.sshOption },
     check: (found) => void validText({ ...common, ...found }, flags),
     askHost,

@@ -55,6 +55,8 @@ export function renderSpec({ file, name, adopted, loadBalancer, masters, workers
       port: loadBalancer.port,
       address: yamlValue(loadBalancer.address),
       ssh: sshValue(loadBalancer.ssh),
+      vip: loadBalancer.shared === null ? null : yamlValue(loadBalancer.shared.vip),
+      hosts: (loadBalancer.shared?.hosts ?? []).map(hostValues),
     },
   });
 }

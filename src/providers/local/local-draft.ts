@@ -5,10 +5,10 @@ import { type DraftHost, type DraftProvider, draftPort } from "../spec-draft.ts"
 const firstNetwork = "127.0.1";
 
 export const draftLocal: DraftProvider = async (request) => {
-  const { members, hosts, workers, loadBalancer, reach } = request;
+  const { members, hosts, workers, loadBalancer, vip, reach } = request;
   if (hosts !== null || members.some(({ address }) => !/^127\./.test(address))) return null;
-  if (workers !== null || loadBalancer !== null || reach.identityFile !== null || reach.jump !== null) {
-    const text = "-workers, -load-balancer, -identity-file and -jump are for hosts";
+  if ([workers, loadBalancer, vip, reach.identityFile, reach.jump].some((flag) => flag !== null)) {
+    const text = "-workers, -load-balancer, -vip, -identity-file and -jump are for hosts";
     throw new HaplanError("init/no-hosts", `${text}\nName the hosts of the masters with -hosts.`);
   }
   const network = members[0]?.address.split(".").slice(0, 3).join(".") ?? firstNetwork;
@@ -20,6 +20,7 @@ export const draftLocal: DraftProvider = async (request) => {
       address: `${network}.100`,
       ssh: {},
       port: draftPort,
+      shared: null,
       notes: ["the address for clients: any master may fail"],
     },
     workerExample: `${network}.11`,

@@ -16,10 +16,7 @@ export const draftSsh: DraftProvider = async (request) => {
   const inherit = (hosts: readonly HostArgument[]): readonly HostArgument[] =>
     hosts.map((host) => ({ ...host, user: host.user ?? user }));
   const balancers = inherit(parse("-load-balancer", request.loadBalancer));
-  if (balancers.length > 1) {
-    const advice = "Write further ones into the spec: docs/bare-metal.md.";
-    throw new HaplanError("init/load-balancers", `-load-balancer takes one host\n${advice}`);
-  }
+  assertVip(balancers.length, request.vip);
   const lists = [masters, inherit(parse("-workers", request.workers)), balancers] as const;
   const draft = ([ofMasters, ofWorkers, ofBalancers]: SurveyedLists): DraftMachines => {
     const taken = new Set(members.map(({ name }) => name));
@@ -27,14 +24,11 @@ export const draftSsh: DraftProvider = async (request) => {
       masters: [...members, ...draftHosts(ofMasters, { prefix: "m", user, taken })],
       workers: draftHosts(ofWorkers, { prefix: "w", user, taken }),
     };
-    const [own] = draftHosts(ofBalancers, { prefix: "lb", user, taken });
+    const own = draftHosts(ofBalancers, { prefix: "lb", user, taken });
     return {
       provider: providerLines(user, request.reach),
       ...machines,
-      loadBalancer:
-        own === undefined
-          ? sharedLoadBalancer(machines, members)
-          : { ...own, port: draftPort, notes: own.note === "" ? [] : [own.note] },
+      loadBalancer: own.length === 0 ? besideOthers(machines, members) : ofItsOwn(own, request.vip),
       workerExample: "10.0.0.11",
     };
   };
@@ -62,14 +56,31 @@ function providerLines(user: string | null, { identityFile, jump, options }: Dra
   ];
 }
 
+function assertVip(balancers: number, vip: string | null): void {
+  if (balancers > 1 && vip === null) {
+    const advice = "Name an unused one, which keepalived gives to one of them: -vip 10.0.0.100.";
+    throw new HaplanError("init/load-balancers", `Several load balancers need a virtual address\n${advice}`);
+  }
+  if (balancers <= 1 && vip !== null) {
+    const advice = "Name two or more hosts for them: -load-balancer 10.0.0.8,10.0.0.9.";
+    throw new HaplanError("init/load-balancers", `-vip is for several load balancers\n${advice}`);
+  }
+}
+
+function ofItsOwn(hosts: readonly DraftHost[], vip: string | null): DraftMachines["loadBalancer"] {
+  const { address, ssh, note } = hosts[0]!;
+  const shared = vip === null ? null : { vip, hosts };
+  return { address, ssh, port: draftPort, notes: shared !== null || note === "" ? [] : [note], shared };
+}
+
 /** On a worker, or beside a member that haplan makes, on another port. */
-function sharedLoadBalancer(
+function besideOthers(
   { masters, workers }: Pick<DraftMachines, "masters" | "workers">,
   members: readonly DraftHost[],
 ): DraftMachines["loadBalancer"] {
   const host = workers[0] ?? masters[members.length] ?? masters[0];
   if (host === undefined) throw new HaplanError("init/no-hosts", "There are no hosts\nName them with -hosts.");
   const { name, address, ssh } = host;
-  const shared = `on ${name}, whose loss makes this address unreachable: better a host of its own (-load-balancer)`;
-  return { address, ssh, port: workers.length > 0 ? draftPort : sharedHostPort, notes: [shared] };
+  const note = `on ${name}, whose loss makes this address unreachable: better a host of its own (-load-balancer)`;
+  return { address, ssh, port: workers.length > 0 ? draftPort : sharedHostPort, notes: [note], shared: null };
 }
