@@ -57,8 +57,9 @@ ${workers.map(line).join("")}  loadBalancer: { type: ${spec.balancerType}, ports
 export class ClusterOnHosts extends ClusterFixture {
   readonly #set: HostSet;
 
-  constructor(set: HostSet, spec: HostsSpec) {
-    super(hostsSpecText(set, spec));
+  /** `spec` is one of `HostsSpec`, or the text of one. */
+  constructor(set: HostSet, spec: HostsSpec | string) {
+    super(typeof spec === "string" ? spec : hostsSpecText(set, spec));
     this.#set = set;
   }
 

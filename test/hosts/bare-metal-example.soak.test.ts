@@ -1,0 +1,73 @@
+/** examples/bare-metal-3-masters.yaml on hosts: from nothing, through its virtual address, to nothing. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
+import { isInstalled } from "../e2e/run-program.ts";
+import { ClusterOnHosts, contentsOf } from "./cluster-on-hosts.ts";
+import { addressesOf } from "./host-network.ts";
+import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+
+const missing = missingHostSupport() ?? (isInstalled("etcdctl", "version") ? null : "not installed: etcdctl");
+const example = fileURLToPath(new URL("../../examples/bare-metal-3-masters.yaml", import.meta.url));
+const virtualAddress = addressesOf(240).ipv4;
+
+type Host = { address: string; ssh: { hostKey: string } };
+type Example = {
+  spec: {
+    provider: { identityFile: string };
+    controlPlane: { masters: Host[] };
+    workers: Host[];
+    loadBalancer: { vip: string; hosts: Host[] };
+  };
+};
+
+/** The example with the addresses of test hosts in place of its own. */
+function onHosts({ hosts, keyFile }: HostSet): string {
+  const document = parse(readFileSync(example, "utf8")) as Example;
+  const { provider, controlPlane, workers, loadBalancer } = document.spec;
+  provider.identityFile = keyFile;
+  loadBalancer.vip = virtualAddress;
+  [...controlPlane.masters, ...loadBalancer.hosts, ...workers].forEach((host, at) => {
+    const { ipv4, hostKey } = hosts[at]!;
+    Object.assign(host, { address: ipv4, ssh: { hostKey } });
+  });
+  return stringify(document);
+}
+
+describe.skipIf(missing !== null)(`the example on hosts${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
+  let set: HostSet;
+  let cluster: ClusterOnHosts;
+
+  beforeAll(async () => {
+    await takeDown();
+    set = await bringUp(7, "complete");
+    cluster = new ClusterOnHosts(set, onHosts(set));
+  }, 900_000);
+  afterAll(async () => {
+    await cluster?.teardown();
+    await takeDown();
+  }, 120_000);
+
+  const contents = (): Promise<readonly string[]> => Promise.all(set.hosts.map((host) => contentsOf(set, host)));
+
+  it("is checked, planned, applied, used through the virtual address, and removed without a trace", async () => {
+    const before = await contents();
+    await cluster.run("check");
+    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(2);
+    expect(await contents()).toEqual(before);
+
+    await cluster.run("apply", "-auto-approve");
+    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+    expect((await cluster.run("output", "-raw", "endpoint")).trim()).toBe(`https://${virtualAddress}:2379`);
+    expect(await cluster.etcdctl(["put", "key", "value"])).toMatchObject({ code: 0, stdout: "OK\n" });
+
+    const applied = await contents();
+    const settled = await cluster.try("plan", "-detailed-exitcode");
+    expect([settled.code, settled.stdout]).toEqual([0, expect.stringContaining("No changes.")]);
+    expect(await contents()).toEqual(applied);
+
+    await cluster.run("destroy", "-auto-approve");
+    expect(await contents()).toEqual(before);
+  }, 600_000);
+});
