@@ -3,6 +3,7 @@
  * Carries out haplan's calls on this machine: `haplan-host --cluster NAME`. haplan starts it over ssh for each session; it
  * reads requests from standard input and ends when that does. With `--logs` it writes the logs of a machine instead.
  */
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
@@ -16,6 +17,7 @@ import { serveLogs } from "../../src/host-program/serve-logs.ts";
 import { systemdUnits } from "../../src/host-program/systemd/systemd-units.ts";
 import { createLocalProvider } from "../../src/providers/local/local-provider.ts";
 import { findExecutable } from "../../src/providers/local/programs.ts";
+import { removeScript } from "../../src/providers/ssh/install-scripts.ts";
 
 const options = new Command("haplan-host")
   .description("Carries out haplan's calls on this machine. It is started by haplan, over ssh")
@@ -23,16 +25,19 @@ const options = new Command("haplan-host")
   .option("--root <dir>", "directory of clusters", "/var/lib/haplan")
   .option("--detached", "run units as detached processes, without systemd")
   .option("--programs-dir <dir>", "directory with haplan's own programs", resolve(process.argv[1]!, "../.."))
+  .option("--artifacts-dir <dir>", "remove haplan's artifacts from there after the last machine of any cluster")
   .option("--logs <machine>", "write the logs of a machine as JSON lines, and end")
   .option("--unit <name>", "with --logs: of this unit alone")
   .option("--lines <count>", "with --logs: the last lines of each unit")
   .option("--since-ms <time>", "with --logs: from this time on, in milliseconds since 1970")
   .option("--follow", "with --logs: continue with what is logged, until standard input ends")
   .parse()
-  .opts<Partial<LogFlags> & { cluster: string; root: string; programsDir: string; detached?: true }>();
+  .opts<
+    Partial<LogFlags> & { cluster: string; root: string; programsDir: string; artifactsDir?: string; detached?: true }
+  >();
 
 const { version } = JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string };
-const { cluster, root, programsDir, detached, logs } = options;
+const { cluster, root, programsDir, artifactsDir, detached, logs } = options;
 const provider = createLocalProvider({
   root: join(root, cluster),
   programsDir,
@@ -43,11 +48,18 @@ try {
   const find = (command: string): string | null =>
     findExecutable({ kind: "system", command }, programsDir)?.file ?? null;
   const place = join(root, cluster);
-  const leave = detached === true ? async () => undefined : () => systemdUnits.leave(place);
+  let isLeft = false;
+  const leave = async (): Promise<void> => {
+    if (detached !== true) await systemdUnits.leave(place);
+    isLeft = true;
+  };
   const packages = new HostPackages({ clusters: root, find });
   const calls = providerCalls({ provider, cluster, packages, leave });
   if (logs === undefined) await serveHost({ calls, input, output, version });
   else await serveLogs({ provider, flags: { ...options, logs }, input, output });
+  // Here and not by another command of haplan: the connection may be lost once the machine is destroyed. Last of all, since
+  // this program is in one of them.
+  if (isLeft && artifactsDir !== undefined) spawnSync("sh", ["-c", removeScript(artifactsDir, root)]);
 } catch (error) {
   console.error(`haplan-host: ${errorText(error)}`);
   process.exitCode = 1;

@@ -72,7 +72,7 @@ async function endWithin(client: HostClient, child: ChildProcess): Promise<void>
 /** Runs haplan-host with `flags`. For the host's shell, as the user that ssh logs in as. */
 export function hostCommand({ become, cluster }: HostRequest, flags: readonly string[]): string {
   const program = `${installDir}/current/bin/haplan-host`;
-  const words = [program, `--cluster ${cluster}`, ...flags].join(" ");
+  const words = [program, `--cluster ${cluster}`, `--artifacts-dir ${installDir}`, ...flags].join(" ");
   const run = `exec ${words}`;
   const asRoot = `exec sudo -n ${words}`;
   const start = {
