@@ -140,6 +140,32 @@ ${masters.map((host) => `      - ${line(host.name.replace("h", "m"), host)}\n`).
       expect(await haplan(["destroy", "-auto-approve"])).toMatchObject({ exitCode: 0 });
     }, 300_000);
 
+    it("F5, F20: moves a master beside the load balancer, and recreates one whose files are damaged", async () => {
+      const [first, second, third, , balancer] = set.hosts as [TestHost, TestHost, TestHost, TestHost, TestHost];
+      const write = (masters: readonly TestHost[]): Promise<void> => {
+        const text = specOf(masters, balancer).replace("type: embedded,", "type: embedded, ports: [2479],");
+        return writeFile(join(directory, "cluster.yaml"), text.replace("name: m5", "name: m1"));
+      };
+      await write([first, second, third]);
+      expect(await haplan(["apply", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+      await write([balancer, second, third]);
+      expect(await haplan(["apply", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+      expect((await haplan(["status"])).stdout).toMatch(/m1 .* https:\/\/\S+\.15:2379[\\s\\S]*3 of 3 voters healthy/);
+      await onHost(third, "truncate -s 10 /var/lib/haplan/metal/machines/m3/machine.json");
+      const damaged = await haplan(["plan", "-detailed-exitcode"]);
+      expect([damaged.exitCode, damaged.stdout]).toEqual([
+        0,
+        expect.stringContaining("haplan_machine.m3 is unreachable"),
+      ]);
+      expect(damaged.stdout.replace(/\s*│?\s+/g, " ")).toContain(
+        `on ${third.ipv4}, "/var/lib/haplan/metal/machines/m3/machine.json"`,
+      );
+      expect(await haplan(["apply", "-auto-approve", "-replace=haplan_machine.m3"])).toMatchObject({ exitCode: 0 });
+      expect((await haplan(["plan", "-detailed-exitcode"])).exitCode).toBe(0);
+      expect((await haplan(["status"])).stdout).toMatch(/3 of 3 voters healthy/);
+      expect(await haplan(["destroy", "-auto-approve"])).toMatchObject({ exitCode: 0 });
+    }, 300_000);
+
     it("is made, found as it is, seen to be cut off, grown, and removed without a trace", async () => {
       const [first, second, third, fourth, balancer] = set.hosts as [TestHost, TestHost, TestHost, TestHost, TestHost];
       const before = await files(first);
