@@ -5,7 +5,6 @@
  */
 
 import type { Json } from "../../base/json.ts";
-import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { notInSpec } from "../change-reason.ts";
 import { type ClusterView, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
@@ -42,7 +41,9 @@ function withoutSharedHosts({ spec, view: found }: Planning): ClusterView {
   const recorded = view.resources.get(loadBalancerAddress)?.attributes["ports"];
   const ports: readonly Json[] = Array.isArray(recorded) ? recorded : spec.loadBalancer.ports;
   if (ports.includes(clientPort) || ports.includes(peerPort)) return view;
-  return { ...view, machines: new Map([...view.machines].filter(([name]) => name !== loadBalancerName)) };
+  const onlyBalances = (machine: ObservedMachine): boolean =>
+    unitOf(machine, agentUnitName) === undefined && unitOf(machine, loadBalancerUnitName) !== undefined;
+  return { ...view, machines: new Map([...view.machines].filter(([, machine]) => !onlyBalances(machine))) };
 }
 
 function holderOf(

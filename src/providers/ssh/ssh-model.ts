@@ -25,16 +25,18 @@ export function sshLimits(spec: ClusterSpec): CallLimits {
 }
 
 /** The programs of other projects that haplan installs on a host, by the host's package manager. */
-function packagesOf(spec: ClusterSpec, { role }: MachineHost): Attributes {
+function packagesOf(spec: ClusterSpec, host: MachineHost): Attributes {
   if (spec.provider["packages"] !== "install") return {};
-  const programs = systemPrograms(spec, role);
+  const programs = systemPrograms(spec, host);
   return programs.length === 0 ? {} : { packages: programs };
 }
 
 /** What the units of a machine need that neither haplan brings nor the spec has a path of. */
-function systemPrograms({ controlPlane, loadBalancer }: ClusterSpec, role: MachineHost["role"]): readonly string[] {
+function systemPrograms({ controlPlane, loadBalancer }: ClusterSpec, { role }: MachineHost): readonly string[] {
   if (role === "master") return controlPlane.engine === "etcd" && controlPlane.etcd === undefined ? ["etcd"] : [];
-  return role === "loadBalancer" && loadBalancer.type === "haproxy" ? ["haproxy"] : [];
+  if (role !== "loadBalancer") return [];
+  const { type, virtual } = loadBalancer;
+  return [...(type === "haproxy" ? ["haproxy"] : []), ...(virtual === undefined ? [] : ["keepalived"])];
 }
 
 /** How a host of the spec is reached: its own settings, then those for all hosts. */

@@ -101,7 +101,7 @@ export const sshSchema: ProviderSchema = {
       enum: ["present", "install"],
       default: "present",
       description:
-        "where etcd and haproxy come from: present (they are on the hosts), or install (by apt or dnf where they are missing; destroy removes them)",
+        "where etcd, haproxy and keepalived come from: present (they are on the hosts), or install (by apt or dnf where they are missing; destroy removes them)",
       example: "install",
     },
     artifact: {
