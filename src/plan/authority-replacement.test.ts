@@ -7,6 +7,7 @@ import {
   settledObservation,
   settledState,
 } from "../../test/support/planned-cluster.ts";
+import { observationFromState } from "./observation-from-state.ts";
 import type { ObservedAuthority, ObservedCertificate, ObservedCluster, TrustedAuthority } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
@@ -155,6 +156,11 @@ describe("a replacement of the authority", () => {
     });
   });
 
+  it("changes nothing in a plan that only trusts the state", () => {
+    const state = stateWith(all(both), "fp-second");
+    expect(planned({ observed: observationFromState(three, state), state }).steps).toEqual([]);
+  });
+
   it("is completed by any plan after an interrupted drop", () => {
     const alone = fixtureAuthority(second);
     const state = stateWith({ ...all(both), "haplan_agent.m2": ["fp-second"] }, "fp-second");
@@ -240,6 +246,10 @@ describe("an authority of the operator", () => {
     expect(ids(rotated)).toEqual([...handedOut, "issueCertificate:m1", "reloadAgent:m1", "awaitQuorum:m1"]);
     const issue = rotated.steps.find(({ id }) => id === "issueCertificate:m1");
     expect(issue?.after).toEqual(expect.arrayContaining(["startWorker:w1"]));
+  });
+
+  it("changes nothing in a plan that only trusts the state", () => {
+    expect(planned({ observed: observationFromState(own, state), state }, own).steps).toEqual([]);
   });
 
   it("is refused when it has signed none of the certificates", () => {

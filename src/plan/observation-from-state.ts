@@ -31,7 +31,7 @@ export function observationFromState(spec: ClusterSpec, state: State | null): Ob
   return {
     machines: rememberedMachines(state),
     ...(balancer === undefined ? {} : { loadBalancer: balancer }),
-    authority: authority === undefined || !spec.controlPlane.tls.enabled ? null : authorityOf(authority),
+    authority: spec.controlPlane.tls.enabled && state !== null ? authorityOf(spec, authority, state) : null,
     certificates: of("haplan_certificate").map(certificateOf),
     membership:
       members.length === 0
@@ -117,14 +117,40 @@ function memberOf(
   };
 }
 
-function authorityOf({ attributes }: StateResource): ObservedAuthority {
+/**
+ * haplan's authority is a resource; the operator's, and that of adopted members, are not. Units record which authorities
+ * they trust, and the state has no other trace of a previous one.
+ */
+function authorityOf(
+  { controlPlane: { tls } }: ClusterSpec,
+  resource: StateResource | undefined,
+  { resources }: State,
+): ObservedAuthority | null {
+  const file = tls.authority?.caFile ?? tls.adopted?.caFile;
+  if (resource === undefined && file === undefined) return null;
+  const lists = resources.flatMap(({ attributes: { trusts } }) => (Array.isArray(trusts) ? trusts : []));
+  const trusted = [...new Set(lists.map(text))];
+  const dated =
+    resource === undefined
+      ? { ...neverEnding, fingerprint: trusted[0] ?? "" }
+      : { ...datedOf(resource.attributes), commonName: text(resource.attributes["commonName"]) };
+  const previous = trusted
+    .filter((fingerprint) => fingerprint !== dated.fingerprint)
+    .map((fingerprint) => ({ ...dated, fingerprint, commonName: fingerprint }));
   return {
-    ...datedOf(attributes),
-    commonName: text(attributes["commonName"]),
+    ...dated,
     signingKey: "present",
-    directory: "",
+    ...(previous.length === 0 ? {} : { previous }),
+    directory: file ?? "",
   };
 }
+
+/** The state does not record when an authority ends that is no resource. */
+const neverEnding = {
+  commonName: "",
+  notBefore: new Date(0).toISOString(),
+  notAfter: "9999-12-31T23:59:59.000Z",
+};
 
 function certificateOf({ name, attributes }: StateResource): ObservedCertificate {
   const names = attributes["subjectAltNames"];

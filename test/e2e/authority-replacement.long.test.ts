@@ -2,7 +2,7 @@
  * The certificate authority replaced while clients write: haplan's own, and one outside of haplan that knows only the
  * authority and the certificate from before.
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
@@ -126,4 +126,25 @@ describe("certs rotate -ca", () => {
     await expect(putOnce(endpoint, former, "/late")).rejects.toThrow();
     expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
   }, 240_000);
+
+  it("replaces an authority whose key is lost in two parts, between which the clients get the next one", async () => {
+    cluster = new ClusterFixture({ network: 76, workers: 1 });
+    await cluster.apply();
+    const endpoint = await cluster.output("endpoint");
+    const former = credentials();
+    rmSync(join(cluster.directory, ".haplan", cluster.name, "pki/ca.key"));
+    expect(await rotate("-ca")).toContain("only creates the next certificate authority and makes it trusted");
+    const waiting = await cluster.haplan(["plan", "-detailed-exitcode"]);
+    expect(waiting.code, waiting.stdout + waiting.stderr).toBe(0);
+    expect(waiting.stderr).toContain("The replacement of the certificate authority waits for the clients");
+    const told = new ConnectingWriter(endpoint, { ...former, ca: pki("ca.crt") });
+    await putOnce(endpoint, former, "/before");
+    await rotate("-ca");
+    await expect(putOnce(endpoint, former, "/after")).rejects.toThrow();
+    await told.stop();
+    expect(told.failures).toEqual([]);
+    await rotate("-drop-old");
+    await putOnce(endpoint, credentials(), "/dropped");
+    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+  }, 180_000);
 });

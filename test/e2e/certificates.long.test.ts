@@ -77,6 +77,29 @@ describe("files that are gone", () => {
     await mustPlan(0);
   }, 60_000);
 
+  it.each<["ca.crt" | "ca.key", RegExp]>([
+    ["ca.key", /ca\.key in .* is not the key of ca\.crt/],
+    ["ca.crt", /The members do not trust this certificate authority/],
+  ])(
+    "another authority's %s alone is named as well",
+    async (file, text) => {
+      const kept = readFileSync(pki(file));
+      const other = join(cluster.directory, "other-half");
+      await openAuthority({ directory: other }).createAuthority("e2e haplan CA");
+      writeFileSync(pki(file), readFileSync(join(other, file)));
+      try {
+        expect(await mustPlan(1, "-replace=haplan_certificate.w1")).toMatch(text);
+        expect(await cluster.mustRun("certs", "status")).toContain(
+          "Its ca.key is not the key of ca.crt: nothing can be signed",
+        );
+      } finally {
+        writeFileSync(pki(file), kept);
+      }
+      await mustPlan(0);
+    },
+    60_000,
+  );
+
   it("T4: admin's certificate is recreated, and no member is taken for dead", async () => {
     rmSync(pki("admin.crt"));
     expect(await mustPlan(2)).toContain("Plan: 1 to add, 0 to change, 0 to destroy");
