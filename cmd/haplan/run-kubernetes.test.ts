@@ -114,6 +114,77 @@ describe("a cluster on whose hosts kubeadm has made nodes", () => {
   });
 });
 
+describe("bootstrap", () => {
+  const metal = `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata: { name: demo }
+spec:
+  provider: { type: ssh }
+  controlPlane:
+    masters: [{ name: m1, address: 10.0.0.1 }, { name: m2, address: 10.0.0.2 }, { name: m3, address: 10.0.0.3 }]
+  workers: [{ name: w1, address: 10.0.0.11 }]
+  loadBalancer: { address: 10.0.0.100 }
+  kubernetes: { version: 1.35.4, bootstrap: true }
+`;
+  const steps = (out: string): readonly string[] => out.match(/run kubeadm .*/g) ?? [];
+
+  it("KUBE: runs kubeadm on one host after the other, once the load balancer serves the members", async () => {
+    writeFileSync(join(cli.cwd, "metal.yaml"), metal);
+    const { code, out } = await cli.haplan("plan metal.yaml");
+    expect(code).toBe(0);
+    expect(steps(out)).toEqual([
+      "run kubeadm init on m1",
+      "run kubeadm join on m2 (control plane)",
+      "run kubeadm join on m3 (control plane)",
+      "run kubeadm join on w1 (worker)",
+    ]);
+    type Steps = readonly { readonly id: string; readonly after: readonly string[] }[];
+    const { haplan } = await cli.planDocument<{ readonly haplan: { readonly steps: Steps } }>("metal.yaml");
+    const after = new Map(haplan.steps.map((step) => [step.id, step.after]));
+    expect(after.get("bootstrapNode:m1")).toContainEqual(expect.stringMatching(/^startLoadBalancer/));
+    expect(after.get("bootstrapNode:m1")).toContain("writeKubeadmConfig:m1");
+    expect(after.get("bootstrapNode:m2")).toContain("bootstrapNode:m1");
+    expect(after.get("bootstrapNode:w1")).toContain("bootstrapNode:m3");
+  });
+
+  it.each<[string, Partial<ObservedUnit>, readonly string[]]>([
+    ["records a node that people have made", { present: ["/etc/kubernetes/kubelet.conf"] }, []],
+    [
+      "resumes one that haplan has begun",
+      { present: ["/etc/kubernetes/kubelet.conf"], tasks: ["node"] },
+      ["run kubeadm init on m1"],
+    ],
+    ["makes one where kubeadm was reset", { tasks: ["node"] }, ["run kubeadm init on m1"]],
+  ])("KUBE: %s", async (_, found, expected) => {
+    writeFileSync(join(cli.cwd, "metal.yaml"), metal.replace(", bootstrap: true", ""));
+    expect((await cli.haplan("apply metal.yaml -auto-approve")).code).toBe(0);
+    writeFileSync(join(cli.cwd, "metal.yaml"), metal);
+    cli.openProvider = (_options, inMemory) => ({
+      ...inMemory,
+      observe: async (...given) => {
+        const { machines, unreachable } = await inMemory.observe(...given);
+        const onM1 = (unit: ObservedUnit): ObservedUnit => (unit.name === "kubeadm" ? { ...unit, ...found } : unit);
+        const seen = machines.map((each) => (each.name === "m1" ? { ...each, units: each.units.map(onM1) } : each));
+        return { machines: seen, unreachable };
+      },
+    });
+    const planned = steps((await cli.haplan("plan metal.yaml")).out);
+    expect(planned.filter((step) => step.endsWith("m1"))).toEqual(expected);
+    expect(planned.slice(-3)).toEqual([
+      "run kubeadm join on m2 (control plane)",
+      "run kubeadm join on m3 (control plane)",
+      "run kubeadm join on w1 (worker)",
+    ]);
+  });
+
+  it("KUBE: is rejected for machines that are all one computer", async () => {
+    edit((text) => text.replace("podSubnet: 10.244.0.0/16", "bootstrap: true"));
+    const { code, err } = await cli.haplan("validate three.yaml");
+    expect({ code, err }).toMatchObject({ code: 1 });
+    expect(err).toContain("kubeadm cannot run on machines of provider local");
+  });
+});
+
 function edit(change: (text: string) => string): void {
   const path = join(cli.cwd, "three.yaml");
   const text = readFileSync(path, "utf8");

@@ -16,7 +16,7 @@ import {
 } from "./steps/authority-steps.ts";
 import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
 import { checkMembers } from "./steps/check-members.ts";
-import { removeKubeadmConfig, writeKubeadmConfig } from "./steps/kubernetes-steps.ts";
+import { runKubernetesStep } from "./steps/kubernetes-steps.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
 import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
@@ -86,9 +86,9 @@ export async function runStep(context: StepContext, action: StepAction): Promise
     case "stopWorker":
       return stopWorker(context, action);
     case "writeKubeadmConfig":
-      return writeKubeadmConfig(context, action);
     case "removeKubeadmConfig":
-      return removeKubeadmConfig(context, action);
+    case "bootstrapNode":
+      return runKubernetesStep(context, action);
     case "recordState":
       return {};
     default:

@@ -45,6 +45,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
     case "issueCertificate":
     case "startWorker":
     case "writeKubeadmConfig":
+    case "bootstrapNode":
     case "updateMachine":
       return all();
     case "createMachine":

@@ -37,6 +37,9 @@ export function providerCalls({ provider, cluster, packages, leave }: HostParts)
     stopUnit: (machine, unit, graceMs) => provider.stopUnit(machine, unit, graceMs),
     removeUnit: (machine, unit) => provider.removeUnit(machine, unit),
     unitLog: (machine, unit, lines) => provider.unitLog(machine, unit, lines),
+    runTask: (machine, unit, task) => provider.runTask(machine, unit, task),
+    startTask: (machine, unit, task) => provider.startTask(machine, unit, task),
+    taskReport: (machine, unit, task) => provider.taskReport(machine, unit, task),
     readUnitFile: (machine, unit, path) => provider.readUnitFile(machine, unit, path),
   };
 }

@@ -1,5 +1,6 @@
 /** The calls that a host answers, with what they take and return. */
 import type { MachineRef, NewMachine, PreflightRequest, Provider } from "../providers/provider.ts";
+import type { HostTask } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { HostIdentity } from "./host-facts.ts";
 
@@ -18,6 +19,9 @@ export type HostCalls = Pick<
   | "removeUnit"
   | "unitLog"
   | "readUnitFile"
+  | "runTask"
+  | "startTask"
+  | "taskReport"
 > & {
   /** Installs programs that are missing with the host's package manager, for a machine; `destroyMachine` removes them again. */
   installPackages(machine: string, programs: readonly string[], signal?: AbortSignal): Promise<void>;
@@ -41,6 +45,9 @@ export type HostArguments = {
   readonly removeUnit: readonly [machine: MachineRef, unit: string];
   readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];
   readonly readUnitFile: readonly [machine: MachineRef, unit: string, path: string];
+  readonly runTask: readonly [machine: MachineRef, unit: string, task: HostTask];
+  readonly startTask: readonly [machine: MachineRef, unit: string, task: HostTask];
+  readonly taskReport: readonly [machine: MachineRef, unit: string, task: HostTask];
 };
 
 export type HostResults = { readonly [Call in HostCallName]: Awaited<ReturnType<HostCalls[Call]>> };

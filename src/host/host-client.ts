@@ -127,6 +127,20 @@ export class HostClient implements HostCalls {
     return this.#call("readUnitFile", [machine, unit, path], signal);
   }
 
+  runTask(...[machine, unit, task, signal]: Parameters<HostCalls["runTask"]>): Promise<string> {
+    return this.#call("runTask", [machine, unit, task], signal);
+  }
+
+  startTask(...[machine, unit, task, signal]: Parameters<HostCalls["startTask"]>): Promise<void> {
+    return this.#call("startTask", [machine, unit, task], signal);
+  }
+
+  taskReport(
+    ...[machine, unit, task, signal]: Parameters<HostCalls["taskReport"]>
+  ): Promise<HostResults["taskReport"]> {
+    return this.#call("taskReport", [machine, unit, task], signal);
+  }
+
   /** Lets the calls under way finish, and resolves once the host has ended. */
   async close(): Promise<void> {
     this.#streams.toHost.end();

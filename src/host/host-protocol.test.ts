@@ -24,6 +24,13 @@ const unit: UnitDefinition = {
   reload: { signal: null, files: ["text"] },
 };
 
+const task = {
+  name: "join",
+  command: "kubeadm",
+  arguments: ["join"],
+  files: [{ path: "a", content: "b", mode: 0o600 }],
+};
+
 describe("a request", () => {
   const requests: { readonly [Call in HostCallName]: HostRequest<Call>["arguments"] } = {
     facts: [],
@@ -48,6 +55,9 @@ describe("a request", () => {
     removeUnit: ["m1", "agent"],
     unitLog: ["m1", "agent", 10],
     readUnitFile: ["m1", "agent", "tls/ca.crt"],
+    runTask: ["m1", "kubeadm", task],
+    startTask: [{ name: "m1", generation: 2 }, "kubeadm", task],
+    taskReport: ["m1", "kubeadm", { ...task, doneWhile: "/etc/kubernetes/kubelet.conf" }],
   };
 
   it.each(Object.entries(requests))("of %s is one line, and read as it was written", (call, given) => {

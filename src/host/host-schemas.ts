@@ -44,8 +44,13 @@ const unit = record(
     reload,
     copies: list(record({ file: text, to: text })),
     watches: list(text),
+    needs: list(text),
     artifact: record({ name: text, programsDir: text }),
   },
+);
+const task = record(
+  { name: text, command: text, arguments: list(text), files: list(record({ path: text, content, mode: count })) },
+  { doneWhile: text },
 );
 const preflight = record({
   machines: list(record(identity)),
@@ -70,11 +75,14 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   removeUnit: tuple(machineRef, text),
   unitLog: tuple(machineRef, text, count),
   readUnitFile: tuple(machineRef, text, text),
+  runTask: tuple(machineRef, text, task),
+  startTask: tuple(machineRef, text, task),
+  taskReport: tuple(machineRef, text, task),
 };
 
 const observedUnit = record(
   { name: text, running: flag, pid: orNull(count), definitionDigest: text },
-  { present: list(text), artifact: text },
+  { present: list(text), tasks: list(text), artifact: text },
 );
 const observedMachine = record({
   name: text,
@@ -104,6 +112,9 @@ export const resultSchemas: { readonly [Call in HostCallName]: object } = {
   removeUnit: nothing,
   unitLog: text,
   readUnitFile: orNull(text),
+  runTask: text,
+  startTask: nothing,
+  taskReport: record({ state: { enum: ["absent", "running", "done", "failed"] }, output: text }),
 };
 
 export const greetingSchema: object = record({ protocol: count, version: text, pid: count });

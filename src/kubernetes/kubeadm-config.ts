@@ -31,6 +31,9 @@ export const joinPlaceholders: JoinSecrets = {
   certificateKey: "f".repeat(64),
 };
 
+/** Of a token: it is used at once, by one host. */
+const tokenLifetime = "30m0s";
+
 const apiVersion = "kubeadm.k8s.io/v1beta4";
 
 type Document = { readonly [key: string]: Json };
@@ -60,7 +63,24 @@ export function kubeadmConfig(
   return yamlDocuments([joinConfiguration(spec, kubernetes, worker, { secrets, controlPlane: false })]);
 }
 
-export function clusterConfiguration(spec: ClusterSpec, kubernetes: KubernetesSpec): Document {
+/** What a control plane reads to prepare for the others: a token, and a key for the certificates that it uploads. */
+export function uploadConfig(
+  spec: ClusterSpec,
+  kubernetes: KubernetesSpec,
+  name: string,
+  secrets: JoinSecrets,
+): string {
+  const master = spec.controlPlane.masters.find((each) => each.name === name);
+  if (master === undefined) throw new Error(`${name} is no master of the spec`);
+  const { token, certificateKey } = secrets;
+  const bootstrapTokens = [{ token, ttl: tokenLifetime, description: "haplan" }];
+  return yamlDocuments([
+    clusterConfiguration(spec, kubernetes),
+    { ...initConfiguration(kubernetes, master), bootstrapTokens, certificateKey },
+  ]);
+}
+
+function clusterConfiguration(spec: ClusterSpec, kubernetes: KubernetesSpec): Document {
   const { podSubnet, serviceSubnet, dnsDomain } = kubernetes;
   return {
     apiVersion,

@@ -10,6 +10,12 @@ import { kubeadmConfig, kubeadmPaths } from "./kubeadm-config.ts";
  */
 export const etcdClientName = "kube-apiserver-etcd-client";
 
+/** The task that makes a host a node. */
+export const nodeTask = "node";
+
+/** Programs that bootstrapping needs on each host. */
+const bootstrapPrograms = ["kubeadm", "kubectl"];
+
 const configFile = "kubeadm-config.yaml";
 
 /** Files that kubeadm makes: while they exist, the host is a node. */
@@ -29,6 +35,7 @@ export function kubeadmBlueprint(spec: ClusterSpec, kubernetes: KubernetesSpec, 
       listens: [],
       copies: [{ file: configFile, to: kubeadmPaths.config }, ...(usesTls ? certificateCopies : [])],
       watches: nodeFiles,
+      ...(kubernetes.bootstrap ? { needs: bootstrapPrograms } : {}),
     },
     templates: [],
     certificate: usesTls ? etcdClientName : null,

@@ -115,9 +115,18 @@ function kubeadmConfigs(spec: ClusterSpec, kubernetes: KubernetesSpec): readonly
       },
     );
   };
+  const masters = spec.controlPlane.masters.map(({ name }) => name);
+  const workers = spec.workers.map(({ name }) => name);
+  const node =
+    (role: string) =>
+    (name: string): DesiredResource => {
+      const dependsOn = [resourceAddress("haplan_kubeadm_config", name), loadBalancerAddress];
+      return resource("haplan_kubernetes_node", name, { role }, { dependsOn });
+    };
   return [
-    ...spec.controlPlane.masters.map(({ name }) => config(name, { role: "control-plane", ...controlPlane })),
-    ...spec.workers.map(({ name }) => config(name, { role: "worker" })),
+    ...masters.map((name) => config(name, { role: "control-plane", ...controlPlane })),
+    ...workers.map((name) => config(name, { role: "worker" })),
+    ...(kubernetes.bootstrap ? [...masters.map(node("control-plane")), ...workers.map(node("worker"))] : []),
   ];
 }
 

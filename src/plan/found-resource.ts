@@ -42,6 +42,10 @@ export function foundResource(
       return onMachine(workerUnitName);
     case "haplan_kubeadm_config":
       return foundFiles(unitOf(machine, kubeadmUnitName), name, generation);
+    case "haplan_kubernetes_node":
+      return (unitOf(machine, kubeadmUnitName)?.present ?? []).length === 0
+        ? null
+        : { id: name, attributes: {}, generation };
     case "haplan_raft_member":
       return foundMember(name, view, generation);
     case "haplan_lb_backend":

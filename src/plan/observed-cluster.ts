@@ -13,6 +13,8 @@ export type ObservedUnit = {
   readonly definitionDigest: string;
   /** The files that it watches and that exist; absent if there are none. */
   readonly present?: readonly string[];
+  /** Names of tasks that were started for it; absent if there were none. */
+  readonly tasks?: readonly string[];
   /** The version of haplan's programs that it was started with; absent if unknown. */
   readonly artifact?: string;
 };

@@ -95,9 +95,10 @@ function planApply(planning: Planning, moves: Moves): void {
   const certified = { ...planning, certificates, endpoint: new Endpoint(planning, certificates) };
   if (planning.view.phase === "formed") planFormed(certified);
   else planFirstStart(certified);
-  planWorkers({ ...certified, loadBalancer: planLoadBalancers({ ...certified, createdFirst }) });
+  const loadBalancer = planLoadBalancers({ ...certified, createdFirst });
+  planWorkers({ ...certified, loadBalancer });
   planMachineUpdates(planning);
-  planKubernetes(certified);
+  planKubernetes({ ...certified, loadBalancer });
   planTrust(planning);
   planLeftovers(planning);
 }

@@ -135,6 +135,7 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "stopWorker":
     case "writeKubeadmConfig":
     case "removeKubeadmConfig":
+    case "bootstrapNode":
     case "recordState":
     case "removeCertificate":
     case "removeAuthority":

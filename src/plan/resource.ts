@@ -13,7 +13,8 @@ export type ResourceType =
   | "haplan_load_balancer"
   | "haplan_lb_backend"
   | "haplan_worker"
-  | "haplan_kubeadm_config";
+  | "haplan_kubeadm_config"
+  | "haplan_kubernetes_node";
 
 export type ResourceAddress = `${ResourceType}.${string}`;
 

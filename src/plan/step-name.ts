@@ -59,6 +59,7 @@ export function stepId(action: StepAction): string {
       return `${action.kind}:${action.worker}`;
     case "writeKubeadmConfig":
     case "removeKubeadmConfig":
+    case "bootstrapNode":
       return `${action.kind}:${action.host}`;
     default:
       return assertNever(action);
@@ -91,8 +92,6 @@ export function stepTitle(action: StepAction): string {
       return `${action.kind === "issueCertificate" ? "issue" : "remove"} certificate ${action.name}`;
     case "createMachine":
       return `create machine ${action.machine}${action.generation > 1 ? ` (generation ${action.generation})` : ""}`;
-    case "updateMachine":
-      return `update machine ${action.machine}`;
     case "renameMaster":
       return `rename master ${action.from} to ${action.to}`;
     case "destroyMachine":
@@ -129,10 +128,12 @@ export function stepTitle(action: StepAction): string {
       return `update ${balancerTitle(action)}: ${action.backends.join(", ")}`;
     case "stopLoadBalancer":
       return `stop ${balancerTitle(action)}`;
+    case "updateMachine":
     case "startWorker":
     case "stopWorker":
     case "writeKubeadmConfig":
     case "removeKubeadmConfig":
+    case "bootstrapNode":
       return hostTitle(action);
     default:
       return assertNever(action);
@@ -169,11 +170,21 @@ function agentTitle(action: AgentAction): string {
 
 type HostAction = Extract<
   StepAction,
-  { readonly kind: "startWorker" | "stopWorker" | "writeKubeadmConfig" | "removeKubeadmConfig" }
+  {
+    readonly kind:
+      | "updateMachine"
+      | "startWorker"
+      | "stopWorker"
+      | "writeKubeadmConfig"
+      | "removeKubeadmConfig"
+      | "bootstrapNode";
+  }
 >;
 
 function hostTitle(action: HostAction): string {
   switch (action.kind) {
+    case "updateMachine":
+      return `update machine ${action.machine}`;
     case "startWorker":
       return `start worker ${action.worker}`;
     case "stopWorker":
@@ -182,6 +193,9 @@ function hostTitle(action: HostAction): string {
       return `write kubeadm configuration on ${action.host}`;
     case "removeKubeadmConfig":
       return `remove kubeadm configuration from ${action.host}`;
+    case "bootstrapNode":
+      if (action.manner === "init") return `run kubeadm init on ${action.host}`;
+      return `run kubeadm join on ${action.host} (${action.manner === "worker" ? "worker" : "control plane"})`;
     default:
       return assertNever(action);
   }

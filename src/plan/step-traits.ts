@@ -72,6 +72,7 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   startWorker: unrelated,
   writeKubeadmConfig: unrelated,
   removeKubeadmConfig: unrelated,
+  bootstrapNode: unrelated,
   stopWorker: unrelated,
   recordState: unrelated,
   removeCertificate: unrelated,

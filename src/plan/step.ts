@@ -128,6 +128,16 @@ export type StepAction =
   | { readonly kind: "writeKubeadmConfig"; readonly host: string }
   | { readonly kind: "removeKubeadmConfig"; readonly host: string }
   /**
+   * Runs kubeadm on a host, and waits until it is a node. `init` creates the Kubernetes cluster; others join through
+   * one of the control planes `via`.
+   */
+  | {
+      readonly kind: "bootstrapNode";
+      readonly host: string;
+      readonly manner: "init" | "controlPlane" | "worker";
+      readonly via: readonly string[];
+    }
+  /**
    * Records in the state what was found, or forgets what is gone; changes nothing else. `reinstates`: of two machines
    * of one name, the generation that has the name again.
    */

@@ -51,6 +51,7 @@ export function machineActedOn(action: StepAction): string | null {
       return action.worker;
     case "writeKubeadmConfig":
     case "removeKubeadmConfig":
+    case "bootstrapNode":
       return action.host;
     case "renameMaster":
       return action.to;
@@ -103,4 +104,5 @@ const typesOnMachines: ReadonlySet<string> = new Set([
   "haplan_load_balancer",
   "haplan_worker",
   "haplan_kubeadm_config",
+  "haplan_kubernetes_node",
 ]);

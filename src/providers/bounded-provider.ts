@@ -39,6 +39,12 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
     shell: (machine, request) => provider.shell(machine, request),
     readUnitFile: (machine, unit, path, signal) =>
       calls.run(on("readUnitFile", machine, signal), (given) => provider.readUnitFile(machine, unit, path, given)),
+    runTask: (machine, unit, task, signal) =>
+      calls.run(on("runTask", machine, signal), (given) => provider.runTask(machine, unit, task, given)),
+    startTask: (machine, unit, task, signal) =>
+      calls.run(on("startTask", machine, signal), (given) => provider.startTask(machine, unit, task, given)),
+    taskReport: (machine, unit, task, signal) =>
+      calls.run(on("taskReport", machine, signal), (given) => provider.taskReport(machine, unit, task, given)),
     close: () => provider.close(),
   };
 }

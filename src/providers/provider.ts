@@ -11,6 +11,7 @@ import type { HostFacts } from "../host/host-facts.ts";
 import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
 import type { Attributes } from "../plan/resource.ts";
+import type { HostTask, TaskReport } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { LogEvent, LogRequest } from "./log-entry.ts";
 import type { CallLimits } from "./machine-calls.ts";
@@ -182,6 +183,15 @@ export type Provider = {
   shell(machine: MachineRef, request: ShellRequest): Promise<ShellProcess>;
   /** A file in a unit's directory, including those that the unit wrote; null if it does not exist. */
   readUnitFile(machine: MachineRef, unit: string, path: string, signal?: AbortSignal): Promise<string | null>;
+  /** Runs a short command to its end. @throws HaplanError `provider/task-failed` with what it wrote to standard error */
+  runTask(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<string>;
+  /**
+   * Starts a long command, which goes on without haplan. Does nothing if it is running, or done. @throws HaplanError
+   * `provider/no-tasks` on machines that are no hosts of their own
+   */
+  startTask(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<void>;
+  /** What has become of a task that was started. */
+  taskReport(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<TaskReport>;
   /** Closes connections. Nothing changes on the machines. No call may follow. */
   close(): Promise<void>;
 };

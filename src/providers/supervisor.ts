@@ -41,6 +41,24 @@ export type RunningUnit = { readonly pid: number };
 export type LogLine = Pick<LogEntry, "timeMs" | "message">;
 export type LogSelection = Omit<LogRequest, "unit">;
 
+export type TaskCommand = {
+  /** The command, with the directory of its files filled in. */
+  readonly words: readonly string[];
+  /** Removed when it has ended. */
+  readonly directory: string;
+  /** Created when it has succeeded. */
+  readonly markFile: string;
+};
+
+export type TaskRunner = {
+  /** A directory for a task's files, in memory where there is one. */
+  makeDirectory(place: UnitPlace, task: string): string;
+  /** Starts it, unless it is running. */
+  start(place: UnitPlace, task: string, command: TaskCommand): Promise<void>;
+  /** Whether its processes run, and the last lines of what they wrote. */
+  report(place: UnitPlace, task: string): Promise<{ readonly running: boolean; readonly output: string }>;
+};
+
 export type Supervisor = {
   /** Its living process, or null. */
   find(place: UnitPlace): Promise<RunningUnit | null>;
@@ -64,6 +82,8 @@ export type Supervisor = {
   runtimeDir(place: UnitPlace): string;
   /** All units of this cluster that it knows or that run, whether their machine is there or not; the pid is null where one does not run. */
   units(root: string): Promise<readonly (UnitPlace & { readonly pid: number | null })[]>;
+  /** Runs commands that go on without haplan; null where it cannot. */
+  readonly tasks: TaskRunner | null;
   /** A machine has been removed: removes what was made for machines once there are none. */
   leave(root: string): Promise<void>;
 };

@@ -61,6 +61,8 @@ export type UnitDefinition = {
   readonly reload?: { readonly signal: "SIGHUP" | "SIGUSR2" | null; readonly files: readonly string[] };
   /** Files of the unit that are also placed elsewhere on the machine, as root's, for programs that are not haplan's. */
   readonly copies?: readonly UnitCopy[];
+  /** Programs of the system that later steps run on the machine; absent: none. */
+  readonly needs?: readonly string[];
   /** Paths of files that are not haplan's: observed is which of them exist. */
   readonly watches?: readonly string[];
   /** Arguments with which the program checks new files: they replace those in force only if it accepts them. */

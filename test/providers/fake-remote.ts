@@ -70,6 +70,12 @@ export class FakeRemote {
       logs: (machine, request, signal) =>
         this.#logs(nameOf(machine), attempts, () => provider.logs(machine, request, signal)),
       shell: (machine, request) => act(nameOf(machine), undefined, () => provider.shell(machine, request)),
+      runTask: (machine, unit, task, signal) =>
+        act(nameOf(machine), signal, () => provider.runTask(machine, unit, task)),
+      startTask: (machine, unit, task, signal) =>
+        act(nameOf(machine), signal, () => provider.startTask(machine, unit, task)),
+      taskReport: (machine, unit, task, signal) =>
+        act(nameOf(machine), signal, () => provider.taskReport(machine, unit, task)),
       readUnitFile: (machine, unit, path, signal) =>
         act(nameOf(machine), signal, () => provider.readUnitFile(machine, unit, path)),
       close: async () => {

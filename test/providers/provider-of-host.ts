@@ -29,6 +29,9 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     logs,
     shell: () => Promise.reject(new HaplanError("provider/no-login", "Commands reach a host by other means")),
     readUnitFile: (...given) => client.readUnitFile(...given),
+    runTask: (...given) => client.runTask(...given),
+    startTask: (...given) => client.startTask(...given),
+    taskReport: (...given) => client.taskReport(...given),
     close: () => client.close(),
   };
 }

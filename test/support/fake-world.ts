@@ -328,6 +328,9 @@ export class FakeWorld {
         directory: null,
       }),
       readUnitFile: async () => null,
+      runTask: async (machine, _, task) => this.#act(`runTask ${refText(machine)} ${task.name}`, () => ""),
+      startTask: async (machine, _, task) => this.#act(`startTask ${refText(machine)} ${task.name}`, () => undefined),
+      taskReport: async () => ({ state: "done", output: "" }),
       close: async () => {},
     };
   }

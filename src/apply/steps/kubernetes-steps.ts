@@ -1,5 +1,5 @@
 /** kubeadm's configuration on a host. */
-import { assert } from "../../base/assert.ts";
+import { assert, assertNever } from "../../base/assert.ts";
 import { kubeadmBlueprint } from "../../kubernetes/kubeadm-unit.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
@@ -11,6 +11,7 @@ import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import type { StepContext } from "../step-context.ts";
+import { bootstrapNode } from "./bootstrap-node.ts";
 
 type Of<Kind extends StepAction["kind"]> = StepAction & { readonly kind: Kind };
 
@@ -19,10 +20,23 @@ export function kubeadmUnit(spec: ClusterSpec, host: string): UnitBlueprint {
   return kubeadmBlueprint(spec, spec.kubernetes, host);
 }
 
-export async function writeKubeadmConfig(
+export async function runKubernetesStep(
   context: StepContext,
-  { host }: Of<"writeKubeadmConfig">,
+  action: Of<"writeKubeadmConfig" | "removeKubeadmConfig" | "bootstrapNode">,
 ): Promise<StepOutputs> {
+  switch (action.kind) {
+    case "writeKubeadmConfig":
+      return writeKubeadmConfig(context, action);
+    case "removeKubeadmConfig":
+      return removeKubeadmConfig(context, action);
+    case "bootstrapNode":
+      return bootstrapNode(context, action);
+    default:
+      return assertNever(action);
+  }
+}
+
+async function writeKubeadmConfig(context: StepContext, { host }: Of<"writeKubeadmConfig">): Promise<StepOutputs> {
   const { plan, ports, signal } = context;
   const address = resourceAddress("haplan_kubeadm_config", host);
   const blueprint = kubeadmUnit(plan.spec, host);
@@ -31,7 +45,7 @@ export async function writeKubeadmConfig(
   return { definitionDigest: unitDigest(unit), ...(await carriedCertificate(context, address, blueprint)) };
 }
 
-export async function removeKubeadmConfig(
+async function removeKubeadmConfig(
   { ports, signal }: StepContext,
   { host }: Of<"removeKubeadmConfig">,
 ): Promise<StepOutputs> {

@@ -14,6 +14,7 @@ import {
 import { makeUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
 import { readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
+import { transientUnits } from "./transient-units.ts";
 import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
 import { systemdName, unitPrefix } from "./unit-name.ts";
 
@@ -24,6 +25,7 @@ const killMs = 5_000;
 const logLinesInError = 10;
 
 export const systemdUnits: Supervisor = {
+  tasks: transientUnits,
   find: async (place) => running(await readUnitState(systemdName(place))),
   prepare: (root) => makeUser(dirname(root)),
   start: startUnit,

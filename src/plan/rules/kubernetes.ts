@@ -1,10 +1,10 @@
 /** kubeadm's configuration on masters and workers. What kubeadm makes of it is not haplan's. */
 
 import { kubeadmPaths } from "../../kubernetes/kubeadm-config.ts";
-import { etcdClientName } from "../../kubernetes/kubeadm-unit.ts";
+import { etcdClientName, nodeTask } from "../../kubernetes/kubeadm-unit.ts";
 import { kubeadmUnitName } from "../../units/unit-definition.ts";
 import { notInSpec } from "../change-reason.ts";
-import { unitOf } from "../cluster-view.ts";
+import { isUnreachable, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
@@ -13,13 +13,52 @@ import { resourceAddress } from "../resource.ts";
 import { machineAddress } from "./machines.ts";
 import type { WithCertificates } from "./stages.ts";
 import { planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import type { WithLoadBalancer } from "./workers.ts";
 
-export function planKubernetes(planning: WithCertificates): void {
+export function planKubernetes(planning: WithLoadBalancer): void {
   for (const resource of planning.desired) {
     if (resource.type === "haplan_kubeadm_config") planConfig(planning, resource);
   }
+  planNodes(planning);
   warnOfRunning(planning);
   removeConfigs(planning);
+}
+
+/**
+ * Nodes, one after the other: the control planes, then the workers. A node that people made with kubeadm is recorded; one
+ * that haplan has begun is resumed until it is in the state.
+ */
+function planNodes(planning: WithLoadBalancer): void {
+  const { desired, view, builder, loadBalancer } = planning;
+  const nodes = desired.filter(({ type }) => type === "haplan_kubernetes_node");
+  const masters = nodes.filter(({ attributes }) => attributes["role"] === "control-plane");
+  const controlPlanes: string[] = [];
+  const due = nodes.filter((node) => {
+    const isThere = isNode(planning, node.name);
+    if (isThere && masters.includes(node)) controlPlanes.push(node.name);
+    return !isThere;
+  });
+  let last = [loadBalancer, builder.lastSerialStep];
+  for (const node of due.filter(({ name }) => !isUnreachable(view, name))) {
+    const { name, address } = node;
+    const isMaster = masters.includes(node);
+    builder.setAction(address, "create", view.resources.has(address) ? "kubeadm has been reset on its host" : null);
+    const manner = !isMaster ? "worker" : controlPlanes.length === 0 ? "init" : "controlPlane";
+    const written = builder.steps.filter(
+      ({ action }) => action.kind === "writeKubeadmConfig" && [name, ...controlPlanes].includes(action.host),
+    );
+    const step = { kind: "bootstrapNode", host: name, manner, via: [...controlPlanes] } as const;
+    last = [builder.add(step, [address], [...written.map(({ id }) => id), ...last])];
+    if (isMaster) controlPlanes.push(name);
+  }
+}
+
+/** A machine that is made anew in this plan is none. */
+function isNode(planning: Planning, name: string): boolean {
+  const { view } = planning;
+  const unit = unitOf(view.machines.get(name), kubeadmUnitName);
+  if (unit === undefined || creationOf(planning, name) !== null || (unit.present ?? []).length === 0) return false;
+  return view.resources.has(resourceAddress("haplan_kubernetes_node", name)) || !unit.tasks?.includes(nodeTask);
 }
 
 /** Hosts on which kubeadm has made a node: it is kubeadm's, and haplan does not remove it. */

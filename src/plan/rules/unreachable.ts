@@ -56,6 +56,7 @@ const onMachines: ReadonlySet<ResourceType> = new Set([
   "haplan_load_balancer",
   "haplan_worker",
   "haplan_kubeadm_config",
+  "haplan_kubernetes_node",
 ]);
 
 /** The resources of the state that are on this machine. */

@@ -12,7 +12,7 @@ import type { WithCertificates } from "./stages.ts";
 import { noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** `loadBalancer`: id of the step after which it serves the wanted masters. */
-type WithLoadBalancer = WithCertificates & { readonly loadBalancer: string | null };
+export type WithLoadBalancer = WithCertificates & { readonly loadBalancer: string | null };
 
 export function planWorkers(planning: WithLoadBalancer): void {
   const { desired } = planning;

@@ -7,6 +7,7 @@ import { markedProcesses } from "./process-table.ts";
 import { findUnitProcess, logTail, signalProcess, startProcess, stopProcess } from "./unit-process.ts";
 
 export const detachedProcesses: Supervisor = {
+  tasks: null,
   find: async (place) => findUnitProcess(pathsOf(place)),
   prepare: async () => null,
   start: (place, request) => startProcess(pathsOf(place), { ...request, workingDir: place.files }),

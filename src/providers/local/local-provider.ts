@@ -48,6 +48,7 @@ import {
   writeRecordedFiles,
   writeUnitFiles,
 } from "./unit-files.ts";
+import { UnitTasks } from "./unit-tasks.ts";
 
 export type LocalProviderOptions = {
   /** The cluster's directory, `.haplan/<cluster>`. */
@@ -111,6 +112,9 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
       const known = unitOf(machine, unit);
       return readIfExists(join(known.files, path)) ?? readIfExists(join(supervisor.runtimeDir(known), path));
     },
+    runTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).run(task),
+    startTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).start(task),
+    taskReport: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).report(task),
     close: async () => {},
   };
 }
@@ -191,14 +195,16 @@ async function observeMachine(place: Place, directory: string, label: MachineIde
   };
 }
 
-async function observeUnit(
-  { root, supervisor, systemRoot }: Place,
-  directory: string,
-  unit: string,
-): Promise<ObservedUnit[]> {
+function tasksOf({ supervisor, systemRoot }: Place, paths: UnitPaths): UnitTasks {
+  const copies = new UnitCopies(paths, systemRoot);
+  return new UnitTasks(paths, supervisor, (path) => copies.pathOf(path));
+}
+
+async function observeUnit(place: Place, directory: string, unit: string): Promise<ObservedUnit[]> {
+  const { root, supervisor, systemRoot } = place;
   const paths = unitPaths(root, directory, unit);
   const record = readUnitRecord(paths);
-  if (record?.program.kind === "none") return [observedFiles(record, paths, new UnitCopies(paths, systemRoot))];
+  if (record?.program.kind === "none") return [observedFiles(record, paths, place)];
   const running = await supervisor.find(paths);
   if (record === null && running === null) return [];
   return [
@@ -213,7 +219,9 @@ async function observeUnit(
 }
 
 /** A unit of files is there or not: nothing of it can be down. */
-function observedFiles(record: UnitRecord, paths: UnitPaths, copies: UnitCopies): ObservedUnit {
+function observedFiles(record: UnitRecord, paths: UnitPaths, place: Place): ObservedUnit {
+  const copies = new UnitCopies(paths, place.systemRoot);
+  const tasks = tasksOf(place, paths).begun();
   const present = (record.watches ?? []).filter((path) => existsSync(copies.pathOf(path)));
   return {
     name: record.name,
@@ -221,6 +229,7 @@ function observedFiles(record: UnitRecord, paths: UnitPaths, copies: UnitCopies)
     pid: null,
     definitionDigest: observedDigest(paths, record, copies),
     ...(present.length === 0 ? {} : { present }),
+    ...(tasks.length === 0 ? {} : { tasks }),
   };
 }
 

@@ -28,6 +28,19 @@ function badAddress({ pointer, value }: LocatedValue<string>): SpecFinding {
   });
 }
 
+/** Machines share this computer, and kubeadm needs one for itself. */
+const checkBootstrap: SpecRule = ({ kubernetes }) => {
+  const bootstrap = kubernetes?.entries.bootstrap;
+  if (bootstrap?.value !== true) return [];
+  return [
+    findingAt(bootstrap.pointer, {
+      code: "spec/kubernetes-bootstrap",
+      summary: "kubeadm cannot run on machines of provider local",
+      detail: "All of them are this computer. Write `provider: { type: ssh }`, or omit `bootstrap`.",
+    }),
+  ];
+};
+
 export const localSchema: ProviderSchema = {
   type: "local",
   description: "local: each machine is a directory with processes on this computer",
@@ -47,5 +60,5 @@ export const localSchema: ProviderSchema = {
   },
   hasBalancerHosts: false,
   loadBalancerAddress: "127.0.1.100",
-  rules: [checkAddresses],
+  rules: [checkAddresses, checkBootstrap],
 };

@@ -90,7 +90,12 @@ function checkOwner(root: string, machine: MachineIdentity): Diagnostic[] {
 
 async function checkPrograms(programsDir: string, units: readonly UnitDefinition[]): Promise<Diagnostic[]> {
   const programs = new Map(
-    units.flatMap(({ program }) => (program.kind === "none" ? [] : [[`${program.kind}:${program.command}`, program]])),
+    units
+      .flatMap(({ program, needs = [] }): readonly UnitProgram[] => [
+        ...(program.kind === "none" ? [] : [program]),
+        ...needs.map((command) => ({ kind: "system", command }) as const),
+      ])
+      .map((program) => [`${program.kind}:${program.command}`, program]),
   );
   const found = await Promise.all([...programs.values()].map((program) => checkProgram(programsDir, program)));
   return found.filter((each) => each !== null);

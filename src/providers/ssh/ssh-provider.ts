@@ -14,6 +14,7 @@ import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../../
 import type { MachineHost } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import type { TaskReport } from "../../units/host-task.ts";
 import type { UnitArtifact } from "../../units/unit-definition.ts";
 import { assertDirName } from "../dir-name.ts";
 import type { LogEvent } from "../log-entry.ts";
@@ -244,6 +245,18 @@ class SshProvider implements Provider {
 
   async readUnitFile(...[machine, unit, path, signal]: Parameters<Provider["readUnitFile"]>): Promise<string | null> {
     return await (await this.#sessionOf(machine, signal)).readUnitFile(machine, unit, path, signal);
+  }
+
+  async runTask(...[machine, unit, task, signal]: Parameters<Provider["runTask"]>): Promise<string> {
+    return await (await this.#sessionOf(machine, signal)).runTask(machine, unit, task, signal);
+  }
+
+  async startTask(...[machine, unit, task, signal]: Parameters<Provider["startTask"]>): Promise<void> {
+    await (await this.#sessionOf(machine, signal)).startTask(machine, unit, task, signal);
+  }
+
+  async taskReport(...[machine, unit, task, signal]: Parameters<Provider["taskReport"]>): Promise<TaskReport> {
+    return await (await this.#sessionOf(machine, signal)).taskReport(machine, unit, task, signal);
   }
 
   async close(): Promise<void> {

@@ -65,8 +65,10 @@ function checkPorts(kubernetes: KubernetesDraft, draft: SpecDraft): readonly Spe
       "Port 6443 of the load balancer leads to the API servers, and its other ports to the members. Remove it from loadBalancer.ports, or write another `endpointPort`.";
     clash(endpointPort, `The load balancer's port ${endpointPort.value} is for API servers and for members`, detail);
   }
-  const balancer = loadBalancer?.entries.address?.value;
-  const shared = masters?.hosts.find(({ address }) => address !== null && address.value === balancer);
+  const balancers = draft.hosts.flatMap(({ kind, address }) =>
+    kind === "load balancer" && address ? [address.value] : [],
+  );
+  const shared = masters?.hosts.find(({ address }) => address !== null && balancers.includes(address.value));
   if (shared?.address && endpointPort.value === apiServerPort.value) {
     const detail = `The API server of that master listens on port ${apiServerPort.value} itself. Write another \`endpointPort\`, such as 8443.`;
     clash(endpointPort, `The load balancer shares ${shared.address.value} with a master`, detail);
