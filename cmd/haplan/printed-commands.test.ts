@@ -329,3 +329,15 @@ describe("T16 R5: documentation", () => {
     }
   });
 });
+
+describe("the commands after init and logs", () => {
+  it("work on the spec that was written, whatever its name, and on the one whose logs are missing", async () => {
+    const file = "it's $new & *.yaml";
+    const [plan = ""] = printedLines(await cli.haplan(["init", file]));
+    expect(plan).toBe("haplan plan 'it'\\''s $new & *.yaml'");
+    await done(...shellWords(plan));
+    const [apply = ""] = printedLines(await cli.haplan(["logs", `-spec=${file}`]));
+    await done(...shellWords(apply), "-auto-approve");
+    await done("logs", `-spec=${file}`);
+  });
+});
