@@ -22,6 +22,8 @@ export type HostSession = {
   readonly client: HostClient;
   /** Ends the session. A host that does not end it in time is cut off: what it is doing goes on there. */
   close(): Promise<void>;
+  /** Ends the session once calls of other machines on the host are done, or cuts it off when the run is to stop. */
+  finish(stop: AbortSignal): Promise<void>;
 };
 
 const closeMs = 2_000;
@@ -52,7 +54,7 @@ export async function openHostSession(request: HostRequest): Promise<HostSession
   const whyEnded = async (): Promise<string> => (await ending.then((end) => explainEnd(request, end))).message;
   try {
     const client = await HostClient.open({ fromHost: child.stdout, toHost: child.stdin, whyEnded }, signal);
-    return { client, close: () => endWithin(client, child) };
+    return { client, close: () => endWithin(client, child), finish: (stop) => endOnceIdle(client, child, stop) };
   } catch (error) {
     if (!(error instanceof HaplanError) || error.code !== "provider/connection-lost") {
       child.kill();
@@ -67,6 +69,13 @@ export async function openHostSession(request: HostRequest): Promise<HostSession
 async function endWithin(client: HostClient, child: ChildProcess): Promise<void> {
   const cutOff = setTimeout(() => child.kill("SIGKILL"), closeMs);
   await client.close().finally(() => clearTimeout(cutOff));
+}
+
+async function endOnceIdle(client: HostClient, child: ChildProcess, stop: AbortSignal): Promise<void> {
+  const cutOff = (): void => void child.kill("SIGKILL");
+  if (stop.aborted) cutOff();
+  stop.addEventListener("abort", cutOff, { once: true });
+  await client.close().finally(() => stop.removeEventListener("abort", cutOff));
 }
 
 /** Runs haplan-host with `flags`. For the host's shell, as the user that ssh logs in as. */

@@ -348,10 +348,11 @@ class SshProvider implements Provider {
     return { name, programsDir: `${directory}/cmd` };
   }
 
+  /** Later calls open a session of their own. Those under way, of other machines on the host, are finished. */
   async #close({ key }: KnownHost): Promise<void> {
     const session = this.#sessions.get(key);
     this.#sessions.delete(key);
-    await session?.then((open) => open?.close()).catch(() => undefined);
+    await session?.then((open) => open?.finish(this.#options.signal)).catch(() => undefined);
   }
 
   async #reach(host: KnownHost, signal: AbortSignal | undefined): Promise<Host> {
