@@ -154,7 +154,7 @@ ${masters.map((host) => `      - ${line(host.name.replace("h", "m"), host)}\n`).
         const { exitCode, stdout } = await haplan(["apply", "-auto-approve"]);
         expect([exitCode, stdout]).toEqual([0, expect.stringContaining("Apply complete!")]);
       }
-      expect((await haplan(["status"])).stdout).toMatch(/m1 .* https:\/\/\S+\.15:2379[\\s\\S]*3 of 3 voters healthy/);
+      expect((await haplan(["status"])).stdout).toMatch(/m1 .* https:\/\/\S+\.15:2379[\s\S]*3 of 3 voters healthy/);
       await onHost(third, "truncate -s 10 /var/lib/haplan/metal/machines/m3/machine.json");
       const damaged = await haplan(["plan", "-detailed-exitcode"]);
       expect([damaged.exitCode, damaged.stdout]).toEqual([
