@@ -154,7 +154,8 @@ function agentTitle(action: AgentAction): string {
     case "updateAgent":
       return `update agent ${action.member}`;
     case "upgradeAgent":
-      return `upgrade agent ${action.member}: haplan ${action.from ?? "of unknown version"} -> ${action.to}`;
+      // Plans show the digests with the attribute.
+      return `upgrade agent ${action.member} to ${action.to.replace(/ .*/, "")}`;
     case "reloadAgent":
       return action.authorities === true
         ? `hand agent ${action.member} the trusted authorities`

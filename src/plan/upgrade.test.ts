@@ -121,7 +121,7 @@ describe("another version of haplan", () => {
       expect([action, reason]).toEqual(["update", "its version of haplan changes"]);
       expect([before?.["artifact"], after?.["artifact"]]).toEqual([older, newer]);
     }
-    expect(made.steps[0]?.title).toBe(`upgrade agent m2: haplan ${older} -> ${newer}`);
+    expect(made.steps[0]?.title).toBe("upgrade agent m2 to 0.4.0");
     expect(made.timeline.map(({ healthyVoters }) => healthyVoters)).toEqual([3, 2, 3, 2, 3, 3, 2, 3, 3]);
   });
 

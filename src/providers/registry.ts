@@ -35,9 +35,10 @@ const entries: readonly ProviderEntry[] = [
     model: localModel,
     limits: () => localLimits,
     draft: async (request) => (await import("./local/local-draft.ts")).draftLocal(request),
-    create: async ({ directory }) => {
+    create: async (options) => {
       const { createLocalProvider } = await import("./local/local-provider.ts");
-      return createLocalProvider({ root: directory });
+      const { localArtifact } = await import("./local/local-artifact.ts");
+      return createLocalProvider({ root: options.directory, artifact: localArtifact(options) });
     },
   },
   {

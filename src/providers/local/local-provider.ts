@@ -8,7 +8,7 @@ import { assert } from "../../base/assert.ts";
 import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
-import type { UnitDefinition } from "../../units/unit-definition.ts";
+import type { UnitArtifact, UnitDefinition } from "../../units/unit-definition.ts";
 import type { LogEvent, LogRequest } from "../log-entry.ts";
 import { mergeLogs } from "../merge-logs.ts";
 import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
@@ -20,6 +20,7 @@ import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
 import { listenCheck } from "./listening-sockets.ts";
 import { localLimits, localModel } from "./local-model.ts";
 import {
+  artifactsDir,
   createMachineDir,
   dirOf,
   dirsOf,
@@ -55,6 +56,8 @@ export type LocalProviderOptions = {
   readonly root: string;
   /** Contains `<command>/main.js` for each of haplan's own programs; `dist/cmd` by default. */
   readonly programsDir?: string;
+  /** The version of haplan's programs that units get; absent: that of each unit, or what is in `programsDir`. */
+  readonly artifact?: () => Promise<UnitArtifact>;
   /** What runs the units; detached processes unless told otherwise. */
   readonly supervisor?: Supervisor;
   /** The root of files that units have outside of their directories; a directory of each machine unless told otherwise. */
@@ -100,8 +103,8 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     updateMachine: async () => ({}),
     renameMachine: async (from, to) => renameMachineDirs(root, from, to),
     destroyMachine: (machine) => destroyMachine(place, machine),
-    startUnit: (machine, unit) => startUnit(place, machine, unit),
-    artifact: async () => null,
+    startUnit: async (machine, unit) => startUnit(place, machine, await withVersion(unit, options.artifact)),
+    artifact: async () => (await options.artifact?.())?.name ?? null,
     revertUnit: (machine, unit) => revertUnit(place, unitOf(machine, unit)),
     stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
     removeUnit: async (machine, unit) => removeUnit(place, unitOf(machine, unit)),
@@ -286,6 +289,11 @@ async function startUnit(
   return await start(supervisor, paths, { ...command, program: unit.program, listens: unit.listens, dataDir });
 }
 
+async function withVersion(unit: UnitDefinition, artifact: LocalProviderOptions["artifact"]): Promise<UnitDefinition> {
+  if (artifact === undefined || unit.program.kind !== "haplan") return unit;
+  return { ...unit, artifact: await artifact() };
+}
+
 function commandOf({ file, leadingArguments, program }: Executable, unit: UnitDefinition, fillIn: FillIn): UnitCommand {
   return {
     program,
@@ -342,6 +350,7 @@ async function destroyMachine(place: Place, machine: MachineRef): Promise<void> 
   const directories = typeof machine === "string" ? allDirs(root, machine, left) : [dirOf(root, machine)];
   for (const directory of directories) await destroyDir(place, directory, left);
   await supervisor.leave(root);
+  if (machineDirs(root).length === 0) rmSync(artifactsDir(root), { recursive: true, force: true });
 }
 
 async function destroyDir(

@@ -5,6 +5,7 @@ import type { ProviderSchema } from "../../spec/provider-schema.ts";
 import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
 import type { SpecRule } from "../../spec/rules/rule.ts";
 import type { LocatedValue } from "../../spec/schema/located.ts";
+import { artifactShape, checkArtifact } from "../artifact-schema.ts";
 
 const checkAddresses: SpecRule = ({ hosts }) => {
   const malformed = hosts.flatMap(({ address }) =>
@@ -44,7 +45,13 @@ const checkBootstrap: SpecRule = ({ kubernetes }) => {
 export const localSchema: ProviderSchema = {
   type: "local",
   description: "local: each machine is a directory with processes on this computer",
-  settings: {},
+  settings: {
+    artifact: {
+      ...artifactShape,
+      description: "the version of haplan's programs that units run, as `haplan artifact` built it",
+      absent: "that of the installed haplan; another build of the same version is not noticed",
+    },
+  },
   hostKeys: {},
   loadBalancerKeys: {},
   loadBalancerTypes: ["embedded", "haproxy"],
@@ -60,5 +67,5 @@ export const localSchema: ProviderSchema = {
   },
   hasBalancerHosts: false,
   loadBalancerAddress: "127.0.1.100",
-  rules: [checkAddresses, checkBootstrap],
+  rules: [checkAddresses, checkBootstrap, checkArtifact],
 };

@@ -58,6 +58,11 @@ export function unitPaths(root: string, machine: string, unit: string): UnitPath
   };
 }
 
+/** Where a cluster's artifacts are unpacked. */
+export function artifactsDir(root: string): string {
+  return join(root, "artifacts");
+}
+
 /** The owner of a unit's directory: the cluster's directory, the names of machine and unit; null for any other path. */
 export function placeOfUnit(
   unitDir: string,

@@ -1,0 +1,138 @@
+/** Rolling upgrades of haplan on hosts while a client writes: to another version and back, and to versions that do not work. */
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ArtifactCache } from "../../src/providers/ssh/artifact-cache.ts";
+import { missingWrites } from "../e2e/acknowledged-writes.ts";
+import { PacedWriter } from "../e2e/paced-writer.ts";
+import type { ProgramRun } from "../e2e/run-program.ts";
+import { type Defect, doctorArtifact } from "../support/doctored-artifact.ts";
+import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
+import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import type { TestHost } from "./test-host.ts";
+
+const missing = missingHostSupport();
+const reason = missing === null ? "" : ` (skipped: ${missing})`;
+/** Three, or five by hand. */
+const members = Number(process.env["HAPLAN_TEST_MASTERS"] ?? 3);
+/** An artifact of an earlier commit, if there is one. */
+const earlier = process.env["HAPLAN_TEST_EARLIER_ARTIFACT"];
+const writesPerSecond = 200;
+const gapMaxMs = 1_000;
+
+describe.skipIf(missing !== null)(`upgrades on hosts${reason}`, () => {
+  let directory: string;
+  let set: HostSet;
+  let cluster: ClusterOnHosts;
+  /** The artifact of this commit. */
+  let own: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "haplan-upgrade-"));
+    set = await bringUp(members + 1, "complete");
+    own = await new ArtifactCache(new AbortController().signal).get(process.arch as "x64" | "arm64");
+    cluster = new ClusterOnHosts(set, specWith(own));
+    await cluster.run("apply", "-auto-approve");
+  }, 900_000);
+  afterAll(async () => {
+    await cluster?.teardown();
+    if (process.env["HAPLAN_TEST_KEEP_HOSTS"] === undefined) await takeDown();
+    await rm(directory, { recursive: true, force: true });
+  }, 180_000);
+
+  const masters = (): readonly TestHost[] => set.hosts.slice(0, members);
+  const balancer = (): TestHost => set.hosts[members]!;
+
+  function specWith(artifact: string, more: Partial<HostsSpec> = {}): HostsSpec {
+    return {
+      name: "upgrade",
+      engine: "agent",
+      masters: masters().map((host, at) => [`m${at + 1}`, host] as const),
+      balancer: balancer(),
+      // A restart of the embedded one would close the writer's connections: what is measured are the members.
+      balancerType: "haproxy",
+      provider: `, artifact: { file: ${artifact} }`,
+      policy: "{ joinTimeoutMs: 20000 }",
+      ...more,
+    };
+  }
+
+  const doctor = (version: string, defect: Defect): Promise<string> =>
+    doctorArtifact({ from: own, version, defect, directory });
+
+  /** Applies while a client writes through the load balancer; nothing that was acknowledged is missing afterwards. */
+  async function applyUnderWriter(what: string): Promise<{ readonly run: ProgramRun; readonly writer: PacedWriter }> {
+    const client = cluster.client(`https://${balancer().ipv4}:2379`);
+    const writer = new PacedWriter(client, `/${what.replaceAll(" ", "-")}/`, writesPerSecond);
+    const run = await cluster.try("apply", "-auto-approve");
+    await writer.stop();
+    console.log(`${what}: ${writer.summary()}`);
+    expect(await missingWrites(client, writer.prefix, writer.acknowledged)).toEqual([]);
+    return { run, writer };
+  }
+
+  /** The artifact whose programs the units of a host run, from their processes. */
+  const running = async (host: TestHost): Promise<string> =>
+    await cluster.on(
+      host,
+      'for p in $(systemctl show --value -p MainPID "haplan-upgrade-*.service"); do readlink /proc/$p/exe; done',
+    );
+
+  async function upgraded(what: string, artifact: string): Promise<void> {
+    const before = await Promise.all(set.hosts.map(running));
+    cluster.write(specWith(artifact));
+    const { run, writer } = await applyUnderWriter(what);
+    expect(run).toMatchObject({ code: 0 });
+    expect(writer.failures).toEqual([]);
+    expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
+    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+    const after = await Promise.all(set.hosts.map(running));
+    for (const at of masters().keys()) expect(after[at]).not.toBe(before[at]);
+    expect(new Set(after.slice(0, members)).size).toBe(1);
+  }
+
+  it("go to another version and back without a failed write", async () => {
+    const next = await doctor("0.9.1", "works");
+    cluster.write(specWith(next));
+    const plan = await cluster.try("plan");
+    expect(plan.stdout).toMatch(/artifact += "[^"]+"\s+-> "0\.9\.1 \(sha256:[0-9a-f]{12}\)"/);
+    await upgraded("forward", next);
+    await upgraded("back", own);
+  }, 600_000);
+
+  it.runIf(earlier !== undefined && existsSync(earlier))(
+    "go back to an earlier commit and come from it without a failed write",
+    async () => {
+      await upgraded("to the earlier commit", earlier!);
+      await upgraded("from the earlier commit", own);
+    },
+    600_000,
+  );
+
+  it.each([
+    ["does not start", "doesNotStart", "0.9.2"],
+    ["crashes after 5 s", "crashesAfter5s", "0.9.3"],
+    ["is never ready", "isNeverReady", "0.9.4"],
+  ] as const)(
+    "stop at the first member and are undone when the version %s",
+    async (what, defect, version) => {
+      const before = await Promise.all(set.hosts.map(running));
+      cluster.write(specWith(await doctor(version, defect)));
+      const { run, writer } = await applyUnderWriter(what);
+      console.log(run.stderr);
+      expect(run.code).toBe(1);
+      expect(run.stderr).toMatch(new RegExp(`agent m\\d does not work with haplan ${version.replaceAll(".", "[.]")} `));
+      expect(writer.failures).toEqual([]);
+      expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
+      expect(await Promise.all(set.hosts.map(running))).toEqual(before);
+      expect((await cluster.try("status")).stdout).toContain(`${members} of ${members} voters healthy`);
+      // What is left is a change again; with the version that runs, there is none.
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(2);
+      cluster.write(specWith(own));
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+    },
+    600_000,
+  );
+});
