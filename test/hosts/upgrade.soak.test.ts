@@ -118,6 +118,9 @@ describe.skipIf(missing !== null)(`upgrades on hosts${reason}`, () => {
   ] as const)(
     "stop at the first member and are undone when the version %s",
     async (what, defect, version) => {
+      // Whatever the tests before have left.
+      cluster.write(specWith(own));
+      await cluster.run("apply", "-auto-approve");
       const before = await Promise.all(set.hosts.map(running));
       cluster.write(specWith(await doctor(version, defect)));
       const { run, writer } = await applyUnderWriter(what);
