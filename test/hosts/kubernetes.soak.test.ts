@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
+import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
@@ -177,25 +178,37 @@ describe.skipIf(missing !== null)(`Kubernetes on hosts${reason}`, () => {
       const start = `sed -n 's/^    - \\(--.*\\)/\\1/p' ${manifest} > /root/arguments; systemd-run -q --unit=kube-apiserver /bin/sh -c 'exec kube-apiserver $(tr "\\n" " " < /root/arguments)'`;
       for (const host of masters) await on(host, `${kube} control-plane apiserver ${config}; ${start}`);
       await on(first, `${kube} kubeconfig super-admin ${config}`);
-      const read = (key: string): string => `sed -n 's/.*${key}: //p' /etc/kubernetes/super-admin.conf | base64 -d`;
-      const files = [
-        ["ca", "certificate-authority-data"],
-        ["crt", "client-certificate-data"],
-        ["key", "client-key-data"],
-      ];
-      await on(first, files.map(([file, key]) => `${read(key!)} > /root/${file}`).join("; "));
-      const url = `https://${hosts.h5.ipv4}:6443`;
-      const curl = "curl -s --max-time 5 --cacert /root/ca --cert /root/crt --key /root/key";
-      await expect.poll(() => on(first, `${curl} ${url}/readyz`), { timeout: 120_000, interval: 1000 }).toBe("ok");
-      expect(await on(first, `${curl} ${url}/version`)).toContain("v1.35.4");
+      const kubeconfig = await on(first, "cat /etc/kubernetes/super-admin.conf");
+      const dataOf = (key: string): string =>
+        Buffer.from(new RegExp(`${key}: (.*)`).exec(kubeconfig)?.[1] ?? "", "base64").toString();
+      const credentials = {
+        ca: dataOf("certificate-authority-data"),
+        cert: dataOf("client-certificate-data"),
+        key: dataOf("client-key-data"),
+      };
+      const ask = (method: string, path: string, body = ""): Promise<{ status: number; text: string }> =>
+        new Promise((resolve) => {
+          const headers = { "content-type": "application/json" };
+          const place = { host: hosts.h5.ipv4, port: 6443, method, path, headers };
+          const sent = request({ ...place, ...credentials, agent: false, timeout: 5000 }, (response) => {
+            let text = "";
+            response.on("data", (chunk) => (text += String(chunk)));
+            response.on("close", () => resolve({ status: response.statusCode ?? 0, text }));
+          });
+          sent.on("timeout", () => sent.destroy());
+          sent.on("error", (error) => resolve({ status: 0, text: error.message }));
+          sent.end(body);
+        });
+      await expect
+        .poll(() => ask("GET", "/readyz"), { timeout: 120_000, interval: 1000 })
+        .toEqual({ status: 200, text: "ok" });
+      expect((await ask("GET", "/version")).text).toContain("v1.35.4");
 
-      const body = `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"NAME"}}`;
-      const write = (name: string): Promise<string> =>
-        on(
-          first,
-          `${curl} -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -d '${body.replace("NAME", name)}' ${url}/api/v1/namespaces`,
-        );
-      const answers: string[] = [];
+      const namespace = (name: string): string =>
+        JSON.stringify({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+      const write = async (name: string): Promise<number> =>
+        (await ask("POST", "/api/v1/namespaces", namespace(name))).status;
+      const answers: number[] = [];
       for (let i = 0; i < 40; i++) {
         if (i === 5) await on(hosts.h2, "systemctl stop kube-apiserver");
         if (i === 15) await on(hosts.h3, "systemctl restart haplan-kube-m3-agent");
@@ -203,7 +216,7 @@ describe.skipIf(missing !== null)(`Kubernetes on hosts${reason}`, () => {
         await sleep(100);
       }
       // A connection to the API server that stops may be cut; those that follow go to others.
-      const failed = answers.filter((answer) => answer !== "201");
+      const failed = answers.filter((answer) => answer !== 201);
       console.log(`${answers.length} namespaces created, ${failed.length} of them refused: ${failed.join()}`);
       expect(failed.length).toBeLessThanOrEqual(1);
       expect(await cluster.run("plan")).toContain("No changes.");
