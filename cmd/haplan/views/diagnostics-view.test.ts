@@ -50,8 +50,9 @@ describe("diagnostics view", () => {
       │      7:     engin: agent
       │             ^^^^^
       │
-      │ Did you mean "engine"? Known keys: members, engine, adopt, masters, moved,
-      │ zones, tls, clientPort, peerPort, electionTimeoutMs, heartbeatIntervalMs.
+      │ Did you mean "engine"? Known keys: members, engine, etcd, adopt, masters,
+      │ moved, zones, tls, clientPort, peerPort, electionTimeoutMs,
+      │ heartbeatIntervalMs.
       ╵"
     `);
   });
@@ -65,8 +66,9 @@ describe("diagnostics view", () => {
       [31m│[39m      7:     engin: agent
       [31m│[39m             [1m^^^^^[22m
       [31m│[39m
-      [31m│[39m Did you mean "engine"? Known keys: members, engine, adopt, masters, moved,
-      [31m│[39m zones, tls, clientPort, peerPort, electionTimeoutMs, heartbeatIntervalMs.
+      [31m│[39m Did you mean "engine"? Known keys: members, engine, etcd, adopt, masters,
+      [31m│[39m moved, zones, tls, clientPort, peerPort, electionTimeoutMs,
+      [31m│[39m heartbeatIntervalMs.
       [31m╵[39m"
     `);
   });
