@@ -19,7 +19,6 @@ const tests = [
   "test/e2e/adopt-pair.test.ts",
   "test/e2e/certificates.test.ts",
   "test/e2e/interrupted-applies.test.ts",
-  "test/e2e/lost-members.test.ts",
   "test/e2e/two-applies.test.ts",
 ];
 const longForms = {

@@ -31,7 +31,7 @@ export async function runSigner(
   { name, profile, requestPem }: SignerRequest,
 ): Promise<readonly string[]> {
   const [program = "", ...words] = command;
-  const result = await execa(program, words, {
+  const running = execa(program, words, {
     cwd,
     input: requestPem,
     env: { HAPLAN_CERTIFICATE_NAME: name, HAPLAN_CERTIFICATE_PROFILE: profile },
@@ -39,6 +39,11 @@ export async function runSigner(
     timeout: timeoutMs,
     maxBuffer: outputBytesMax,
   });
+  // A program that it has started may hold its output open for longer.
+  running.once("exit", () => {
+    if (running.killed) for (const output of [running.stdout, running.stderr]) output?.destroy();
+  });
+  const result = await running;
   const fail = (why: string, detail: string): HaplanError =>
     new HaplanError(
       "pki/signer-failed",

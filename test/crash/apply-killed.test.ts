@@ -100,6 +100,8 @@ type Operation = {
   readonly check: () => Promise<void>;
   /** Only in the long run. */
   readonly long?: true;
+  /** In the long run, how many acts there are between two of those at which it is killed; 1 unless given. */
+  readonly stride?: number;
   /** Destroying ends the quorum. */
   readonly probed: boolean;
 };
@@ -171,6 +173,7 @@ const operations: readonly Operation[] = [
     name: "replace the authority",
     // Only the long run has TLS.
     long: true,
+    stride: 20,
     probed: true,
     prepare: async () => ["certs", "rotate", "-ca", "-auto-approve"],
     check: () => expectWhole(5),
@@ -178,6 +181,7 @@ const operations: readonly Operation[] = [
   {
     name: "drop the previous authority",
     long: true,
+    stride: 20,
     probed: true,
     prepare: async () => ["certs", "rotate", "-drop-old", "-auto-approve"],
     check: () => expectWhole(5),
@@ -196,9 +200,9 @@ const operations: readonly Operation[] = [
   },
 ];
 
-/** Runs until no side effect is left to die at. Returns how many runs were killed. */
-async function interruptAtEachAct(args: readonly string[]): Promise<number> {
-  const env = { HAPLAN_ACTS: actsFile, HAPLAN_ACTS_STRIDE: everything ? "1" : "90" };
+/** Runs until no side effect is left to die at, or none of every `stride`. Returns how many runs were killed. */
+async function interruptAtEachAct(args: readonly string[], stride: number): Promise<number> {
+  const env = { HAPLAN_ACTS: actsFile, HAPLAN_ACTS_STRIDE: String(stride) };
   for (let kills = 0; ; kills += 1) {
     const run = await cluster.start(args, { env, nodeFlags: ["--import", dieAtAct] }).end;
     if (run.signal === "SIGKILL") continue;
@@ -215,7 +219,7 @@ async function carryOut(operation: Operation): Promise<number> {
   const args = await operation.prepare();
   rmSync(actsFile, { force: true });
   const probe = operation.probed ? new QuorumProbe() : null;
-  const kills = await interruptAtEachAct(args);
+  const kills = await interruptAtEachAct(args, everything ? (operation.stride ?? 1) : 180);
   await probe?.stop();
   await operation.check();
   const acts = readFileSync(actsFile, "utf8").split("\n").length - 1;

@@ -27,7 +27,7 @@ export type Access = { readonly publicKey: string };
 
 const bootMs = 60_000;
 
-/** Makes the host's file tree and boots it; resolves once its sshd answers. */
+/** Makes the host's file tree and boots it; resolves once users can log in. */
 export async function bootHost(
   number: number,
   { imagePath, directory, access }: { imagePath: string; directory: string; access: Access },
@@ -40,6 +40,7 @@ export async function bootHost(
   await configure(root, name, networkFile(addresses), access);
   boot(name, root, directory);
   const hostKey = await until(`${name} answers on port 22`, bootMs, () => scanKey(addresses.ipv4));
+  await until(`${name} lets users log in`, bootMs, () => logIn(addresses.ipv4, directory));
   return { name, ...addresses, directory, hostKey };
 }
 
@@ -83,7 +84,7 @@ export async function powerOn({ name, directory, ipv4 }: TestHost, init: readonl
   await execa("ip", ["link", "delete", linkOf(name)], { reject: false });
   await until(`${name}'s control group is empty`, 10_000, () => removeControlGroup(name));
   boot(name, join(directory, "root"), directory, init);
-  await until(`${name} answers on port 22`, bootMs, () => scanKey(ipv4));
+  await until(`${name} lets users log in`, bootMs, () => logIn(ipv4, directory));
 }
 
 /** Powers it off, and removes the file tree. */
@@ -172,6 +173,14 @@ function controlGroup(name: string): string {
 /** Interface names have 15 characters at most, of which nspawn takes three: `vb-hp254-h60`. */
 function machineName(name: string): string {
   return `hp${network}-${name}`;
+}
+
+/** Until a system has booted, only root may log in. */
+async function logIn(address: string, directory: string): Promise<true | null> {
+  const unknown = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=2"];
+  const flags = ["-F", "none", "-o", "BatchMode=yes", "-i", join(directory, "../id_ed25519"), ...unknown];
+  const { exitCode } = await execa("ssh", [...flags, `admin@${address}`, "true"], { reject: false });
+  return exitCode === 0 ? true : null;
 }
 
 async function scanKey(address: string): Promise<string | null> {
