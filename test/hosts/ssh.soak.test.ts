@@ -109,14 +109,14 @@ describe.skipIf(missing !== null)(`hosts over ssh${reason}`, () => {
     const at = await host();
     expect(await architectureOf(at)).toBe(process.arch);
     const [old, next] = [await archive("one", 1), await archive("two", 40)];
-    expect(await uploadArtifact(at, old)).toBe(true);
-    expect(await uploadArtifact(at, old)).toBe(false);
+    expect(await uploadArtifact(at, old)).toMatchObject({ isNew: true });
+    expect(await uploadArtifact(at, old)).toMatchObject({ isNew: false });
     expect((await run(at, `cat ${installDir}/current/name`)).stdout).toBe("one");
     await cutShort(at, next);
-    expect(await uploadArtifact(at, next)).toBe(true);
+    expect(await uploadArtifact(at, next)).toMatchObject({ isNew: true });
     expect((await run(at, `cat ${installDir}/current/name; echo; ls ${installDir} | wc -l`)).stdout).toBe("two\n3");
     // Units that still run it, and a way back, need no other upload.
-    expect(await uploadArtifact(at, old)).toBe(false);
+    expect(await uploadArtifact(at, old)).toMatchObject({ isNew: false });
   }, 120_000);
 
   /** Cuts the network while the archive is on its way. */

@@ -66,7 +66,7 @@ export function installScript(directory: string, digest: string, units: string =
     fi
     rm -f ${digest}.part
     revision() { sed -n "s/.*\\"hostRevision\\": *\\([0-9]*\\).*/\\1/p" $1/package.json 2>/dev/null; }
-    new=$(revision ${digest})
+    new=$(revision ${digest} || true)
     present=$(revision current || true)
     if [ ! -e current ] || [ "\${new:-0}" -ge "\${present:-0}" ]; then
       ln -sfn ${digest} current.new
