@@ -165,7 +165,7 @@ describe.skipIf(!hasEtcdctl).each([
       const seen: LoopReport = loop.report(fromMs, untilMs);
       const said = availabilityOf(run.stdout);
       const longest = gaps.longest(wallFromMs, wallFromMs + untilMs - fromMs);
-      console.log("twin", twin.report(fromMs, untilMs).longestGapMs);
+      console.log(`The second loop saw ${twin.report(fromMs, untilMs).longestGapMs} ms`);
       console.log(balancer, JSON.stringify(seen), JSON.stringify(longest), JSON.stringify(said));
       expect(seen.failures).toEqual([]);
       expect(seen.written).toBeGreaterThan(10);
