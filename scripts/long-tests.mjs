@@ -11,15 +11,12 @@ const tests = [
   "test/compatibility/go-client.test.ts",
   "test/compatibility/random-sessions.test.ts",
   "test/compatibility/http1-connections.test.ts",
-  "test/compatibility/snapshot-exchange.test.ts",
   "test/crash",
   "test/providers",
   "test/fuzz",
   "test/simulator/simulation.test.ts",
-  "test/e2e/adopt-pair.test.ts",
   "test/e2e/certificates.test.ts",
   "test/e2e/interrupted-applies.test.ts",
-  "test/e2e/two-applies.test.ts",
 ];
 const longForms = {
   HAPLAN_TEST_EVERYTHING: "1",

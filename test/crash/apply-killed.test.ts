@@ -219,7 +219,7 @@ async function carryOut(operation: Operation): Promise<number> {
   const args = await operation.prepare();
   rmSync(actsFile, { force: true });
   const probe = operation.probed ? new QuorumProbe() : null;
-  const kills = await interruptAtEachAct(args, everything ? (operation.stride ?? 1) : 180);
+  const kills = await interruptAtEachAct(args, everything ? (operation.stride ?? 1) : 90);
   await probe?.stop();
   await operation.check();
   const acts = readFileSync(actsFile, "utf8").split("\n").length - 1;
