@@ -4,11 +4,10 @@
  * reads requests from standard input and ends when that does. With `--logs` it writes the logs of a machine instead.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { errorText } from "../../src/base/haplan-error.ts";
-import { packageDir } from "../../src/base/package-dir.ts";
+import { packageVersion } from "../../src/base/package-dir.ts";
 import type { LogFlags } from "../../src/host/log-lines.ts";
 import { HostPackages } from "../../src/host-program/packages/host-packages.ts";
 import { providerCalls } from "../../src/host-program/provider-calls.ts";
@@ -36,7 +35,6 @@ const options = new Command("haplan-host")
     Partial<LogFlags> & { cluster: string; root: string; programsDir: string; artifactsDir?: string; detached?: true }
   >();
 
-const { version } = JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string };
 const { cluster, root, programsDir, artifactsDir, detached, logs } = options;
 const provider = createLocalProvider({
   root: join(root, cluster),
@@ -55,7 +53,7 @@ try {
   };
   const packages = new HostPackages({ clusters: root, find });
   const calls = providerCalls({ provider, cluster, packages, leave });
-  if (logs === undefined) await serveHost({ calls, input, output, version });
+  if (logs === undefined) await serveHost({ calls, input, output, version: packageVersion() });
   else await serveLogs({ provider, flags: { ...options, logs }, input, output });
   // Here and not by another command of haplan: the connection may be lost once the machine is destroyed. Last of all, since
   // this program is in one of them.

@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 /** `haplan`: passes the production dependencies, runs one command, and exits with its exit code. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
-import { packageDir } from "../../src/base/package-dir.ts";
+import { packageVersion } from "../../src/base/package-dir.ts";
 import { runHaplan } from "./run-haplan.ts";
 import { StopRequests } from "./stop-requests.ts";
 import { createTerminal } from "./terminal.ts";
@@ -44,7 +42,7 @@ process.exitCode = resultsAreLost ? 1 : code;
 
 function ownVersion(): string {
   try {
-    return (JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string }).version;
+    return packageVersion();
   } catch {
     return "unknown";
   }

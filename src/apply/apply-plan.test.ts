@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { FakeWorld } from "../../test/support/fake-world.ts";
+import { planInWorld } from "../../test/support/plan-in-world.ts";
 import { fixtureNowMs, fixtureSpec } from "../../test/support/planned-cluster.ts";
 import { loadBalancerAddress } from "../plan/desired-resources.ts";
 import { observationFromState } from "../plan/observation-from-state.ts";
@@ -19,24 +20,6 @@ const three = fixtureSpec(["m1", "m2", "m3"]);
 const etcd = fixtureSpec(["m1", "m2", "m3"], { engine: "etcd" });
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
 
-async function planFor(world: FakeWorld, spec: ClusterSpec, more: Partial<PlannerInput> = {}): Promise<Plan> {
-  const { state } = world.facts;
-  const observed = await observeCluster(world.ports(), { spec, state });
-  const result = planChanges({
-    spec,
-    specDigest: "d",
-    state,
-    observed,
-    provider: world.model,
-    mode: "apply",
-    haplanVersion: "0.1.0",
-    nowMs: fixtureNowMs,
-    ...more,
-  });
-  if (result.refusal !== undefined) throw new Error(result.refusal.map((each) => each.summary).join("\n"));
-  return result.plan;
-}
-
 async function apply(
   world: FakeWorld,
   spec: ClusterSpec,
@@ -44,7 +27,7 @@ async function apply(
   options: ApplyOptions = {},
 ): Promise<ApplyOutcome> {
   world.destroying = more.mode === "destroy";
-  return applyPlan(await planFor(world, spec, more), world.ports(), options);
+  return applyPlan(await planInWorld(world, spec, more), world.ports(), options);
 }
 
 async function settled(spec: ClusterSpec): Promise<FakeWorld> {
@@ -64,7 +47,7 @@ describe("applyPlan", () => {
   it("brings up a cluster from nothing, and a second plan has nothing to do", async () => {
     const world = await settled(three);
     expect(world.voters().map((voter) => voter.name)).toEqual(["m1", "m2", "m3"]);
-    expect((await planFor(world, three)).steps).toEqual([]);
+    expect((await planInWorld(world, three)).steps).toEqual([]);
     expect(world.facts.journal).toEqual([]);
     expect(world.violations).toEqual([]);
     expect(world.events.at(-1)).toMatchObject({ kind: "applied", summary: { added: 26, changed: 0, destroyed: 0 } });
@@ -95,10 +78,10 @@ describe("applyPlan", () => {
     expect(await apply(world, slower)).toMatchObject({ kind: "applied" });
     const updated = (plan: Plan): readonly string[] =>
       plan.steps.flatMap(({ action }) => (action.kind === "updateAgent" ? [action.member] : []));
-    const without = await planFor(world, slower);
+    const without = await planInWorld(world, slower);
     expect([without.steps, without.warnings.map(({ code }) => code)]).toEqual([[], ["plan/unreachable"]]);
     world.unreachable.clear();
-    const rest = await planFor(world, slower);
+    const rest = await planInWorld(world, slower);
     expect(updated(rest)).toEqual(["m2"]);
     expect(await applyPlan(rest, world.ports())).toMatchObject({ kind: "applied" });
     expect(world.voters().map((voter) => voter.id).length).toBe(3);
@@ -114,7 +97,7 @@ describe("applyPlan", () => {
 
   it("keeps secrets out of state, journal and events", async () => {
     const world = new FakeWorld();
-    const plan = await planFor(world, three);
+    const plan = await planInWorld(world, three);
     world.killAt = 60;
     await expect(applyPlan(plan, world.ports())).rejects.toThrow("killed");
     const { state, journal } = world.facts;
@@ -134,7 +117,7 @@ describe("applyPlan", () => {
         most = Math.max(most, [...open].filter((id) => id !== "").length);
       },
     };
-    expect((await applyPlan(await planFor(world, five), watch)).kind).toBe("applied");
+    expect((await applyPlan(await planInWorld(world, five), watch)).kind).toBe("applied");
     expect(most).toBe(1);
     expect(world.voters()).toHaveLength(5);
   });
@@ -158,7 +141,7 @@ describe("applyPlan", () => {
     });
     world.failing = () => null;
     expect((await apply(world, three)).kind).toBe("applied");
-    expect((await planFor(world, three)).steps).toEqual([]);
+    expect((await planInWorld(world, three)).steps).toEqual([]);
     expect(world.violations).toEqual([]);
   });
 
@@ -203,7 +186,7 @@ describe("applyPlan", () => {
 
   it("R7: gives up a wait at once when the process that it waits for has ended, with the end of its log", async () => {
     const world = await settled(three);
-    const plan = await planFor(world, five);
+    const plan = await planInWorld(world, five);
     world.lagOf = (id) => {
       const newcomer = [...world.facts.machines.values()].find((machine) => machine.data === id);
       for (const unit of newcomer?.units.values() ?? []) unit.running = false;
@@ -218,7 +201,7 @@ describe("applyPlan", () => {
 
   it("R7: gives up waiting for a quorum when a member's process has ended", async () => {
     const world = new FakeWorld();
-    const plan = await planFor(world, three);
+    const plan = await planInWorld(world, three);
     world.beforeAct = (act) => {
       if (!act.startsWith("journal intent awaitQuorum")) return;
       for (const unit of world.facts.machines.get("m2")!.units.values()) unit.running = false;
@@ -231,7 +214,7 @@ describe("applyPlan", () => {
 
   it("R7: gives up waiting for a certificate when the agent that is to show it has ended", async () => {
     const world = await settled(three);
-    const plan = await planFor(world, three);
+    const plan = await planInWorld(world, three);
     for (const unit of world.facts.machines.get("m2")!.units.values()) unit.running = false;
     const before = world.clock.monotonicMs();
     const context = { plan, ports: world.ports(), detail: () => undefined, signal: new AbortController().signal };
@@ -244,7 +227,7 @@ describe("applyPlan", () => {
   it("does not begin a step that would lose the quorum by now", async () => {
     const world = await settled(three);
     const changed = { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } };
-    const plan = await planFor(world, changed);
+    const plan = await planInWorld(world, changed);
     for (const unit of world.facts.machines.get("m3")?.units.values() ?? []) unit.running = false;
     const outcome = await applyPlan(plan, world.ports());
     expect(outcome).toMatchObject({ kind: "failed", error: { code: "apply/quorum-gate" }, stepsDone: 0 });
@@ -277,7 +260,7 @@ describe("applyPlan", () => {
     const before = world.facts.state;
     world.facts.state = null;
     expect((await apply(world, three)).kind).toBe("applied");
-    expect((await planFor(world, three)).steps).toEqual([]);
+    expect((await planInWorld(world, three)).steps).toEqual([]);
     expect(world.facts.state).toMatchObject({ lineage: before?.lineage });
     expect(world.facts).toHaveProperty("state.resources.length", before?.resources.length);
     expect(world.violations).toEqual([]);
@@ -434,7 +417,7 @@ describe("An apply that is killed", () => {
         const world = copyOf(start);
         world.destroying = scenario.more?.mode === "destroy";
         world.killAt = killAt;
-        const plan = await planFor(world, scenario.to, scenario.more);
+        const plan = await planInWorld(world, scenario.to, scenario.more);
         const first = await applyPlan(plan, world.ports()).catch(() => null);
         world.killAt = Number.POSITIVE_INFINITY;
         if (first?.kind === "applied" && world.acts < killAt) break;
@@ -474,7 +457,7 @@ describe("An apply of new names", () => {
     expect(world.servingTargets()).toBe(3);
     expect(world.violations).toEqual([]);
     const without = { ...spec, controlPlane: { ...spec.controlPlane, moved: [] } };
-    expect((await planFor(world, without)).steps).toEqual([]);
+    expect((await planInWorld(world, without)).steps).toEqual([]);
   });
 });
 
@@ -484,7 +467,7 @@ describe("An apply that is stopped while learners catch up", () => {
     world.beforeAct = (act) => {
       if (act.startsWith("journal intent awaitCatchUp")) throw new Error("killed");
     };
-    await applyPlan(await planFor(world, five), world.ports()).catch(() => null);
+    await applyPlan(await planInWorld(world, five), world.ports()).catch(() => null);
     const pids = (of: FakeWorld): readonly unknown[] =>
       ["m4", "m5"].map((name) => of.facts.machines.get(name)?.units.get("agent")?.pid);
     const started = pids(world);
@@ -494,7 +477,7 @@ describe("An apply that is stopped while learners catch up", () => {
     expect(pids(next)).toEqual(started);
     expect(next.voters()).toHaveLength(5);
     expect(next.violations).toEqual([]);
-    expect((await planFor(next, five)).steps).toEqual([]);
+    expect((await planInWorld(next, five)).steps).toEqual([]);
   });
 });
 
@@ -508,11 +491,11 @@ describe("An apply to a state in which a member has a name of its own", () => {
         : resource,
     );
     world.facts.state = { ...state!, resources };
-    const plan = await planFor(world, three);
+    const plan = await planInWorld(world, three);
     expect(plan.steps.map(({ action }) => action.kind)).toEqual(["recordState"]);
     expect((await applyPlan(plan, world.ports())).kind).toBe("applied");
     expect(world.facts.members.map(({ id, name }) => [id, name])).toContainEqual(["boot-m1", "m1"]);
-    expect((await planFor(world, three)).steps).toEqual([]);
+    expect((await planInWorld(world, three)).steps).toEqual([]);
     expect(world.violations).toEqual([]);
   });
 });
@@ -525,7 +508,7 @@ describe("An apply that is killed while two members have one name", () => {
     world.beforeAct = (act) => {
       if (act.startsWith("journal intent awaitCatchUp")) throw new Error("killed");
     };
-    await applyPlan(await planFor(world, elsewhere), world.ports()).catch(() => null);
+    await applyPlan(await planInWorld(world, elsewhere), world.ports()).catch(() => null);
     return copyOf(world);
   }
 
@@ -561,7 +544,7 @@ describe("An apply that is killed while two members have one name", () => {
   it("T12: goes back when the spec does, and keeps what it knew of the one that stays", async () => {
     const world = await inTheMiddle();
     const before = (await settled(three)).facts.state!.resources.find(({ address }) => address === "haplan_agent.m1");
-    const back = await planFor(world, three);
+    const back = await planInWorld(world, three);
     expect(back.steps.map(({ id }) => id)).toEqual(
       expect.arrayContaining(["stopAgent:m1#2", "destroyMachine:m1#2", expect.stringMatching(/^removeMember:m1/)]),
     );
@@ -570,7 +553,7 @@ describe("An apply that is killed while two members have one name", () => {
     expect([after?.generation, after?.attributes["join"]]).toEqual([1, before?.attributes["join"]]);
     expect(world.facts.machines.size).toBe(6);
     expect(world.violations).toEqual([]);
-    expect((await planFor(world, three)).steps).toEqual([]);
+    expect((await planInWorld(world, three)).steps).toEqual([]);
   });
 });
 
@@ -591,7 +574,7 @@ describe("An apply of another spec that is killed", () => {
     for (let killAt = 1; ; killAt += killStride) {
       const world = copyOf(start);
       world.killAt = killAt;
-      const plan = await planFor(world, to);
+      const plan = await planInWorld(world, to);
       const first = await applyPlan(plan, world.ports()).catch(() => null);
       world.killAt = Number.POSITIVE_INFINITY;
       // Once votes have moved to other masters, members have to leave: that is a change of its own.
@@ -624,7 +607,7 @@ describe("An apply of a new name that is killed", () => {
     for (let killAt = 1; ; killAt += Math.min(killStride, 5)) {
       const world = copyOf(start);
       world.killAt = killAt;
-      const first = await applyPlan(await planFor(world, renamed), world.ports()).catch(() => null);
+      const first = await applyPlan(await planInWorld(world, renamed), world.ports()).catch(() => null);
       world.killAt = Number.POSITIVE_INFINITY;
       if (first !== null) break;
       const state = world.facts.state!;
@@ -660,5 +643,5 @@ async function expectTarget(world: FakeWorld, scenario: Scenario): Promise<void>
   const machines = [...names, "load-balancer", ...scenario.to.workers.map((worker) => worker.name)].sort();
   expect([...facts.machines.values()].map(({ identity }) => identity.name).sort()).toEqual(machines);
   expect(facts.state?.resources.filter(({ address }) => address.includes("@"))).toEqual([]);
-  expect((await planFor(world, scenario.to)).steps).toEqual([]);
+  expect((await planInWorld(world, scenario.to)).steps).toEqual([]);
 }

@@ -1,12 +1,11 @@
 /** Rolling upgrades of a cluster in memory, with versions that work and versions that do not. */
 import { describe, expect, it } from "vitest";
 import { FakeWorld } from "../../test/support/fake-world.ts";
-import { fixtureNowMs, fixtureSpec } from "../../test/support/planned-cluster.ts";
+import { planInWorld } from "../../test/support/plan-in-world.ts";
+import { fixtureSpec } from "../../test/support/planned-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
-import { planChanges } from "../plan/planner.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { type ApplyOutcome, applyPlan } from "./apply-plan.ts";
-import { observeCluster } from "./observe-cluster.ts";
 
 const older = "0.3.0 (build 1a2b3c4d5e6f)";
 const newer = "0.4.0 (build a1b2c3d4e5f6)";
@@ -18,23 +17,8 @@ function watching(upgradeWatchMs: number): ClusterSpec {
   return { ...fixture, policy: { ...fixture.policy, upgradeWatchMs, joinTimeoutMs: 20_000 } };
 }
 
-async function planFor(world: FakeWorld, spec: ClusterSpec = three): Promise<Plan> {
-  const { state } = world.facts;
-  const observed = await observeCluster(world.ports(), { spec, state });
-  const made = planChanges({
-    spec,
-    specDigest: "d",
-    state,
-    observed,
-    provider: world.model,
-    mode: "apply",
-    haplanVersion: "0.1.0",
-    artifact: world.artifact,
-    nowMs: fixtureNowMs,
-  });
-  if (made.refusal !== undefined) throw new Error(made.refusal.map((each) => each.summary).join("\n"));
-  return made.plan;
-}
+const planFor = (world: FakeWorld, spec: ClusterSpec = three): Promise<Plan> =>
+  planInWorld(world, spec, { artifact: world.artifact });
 
 const apply = async (world: FakeWorld, spec: ClusterSpec = three): Promise<ApplyOutcome> =>
   applyPlan(await planFor(world, spec), world.ports());

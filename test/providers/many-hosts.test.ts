@@ -3,12 +3,10 @@ import { expect, it } from "vitest";
 import { applyPlan } from "../../src/apply/apply-plan.ts";
 import { observeCluster } from "../../src/apply/observe-cluster.ts";
 import { systemClock } from "../../src/base/clock.ts";
-import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
-import type { Plan } from "../../src/plan/plan.ts";
-import { planChanges } from "../../src/plan/planner.ts";
 import { specReader } from "../../src/providers/spec-reader.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { FakeWorld } from "../support/fake-world.ts";
+import { planInWorld } from "../support/plan-in-world.ts";
 import { FakeRemote } from "./fake-remote.ts";
 
 const machinesAtOnce = 10;
@@ -36,18 +34,10 @@ spec:
   return spec;
 }
 
-function planOf(world: FakeWorld, spec: ClusterSpec, observed: ObservedCluster): Plan {
-  const { state } = world.facts;
-  const input = { spec, specDigest: "", state, observed, provider: world.model, haplanVersion: "0.1.0" } as const;
-  const { plan, refusal } = planChanges({ ...input, mode: "apply", nowMs: Date.now() });
-  if (plan === undefined) throw new Error(JSON.stringify(refusal));
-  return plan;
-}
-
 it("plans 100 hosts that are 20 ms away within 5 s, and asks no more at once than the provider's limit", async () => {
   const spec = specOf(7, 92);
   const world = new FakeWorld();
-  await applyPlan(planOf(world, spec, await observeCluster(world.ports(), { spec, state: null })), world.ports());
+  await applyPlan(await planInWorld(world, spec, { nowMs: Date.now() }), world.ports());
   expect(world.facts.machines.size).toBe(100);
 
   const remote = new FakeRemote(world.ports().provider);
@@ -57,7 +47,7 @@ it("plans 100 hosts that are 20 ms away within 5 s, and asks no more at once tha
   const provider = remote.session({ limits, clock: systemClock, signal, log: () => undefined });
   const fromMs = performance.now();
   const observed = await observeCluster({ ...world.ports(), provider }, { spec, state: world.facts.state });
-  const plan = planOf(world, spec, observed);
+  const plan = await planInWorld(world, spec, { observed, nowMs: Date.now() });
   const tookMs = performance.now() - fromMs;
   expect(plan.steps).toEqual([]);
   expect(remote.mostAtOnce).toBe(machinesAtOnce);

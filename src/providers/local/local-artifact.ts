@@ -5,10 +5,8 @@
  * The installed one is known by its version alone. Another build of that version is not noticed: with it, each rebuild would restart
  * every member at the next apply. `-replace` restarts the one that is meant.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { ArtifactLocation } from "../../artifact/given-artifact.ts";
-import { packageDir } from "../../base/package-dir.ts";
+import { packageVersion } from "../../base/package-dir.ts";
 import type { UnitArtifact } from "../../units/unit-definition.ts";
 import type { ProviderOptions } from "../provider-options.ts";
 import { builtProgramsDir } from "./programs.ts";
@@ -30,6 +28,5 @@ async function openLocalArtifact({ spec, cwd, directory, signal }: Options): Pro
     const { unpackedArtifact } = await import("./unpacked-artifact.ts");
     return await unpackedArtifact(directory, { location, cwd, signal });
   }
-  const { version } = JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as { version: string };
-  return { name: `${version} (installed)`, programsDir: builtProgramsDir() };
+  return { name: `${packageVersion()} (installed)`, programsDir: builtProgramsDir() };
 }

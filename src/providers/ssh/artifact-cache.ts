@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { artifactCacheDir } from "../../artifact/artifact-cache-dir.ts";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
 import { buildArtifact, filesBelow } from "../../artifact/build-artifact.ts";
-import { packageDir } from "../../base/package-dir.ts";
+import { packageDir, packageVersion } from "../../base/package-dir.ts";
 
 export class ArtifactCache {
   readonly #signal: AbortSignal;
@@ -40,9 +40,7 @@ export class ArtifactCache {
 
 /** The haplan that runs: its version, and a digest of all that goes into its artifacts, whatever their architecture. */
 export async function readOwnBuild(): Promise<{ readonly version: string; readonly digest: string }> {
-  const directory = packageDir();
-  const { version } = JSON.parse(await readFile(join(directory, "package.json"), "utf8")) as { version: string };
-  return { version, digest: await digestOfBuild(directory) };
+  return { version: packageVersion(), digest: await digestOfBuild(packageDir()) };
 }
 
 async function digestOfBuild(packageDirectory: string): Promise<string> {
