@@ -260,6 +260,24 @@ describe("the load balancer", () => {
     expect(balancer.addresses().map((bound) => bound.address)).toEqual(["127.77.18.101"]);
   });
 
+  it("finishes the call that is under way on a connection when it stops", async () => {
+    const [member] = await members("m1");
+    const balancer = await start([member!]);
+    await until(balancer, { m1: "ready" });
+    const { socket } = await hold(balancer);
+    const chunks: string[] = [];
+    socket.on("data", (chunk) => chunks.push(String(chunk)));
+    const [upstream] = [...member!.sockets].filter((one) => one.bytesRead === 1);
+    upstream!.unpipe().resume();
+    upstream!.on("data", () => setTimeout(() => upstream!.write("committed"), 150));
+    socket.write("write");
+    await once(upstream!, "data");
+    const closed = once(socket, "close");
+    await balancer[Symbol.asyncDispose]();
+    expect(chunks).toEqual(["committed"]);
+    expect(await closed).toEqual([false]);
+  });
+
   it("says which address it cannot listen on", async () => {
     const taken = createServer();
     taken.listen(0, "127.77.18.102");

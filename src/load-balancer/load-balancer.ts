@@ -29,6 +29,8 @@ export type BackendGroup = {
 };
 
 const connectionsMax = 10_000;
+/** How long connections may stay open for the calls on them once it stops. */
+const stopMsMax = 1_000;
 /** For how many probe intervals a removed backend keeps its connections. With the default interval: 10 s. */
 const removedGraceIntervals = 20;
 
@@ -115,6 +117,7 @@ export class LoadBalancer implements AsyncDisposable {
     return { connections: this.#sessions.size, served: this.#served, refused: this.#refused };
   }
 
+  /** Stops listening, and closes each connection between two calls as far as there is such a moment within a second. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     for (const watched of this.#watched) watched.stop.abort();
@@ -124,7 +127,8 @@ export class LoadBalancer implements AsyncDisposable {
     );
     this.#listeners.clear();
     await this.#answerHealth(null);
-    for (const session of [...this.#sessions]) session.close();
+    const limit = AbortSignal.timeout(stopMsMax);
+    await Promise.all([...this.#sessions].map((session) => session.closeWhenQuiet(limit)));
     await Promise.all(closing);
   }
 

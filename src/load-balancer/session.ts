@@ -4,6 +4,7 @@
  */
 import { connect, type Socket } from "node:net";
 import type { Backend } from "./backend.ts";
+import { untilQuiet } from "./until-quiet.ts";
 
 export type SessionHost = {
   /** The next backend to try; null if there is none left. */
@@ -48,6 +49,12 @@ export class Session {
     this.#upstream?.destroy();
     this.#leaveBackend();
     this.#host.onEnd(this);
+  }
+
+  /** Closes both sides between two calls, if `signal` is not aborted before there is such a moment. */
+  async closeWhenQuiet(signal: AbortSignal): Promise<void> {
+    if (this.#open && this.#upstream?.readyState === "open") await untilQuiet(this.#client, this.#upstream, signal);
+    this.close();
   }
 
   #tryNext(): void {
