@@ -9,7 +9,7 @@ export function requireApprover(
   context: CliContext,
   spec: string | undefined,
   flags: { readonly autoApprove?: boolean; readonly json?: boolean; readonly input?: string },
-  command: "apply" | "destroy" | "certs rotate",
+  command: "apply" | "destroy" | "certs rotate" | "restore",
 ): void {
   const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
   if (flags.autoApprove) return;
@@ -17,7 +17,7 @@ export function requireApprover(
   if (context.terminal.interactive && !flags.json && mayAsk && spec !== standardInput) return;
   const reason = mayAsk ? whyNoAnswer(spec) : "-input=false prevents that";
   const saved =
-    command === "destroy"
+    command === "destroy" || command === "restore"
       ? ""
       : ` A plan that was saved with \`haplan ${command === "apply" ? "plan" : command} -out=FILE\` is applied without asking.`;
   throw refuse(

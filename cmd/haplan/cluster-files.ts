@@ -9,6 +9,11 @@ export function authorityDir(directory: string): string {
   return join(directory, "pki");
 }
 
+/** The plan of a restore that has begun, and the snapshot that it restores. */
+export function restoreDir(directory: string): string {
+  return join(directory, "restore");
+}
+
 export function snapshotDir(directory: string): string {
   return join(directory, "snapshots");
 }

@@ -3,20 +3,20 @@
 import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
+import { createSnapshotDir } from "../../src/backup/backup-dir.ts";
 import { finishedReplacements } from "../../src/plan/finished-replacements.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { currentBinding } from "../../src/plan/planner.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
 import type { Step } from "../../src/plan/step.ts";
-import { createJournalFile, type Journal } from "../../src/state/journal.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
-import { createSnapshotDir } from "../../src/state/snapshot-dir.ts";
 import { hasAppliedSpec, saveAppliedSpec } from "./applied-spec.ts";
+import { backupDir, backupSecret } from "./backup-places.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
-import { journalFile, snapshotDir } from "./cluster-files.ts";
 import { outputsAsTerraform, outputsOf } from "./cluster-outputs.ts";
 import { plannerInput } from "./make-plan.ts";
+import { openJournal } from "./open-journal.ts";
 import { RefusalError, refuse } from "./refusal.ts";
 import { type Session, sessionState, sessionStore } from "./session.ts";
 import { applyEventLine, outputsLine } from "./views/apply-json.ts";
@@ -90,15 +90,15 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
     askPresented: session.dependencies.askPresented,
     stateStore: sessionStore(context, session, lock),
     journal: openJournal(context, session, lock),
-    snapshots: createSnapshotDir(snapshotDir(session.directory)),
+    snapshots: createSnapshotDir({
+      directory: backupDir(context, session),
+      origin: { cluster: session.spec.name, engine: session.spec.controlPlane.engine },
+      secret: () => backupSecret(context, session),
+      now: () => context.clock.now(),
+    }),
     clock: context.clock,
     newLineage,
   };
-}
-
-export function openJournal(context: CliContext, session: Session, lock: Lock): Journal {
-  const beforeWrite = (): Promise<void> => lock.assertHeld();
-  return createJournalFile({ path: journalFile(session.directory), clock: context.clock, beforeWrite });
 }
 
 /** An interrupted plan is not checked: it may have caused the changes itself. */

@@ -5,8 +5,10 @@ import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
+import type { RestoreRequest } from "../../src/plan/restore-request.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
+import { refuseDuringRestore } from "./pending-restore.ts";
 import { RefusalError } from "./refusal.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
 import { refreshLines } from "./views/apply-json.ts";
@@ -22,12 +24,15 @@ export type PlanOptions = {
   readonly replaceAuthority?: boolean;
   /** No longer trust the authority that was replaced. */
   readonly dropAuthority?: boolean;
+  /** Restore a backup. */
+  readonly restore?: RestoreRequest;
   /** False trusts the state instead of observing the cluster. */
   readonly refresh?: boolean;
 };
 
 /** @throws RefusalError if there is no safe plan */
 export async function makePlan(context: CliContext, session: Session, options: PlanOptions): Promise<Plan> {
+  if (options.mode === "apply") await refuseDuringRestore(context, session);
   const input = await plannerInput(context, session, options);
   const result = planChanges(input);
   if (result.refusal !== undefined) throw new RefusalError(result.refusal);
@@ -64,5 +69,6 @@ export async function plannerInput(context: CliContext, session: Session, option
     refreshOnly: options.refreshOnly ?? false,
     replaceAuthority: options.replaceAuthority ?? false,
     dropAuthority: options.dropAuthority ?? false,
+    ...(options.restore === undefined ? {} : { restore: options.restore }),
   };
 }

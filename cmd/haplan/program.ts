@@ -86,7 +86,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
 }
 
 /** Commands whose -json is a stream of events. */
-const streaming = new Set(["plan", "apply", "destroy", "check", "logs", "rotate"]);
+const streaming = new Set(["plan", "apply", "destroy", "check", "logs", "rotate", "restore"]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -134,6 +134,23 @@ function addChangeCommands(verb: AddCommand, lazily: Lazily): void {
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/apply.ts")).runDestroy));
+  verb("backup [spec]", "take a verified backup of the data, from a follower")
+    .option("--out <file>", "the file to write (default: a new name in the directory of backups)")
+    .option("--json", json)
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/backup.ts")).runBackup));
+  verb("backups [spec]", "list the backups of a cluster")
+    .option("--verify", "read all of each; exit with 1 if one cannot be restored")
+    .option("--json", json)
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/backups.ts")).runBackups));
+  verb("restore <backup> [spec]", "restore a backup into a new cluster, or in place of the data of one")
+    .option("--auto-approve", "do not ask")
+    .option("--json", "stream events, one JSON object per line")
+    .addOption(inputOption())
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
+    .action(lazily(async () => (await import("./commands/restore.ts")).runRestore));
   verb("show [plan]", "show a saved plan, or the state if none is given")
     .option("--json", json)
     .option("--markdown", "print a comment for a pull request")

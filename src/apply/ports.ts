@@ -2,13 +2,14 @@
  * Everything that apply needs from outside, as parameters. `cmd/haplan` passes the real ones; tests run a whole cluster
  * in memory. Every operation is idempotent: repeated after a crash it finds what it did the first time.
  */
+
+import type { SnapshotDir } from "../backup/backup-dir.ts";
 import type { Clock } from "../base/clock.ts";
 import type { AskPresented, ConnectControlPlane, MembersRequest } from "../control-plane/control-plane.ts";
 import type { Authority } from "../pki/authority-port.ts";
 import type { LoadBalancer } from "../providers/load-balancer.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { Journal } from "../state/journal.ts";
-import type { SnapshotDir } from "../state/snapshot-dir.ts";
 import type { StateStore } from "../state/state-store.ts";
 import type { ApplyListener, WriteAvailability } from "./apply-event.ts";
 

@@ -12,6 +12,8 @@ import { liveMembership, memberIdOf, type StepContext } from "./step-context.ts"
 
 /** @throws HaplanError `apply/quorum-gate` if the step must not be taken now. */
 export async function passQuorumGate(context: StepContext, step: Step): Promise<void> {
+  // A restore stops all members, as was approved.
+  if (context.plan.restore !== undefined) return;
   const adopted = context.plan.spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
   // Adopted members outlive a destroy, and so must their quorum.
   if ((context.plan.mode === "destroy" && !adopted) || !traitsOf(step.action).gated) return;

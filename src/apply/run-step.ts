@@ -20,6 +20,7 @@ import { runKubernetesStep } from "./steps/kubernetes-steps.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
 import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
+import { restoreMember } from "./steps/restore-member.ts";
 import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { upgradeAgent } from "./steps/upgrade-steps.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
@@ -60,6 +61,8 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return runAgentStep(context, action);
     case "checkMembers":
       return checkMembers(context, action);
+    case "restoreMember":
+      return restoreMember(context, action);
     case "takeSnapshot":
       return takeSnapshot(context, action);
     case "awaitQuorum":

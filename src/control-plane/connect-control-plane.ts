@@ -7,10 +7,10 @@ import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { type Refusal, refusedFor } from "./access-refusal.ts";
 import { changeVoters } from "./change-voters.ts";
-import type { ConnectControlPlane, ProbeListener } from "./control-plane.ts";
+import type { ConnectControlPlane, ProbeListener, SnapshotSource } from "./control-plane.ts";
 import { requireAccess } from "./login.ts";
 import { isLearnerRefusal, type MemberPool } from "./member-pool.ts";
-import { isLeader, membershipFrom } from "./observe-membership.ts";
+import { cheapestForSnapshot, isLeader, membershipFrom } from "./observe-membership.ts";
 import { type OpenedMembers, openMembers } from "./open-members.ts";
 
 const changeTimeoutMs = 10_000;
@@ -33,7 +33,7 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
     removeMember: (memberId) => removeFromCluster(pool, memberId),
     updateMember: ({ memberId, peerUrl }) => updatePeerUrl(pool, memberId, peerUrl),
     moveLeader: (memberId) => moveLeader(pool, memberId),
-    snapshot: () => snapshotOf(pool),
+    snapshot: (onSource) => snapshotOf(pool, onSource),
     put: (key, value, timeoutMs, repeats = true) =>
       pool.tryEach((client) => client.put(key, value).then(() => {}), timeoutMs, {
         mayRepeat: (error) => repeats && isUnprocessed(error),
@@ -114,11 +114,16 @@ async function updatePeerUrl(pool: MemberPool, memberId: string, peerUrl: string
   }
 }
 
-/** From a follower if there is one: reading the whole database is work, and the leader is busy enough. */
-async function* snapshotOf(pool: MemberPool): AsyncGenerator<Uint8Array> {
-  const answers = (await pool.probeAll()).filter((answer) => answer.linearizableRead);
-  const member = answers.find((answer) => !isLeader(answer)) ?? answers[0];
-  if (member === undefined) throw new HaplanError("control-plane/no-endpoint", "No member answers for a snapshot");
+/** Reading the whole database is work, and the leader is busy enough. */
+async function* snapshotOf(
+  pool: MemberPool,
+  onSource: (source: SnapshotSource) => void = () => {},
+): AsyncGenerator<Uint8Array> {
+  const member = cheapestForSnapshot(await pool.probeAll());
+  if (member === null) throw new HaplanError("control-plane/no-endpoint", "No member answers for a snapshot");
+  const { status, listing, endpoint } = member;
+  const name = listing.members.find(({ id }) => id === status.memberId)?.name ?? "";
+  onSource({ name, endpoint, leads: isLeader(member), clusterId: listing.clusterId });
   try {
     yield* pool.client(member.endpoint).within(snapshotTimeoutMs).maintenance.snapshot();
   } catch (error) {

@@ -6,6 +6,16 @@ import type { ObservedCertificate, ObservedMembership } from "../plan/observed-c
 /** Called when a member is called, and again (`ended`) once it has answered or will no longer answer. */
 export type ProbeListener = (endpoint: string, ended: boolean) => void;
 
+/** The member that sends a snapshot. */
+export type SnapshotSource = {
+  /** Empty if it has not said its name. */
+  readonly name: string;
+  readonly endpoint: string;
+  readonly leads: boolean;
+  /** Empty if the member did not list the cluster. */
+  readonly clusterId: string;
+};
+
 /** A connection to a cluster through any of its members; requests go to whichever answers. */
 export type ControlPlane = {
   /**
@@ -31,10 +41,11 @@ export type ControlPlane = {
   /** Returns once `memberId` leads. */
   moveLeader(memberId: string): Promise<void>;
   /**
-   * The data of an up-to-date member in chunks, as etcd's Maintenance.Snapshot sends it.
+   * The data in chunks, as etcd's Maintenance.Snapshot sends it, from the member that it costs least: the follower that
+   * is least behind, and the leader only if no follower answers.
    * @throws HaplanError `control-plane/no-snapshot` if the members do not support that.
    */
-  snapshot(): AsyncIterable<Uint8Array>;
+  snapshot(onSource?: (source: SnapshotSource) => void): AsyncIterable<Uint8Array>;
   /**
    * One write through any member, for the write probe. Rejects if it is not acknowledged within `timeoutMs`. A write
    * that no member has processed is retried meanwhile, unless `repeats` is false.

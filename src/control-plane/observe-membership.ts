@@ -19,6 +19,7 @@ export function membershipFrom(answers: readonly ProbeResult[]): ObservedMembers
     votersOutgoing: witness.configuration?.votersOutgoing ?? [],
     configurationIndex: witness.configuration?.index ?? null,
     hasLeader: leader !== null,
+    revision: Math.max(...answers.map(({ status }) => status.revision)),
     engine: witness.configuration === null ? "etcd" : "agent",
     foreignEndpoints: answers
       .filter(({ listing }) => listing.clusterId !== "" && listing.clusterId !== witness.listing.clusterId)
@@ -37,6 +38,17 @@ function agreedLeader(answers: readonly ProbeResult[]): string | null {
   const byTerm = [...answers].sort((a, b) => b.status.raftTerm - a.status.raftTerm);
   const witness = byTerm.find(isLeader) ?? byTerm.find((answer) => answer.linearizableRead);
   return witness?.status.leader ?? null;
+}
+
+/**
+ * A member that has just answered a linearizable read has everything that was acknowledged before. Of those, the follower
+ * that is least behind; the leader only if it is alone. Null if none can.
+ */
+export function cheapestForSnapshot(answers: readonly ProbeResult[]): ProbeResult | null {
+  const able = answers.filter((answer) => answer.linearizableRead);
+  const followers = able.filter((answer) => !isLeader(answer));
+  followers.sort((a, b) => b.status.raftAppliedIndex - a.status.raftAppliedIndex);
+  return followers[0] ?? able[0] ?? null;
 }
 
 export function isLeader(answer: ProbeResult): boolean {

@@ -35,6 +35,7 @@ export function providerCalls({ provider, cluster, packages, leave }: HostParts)
     startUnit: (machine, unit) => provider.startUnit(machine, unit),
     revertUnit: (machine, unit) => provider.revertUnit(machine, unit),
     stopUnit: (machine, unit, graceMs) => provider.stopUnit(machine, unit, graceMs),
+    restoreData: (machine, request) => provider.restoreData(machine, request),
     removeUnit: (machine, unit) => provider.removeUnit(machine, unit),
     unitLog: (machine, unit, lines) => provider.unitLog(machine, unit, lines),
     runTask: (machine, unit, task) => provider.runTask(machine, unit, task),

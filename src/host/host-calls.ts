@@ -1,5 +1,6 @@
 /** The calls that a host answers, with what they take and return. */
 import type { MachineRef, NewMachine, PreflightRequest, Provider } from "../providers/provider.ts";
+import type { RestoreDataRequest } from "../providers/restore-data.ts";
 import type { HostTask } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { HostIdentity } from "./host-facts.ts";
@@ -16,6 +17,7 @@ export type HostCalls = Pick<
   | "startUnit"
   | "revertUnit"
   | "stopUnit"
+  | "restoreData"
   | "removeUnit"
   | "unitLog"
   | "readUnitFile"
@@ -42,6 +44,7 @@ export type HostArguments = {
   readonly startUnit: readonly [machine: MachineRef, unit: UnitDefinition];
   readonly revertUnit: readonly [machine: MachineRef, unit: string];
   readonly stopUnit: readonly [machine: MachineRef, unit: string, graceMs: number];
+  readonly restoreData: readonly [machine: MachineRef, request: RestoreDataRequest];
   readonly removeUnit: readonly [machine: MachineRef, unit: string];
   readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];
   readonly readUnitFile: readonly [machine: MachineRef, unit: string, path: string];

@@ -115,6 +115,10 @@ export class HostClient implements HostCalls {
     return this.#call("stopUnit", [machine, unit, graceMs], signal);
   }
 
+  restoreData(...[machine, request, signal]: Parameters<HostCalls["restoreData"]>): Promise<void> {
+    return this.#call("restoreData", [machine, request], signal);
+  }
+
   removeUnit(...[machine, unit, signal]: Parameters<HostCalls["removeUnit"]>): Promise<void> {
     return this.#call("removeUnit", [machine, unit], signal);
   }

@@ -52,6 +52,19 @@ describe("a request", () => {
     startUnit: ["m1", unit],
     revertUnit: ["m1", "agent"],
     stopUnit: ["m1", "agent", 5_000],
+    restoreData: [
+      "m1",
+      {
+        id: "0123",
+        snapshot: "/var/lib/haplan/.restore/m1.db",
+        command: {
+          programs: [{ kind: "haplan", command: "haplan-agent" }],
+          arguments: ["snapshot", "restore", "@SNAPSHOT@", "--data-dir=@DATA@"],
+          environment: { ETCDCTL_API: "3" },
+        },
+        programsDir: "/opt/haplan/x/cmd",
+      },
+    ],
     removeUnit: ["m1", "agent"],
     unitLog: ["m1", "agent", 10],
     readUnitFile: ["m1", "agent", "tls/ca.crt"],

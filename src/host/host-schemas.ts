@@ -52,6 +52,18 @@ const task = record(
   { name: text, command: text, arguments: list(text), files: list(record({ path: text, content, mode: count })) },
   { doneWhile: text },
 );
+const restoreData = record(
+  {
+    id: text,
+    snapshot: text,
+    command: record({
+      programs: list(record({ kind: { enum: ["haplan", "system"] }, command: text })),
+      arguments: list(text),
+      environment: { type: "object", additionalProperties: text },
+    }),
+  },
+  { programsDir: text },
+);
 const preflight = record({
   machines: list(record(identity)),
   units: list(record({ machine: text, unit })),
@@ -72,6 +84,7 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   startUnit: tuple(machineRef, unit),
   revertUnit: tuple(machineRef, text),
   stopUnit: tuple(machineRef, text, number),
+  restoreData: tuple(machineRef, restoreData),
   removeUnit: tuple(machineRef, text),
   unitLog: tuple(machineRef, text, count),
   readUnitFile: tuple(machineRef, text, text),
@@ -109,6 +122,7 @@ export const resultSchemas: { readonly [Call in HostCallName]: object } = {
   startUnit: record({ pid: orNull(count) }),
   revertUnit: record({ pid: orNull(count) }),
   stopUnit: nothing,
+  restoreData: nothing,
   removeUnit: nothing,
   unitLog: text,
   readUnitFile: orNull(text),

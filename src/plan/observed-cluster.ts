@@ -138,6 +138,8 @@ export type ObservedMembership = {
   /** Log index of the last membership change; null if members do not report it, as with a real etcd. */
   readonly configurationIndex?: number | null;
   readonly hasLeader: boolean;
+  /** The latest revision that a member reports; absent if none does. */
+  readonly revision?: number;
   /** The members' engine, from their answers; absent if unknown. */
   readonly engine?: "agent" | "etcd";
   /**

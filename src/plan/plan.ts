@@ -4,6 +4,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ReasonCode } from "./change-reason.ts";
 import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
+import type { PlannedRestore } from "./restore-request.ts";
 import type { Step } from "./step.ts";
 
 /** Terraform's actions; `replace` is shown with its order of steps. */
@@ -76,6 +77,8 @@ export type Plan = {
   readonly mode: "apply" | "destroy";
   /** The plan changes only the state. */
   readonly refreshOnly?: true;
+  /** The plan restores a backup. */
+  readonly restore?: PlannedRestore;
   readonly spec: ClusterSpec;
   readonly binding: PlanBinding;
   readonly changes: readonly ResourceChange[];

@@ -2,6 +2,7 @@
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { ProviderModel } from "./provider-model.ts";
+import type { RestoreRequest } from "./restore-request.ts";
 import type { State } from "./state.ts";
 
 export type PlannerInput = {
@@ -27,6 +28,8 @@ export type PlannerInput = {
   readonly replaceAuthority?: boolean;
   /** No longer trust the certificate authority that was replaced. */
   readonly dropAuthority?: boolean;
+  /** Restore a backup, in place of the data that there is. */
+  readonly restore?: RestoreRequest;
   /** Plan only to record in the state what was found. */
   readonly refreshOnly?: boolean;
 };

@@ -38,6 +38,7 @@ import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { replacementFault } from "./rules/replacement-request.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
+import { checkRestore, plannedRestore, planRestore } from "./rules/restore.ts";
 import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
 import type { WithCertificates } from "./rules/stages.ts";
 import { planWorkers } from "./rules/workers.ts";
@@ -70,6 +71,7 @@ export function decideSteps(
   const planning: Planning = { ...input, desired, view, builder };
   checkPreconditions(planning);
   checkRequests(planning);
+  if (input.restore !== undefined) checkRestore(planning, input.restore);
   if (builder.refusals.length > 0) return { view, builder, steps: [], timeline: [], refusal: builder.refusals };
 
   if (input.mode === "destroy") planDestroy(planning);
@@ -80,8 +82,8 @@ export function decideSteps(
   if (builder.refusals.length === 0) checkFulfilled(planning, steps);
   if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
   const guard = guardQuorum(modelOf(view, endpointModel(planning)), steps, {
-    // Adopted members keep running, so their quorum must be kept as well.
-    destroying: input.mode === "destroy" && !hasAdopted(input.spec),
+    // Adopted members keep running, so their quorum must be kept as well. A restore replaces all members at once.
+    destroying: (input.mode === "destroy" && !hasAdopted(input.spec)) || input.restore !== undefined,
     allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
   });
   if (guard.refusal !== null) builder.refusals.push(withWayOut(guard.refusal, planning));
@@ -93,7 +95,9 @@ function planApply(planning: Planning, moves: Moves): void {
   const createdFirst = planLoadBalancerFirst(planning);
   const certificates = planCertificates(planning);
   const certified = { ...planning, certificates, endpoint: new Endpoint(planning, certificates) };
-  if (planning.view.phase === "formed") planFormed(certified);
+  const restore = plannedRestore(planning);
+  if (restore !== null) planRestore(certified, restore);
+  else if (planning.view.phase === "formed") planFormed(certified);
   else planFirstStart(certified);
   const loadBalancer = planLoadBalancers({ ...certified, createdFirst });
   planWorkers({ ...certified, loadBalancer });
@@ -167,10 +171,12 @@ function planResolved(found: PlannerInput): PlanResult {
       : withAuthorityName(desiredResources(input.spec, input.provider, input.artifact), input);
   const { view, builder, steps, timeline, refusal } = decideSteps(input, desired, moves);
   if (refusal.length > 0) return { refusal };
+  const restore = plannedRestore({ ...input, desired, view, builder });
   const plan: Omit<Plan, "id"> = {
     formatVersion: 1,
     mode: input.mode,
     ...(input.refreshOnly === true ? { refreshOnly: true } : {}),
+    ...(restore === null ? {} : { restore }),
     spec: input.spec,
     binding: createBinding(input, view),
     changes: targetedChanges(input, withMoves(resourceChanges({ ...input, desired, view, builder }), moves), steps),

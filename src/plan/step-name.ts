@@ -41,6 +41,7 @@ export function stepId(action: StepAction): string {
     case "restartAgent":
     case "addLearner":
     case "awaitCatchUp":
+    case "restoreMember":
       return `${action.kind}:${action.member}`;
     case "updateMember":
     case "removeMember":
@@ -109,6 +110,8 @@ export function stepTitle(action: StepAction): string {
       return `check that ${action.members.map((member) => member.name).join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy and stable`;
     case "takeSnapshot":
       return action.required ? "take a snapshot" : "take a snapshot, if the members support it";
+    case "restoreMember":
+      return `restore the data of ${action.member}`;
     case "addLearner":
       return `add ${action.member} as learner`;
     case "awaitCatchUp":
@@ -125,6 +128,7 @@ export function stepTitle(action: StepAction): string {
     case "startLoadBalancer":
       return `start ${balancerTitle(action)}`;
     case "updateLoadBalancer":
+      if (action.backends.length === 0) return `close ${balancerTitle(action)}: no targets`;
       return `update ${balancerTitle(action)}: ${action.backends.join(", ")}`;
     case "stopLoadBalancer":
       return `stop ${balancerTitle(action)}`;

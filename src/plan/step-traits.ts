@@ -60,6 +60,8 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   // Checking adopted members is not a change: they can be imported alone.
   checkMembers: { ...unrelated, targeting: "beforeControlPlane" },
   takeSnapshot: aside,
+  // Its agent has been stopped, by a step of its own.
+  restoreMember: aside,
   addLearner: decided,
   awaitCatchUp: awaitsMembers,
   changeVoters: decided,

@@ -95,6 +95,22 @@ export type StepAction =
         readonly peerUrl: string;
       }[];
     }
+  /**
+   * Replaces the data of a member that is stopped by that of a snapshot, as a member of the new cluster `join`. `token`: with
+   * the state's lineage, the token of that cluster. The former data stays on the machine until the next restore.
+   */
+  | {
+      readonly kind: "restoreMember";
+      readonly member: string;
+      readonly source: {
+        /** A path on haplan's machine. */
+        readonly snapshot: string;
+        readonly sizeBytes: number;
+      };
+      readonly bumpRevision: number;
+      readonly token: string;
+      readonly join: InitialCluster;
+    }
   /** Keeps a snapshot of the data beside the state; if `required`, a failure is an error. */
   | { readonly kind: "takeSnapshot"; readonly required: boolean }
   | { readonly kind: "addLearner"; readonly member: string; readonly peerUrl: string }

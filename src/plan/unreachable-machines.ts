@@ -41,6 +41,7 @@ export function machineActedOn(action: StepAction): string | null {
     case "reloadAgent":
     case "restartAgent":
     case "stopAgent":
+    case "restoreMember":
       return action.member;
     case "startLoadBalancer":
     case "updateLoadBalancer":

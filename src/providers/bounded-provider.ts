@@ -2,6 +2,9 @@
 import type { MachineCall, MachineCalls } from "./machine-calls.ts";
 import type { MachineRef, Provider } from "./provider.ts";
 
+/** How much longer than other calls a restore may take. */
+const restoreWaitMs = 3_600_000;
+
 export function boundedProvider(provider: Provider, calls: MachineCalls): Provider {
   const on = (call: string, machine: MachineRef, signal: AbortSignal | undefined, waitMs = 0): MachineCall => ({
     what: `${call} ${typeof machine === "string" ? machine : `${machine.name}@${machine.generation}`}`,
@@ -30,6 +33,10 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("revertUnit", machine, signal), (given) => provider.revertUnit(machine, unit, given)),
     stopUnit: (machine, unit, graceMs, signal) =>
       calls.run(on("stopUnit", machine, signal, graceMs), (given) => provider.stopUnit(machine, unit, graceMs, given)),
+    restoreData: (machine, request, signal) =>
+      calls.run(on("restoreData", machine, signal, restoreWaitMs), (given) =>
+        provider.restoreData(machine, request, given),
+      ),
     removeUnit: (machine, unit, signal) =>
       calls.run(on("removeUnit", machine, signal), (given) => provider.removeUnit(machine, unit, given)),
     unitLog: (machine, unit, lines, signal) =>

@@ -15,6 +15,7 @@ import type { HostTask, TaskReport } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { LogEvent, LogRequest } from "./log-entry.ts";
 import type { CallLimits } from "./machine-calls.ts";
+import type { RestoreDataRequest } from "./restore-data.ts";
 
 export type MachineIdentity = {
   readonly name: string;
@@ -166,6 +167,12 @@ export type Provider = {
   revertUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<{ readonly pid: number | null }>;
   /** SIGTERM (a leader transfers leadership first), then SIGKILL after `graceMs`. No error if it is not running. */
   stopUnit(machine: MachineRef, unit: string, graceMs: number, signal?: AbortSignal): Promise<void>;
+  /**
+   * Replaces the data of the machine's member by that of a snapshot; its agent does not run. The data that it replaces is
+   * kept on the machine until the next restore.
+   * @throws HaplanError `provider/restore-failed`; the present data is untouched then
+   */
+  restoreData(machine: MachineRef, request: RestoreDataRequest, signal?: AbortSignal): Promise<void>;
   /** Stops the unit and removes its files. */
   removeUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<void>;
   /** The last lines of the unit's log, for error messages. */

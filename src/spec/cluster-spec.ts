@@ -164,5 +164,7 @@ export type ClusterSpec = {
   readonly loadBalancer: LoadBalancerSpec;
   /** Absent without Kubernetes. */
   readonly kubernetes?: KubernetesSpec;
+  /** Absent if nothing is said about backups. Paths are as written: relative to haplan's working directory. */
+  readonly backup?: FilledPart<"backup">;
   readonly policy: FilledPart<"policy">;
 };

@@ -18,6 +18,7 @@ export function draftSpec(document: Json, provider: ProviderSchema, shapes: Shap
   return {
     provider: spec?.provider ?? null,
     state: spec?.state ?? null,
+    backup: spec?.backup ?? null,
     controlPlane,
     loadBalancer,
     kubernetes: spec?.kubernetes ?? null,

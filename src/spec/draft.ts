@@ -20,6 +20,7 @@ export type HostDraft = {
 export type SpecDraft = {
   readonly provider: LocatedPart<"provider"> | null;
   readonly state: StateDraft | null;
+  readonly backup: LocatedPart<"backup"> | null;
   readonly controlPlane: ControlPlaneDraft | null;
   readonly loadBalancer: LocatedPart<"loadBalancer"> | null;
   readonly kubernetes: LocatedPart<"kubernetes"> | null;

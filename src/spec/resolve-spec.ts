@@ -20,7 +20,7 @@ import { derivedRouterId } from "./router-id.ts";
 
 /** The cluster of `document`, which has passed the schema and all rules. */
 export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }: ProviderSchema): ClusterSpec {
-  const { controlPlane, loadBalancer, kubernetes, policy } = spec;
+  const { controlPlane, loadBalancer, kubernetes, backup, policy } = spec;
   const { adopt, clientPort, engine, peerPort, electionTimeoutMs, heartbeatIntervalMs, tls } = controlPlane;
   const listed = controlPlane.masters ?? deriveMasters?.derive(controlPlane.members ?? 0) ?? [];
   const masters = spreadOverZones(listed.map(resolveHost), controlPlane.zones ?? []).map((master) =>
@@ -55,6 +55,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
       named: [...masters, ...workers],
     }),
     ...(kubernetes === undefined ? {} : { kubernetes: resolveKubernetes(kubernetes, metadata.name) }),
+    ...(backup === undefined ? {} : { backup }),
     policy,
   };
 }

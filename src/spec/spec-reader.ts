@@ -20,6 +20,7 @@ import { type ReadSource, readSource } from "./read-source.ts";
 import { resolveSpec } from "./resolve-spec.ts";
 import { checkAdoption } from "./rules/adoption.ts";
 import { checkAuthority } from "./rules/authority.ts";
+import { checkBackup } from "./rules/backup.ts";
 import { checkEtcdProgram } from "./rules/etcd-program.ts";
 import { checkExtraNames } from "./rules/extra-names.ts";
 import { checkKubernetes } from "./rules/kubernetes.ts";
@@ -64,6 +65,7 @@ const rules: readonly SpecRule[] = [
   checkExtraNames,
   checkAuthority,
   checkKubernetes,
+  checkBackup,
   checkLoadBalancerHosts,
 ];
 

@@ -64,6 +64,8 @@ export class FakeRemote {
       revertUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.revertUnit(machine, unit)),
       stopUnit: (machine, unit, graceMs, signal) =>
         act(nameOf(machine), signal, () => provider.stopUnit(machine, unit, graceMs)),
+      restoreData: (machine, request, signal) =>
+        act(nameOf(machine), signal, () => provider.restoreData(machine, request)),
       removeUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.removeUnit(machine, unit)),
       unitLog: (machine, unit, lines, signal) =>
         act(nameOf(machine), signal, () => provider.unitLog(machine, unit, lines)),

@@ -24,6 +24,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     artifact: async () => null,
     revertUnit: (...given) => client.revertUnit(...given),
     stopUnit: (...given) => client.stopUnit(...given),
+    restoreData: (...given) => client.restoreData(...given),
     removeUnit: (...given) => client.removeUnit(...given),
     unitLog: (...given) => client.unitLog(...given),
     logs,

@@ -103,6 +103,10 @@ export class FakeWorld {
   /** How long a process takes to start. */
   startupMs = 0;
   readonly snapshots: string[] = [];
+  /** What members send as a snapshot; null: a text. */
+  snapshotBytes: Uint8Array | null = null;
+  /** Of the members' data. */
+  revision = 100;
   orphans: readonly ObservedOrphan[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
   clusterId = "cluster-1";
@@ -318,6 +322,20 @@ export class FakeWorld {
           const found = this.#machinesOf(machine)[0]?.units.get(unit);
           if (found !== undefined) found.running = false;
         }),
+      restoreData: async (machine, { id, command }) =>
+        this.#act(`restoreData ${refText(machine)}`, () => {
+          const [found] = this.#machinesOf(machine);
+          if (found === undefined) throw new HaplanError("fake/no-machine", `no machine ${refText(machine)}`);
+          if (found.units.get(agentUnitName)?.running === true)
+            this.violations.push(`${refText(machine)} was restored while its agent ran`);
+          // A member of another cluster: those of before are none of its members.
+          const { name } = found.identity;
+          const peerUrl = command.arguments.find((word) => word.startsWith("--initial-advertise-peer-urls="));
+          const restored = { id: `${id}-${name}`, name, peerUrl: peerUrl?.split("=")[1] ?? "", learner: false };
+          const others = this.facts.members.filter((each) => each.id.startsWith(`${id}-`) && each.name !== name);
+          this.facts.members = [...others, restored];
+          found.data = restored.id;
+        }),
       removeUnit: async (machine, unit) =>
         this.#act(`removeUnit ${refText(machine)}`, () => void this.#machinesOf(machine)[0]?.units.delete(unit)),
       unitLog: async (machine) => `log of ${refText(machine)}`,
@@ -498,6 +516,7 @@ export class FakeWorld {
       if (endpoints.every((endpoint) => !places.includes(new URL(endpoint).host)))
         throw new HaplanError("control-plane/refused", `connect ECONNREFUSED ${endpoints.join()}`);
     };
+    const sent = (): Uint8Array | null => this.snapshotBytes;
     const needQuorum = (): void => {
       if (!this.hasQuorum()) throw new HaplanError("control-plane/no-quorum", "no quorum");
     };
@@ -537,7 +556,7 @@ export class FakeWorld {
         }),
       snapshot: async function* () {
         needQuorum();
-        yield Buffer.from(`snapshot of ${facts.members.length} members`);
+        yield sent() ?? Buffer.from(`snapshot of ${facts.members.length} members`);
       },
       put: async () => {
         needListener();
@@ -570,6 +589,7 @@ export class FakeWorld {
       votersOutgoing: [],
       configurationIndex: this.facts.configurationIndex,
       hasLeader: quorum,
+      revision: this.revision,
       members: this.facts.members.map((member) => ({
         id: member.id,
         name: member.name,

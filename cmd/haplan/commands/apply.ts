@@ -11,11 +11,13 @@ import { askApproval, requireApprover } from "../approve.ts";
 import { checkPlan } from "../check-plan.ts";
 import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { executePlan, openJournal } from "../execute-plan.ts";
+import { executePlan } from "../execute-plan.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
 import { type LockFlags, withLock } from "../lock-state.ts";
 import { makePlan, type PlanOptions } from "../make-plan.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
+import { openJournal } from "../open-journal.ts";
+import { refuseDuringRestore } from "../pending-restore.ts";
 import { RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
 import { removeClusterDir } from "../remove-cluster-dir.ts";
 import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
@@ -115,6 +117,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
   const session = await sessionFor(context, { spec: plan.spec, specPath: saved.specPath, specDigest });
   return locked(context, session, flags, plan.mode, async (lock) => {
+    if (plan.mode === "apply") await refuseDuringRestore(context, session);
     const code = await executePlan(context, session, plan, { lock, json: flags.json === true, saved: true });
     return removeDestroyed(context, session, plan, code);
   });
@@ -145,7 +148,7 @@ async function removeDestroyed(context: CliContext, session: Session, plan: Plan
 }
 
 /** Like `locked`; removes a directory that a refused run has created. */
-function lockedWithCleanup(
+export function lockedWithCleanup(
   context: CliContext,
   session: Session,
   flags: ApplyFlags,
@@ -185,7 +188,7 @@ async function confirmPlan(context: CliContext, plan: Plan, flags: ApplyFlags): 
   if (context.stop.signal.aborted) throw stoppedBeforeChange(context.stop);
 }
 
-function showPlan(context: CliContext, plan: Plan, flags: ApplyFlags): void {
+export function showPlan(context: CliContext, plan: Plan, flags: ApplyFlags): void {
   const { terminal, reporter } = context;
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);

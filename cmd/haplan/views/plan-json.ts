@@ -56,6 +56,7 @@ export function planToJson(plan: Plan): object {
       format_version: "2.0",
       plan_id: plan.id,
       mode: plan.mode,
+      ...(plan.restore === undefined ? {} : { restore: snakeKeys(plan.restore) }),
       binding: snakeKeys(plan.binding),
       // In the names of the spec.
       spec: plan.spec,

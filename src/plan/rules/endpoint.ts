@@ -164,9 +164,19 @@ export class Endpoint {
     }
   }
 
+  /** No client reaches a member through it, until targets are offered again. */
+  close(): void {
+    this.#next.clear();
+    this.#update();
+  }
+
   /** Adds the pending targets. */
   flush(): void {
-    if (this.#balancers.length === 0 || this.#next.size === 0 || same(this.#told, this.#next)) return;
+    if (this.#next.size > 0) this.#update();
+  }
+
+  #update(): void {
+    if (this.#balancers.length === 0 || same(this.#told, this.#next)) return;
     const changed = [...new Set([...this.#told.keys(), ...this.#next.keys()])]
       .filter((name) => this.#told.get(name) !== this.#next.get(name))
       .sort();

@@ -147,8 +147,8 @@ function checkFirstStart({ view, builder }: Planning, spec: ClusterSpec): void {
 
 /** Members that can only be replaced need a quorum of the others. */
 function checkRecoverable(planning: Planning): void {
-  const { view } = planning;
-  if (view.phase !== "formed") return;
+  const { view, restore } = planning;
+  if (view.phase !== "formed" || restore !== undefined) return;
   const outgoing = view.members.filter((member) => view.votersOutgoing.includes(member.id));
   for (const half of [view.members.filter((member) => member.voter), outgoing]) checkHalf(planning, half);
 }
@@ -162,7 +162,9 @@ function checkHalf({ view, builder }: Planning, voters: readonly MemberView[]): 
   builder.refuse(
     "plan/quorum-lost",
     `Quorum is lost: ${left} of ${voters.length} voters can come back, but ${majorityOf(voters.length)} are needed`,
-    `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again, or restore the cluster from a snapshot.`,
+    `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again, or restore the cluster from a backup: haplan backups lists them.`,
+    null,
+    [["restore", "BACKUP"]],
   );
 }
 

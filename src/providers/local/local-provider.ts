@@ -8,10 +8,11 @@ import { assert } from "../../base/assert.ts";
 import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
-import type { UnitArtifact, UnitDefinition } from "../../units/unit-definition.ts";
+import { agentUnitName, type UnitArtifact, type UnitDefinition } from "../../units/unit-definition.ts";
 import type { LogEvent, LogRequest } from "../log-entry.ts";
 import { mergeLogs } from "../merge-logs.ts";
 import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
+import type { RestoreDataRequest } from "../restore-data.ts";
 import type { ProcessRequest, Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
@@ -37,6 +38,7 @@ import {
 } from "./machine-dir.ts";
 import { preflightLocal } from "./preflight.ts";
 import { builtProgramsDir, type Executable, findExecutable } from "./programs.ts";
+import { restoreData } from "./restore-data.ts";
 import { assertRouterIdFree } from "./router-ids.ts";
 import { UnitCopies } from "./unit-copies.ts";
 import {
@@ -107,6 +109,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     artifact: async () => (await options.artifact?.())?.name ?? null,
     revertUnit: (machine, unit) => revertUnit(place, unitOf(machine, unit)),
     stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
+    restoreData: (machine, request) => restoreMachineData(place, machine, request, options.artifact),
     removeUnit: async (machine, unit) => removeUnit(place, unitOf(machine, unit)),
     unitLog: async (machine, unit, lines) => supervisor.log(unitOf(machine, unit), lines),
     logs: (machine, request, signal) => machineLogs(place, machine, request, signal),
@@ -287,6 +290,26 @@ async function startUnit(
   if (owner !== null) chownSync(dataDir, owner.userId, owner.groupId);
   writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
   return await start(supervisor, paths, { ...command, program: unit.program, listens: unit.listens, dataDir });
+}
+
+async function restoreMachineData(
+  { root, programsDir, supervisor }: Place,
+  machine: MachineRef,
+  request: RestoreDataRequest,
+  artifact: LocalProviderOptions["artifact"],
+): Promise<void> {
+  const directory = dirOf(root, machine);
+  if (readLabel(root, directory) === null)
+    throw new HaplanError("provider/no-machine", `Cannot restore data: there is no machine "${directory}"`);
+  const running = await supervisor.find(unitPaths(root, directory, agentUnitName));
+  if (running !== null)
+    throw new HaplanError("provider/unit-runs", `Cannot restore the data of "${directory}": its agent runs`);
+  await restoreData({
+    paths: machinePaths(root, directory),
+    request,
+    programsDir: request.programsDir ?? (await artifact?.())?.programsDir ?? programsDir,
+    owner: await supervisor.prepare(root),
+  });
 }
 
 async function withVersion(unit: UnitDefinition, artifact: LocalProviderOptions["artifact"]): Promise<UnitDefinition> {

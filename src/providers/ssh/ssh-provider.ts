@@ -39,6 +39,7 @@ import { type HostSession, openHostSession } from "./host-session.ts";
 import { sshLimits, sshModel } from "./ssh-model.ts";
 import { pinnedName, type SshFiles, shellArguments } from "./ssh-target.ts";
 import { architectureOf, type Become, type Host, removeArtifact, uploadArtifact } from "./upload-artifact.ts";
+import { uploadSnapshot } from "./upload-snapshot.ts";
 
 /** A host that was not reached is not tried again sooner: each attempt takes as long as ssh waits. */
 const retryAfterMs = 30_000;
@@ -221,6 +222,19 @@ class SshProvider implements Provider {
 
   async stopUnit(...[machine, unit, graceMs, signal]: Parameters<Provider["stopUnit"]>): Promise<void> {
     await (await this.#session(this.#directory.hostOf(machine), signal))?.stopUnit(machine, unit, graceMs, signal);
+  }
+
+  async restoreData(...[machine, request, signal]: Parameters<Provider["restoreData"]>): Promise<void> {
+    const host = this.#directory.hostOf(machine);
+    const { session, artifact } = await this.#installedSession(host, signal);
+    const name = typeof machine === "string" ? machine : machine.name;
+    const uploaded = await uploadSnapshot(await this.#reach(host, signal), name, request.snapshot);
+    try {
+      const { programsDir } = artifact;
+      await session.restoreData(machine, { ...request, snapshot: uploaded.path, programsDir }, signal);
+    } finally {
+      await uploaded.remove();
+    }
   }
 
   async removeUnit(...[machine, unit, signal]: Parameters<Provider["removeUnit"]>): Promise<void> {

@@ -23,7 +23,15 @@ export type SnapshotFile = Disposable & {
  * a database.
  */
 export function openSnapshotFile(path: string, options: { readonly skipHashCheck: boolean }): SnapshotFile {
-  const source = openSource(path);
+  return openSnapshotSource(path, openSource(path), options);
+}
+
+/** `source` has the file's bytes and is closed with the snapshot; `path` is for messages. @throws as `openSnapshotFile` */
+export function openSnapshotSource(
+  path: string,
+  source: PageSource & Disposable,
+  options: { readonly skipHashCheck: boolean },
+): SnapshotFile {
   try {
     const hasHash = source.sizeBytes % sectorBytes === hashBytes;
     const content = hasHash ? headOf(source, source.sizeBytes - hashBytes) : source;

@@ -4,6 +4,7 @@
  */
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
+import { backup, backupEncryption, backupRetention } from "./backup.ts";
 import { address, dnsLabel, file, host, port, zone } from "./common.ts";
 import {
   authority,
@@ -68,6 +69,7 @@ const spec = {
     },
     loadBalancer: { shape: "loadBalancer", filledBy: "provider" },
     kubernetes: { shape: "kubernetes", absent: "haplan configures no Kubernetes" },
+    backup: { shape: "backup", absent: "backups are not encrypted, and only removed by hand" },
     policy: { shape: "policy", default: {} },
   },
 } as const;
@@ -106,6 +108,9 @@ export type ClusterShapes = {
   readonly kubernetes: Checked<typeof kubernetes>;
   readonly subnets: Checked<typeof subnets>;
   readonly loadBalancerHost: Checked<typeof loadBalancerHost>;
+  readonly backup: Checked<typeof backup>;
+  readonly backupEncryption: Checked<typeof backupEncryption>;
+  readonly backupRetention: Checked<typeof backupRetention>;
   readonly policy: Checked<typeof policy>;
   readonly host: Checked<typeof host>;
   readonly hostList: Checked<typeof hostList>;
@@ -142,6 +147,9 @@ export const clusterShapes: ClusterShapes = {
   kubernetes,
   subnets,
   loadBalancerHost,
+  backup,
+  backupEncryption,
+  backupRetention,
   policy,
   host,
   hostList,

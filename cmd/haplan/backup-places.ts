@@ -1,0 +1,18 @@
+/** Where the backups of a session's cluster are, and what they are encrypted with. */
+import { resolve } from "node:path";
+import type { BackupSecret } from "../../src/backup/backup-cipher.ts";
+import { readBackupSecret } from "../../src/backup/backup-secret.ts";
+import type { CliContext } from "./cli-context.ts";
+import { snapshotDir } from "./cluster-files.ts";
+import type { Session } from "./session.ts";
+
+/** The spec's directory, or the one that apply keeps its snapshots in. */
+export function backupDir({ cwd }: CliContext, { spec, directory }: Session): string {
+  return spec.backup?.directory === undefined ? snapshotDir(directory) : resolve(cwd, spec.backup.directory);
+}
+
+/** Null if backups are not encrypted. @throws HaplanError if there is no key */
+export async function backupSecret({ cwd }: CliContext, { spec }: Session): Promise<BackupSecret | null> {
+  const encryption = spec.backup?.encryption;
+  return encryption === undefined ? null : readBackupSecret(encryption, cwd);
+}

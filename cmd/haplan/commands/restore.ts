@@ -1,0 +1,165 @@
+/**
+ * `haplan restore BACKUP [SPEC]`: verify, lock, plan, show what is lost, ask, apply. Everything is checked before
+ * anything is touched; what has begun is completed by the same command.
+ */
+import { existsSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { listBackups } from "../../../src/backup/backup-dir.ts";
+import { readManifest } from "../../../src/backup/backup-manifest.ts";
+import { bumpSnapshotFile } from "../../../src/backup/bump-snapshot-file.ts";
+import { type BackupFacts, extractSnapshot, verifyBackup } from "../../../src/backup/open-backup.ts";
+import type { Plan } from "../../../src/plan/plan.ts";
+import type { PlannedRestore, RestoreRequest } from "../../../src/plan/restore-request.ts";
+import type { Lock } from "../../../src/state/lock-holder.ts";
+import { askApproval, requireApprover } from "../approve.ts";
+import { backupDir, backupSecret } from "../backup-places.ts";
+import { checkPlan } from "../check-plan.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { snapshotDir } from "../cluster-files.ts";
+import { executePlan } from "../execute-plan.ts";
+import type { LockFlags } from "../lock-state.ts";
+import { makePlan } from "../make-plan.ts";
+import { openCluster } from "../open-cluster.ts";
+import {
+  type PendingRestore,
+  readPendingRestore,
+  removePendingRestore,
+  savePendingRestore,
+  stagedSnapshot,
+} from "../pending-restore.ts";
+import { refuse, stoppedBeforeChange } from "../refusal.ts";
+import type { Session } from "../session.ts";
+import { renderRestore, restoreLine, restoreQuestion } from "../views/restore-view.ts";
+import { lockedWithCleanup, showPlan } from "./apply.ts";
+
+type RestoreFlags = LockFlags & {
+  readonly autoApprove?: boolean;
+  readonly json?: boolean;
+  readonly input?: string;
+};
+
+export async function runRestore(
+  context: CliContext,
+  backup: string,
+  specArgument: string | undefined,
+  flags: RestoreFlags,
+): Promise<ExitCode> {
+  requireApprover(context, specArgument, flags, "restore");
+  const session = await openCluster(context, { spec: specArgument });
+  const path = findBackup(context, session, backup);
+  const facts = await verifyBackup(path, () => backupSecret(context, session));
+  return lockedWithCleanup(context, session, flags, async (lock) => {
+    const pending = await readPendingRestore(context, session);
+    if (pending?.phase === "begun") return resume(context, session, pending, { facts, flags, lock });
+    if (pending?.phase === "complete" && pending.restore.snapshotSha256 === facts.snapshotSha256) {
+      removePendingRestore(session);
+      context.terminal.printError(`The restore of ${pending.restore.backup} is complete. Its files were removed.`);
+      return 0;
+    }
+    removePendingRestore(session);
+    const plan = await planRestore(context, session, { path, facts }, flags);
+    await stage(context, session, path, plan);
+    return execute(context, session, plan, flags, lock);
+  });
+}
+
+/** A path, or the name of one of the cluster's backups. @throws RefusalError */
+function findBackup(context: CliContext, session: Session, backup: string): string {
+  const directories = [...new Set([backupDir(context, session), snapshotDir(session.directory)])];
+  const candidates = [resolve(context.cwd, backup), ...directories.map((directory) => join(directory, backup))];
+  const found = candidates.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  const names = directories.flatMap((directory) => listBackups(directory)).map(({ path }) => basename(path));
+  const known = names.length === 0 ? "There are no backups of this cluster." : `The newest is ${names[0]}.`;
+  throw refuse("cli/no-backup", `There is no backup ${backup}`, `${known} Write its name or its path. To list them:`, [
+    ["backups"],
+  ]);
+}
+
+type Verified = { readonly path: string; readonly facts: BackupFacts };
+
+/** Plans, shows what is lost, and asks. @throws RefusalError */
+async function planRestore(
+  context: CliContext,
+  session: Session,
+  { path, facts }: Verified,
+  flags: RestoreFlags,
+): Promise<Plan & { readonly restore: PlannedRestore }> {
+  const manifest = readManifest(path);
+  const request: RestoreRequest = {
+    backup: basename(path),
+    snapshot: stagedSnapshot(session, facts.snapshotSha256),
+    snapshotSha256: facts.snapshotSha256,
+    snapshotBytes: facts.snapshotBytes,
+    revision: facts.revision,
+    cluster: manifest?.cluster ?? null,
+    createdAtMs: manifest === null ? null : Date.parse(manifest.createdAt),
+  };
+  const plan = await makePlan(context, session, { mode: "apply", restore: request });
+  const { restore } = plan;
+  if (restore === undefined) throw refuse("cli/no-restore", "This plan restores nothing", "This is a bug of haplan.");
+  const shown = { cluster: session.spec.name, restore, facts, nowMs: context.clock.now() };
+  context.reporter.event(restoreLine(shown));
+  showPlan(context, plan, flags);
+  if (!flags.json) context.terminal.print(`\n${renderRestore(shown, context.terminal.paint)}`);
+  await checkPlan(context, session, plan);
+  if (!flags.autoApprove) await confirm(context, session.spec.name, restore);
+  if (context.stop.signal.aborted) throw stoppedBeforeChange(context.stop);
+  return { ...plan, restore };
+}
+
+/** In place of data that exists, only the cluster's name is an answer. */
+async function confirm(context: CliContext, cluster: string, { inPlace }: PlannedRestore): Promise<void> {
+  if (!inPlace) return askApproval(context, "apply");
+  const { terminal } = context;
+  terminal.print(`\n${restoreQuestion(cluster, terminal.paint)}\n`);
+  const answer = await terminal.ask(`  ${terminal.paint.bold("Enter the cluster's name:")} `, context.stop.signal);
+  terminal.print("");
+  if (answer?.trim() !== cluster) throw refuse("cli/declined", "Restore cancelled.", "Nothing was changed.");
+}
+
+/** What the restore needs to be completed, whatever becomes of the backup and of this run. */
+async function stage(
+  context: CliContext,
+  session: Session,
+  path: string,
+  plan: Plan & { readonly restore: PlannedRestore },
+): Promise<void> {
+  const { snapshot, snapshotSha256, revision, bumpRevision } = plan.restore;
+  const staged = await extractSnapshot(path, () => backupSecret(context, session), snapshot);
+  if (staged.snapshotSha256 !== snapshotSha256)
+    throw refuse("cli/backup-changed", `${path} has changed since it was verified`, "Nothing was changed. Try again.");
+  // haplan's agent raises the revision itself.
+  if (session.spec.controlPlane.engine === "etcd") bumpSnapshotFile(snapshot, revision + bumpRevision);
+  savePendingRestore(session, plan);
+}
+
+async function resume(
+  context: CliContext,
+  session: Session,
+  { plan, restore }: PendingRestore,
+  { facts, flags, lock }: { readonly facts: BackupFacts; readonly flags: RestoreFlags; readonly lock: Lock },
+): Promise<ExitCode> {
+  if (facts.snapshotSha256 !== restore.snapshotSha256) {
+    throw refuse(
+      "cli/restore-incomplete",
+      `A restore of ${restore.backup} was interrupted, and is not complete`,
+      "Another backup can be restored afterwards. Complete this one first:",
+      [["restore", restore.backup]],
+    );
+  }
+  context.terminal.printError(`Resuming the restore of ${restore.backup}, as it was approved.`);
+  return execute(context, session, plan, flags, lock);
+}
+
+async function execute(
+  context: CliContext,
+  session: Session,
+  plan: Plan,
+  flags: RestoreFlags,
+  lock: Lock,
+): Promise<ExitCode> {
+  const code = await executePlan(context, session, plan, { lock, json: flags.json === true, checked: true });
+  if (code === 0) removePendingRestore(session);
+  return code;
+}

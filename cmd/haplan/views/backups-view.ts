@@ -1,0 +1,129 @@
+/** Backups as text and as JSON. */
+import { basename } from "node:path";
+import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
+import type { BackupFacts } from "../../../src/backup/open-backup.ts";
+import type { SnapshotSource } from "../../../src/control-plane/control-plane.ts";
+import type { Paint } from "../paint.ts";
+import { snakeKeys } from "./snake-keys.ts";
+import { table } from "./table.ts";
+
+export type BackupReport = {
+  readonly path: string;
+  readonly manifest: BackupManifest;
+  readonly source: SnapshotSource;
+  /** Paths of the backups that the retention no longer keeps. */
+  readonly removed: readonly string[];
+};
+
+export type BackupEntry = {
+  readonly path: string;
+  readonly fileBytes: number;
+  /** Null if it was never verified. */
+  readonly facts: BackupFacts | null;
+  /** Null if it is unknown. */
+  readonly createdAt: string | null;
+  readonly verified: boolean;
+  /** Why it cannot be restored; null if nothing is known against it. */
+  readonly problem: string | null;
+};
+
+export type BackupList = {
+  readonly cluster: string;
+  readonly directories: readonly string[];
+  readonly backups: readonly BackupEntry[];
+  readonly nowMs: number;
+};
+
+export function backupToJson({ path, manifest, source, removed }: BackupReport): object {
+  const { kind: _, version: __, ...facts } = manifest;
+  return {
+    format_version: "1.0",
+    path,
+    ...(snakeKeys(facts) as object),
+    leader: source.leads,
+    verified: true,
+    removed,
+  };
+}
+
+export function renderBackup({ path, manifest, source, removed }: BackupReport, paint: Paint): string {
+  const role = source.leads ? "leader" : "follower";
+  return [
+    `${paint.bold("Backup saved:")} ${path}`,
+    `  ${contentText(manifest)}`,
+    `  ${bytesText(manifest.fileBytes)}${manifest.encrypted ? ", encrypted" : ""}, verified by reading all of it`,
+    ...(source.endpoint === "" ? [] : [`  from ${source.name || source.endpoint} (${role})`]),
+    ...removed.map((each) => `  removed, as the retention says: ${basename(each)}`),
+  ].join("\n");
+}
+
+export function backupsToJson({ cluster, directories, backups, nowMs }: BackupList): object {
+  return {
+    format_version: "1.0",
+    cluster,
+    directories,
+    backups: backups.map(({ path, fileBytes, facts, createdAt, verified, problem }) => ({
+      name: basename(path),
+      path,
+      created_at: createdAt,
+      age_seconds: createdAt === null ? null : Math.max(0, Math.round((nowMs - Date.parse(createdAt)) / 1000)),
+      file_bytes: fileBytes,
+      revision: facts?.revision ?? null,
+      keys: facts?.keys ?? null,
+      leases: facts?.leases ?? null,
+      users: facts?.users ?? null,
+      encrypted: facts?.encrypted ?? null,
+      verified,
+      problem,
+    })),
+  };
+}
+
+export function renderBackups({ cluster, directories, backups, nowMs }: BackupList, paint: Paint): string {
+  const places = directories.map((directory) => `Directory: ${directory}`);
+  if (backups.length === 0) return [`There are no backups of cluster "${cluster}".`, ...places].join("\n");
+  const number = (value: number | undefined): string => (value === undefined ? "-" : String(value));
+  const rows = backups.map(({ path, fileBytes, facts, createdAt, verified, problem }) => [
+    basename(path),
+    number(facts?.revision),
+    number(facts?.keys),
+    bytesText(fileBytes),
+    createdAt === null ? "-" : ageText(nowMs - Date.parse(createdAt)),
+    facts?.encrypted ? "yes" : "no",
+    problem !== null ? paint.red("damaged") : verified ? "yes" : paint.yellow("no"),
+  ]);
+  return [
+    paint.bold(`Backups of cluster ${cluster}`),
+    "",
+    ...table(["NAME", "REVISION", "KEYS", "SIZE", "AGE", "ENCRYPTED", "VERIFIED"], rows, paint),
+    "",
+    ...places,
+    ...backups.flatMap(({ problem }) => (problem === null ? [] : ["", paint.red(problem)])),
+  ].join("\n");
+}
+
+/** `revision 12, 3 keys, 1 lease, 0 users`. */
+export function contentText({ revision, keys, leases, users }: BackupFacts): string {
+  return [`revision ${revision}`, count(keys, "key"), count(leases, "lease"), count(users, "user")].join(", ");
+}
+
+function count(value: number, noun: string): string {
+  return `${value} ${noun}${value === 1 ? "" : "s"}`;
+}
+
+/** `5 minutes`, in the largest unit that gives at least one. */
+export function ageText(ageMs: number): string {
+  const seconds = Math.max(0, Math.round(ageMs / 1000));
+  const units: readonly (readonly [seconds: number, noun: string])[] = [
+    [86_400, "day"],
+    [3_600, "hour"],
+    [60, "minute"],
+  ];
+  const unit = units.find(([length]) => seconds >= length);
+  return unit === undefined ? count(seconds, "second") : count(Math.floor(seconds / unit[0]), unit[1]);
+}
+
+function bytesText(bytes: number): string {
+  if (bytes < 1024 * 1024) return `${Math.ceil(bytes / 1024)} kB`;
+  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+}

@@ -1,0 +1,27 @@
+/** A restore of a backup, as the planner gets it and as a plan shows it. */
+
+/** What the planner knows of the backup. */
+export type RestoreRequest = {
+  /** The name of its file, for people. */
+  readonly backup: string;
+  /** The path of its snapshot, decrypted, on haplan's machine, when the plan is applied. */
+  readonly snapshot: string;
+  readonly snapshotSha256: string;
+  readonly snapshotBytes: number;
+  readonly revision: number;
+  /** The cluster that it was taken from; null if that is unknown, as of a snapshot that etcdctl saved. */
+  readonly cluster: string | null;
+  /** When it was taken, in milliseconds since the epoch; null if that is unknown. */
+  readonly createdAtMs: number | null;
+};
+
+export type PlannedRestore = RestoreRequest & {
+  /** Distinguishes the members of this restore from those that ran before: part of the token of their cluster. */
+  readonly token: string;
+  /** Of the cluster when the plan was made; null if no member answered, or there is no cluster. */
+  readonly presentRevision: number | null;
+  /** By how much the revision is raised: everything before counts as compacted, so that clients list anew. */
+  readonly bumpRevision: number;
+  /** The data of a cluster that exists is replaced. */
+  readonly inPlace: boolean;
+};

@@ -1,0 +1,71 @@
+/** `spec.backup` */
+
+export const backup = {
+  type: "object",
+  description: "backups that `haplan backup` takes",
+  keys: {
+    directory: {
+      type: "string",
+      minLength: 1,
+      maxLength: 4096,
+      absent: "`.haplan/<cluster>/snapshots`",
+      description: "the directory of the backups, relative to haplan's working directory",
+      example: "/var/backups/haplan",
+    },
+    encryption: { shape: "backupEncryption", absent: "backups are not encrypted" },
+    retention: { shape: "backupRetention", absent: "backups are only removed by hand" },
+    metricsFile: {
+      shape: "file",
+      absent: "no metrics are written",
+      description: "the file for metrics of the newest backup, for the textfile collector of Prometheus' node exporter",
+      example: "/var/lib/prometheus/node-exporter/haplan-backup.prom",
+    },
+  },
+} as const;
+
+export const backupEncryption = {
+  type: "object",
+  description: "what backups are encrypted with: `keyFile` or `passphraseCommand`",
+  example: { keyFile: "backup.key" },
+  keys: {
+    keyFile: {
+      shape: "file",
+      absent: "`passphraseCommand` gives a passphrase",
+      description: "a file with a key of 64 hexadecimal digits, as from `openssl rand -hex 32`",
+      example: "backup.key",
+    },
+    passphraseCommand: {
+      type: "array",
+      items: { type: "string", description: "a word of the command" },
+      minItems: 1,
+      maxItems: 100,
+      absent: "the key is in `keyFile`",
+      description:
+        "a program and its arguments, without a shell: the first line that it prints is the passphrase, at least 16 characters",
+      example: ["pass", "show", "haplan/backup"],
+    },
+  },
+} as const;
+
+export const backupRetention = {
+  type: "object",
+  description: "how many backups are kept; the newest one always is",
+  keys: {
+    count: {
+      type: "integer",
+      minimum: 1,
+      maximum: 100_000,
+      absent: "any number",
+      description: "how many backups are kept",
+      example: 30,
+    },
+    maxAgeDays: {
+      type: "integer",
+      minimum: 1,
+      maximum: 36_500,
+      absent: "any age",
+      description: "days after which a backup is removed",
+      example: 90,
+    },
+  },
+} as const;

@@ -1,0 +1,57 @@
+/** The command that makes a member's data directory from a snapshot, as a pure value. */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { peerUrl } from "./addresses.ts";
+import type { InitialCluster } from "./initial-cluster.ts";
+import { dataDirPlaceholder, type UnitDefinition } from "./unit-definition.ts";
+
+/** Placeholder in `arguments` for the path of the snapshot on the machine. */
+export const snapshotPlaceholder = "@SNAPSHOT@";
+
+export type RestoreCommand = {
+  /** The first of these that exists on the machine runs. */
+  readonly programs: readonly Exclude<UnitDefinition["program"], { readonly kind: "none" }>[];
+  /** With `dataDirPlaceholder` for a directory that does not exist yet, and `snapshotPlaceholder`. */
+  readonly arguments: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+};
+
+export type RestoredMember = {
+  readonly member: string;
+  readonly join: InitialCluster;
+  /** Of the new cluster. */
+  readonly token: string;
+  readonly bumpRevision: number;
+};
+
+/**
+ * A snapshot for a real etcd has its revision raised before: etcdctl 3.4 cannot do that, and the tools of later versions
+ * do it in the same way.
+ */
+export function restoreCommand(
+  spec: ClusterSpec,
+  { member, join, token, bumpRevision }: RestoredMember,
+): RestoreCommand {
+  const own = join.initialCluster.find(({ name }) => name === member);
+  const master = spec.controlPlane.masters.find(({ name }) => name === member);
+  const ownUrl = own?.peerUrl ?? (master === undefined ? "" : peerUrl(spec, master));
+  const shared = [
+    "snapshot",
+    "restore",
+    snapshotPlaceholder,
+    `--data-dir=${dataDirPlaceholder}`,
+    `--name=${member}`,
+    `--initial-cluster=${join.initialCluster.map(({ name, peerUrl: url }) => `${name}=${url}`).join(",")}`,
+    `--initial-cluster-token=${token}`,
+    `--initial-advertise-peer-urls=${ownUrl}`,
+  ];
+  if (spec.controlPlane.engine === "agent") {
+    const bump = [`--bump-revision=${bumpRevision}`, "--mark-compacted"];
+    const programs = [{ kind: "haplan", command: "haplan-agent" }] as const;
+    return { programs, arguments: [...shared, ...bump], environment: {} };
+  }
+  // etcdctl restores up to etcd 3.5, etcdutl from 3.5 on. Both are beside the etcd that runs.
+  const binary = spec.controlPlane.etcd?.binary ?? "etcd";
+  const beside = (tool: string): string => binary.replace(/[^/]*$/, tool);
+  const programs = ["etcdutl", "etcdctl"].map((tool) => ({ kind: "system", command: beside(tool) }) as const);
+  return { programs, arguments: shared, environment: { ETCDCTL_API: "3" } };
+}
