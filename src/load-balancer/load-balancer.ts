@@ -122,14 +122,10 @@ export class LoadBalancer implements AsyncDisposable {
     this.#closing.abort();
     for (const watched of this.#watched) watched.stop.abort();
     this.#watched = [];
-    const closing = [...this.#listeners.values()].map(
-      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
-    );
-    this.#listeners.clear();
+    await this.#stopListening(() => true);
     await this.#answerHealth(null);
     const limit = AbortSignal.timeout(stopMsMax);
     await Promise.all([...this.#sessions].map((session) => session.closeWhenQuiet(limit)));
-    await Promise.all(closing);
   }
 
   /** Once the host has the address. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { isInstalled } from "../e2e/run-program.ts";
 import { ClusterOnHosts, contentsOf } from "./cluster-on-hosts.ts";
+import { CountedSsh } from "./counted-ssh.ts";
 import { addressesOf } from "./host-network.ts";
 import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
 
@@ -67,7 +68,22 @@ describe.skipIf(missing !== null)(`the example on hosts${missing === null ? "" :
     expect([settled.code, settled.stdout]).toEqual([0, expect.stringContaining("No changes.")]);
     expect(await contents()).toEqual(applied);
 
+    await planWithFewRoundTrips();
+
     await cluster.run("destroy", "-auto-approve");
     expect(await contents()).toEqual(before);
   }, 600_000);
+
+  /** One ssh per host, and few requests through each. */
+  async function planWithFewRoundTrips(): Promise<void> {
+    using ssh = new CountedSsh();
+    const started = performance.now();
+    const { code } = await cluster.start(["plan", "-detailed-exitcode"], { env: { PATH: ssh.path } }).end;
+    const tookMs = Math.round(performance.now() - started);
+    const requests = ssh.requests();
+    console.log(`a plan without changes of ${set.hosts.length} hosts: ${tookMs} ms, requests per host: ${requests}`);
+    expect(code).toBe(0);
+    expect(requests).toHaveLength(set.hosts.length);
+    expect(Math.max(...requests)).toBeLessThanOrEqual(3);
+  }
 });

@@ -53,7 +53,7 @@ export async function runCheck(services: MemberServices, name: CheckName): Promi
     case "serializable_read":
       return readLocally(services)?.text ?? null;
     case "linearizable_read":
-      return (await readAtLeader(services))?.text ?? null;
+      return (await readOverElection(services))?.text ?? null;
     case "shutdown":
       return context.shutdown.begun ? "this member is stopping" : null;
     case "non_learner":
@@ -74,4 +74,22 @@ function readAtLeader(services: MemberServices): Promise<EtcdError | null> {
   });
 }
 
+/**
+ * As `readAtLeader`, but a change of the leader is waited for, as etcd's read does. A load balancer that has just been reloaded
+ * takes one failed check for a member that is down, and cuts off its clients: a transfer of leadership must not be one.
+ */
+async function readOverElection(services: MemberServices): Promise<EtcdError | null> {
+  const { clock, shutdown } = services.context;
+  const deadlineMs = clock.monotonicMs() + electionWaitMs;
+  for (;;) {
+    const error = await readAtLeader(services);
+    const isElection = error === EtcdErrors.noLeader || error === EtcdErrors.leaderChanged;
+    if (!isElection || shutdown.begun || clock.monotonicMs() >= deadlineMs) return error;
+    await clock.sleep(electionPollMs);
+  }
+}
+
+/** Longer than a transfer of leadership takes on a busy machine; shorter than the check of a load balancer may take. */
+const electionWaitMs = 300;
+const electionPollMs = 20;
 const probeKey = Buffer.from("a");

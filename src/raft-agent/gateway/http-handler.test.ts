@@ -167,6 +167,18 @@ describe("health over HTTP", () => {
     expect(lines).toContain("etcd_server_health_failures 1");
   });
 
+  it.each([
+    [100, 200],
+    [1_000, 503],
+  ])("T3: stays ready while the leader changes, if that does not take long: %s ms, %s", async (durationMs, status) => {
+    const { url, harness } = await openSite();
+    const { leader } = harness.consensus;
+    const elected = harness.clock.nowMs + durationMs;
+    const get = (): typeof leader => (harness.clock.nowMs < elected ? null : leader);
+    Object.defineProperty(harness.consensus, "leader", { get });
+    expect((await fetch(`${url}/readyz`)).status).toBe(status);
+  });
+
   it("A10: reports an alarm of a type that has no name as unknown, and excludes it by its number", async () => {
     const site = await openSite();
     site.harness.services.machine.alarms.activate({ member: self, type: 5 as AlarmType });
