@@ -14,6 +14,8 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
   return {
     model: provider.model,
     limits: provider.limits,
+    // Its calls have time limits of their own, in minutes.
+    ...(provider.cloudLoadBalancer === undefined ? {} : { cloudLoadBalancer: provider.cloudLoadBalancer }),
     observe: (lineage, names, signal) => provider.observe(lineage, names, signal),
     observeOrphans: (signal) => provider.observeOrphans(signal),
     preflight: (request, signal) => provider.preflight(request, signal),

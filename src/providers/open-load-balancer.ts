@@ -1,5 +1,5 @@
 /** Chooses the implementation of the load balancer. */
-import { assertNever } from "../base/assert.ts";
+import { assert, assertNever } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { LoadBalancer } from "./load-balancer.ts";
@@ -13,6 +13,9 @@ export function openLoadBalancer(spec: ClusterSpec, provider: Provider, clock: C
     case "embedded":
     case "haproxy":
       return unitLoadBalancer(provider, clock);
+    case "nlb":
+      assert(provider.cloudLoadBalancer !== undefined, "the provider of the spec has a load balancer of type nlb");
+      return provider.cloudLoadBalancer;
     default:
       return assertNever(type);
   }

@@ -13,6 +13,7 @@ import type { ProviderModel } from "../plan/provider-model.ts";
 import type { Attributes } from "../plan/resource.ts";
 import type { HostTask, TaskReport } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { LoadBalancer } from "./load-balancer.ts";
 import type { LogEvent, LogRequest } from "./log-entry.ts";
 import type { CallLimits } from "./machine-calls.ts";
 import type { RestoreDataRequest } from "./restore-data.ts";
@@ -123,6 +124,8 @@ export type Provider = {
   readonly model: ProviderModel;
   /** The limits of its `MachineCalls`. */
   readonly limits: CallLimits;
+  /** The load balancer that its cloud runs; absent where load balancers are units. */
+  readonly cloudLoadBalancer?: LoadBalancer;
   /**
    * Finds all machines labeled with `lineage`, and any of `names` of any cluster. Never rejects because of a single
    * machine.

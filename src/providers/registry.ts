@@ -3,6 +3,8 @@ import { HaplanError } from "../base/haplan-error.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ProviderSchema } from "../spec/provider-schema.ts";
+import { awsLimits, awsModel } from "./aws/aws-model.ts";
+import { awsSchema } from "./aws/aws-schema.ts";
 import { localLimits, localModel } from "./local/local-model.ts";
 import { localSchema } from "./local/local-schema.ts";
 import type { CallLimits, MachineCalls } from "./machine-calls.ts";
@@ -51,6 +53,16 @@ const entries: readonly ProviderEntry[] = [
       return await createSshProvider(options);
     },
   },
+  {
+    schema: awsSchema,
+    model: awsModel,
+    limits: awsLimits,
+    draft: async () => null,
+    create: async (options) => {
+      const { createAwsProvider } = await import("./aws/aws-provider.ts");
+      return await createAwsProvider(options);
+    },
+  },
 ];
 
 export const providerSchemas: readonly ProviderSchema[] = entries.map(({ schema }) => schema);
@@ -70,7 +82,7 @@ export function createProvider(options: ProviderOptions & { readonly calls: Mach
   return entryOf(options.spec.provider).create(options);
 }
 
-/** The draft of the first provider that the request is for: the last one takes any. @throws HaplanError `init/...` */
+/** The draft of the first provider that the request is for: `ssh` takes any. @throws HaplanError `init/...` */
 export async function draftMachines(request: DraftRequest): Promise<DraftMachines> {
   for (const { draft } of entries) {
     const machines = await draft(request);

@@ -25,7 +25,12 @@ export function shapesFor(provider: ProviderSchema, all: readonly ProviderSchema
       ...loadBalancer,
       keys: {
         ...loadBalancer.keys,
-        type: { ...type, enum: loadBalancerTypes, default: loadBalancerTypes[0] },
+        type: {
+          ...type,
+          enum: loadBalancerTypes,
+          default: loadBalancerTypes[0],
+          example: loadBalancerTypes.at(-1) ?? type.example,
+        },
         address: loadBalancerAddress === null ? loadBalancer.keys.address : withDefault(loadBalancerAddress),
       },
     },

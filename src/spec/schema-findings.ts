@@ -8,7 +8,6 @@ import { nearestName } from "./nearest-name.ts";
 import type { JsonSchema } from "./schema/json-schema.ts";
 
 const anyOf = new Intl.ListFormat("en", { type: "disjunction" });
-const allOf = new Intl.ListFormat("en", { type: "conjunction" });
 
 /** A document that fits the schema, or all mistakes in its structure. */
 export type ShapeCheck<Document = FilledCluster> =
@@ -142,30 +141,15 @@ function wrongChoice(error: ErrorObject, subject: string, schema: JsonSchema, fo
   if (error.instancePath === "/spec/controlPlane/members") return [];
   if (typeof error.data !== "string") return [];
   const choices = error.keyword === "const" ? [String(schema["const"])] : (schema["enum"] as readonly string[]);
-  const unsupported = notInThisVersion(error, choices);
   const nearest = nearestName(error.data, choices);
   const hint = nearest === null || choices.length === 1 ? "" : `Did you mean "${nearest}"? `;
   return [
     findingAt(error.instancePath, {
-      code: unsupported === null ? "spec/bad-value" : "spec/not-in-this-version",
-      summary: unsupported ?? `${subject} is ${found}`,
+      code: "spec/bad-value",
+      summary: `${subject} is ${found}`,
       detail: `${hint}Write ${anyOf.format(choices.map((choice) => `\`${pointerKeys(error.instancePath).at(-1)}: ${choice}\``))}.`,
     }),
   ];
-}
-
-/** Values that a later version will support: what this one supports instead. */
-const plannedChoices: Readonly<Record<string, { readonly values: readonly string[]; readonly kind: string }>> = {
-  "/spec/provider/type": { values: ["aws"], kind: "provider" },
-  "/spec/loadBalancer/type": { values: ["nlb"], kind: "load balancer" },
-};
-
-/** Null for a value that no version supports. */
-function notInThisVersion({ instancePath, data }: ErrorObject, choices: readonly string[]): string | null {
-  const planned = plannedChoices[instancePath];
-  if (planned === undefined || !planned.values.includes(String(data))) return null;
-  const kinds = choices.length === 1 ? planned.kind : `${planned.kind}s`;
-  return `This version of haplan supports only the ${kinds} ${allOf.format(choices)}, not ${data}`;
 }
 
 function rangeOf(schema: JsonSchema): string {

@@ -175,7 +175,7 @@ describe("mistakes", () => {
       changed("members", "membres"),
       ["spec/missing-key 6:3", "spec/unknown-key 6:19"],
     ],
-    ["an unknown provider of a later version", changed("local", "aws"), ["spec/not-in-this-version 5:21"]],
+    ["an unknown provider", changed("local", "gcp"), ["spec/bad-value 5:21"]],
     ["a wrong apiVersion", changed("dev/v1", "dev/v2"), ["spec/newer-version 1:13"]],
     ["a wrong kind", changed("Cluster", "Custer"), ["spec/bad-value 2:7"]],
     ["a bad cluster name", changed("demo", "../demo"), ["spec/bad-value 3:19"]],

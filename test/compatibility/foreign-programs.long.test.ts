@@ -3,6 +3,7 @@
  * reason.
  */
 import { describe, expect, it } from "vitest";
+import { findEmulator } from "../providers/aws/emulator.ts";
 import { type EtcdProgram, etcdBuild, etcdVersions } from "./etcd-programs.ts";
 import { type GoBuild, goProgram } from "./go-build.ts";
 import { goClientBuild } from "./go-client.ts";
@@ -37,5 +38,11 @@ describe("third-party programs", () => {
     const client = await findPythonClient(true);
     if ("missing" in client) return skip(client.missing);
     expect(await findPythonClient(false)).toMatchObject({ run: expect.any(Function) });
+  });
+
+  it("include an emulator of AWS", { timeout: buildMs }, async ({ skip }) => {
+    const emulator = await findEmulator(true);
+    if ("missing" in emulator) return skip(emulator.missing);
+    expect(await findEmulator(false)).toEqual(emulator);
   });
 });

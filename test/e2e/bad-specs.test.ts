@@ -31,8 +31,8 @@ const specs: readonly (readonly [string, string, RegExp])[] = [
   ],
   [
     "a provider that there is not, with its addresses",
-    good.replace("type: local", "type: aws").replaceAll(`127.77.${network}.`, "10.0.0."),
-    /^(?![\s\S]*is not an address)[\s\S]*supports only the providers local and ssh, not aws/,
+    good.replace("type: local", "type: gcp").replaceAll(`127.77.${network}.`, "10.0.0."),
+    /^(?![\s\S]*is not an address)[\s\S]*spec\.provider\.type is "gcp"[\s\S]*type: aws/,
   ],
   ["a wrong key", good.replace("controlPlane:", "controlPlan:"), /controlPlane/],
   ["a tab", good.replace("    members: 3", "\tmembers: 3"), /[Tt]ab/],

@@ -151,10 +151,10 @@ describe("a provider's part of the spec", () => {
       '5:21 spec/bad-value spec.provider.type is "fakeclod"',
     ]);
     expect(details(good.replace("fakecloud", "fakeclod"))).toEqual([
-      'Did you mean "fakecloud"? Write `type: local`, `type: ssh`, or `type: fakecloud`.',
+      'Did you mean "fakecloud"? Write `type: local`, `type: ssh`, `type: aws`, or `type: fakecloud`.',
     ]);
-    expect(findings(good.replace("fakecloud", "aws").replace("name: m3", "nam: m3"))).toEqual([
-      "5:21 spec/not-in-this-version This version of haplan supports only the providers local, ssh, and fakecloud, not aws",
+    expect(findings(good.replace("fakecloud", "gcp").replace("name: m3", "nam: m3"))).toEqual([
+      '5:21 spec/bad-value spec.provider.type is "gcp"',
       '10:9 spec/missing-key spec.controlPlane.masters[2] has no "name"',
     ]);
   });
@@ -209,7 +209,7 @@ describe("the schema for editors", () => {
     ["takes a spec that names it", localSpec.replace("spec:", "spec:\n  provider: { type: local }"), true],
     ["refuses keys of one provider in a spec of another", good.replace("fakecloud", "local"), false],
     ["refuses a spec without what its provider requires", good.replace(", region: south", ""), false],
-    ["refuses a provider that there is not", good.replace("fakecloud", "aws"), false],
+    ["refuses a provider that there is not", good.replace("fakecloud", "gcp"), false],
   ])("%s", (_, text, expected) => {
     expect(accepts(readYaml(text).value)).toBe(expected);
   });

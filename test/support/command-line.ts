@@ -41,7 +41,7 @@ export type CliFixture = {
   /** Command lines that ran in the terminal; each ended with exit code 7. */
   readonly processes: string[];
   /** Opens the provider of the runs to come, over the one of the world in memory. */
-  openProvider: (options: ProviderOptions, inMemory: Provider) => Provider;
+  openProvider: (options: ProviderOptions, inMemory: Provider) => Provider | Promise<Provider>;
   /** Runs one command line, split at spaces unless it is split already; `answers` null: it cannot ask. */
   haplan(line: string | readonly string[], answers?: readonly string[] | null): Promise<CliRun>;
   /** What `show -json` prints of the plan that `plan` with these words makes. */

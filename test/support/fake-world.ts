@@ -25,6 +25,7 @@ import type {
 import type { ProviderModel } from "../../src/plan/provider-model.ts";
 import type { Attributes } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
+import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
 import type { LogEvent, LogRequest } from "../../src/providers/log-entry.ts";
 import type { MachineIdentity, MachineRef, NewMachine, Provider } from "../../src/providers/provider.ts";
@@ -32,7 +33,6 @@ import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.t
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../../src/units/unit-definition.ts";
-import type { FakeCloudLoadBalancer } from "./fake-cloud-load-balancer.ts";
 
 type FakeUnit = {
   definition: UnitDefinition;
@@ -118,8 +118,8 @@ export class FakeWorld {
   artifact: string | null = null;
   /** What is wrong with a version, by its name. */
   readonly broken: Map<string, "doesNotStart" | "crashesAfter5s" | "isNeverReady"> = new Map();
-  /** Null where the load balancer is a unit. */
-  cloud: FakeCloudLoadBalancer | null = null;
+  /** With what it was told last; null where the load balancer is a unit. */
+  cloud: (LoadBalancer & { readonly config: LoadBalancerConfig | null }) | null = null;
 
   constructor(facts: FakeState = emptyFacts()) {
     this.facts = facts;

@@ -25,6 +25,7 @@ export type KnownHost = {
 export class HostDirectory {
   readonly #options: readonly string[];
   readonly #machines: HostedMachine[];
+  #absent: ReadonlySet<string> = new Set();
 
   /** `wanted`: the spec's machines; `recorded`: the state's. */
   constructor(wanted: readonly HostedMachine[], recorded: readonly HostedMachine[], options: readonly string[]) {
@@ -35,6 +36,18 @@ export class HostDirectory {
   /** A machine that is made now, or whose host is reached in another way from now on. */
   add(machine: HostedMachine): void {
     this.#machines.push(machine);
+  }
+
+  /** A machine of the spec whose host turned out to be reached in another way: its host key is known now. */
+  learn(name: string, attributes: Attributes): void {
+    for (const [at, machine] of this.#machines.entries()) {
+      if (machine.name === name && machine.generation === null) this.#machines[at] = { ...machine, attributes };
+    }
+  }
+
+  /** Machines whose hosts do not exist: they are not asked. */
+  setAbsent(names: ReadonlySet<string>): void {
+    this.#absent = names;
   }
 
   /** Whether a machine is the provider's: adopted members are not. */
@@ -73,6 +86,7 @@ export class HostDirectory {
   hosts(): readonly KnownHost[] {
     const hosts = new Map<string, KnownHost>();
     for (const machine of this.#machines) {
+      if (this.#absent.has(machine.name)) continue;
       const target = this.#reach(machine);
       if (target === null) continue;
       const key = keyOf(target);

@@ -40,7 +40,7 @@ function systemPrograms({ controlPlane, loadBalancer }: ClusterSpec, { role }: M
 }
 
 /** How a host of the spec is reached: its own settings, then those for all hosts. */
-function sshAttributes(provider: ProviderSettings, { address, settings }: MachineHost): Attributes {
+export function sshAttributes(provider: ProviderSettings, { address, settings }: MachineHost): Attributes {
   const own = ownKeys(settings?.["ssh"]);
   const each = (key: string): Json | undefined => own[key] ?? provider[key];
   return Object.fromEntries(

@@ -11,7 +11,7 @@ import { writeFileDurably } from "../../base/durable-file.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { HostClient } from "../../host/host-client.ts";
 import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../../plan/observed-cluster.ts";
-import type { MachineHost } from "../../plan/provider-model.ts";
+import type { MachineHost, ProviderModel } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import type { TaskReport } from "../../units/host-task.ts";
@@ -30,7 +30,7 @@ import type {
   ShellProcess,
   ShellRequest,
 } from "../provider.ts";
-import type { ProviderOptions } from "../provider-options.ts";
+import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
 import { type ArtifactSource, openArtifactSource } from "./artifact-source.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
@@ -38,6 +38,7 @@ import { hostLogs } from "./host-logs.ts";
 import { type HostSession, openHostSession } from "./host-session.ts";
 import { sshLimits, sshModel } from "./ssh-model.ts";
 import { pinnedName, type SshFiles, shellArguments } from "./ssh-target.ts";
+import { untilHostReady } from "./until-host-ready.ts";
 import { architectureOf, type Become, type Host, removeArtifact, uploadArtifact } from "./upload-artifact.ts";
 import { uploadSnapshot } from "./upload-snapshot.ts";
 
@@ -47,17 +48,37 @@ const retryAfterMs = 30_000;
 type Options = ProviderOptions & { readonly calls: MachineCalls };
 
 export async function createSshProvider(options: Options): Promise<Provider> {
+  return await createHosts(options, sshModel);
+}
+
+/** Hosts that another provider creates, and that are reached over ssh. */
+export type Hosts = Provider & {
+  /** Names of machines whose hosts do not exist, or are down: they are not asked. */
+  setAbsent(names: ReadonlySet<string>): void;
+  /**
+   * Waits until the host is reached and `command` ends with exit code 0 on it.
+   * @throws HaplanError why it was not reached at last, or what the command said
+   */
+  untilReady(machine: string, attributes: Attributes, command: string, signal?: AbortSignal): Promise<void>;
+};
+
+/** The hosts of the machines that `model` describes, with the attributes of `sshAttributes`. */
+export async function createHosts(options: Options, model: ProviderModel): Promise<Hosts> {
   const recorded = await options.recorded();
-  const machines = sshModel.describeLoadBalancer(options.spec).hosts;
-  const wanted = hostsOf(options.spec, machines).map(
-    (host): HostedMachine => ({
-      name: host.name,
-      generation: null,
-      attributes: sshModel.describeMachine(options.spec, host).attributes,
-    }),
-  );
+  const machines = model.describeLoadBalancer(options.spec).hosts;
+  const wanted = hostsOf(options.spec, machines).map((host): HostedMachine => {
+    const { attributes } = model.describeMachine(options.spec, host);
+    return { name: host.name, generation: null, attributes: { ...learnedKey(recorded, host.name), ...attributes } };
+  });
   const sshOptions = options.spec.provider["sshOptions"] as readonly string[];
-  return new SshProvider(options, new HostDirectory(wanted, recorded, sshOptions));
+  return new SshProvider(options, new HostDirectory(wanted, recorded, sshOptions), model);
+}
+
+/** The host key that was learned when the host was created; it holds unless the spec has one. */
+function learnedKey(recorded: readonly RecordedMachine[], name: string): Attributes {
+  const named = recorded.filter((machine) => machine.name === name).sort((a, b) => b.generation - a.generation);
+  const key = named[0]?.attributes["host_key"];
+  return typeof key === "string" ? { ssh_host_key: key } : {};
 }
 
 function hostsOf(spec: ClusterSpec, balancers: readonly MachineHost[]): readonly MachineHost[] {
@@ -69,8 +90,8 @@ function hostsOf(spec: ClusterSpec, balancers: readonly MachineHost[]): readonly
   ];
 }
 
-class SshProvider implements Provider {
-  readonly model = sshModel;
+class SshProvider implements Hosts {
+  readonly model: ProviderModel;
   readonly limits: Provider["limits"];
   readonly #options: Options;
   readonly #directory: HostDirectory;
@@ -81,11 +102,22 @@ class SshProvider implements Provider {
   readonly #failures: Map<string, { readonly error: unknown; readonly untilMs: number }> = new Map();
   #scratch: Promise<string> | null = null;
 
-  constructor(options: Options, directory: HostDirectory) {
+  constructor(options: Options, directory: HostDirectory, model: ProviderModel) {
+    this.model = model;
     this.#options = options;
     this.#directory = directory;
     this.#artifacts = openArtifactSource(options);
     this.limits = sshLimits(options.spec);
+  }
+
+  setAbsent(names: ReadonlySet<string>): void {
+    this.#directory.setAbsent(names);
+  }
+
+  async untilReady(machine: string, attributes: Attributes, command: string, signal?: AbortSignal): Promise<void> {
+    this.#directory.learn(machine, attributes);
+    const host = this.#directory.hostOf(machine);
+    await untilHostReady(await this.#reach(host, signal), command, this.#options.clock);
   }
 
   async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {

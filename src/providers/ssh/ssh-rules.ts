@@ -72,7 +72,7 @@ function meet(one: Place, other: Place): boolean {
 const anyAddress = bindAddress("name");
 
 /** ssh reads such a key and ignores it, or rejects every host because of it. */
-const checkHostKeys: SpecRule = ({ hosts }) =>
+export const checkHostKeys: SpecRule = ({ hosts }) =>
   hosts.flatMap(({ entries }): SpecFinding[] => {
     const key = textOf(sshOf(entries), "hostKey");
     if (key === null || !/^\S+ AAAA\S+$/.test(key.value)) return [];
@@ -114,7 +114,7 @@ const ownOptions: { readonly [name: string]: string } = {
   loglevel: "haplan reads what ssh reports of a host's key",
 };
 
-const checkOptions: SpecRule = ({ provider }) => {
+export const checkOptions: SpecRule = ({ provider }) => {
   const options = provider?.entries["sshOptions"] ?? null;
   if (options === null || !("items" in options)) return [];
   return options.items.flatMap((option): SpecFinding[] => {

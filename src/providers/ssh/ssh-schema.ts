@@ -38,7 +38,8 @@ const jump = {
   example: "gate.example.com",
 } as const;
 
-const hostKeys: Keys = {
+/** How one host is reached. */
+export const sshHostKeys: Keys = {
   ssh: {
     type: "object",
     default: {},
@@ -66,36 +67,46 @@ const hostKeys: Keys = {
   },
 };
 
+/** How all hosts are reached, and what runs on them. */
+export const sshSettings: Keys = {
+  user,
+  port,
+  identityFile,
+  jump,
+  sshOptions: {
+    type: "array",
+    items: { type: "string", pattern: "^[A-Za-z]+=.+$", description: "an option, as `ssh -o` takes it" },
+    default: [],
+    description:
+      "more options, as `ssh -o` takes them; not those that haplan sets itself, such as StrictHostKeyChecking or ConnectTimeout",
+    example: ["Compression=yes"],
+  },
+  become: {
+    type: "string",
+    enum: ["auto", "sudo", "none"],
+    default: "auto",
+    description: "how to become root on a host: auto (sudo unless the user is root), sudo, or none",
+    example: "auto",
+  },
+  connections: {
+    type: "integer",
+    minimum: 1,
+    maximum: 100,
+    default: 10,
+    description: "maximum number of hosts that are contacted at the same time",
+  },
+  artifact: {
+    ...artifactShape,
+    description: "the version of haplan's programs that all hosts run, as `haplan artifact` built it",
+    absent: "that of the haplan that applies, built on this machine with npm, and kept",
+  },
+};
+
 export const sshSchema: ProviderSchema = {
   type: "ssh",
   description: "ssh: each machine is a host with Linux and systemd that ssh reaches",
   settings: {
-    user,
-    port,
-    identityFile,
-    jump,
-    sshOptions: {
-      type: "array",
-      items: { type: "string", pattern: "^[A-Za-z]+=.+$", description: "an option, as `ssh -o` takes it" },
-      default: [],
-      description:
-        "more options, as `ssh -o` takes them; not those that haplan sets itself, such as StrictHostKeyChecking or ConnectTimeout",
-      example: ["Compression=yes"],
-    },
-    become: {
-      type: "string",
-      enum: ["auto", "sudo", "none"],
-      default: "auto",
-      description: "how to become root on a host: auto (sudo unless the user is root), sudo, or none",
-      example: "auto",
-    },
-    connections: {
-      type: "integer",
-      minimum: 1,
-      maximum: 100,
-      default: 10,
-      description: "maximum number of hosts that are contacted at the same time",
-    },
+    ...sshSettings,
     packages: {
       type: "string",
       enum: ["present", "install"],
@@ -104,14 +115,9 @@ export const sshSchema: ProviderSchema = {
         "where etcd, haproxy and keepalived come from: present (they are on the hosts), or install (by apt or dnf where they are missing; destroy removes them)",
       example: "install",
     },
-    artifact: {
-      ...artifactShape,
-      description: "the version of haplan's programs that all hosts run, as `haplan artifact` built it",
-      absent: "that of the haplan that applies, built on this machine with npm, and kept",
-    },
   },
-  hostKeys,
-  loadBalancerKeys: hostKeys,
+  hostKeys: sshHostKeys,
+  loadBalancerKeys: sshHostKeys,
   loadBalancerTypes: ["embedded", "haproxy"],
   address: {
     description: "an IP address or host name without port, which the members and clients use",

@@ -7,9 +7,9 @@ export const loadBalancer = {
   keys: {
     type: {
       type: "string",
-      enum: ["embedded", "haproxy"],
+      enum: ["embedded", "haproxy", "nlb"],
       filledBy: "provider",
-      description: "embedded (haplan's own TCP proxy) or haproxy",
+      description: "embedded (haplan's own TCP proxy), haproxy, or nlb (a network load balancer of AWS)",
       example: "haproxy",
     },
     address: { shape: "address", absent: "the virtual address, or that of the only host" },

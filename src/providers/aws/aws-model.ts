@@ -1,0 +1,110 @@
+/** The pure half of the provider `aws`: what a plan shows of an instance and of the load balancer. */
+import type { Json } from "../../base/json.ts";
+import type { MachineHost, ProviderModel } from "../../plan/provider-model.ts";
+import type { Attributes } from "../../plan/resource.ts";
+import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
+import type { CallLimits } from "../machine-calls.ts";
+import { sshAttributes } from "../ssh/ssh-model.ts";
+import { balancerObjectName, placementGroupName } from "./aws-names.ts";
+import { ingressOf } from "./ingress.ts";
+
+export const awsModel: ProviderModel = {
+  describeMachine: (spec, host) => ({
+    attributes: machineAttributes(spec, host),
+    unknown: ["instance_id", "ami", "subnet_id", "availability_zone", "volume_id", "host_key", "machine_id"],
+    replacedBy: [...replacedBy],
+  }),
+  describeLoadBalancer: (spec) => ({
+    attributes: balancerAttributes(spec),
+    // AWS chooses its name in the DNS, which is its address.
+    unknown: ["arn", "dns_name", "target_group_arn"],
+    replacedBy: ["name", "internal"],
+    hosts: [],
+  }),
+};
+
+const replacedBy = [
+  "image",
+  "instance_type",
+  "key_name",
+  "iam_instance_profile",
+  "placement_group",
+  "volume_size",
+  "volume_iops",
+  "volume_throughput",
+  "volume_kms_key",
+  "vpc",
+] as const;
+
+/** An instance boots in about a minute, and its first artifact may take minutes. */
+const callTimeoutMs = 900_000;
+
+export function awsLimits(spec: ClusterSpec): CallLimits {
+  return { machinesAtOnce: Number(spec.provider["connections"] ?? 10), callTimeoutMs };
+}
+
+function machineAttributes(spec: ClusterSpec, host: MachineHost): Attributes {
+  const { provider } = spec;
+  const isMaster = host.role === "master";
+  const volume = provider["volume"] as ProviderSettings;
+  const instanceType = String(host.settings?.["instanceType"] ?? provider["instanceType"]);
+  const group = isMaster ? placementGroupOf(spec, host.zone) : null;
+  return {
+    image: String(provider["image"] ?? defaultImage(instanceType)),
+    instance_type: instanceType,
+    vpc: String(provider["vpc"]),
+    ...given("key_name", provider["keyName"]),
+    ...given("iam_instance_profile", provider["instanceProfile"]),
+    ...(group === null ? {} : { placement_group: group }),
+    ...(isMaster
+      ? {
+          volume_size: volume["sizeGiB"]!,
+          volume_iops: volume["iops"]!,
+          volume_throughput: volume["throughputMiBs"]!,
+          ...given("volume_kms_key", volume["kmsKey"]),
+          volume_state: "attached",
+        }
+      : {}),
+    instance_state: "running",
+    ingress: ingressOf(spec, isMaster ? "masters" : "workers"),
+    tags: sortedTags(provider),
+    ...sshAttributes(provider, host),
+  };
+}
+
+function given(name: string, value: Json | undefined): Attributes {
+  return value === undefined ? {} : { [name]: value };
+}
+
+export function sortedTags(provider: ProviderSettings): readonly string[] {
+  return [...(provider["tags"] as readonly string[])].sort();
+}
+
+/** Masters of one zone are kept on different racks; AWS takes at most seven for a zone. */
+function placementGroupOf({ name, controlPlane }: ClusterSpec, zone: string | null): string | null {
+  if (zone === null) return null;
+  return controlPlane.masters.filter((master) => master.zone === zone).length < 2
+    ? null
+    : placementGroupName(name, zone);
+}
+
+/** Types of Graviton, such as t4g.small and m7gd.large; g5.xlarge has a GPU. */
+const graviton = /^(a1|[a-z]+\d+g[a-z]*)(-[a-z]+)?\./;
+
+function defaultImage(instanceType: string): string {
+  return `ssm:/aws/service/debian/release/13/latest/${graviton.test(instanceType) ? "arm64" : "amd64"}`;
+}
+
+function balancerAttributes(spec: ClusterSpec): Attributes {
+  return {
+    name: balancerObjectName(spec.name),
+    load_balancer_type: "network",
+    internal: true,
+    enable_cross_zone_load_balancing: true,
+    preserve_client_ip: false,
+    deregistration_delay: 20,
+    health_check: "HTTP /readyz every 5 s",
+    ingress: ingressOf(spec, "load-balancer"),
+    tags: sortedTags(spec.provider),
+  };
+}

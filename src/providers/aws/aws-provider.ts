@@ -1,0 +1,357 @@
+/**
+ * The provider whose machines are EC2 instances. This side creates, finds and removes them and what they need; everything
+ * that happens on an instance is the same as on any host over ssh.
+ */
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { ObservedMachine, UnreachableMachine } from "../../plan/observed-cluster.ts";
+import type { Attributes } from "../../plan/resource.ts";
+import type { MachineCalls } from "../machine-calls.ts";
+import type { CheckReport, FoundMachines, MachineRef, NewMachine, PreflightRequest, Provider } from "../provider.ts";
+import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
+import { createHosts, type Hosts } from "../ssh/ssh-provider.ts";
+import { AwsClient } from "./aws-client.ts";
+import type { AwsContext } from "./aws-context.ts";
+import { awsLimits, awsModel } from "./aws-model.ts";
+import { findBalancer } from "./balancer-objects.ts";
+import { checkAws } from "./check-aws.ts";
+import { attachVolume, deleteVolumes } from "./data-volumes.ts";
+import { readHostKey } from "./host-key.ts";
+import { updateTags } from "./instance-tags.ts";
+import {
+  ensureInstance,
+  type FoundInstance,
+  findImpaired,
+  findInstances,
+  type InstanceQuery,
+  isAlive,
+  startInstance,
+  terminateInstances,
+  untilRunning,
+} from "./instances.ts";
+import { resolveImage } from "./machine-image.ts";
+import { findNetwork, type Network, subnetOf } from "./network.ts";
+import { NetworkLoadBalancer } from "./network-load-balancer.ts";
+import { observedAttributes } from "./observed-attributes.ts";
+import { ensurePlacementGroup, removePlacementGroups } from "./placement-groups.ts";
+import { ensureGroups, findGroups, type GroupIds, removeGroups } from "./security-groups.ts";
+import { dataDeviceName, isPrepared } from "./user-data.ts";
+
+type Options = ProviderOptions & { readonly calls: MachineCalls };
+
+/** `openHosts` opens what runs on the instances. */
+export async function createAwsProvider(
+  options: Options,
+  openHosts: (options: Options) => Promise<Hosts> = (given) => createHosts(given, awsModel),
+): Promise<Provider> {
+  const { spec, clock, log } = options;
+  const context: AwsContext = { client: new AwsClient(options), spec, clock, log };
+  const recorded = await options.recorded();
+  return new AwsProvider(context, recorded, await openHosts(options));
+}
+
+class AwsProvider implements Provider {
+  readonly model = awsModel;
+  readonly limits: Provider["limits"];
+  readonly cloudLoadBalancer: NetworkLoadBalancer;
+  readonly #context: AwsContext;
+  readonly #hosts: Hosts;
+  /** The state's machines at the start of the run, and those that were created since. */
+  readonly #recorded: RecordedMachine[];
+  /** Instances that were found stopped. They are started by the first call that needs them. */
+  readonly #stopped: Map<string, FoundInstance> = new Map();
+  #network: Promise<Network> | null = null;
+  #groups: Promise<GroupIds> | null = null;
+  #removing: Promise<void> = Promise.resolve();
+
+  constructor(context: AwsContext, recorded: readonly RecordedMachine[], hosts: Hosts) {
+    this.#context = context;
+    this.#recorded = [...recorded];
+    this.#hosts = hosts;
+    this.limits = awsLimits(context.spec);
+    const removeUnused = (signal?: AbortSignal): Promise<void> => this.#removeUnused(signal);
+    this.cloudLoadBalancer = new NetworkLoadBalancer(context, { removeUnused });
+  }
+
+  async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {
+    const known = [...new Set([...names, ...this.#recorded.map(({ name }) => name)])];
+    let found: readonly FoundInstance[];
+    let groups: Awaited<ReturnType<typeof findGroups>>;
+    try {
+      [found, groups] = await Promise.all([this.#findAlive(signal), findGroups(this.#context, signal)]);
+    } catch (error) {
+      // An instance that cannot be described is not gone.
+      if (signal?.aborted || !(error instanceof HaplanError)) throw error;
+      this.#hosts.setAbsent(new Set(known));
+      const reason = errorText(error).replace(/\.$/, "");
+      return { machines: [], unreachable: known.map((name) => ({ name, reason })) };
+    }
+    const own = found.filter(({ machine, ...instance }) => instance.lineage === lineage || names.includes(machine));
+    const running = new Set(own.filter(({ state }) => state === "running").map(({ machine }) => machine));
+    this.#hosts.setAbsent(new Set(known.filter((name) => !running.has(name))));
+    this.#stopped.clear();
+    for (const instance of own) {
+      if (instance.state !== "running" && !running.has(instance.machine)) this.#stopped.set(instance.machine, instance);
+    }
+    const onHosts = await this.#hosts.observe(
+      lineage,
+      names.filter((name) => running.has(name)),
+      signal,
+    );
+    const attributesOf = (instance: FoundInstance): Attributes =>
+      observedAttributes(this.#context.spec, instance, groups);
+    const machines = onHosts.machines.flatMap((machine): ObservedMachine[] => {
+      const instance = instanceOf(own, machine);
+      // Each machine once: a second one of its name and generation would be taken for a former one, and removed.
+      return instance?.state !== "running" ? [] : [{ ...machine, attributes: attributesOf(instance) }];
+    });
+    const stopped = [...this.#stopped.values()].map((instance) => stoppedMachine(instance, attributesOf(instance)));
+    return {
+      machines: [...machines, ...stopped],
+      unreachable: await this.#withStatus(onHosts.unreachable, own, signal),
+    };
+  }
+
+  /** AWS may know why an instance does not answer. */
+  async #withStatus(
+    unreachable: readonly UnreachableMachine[],
+    instances: readonly FoundInstance[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly UnreachableMachine[]> {
+    const idOf = (name: string): string | undefined => instances.find(({ machine }) => machine === name)?.id;
+    const ids = unreachable.flatMap(({ name }) => idOf(name) ?? []);
+    const impaired = await findImpaired(this.#context, ids, signal).catch(() => new Map<string, string>());
+    return unreachable.map((machine) => {
+      const why = impaired.get(idOf(machine.name) ?? "");
+      return why === undefined ? machine : { ...machine, reason: `${machine.reason}; ${why}` };
+    });
+  }
+
+  async #findAlive(signal?: AbortSignal, query: InstanceQuery = {}): Promise<readonly FoundInstance[]> {
+    return (await findInstances(this.#context, query, signal)).filter(isAlive);
+  }
+
+  observeOrphans(signal?: AbortSignal): ReturnType<Provider["observeOrphans"]> {
+    return this.#hosts.observeOrphans(signal);
+  }
+
+  async preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
+    const existing = await this.#onExisting(request, signal);
+    const own = await checkAws(this.#context, request, this.#recorded, signal);
+    return [...own, ...(existing === null ? [] : await this.#hosts.preflight(existing, signal))];
+  }
+
+  async check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport> {
+    const existing = await this.#onExisting(request, signal);
+    const own = await checkAws(this.#context, request, this.#recorded, signal);
+    const report = existing === null ? { hosts: [], diagnostics: [] } : await this.#hosts.check(existing, signal);
+    return { ...report, diagnostics: [...own, ...report.diagnostics] };
+  }
+
+  /** The part of a request whose machines run; null if none does. AWS that does not answer is reported by `checkAws`. */
+  async #onExisting(request: PreflightRequest, signal?: AbortSignal): Promise<PreflightRequest | null> {
+    const found = await this.#findAlive(signal).catch((error: unknown) => {
+      if (signal?.aborted) throw error;
+      return [];
+    });
+    const names = new Set(found.filter(({ state }) => state === "running").map(({ machine }) => machine));
+    if (names.size === 0) return null;
+    return {
+      ...request,
+      machines: request.machines.filter(({ name }) => names.has(name)),
+      units: request.units.filter(({ machine }) => names.has(machine)),
+      space: request.space.filter(({ machine }) => names.has(machine)),
+      // A security group lets nothing in before both ends exist.
+      network: request.network.filter(({ from, to }) => names.has(to) && (from === null || names.has(from))),
+    };
+  }
+
+  async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {
+    const { name, lineage, generation } = machine;
+    const address = machine.address ?? "";
+    await this.#assertFree(machine, signal);
+    const network = await this.#findNetwork(signal);
+    const subnet = subnetOf(network, { name, address, zone: machine.zone });
+    const groups = await this.#ensureGroups(lineage, network, signal);
+    const group = attributes["placement_group"];
+    if (typeof group === "string") await ensurePlacementGroup(this.#context, lineage, group, signal);
+    const ami = await resolveImage(this.#context, String(attributes["image"]), this.#recorded, signal);
+    const groupId = attributes["volume_size"] === undefined ? groups.workers : groups.masters;
+    const wanted = { machine: name, lineage, generation, address, subnetId: subnet.id, ami, groupId, attributes };
+    const instance = await ensureInstance(this.#context, wanted, signal);
+    const running = await untilRunning(this.#context, instance, signal);
+    const facts = await this.#prepareHost(running, attributes, signal);
+    const reach = facts["host_key"] === undefined ? attributes : { ssh_host_key: facts["host_key"], ...attributes };
+    const onHost = await this.#hosts.createMachine({ ...machine, attributes: reach }, signal);
+    const created = { ...factsOf(running), ...facts, ...onHost };
+    this.#recorded.push({ name, generation, attributes: { ...attributes, ...created } });
+    return created;
+  }
+
+  /** Learns the host key, and waits until the instance is reached and its data volume is mounted. */
+  async #prepareHost(instance: FoundInstance, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
+    const isPinned = attributes["ssh_host_key"] !== undefined;
+    const fromConsole = this.#context.spec.provider["hostKeyFrom"] === "console" && !isPinned;
+    const facts = fromConsole ? { host_key: await readHostKey(this.#context, instance, signal) } : {};
+    const reach = fromConsole ? { ssh_host_key: facts.host_key!, ...attributes } : attributes;
+    const command = attributes["volume_size"] === undefined ? "true" : isPrepared;
+    await this.#hosts.untilReady(instance.machine, reach, command, signal);
+    return facts;
+  }
+
+  /** @throws HaplanError `provider/machine-taken` */
+  async #assertFree({ name, lineage, generation, beside }: NewMachine, signal?: AbortSignal): Promise<void> {
+    const found = await this.#findAlive(signal, { machine: name });
+    const other = found.find(
+      (each) => each.lineage !== lineage || (each.generation !== generation && each.generation !== beside),
+    );
+    if (other === undefined) return;
+    const whose = other.lineage === lineage ? `generation ${other.generation}` : "another cluster of this name";
+    throw new HaplanError("provider/machine-taken", `The instance ${other.id} is ${name} already, of ${whose}`);
+  }
+
+  #findNetwork(signal?: AbortSignal): Promise<Network> {
+    this.#network ??= findNetwork(this.#context, signal);
+    this.#network.catch(() => {
+      this.#network = null;
+    });
+    return this.#network;
+  }
+
+  /** Once a run: several machines are created at the same time. */
+  #ensureGroups(lineage: string, { vpcId }: Network, signal?: AbortSignal): Promise<GroupIds> {
+    this.#groups ??= ensureGroups(this.#context, lineage, vpcId, signal);
+    this.#groups.catch(() => {
+      this.#groups = null;
+    });
+    return this.#groups;
+  }
+
+  async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
+    const instance = await this.#instanceOf(machine, signal);
+    await this.#ensureGroups(instance.lineage, await this.#findNetwork(signal), signal);
+    await updateTags(this.#context, instance, signal);
+    if (attributes["volume_state"] === "attached") await attachVolume(this.#context, instance, signal);
+    await this.#ensureStarted(machine, signal);
+    return { ...factsOf(instance), ...(await this.#hosts.updateMachine(machine, attributes, signal)) };
+  }
+
+  /** @throws HaplanError `provider/no-machine` */
+  async #instanceOf(machine: MachineRef, signal?: AbortSignal): Promise<FoundInstance> {
+    const found = await this.#findAlive(signal, queryOf(machine));
+    const [instance] = [...found].sort((a, b) => b.generation - a.generation);
+    const name = typeof machine === "string" ? machine : machine.name;
+    if (instance === undefined) throw new HaplanError("provider/no-machine", `There is no instance of ${name}`);
+    return instance;
+  }
+
+  async #ensureStarted(machine: MachineRef, signal?: AbortSignal): Promise<void> {
+    const name = typeof machine === "string" ? machine : machine.name;
+    const instance = this.#stopped.get(name);
+    if (instance === undefined) return;
+    await startInstance(this.#context, instance, signal);
+    const recorded = this.#recorded.findLast((each) => each.name === name)?.attributes ?? {};
+    const key = recorded["host_key"];
+    const reach = typeof key === "string" ? { ssh_host_key: key, ...recorded } : recorded;
+    const command = instance.volumes.has(dataDeviceName) ? isPrepared : "true";
+    await this.#hosts.untilReady(name, reach, command, signal);
+    this.#stopped.delete(name);
+  }
+
+  async renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void> {
+    const found = await this.#findAlive(signal);
+    for (const instance of found.filter(({ machine }) => machine === from))
+      await updateTags(this.#context, { ...instance, machine: to }, signal);
+    await this.#hosts.renameMachine(from, to, signal);
+  }
+
+  async destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void> {
+    const query = queryOf(machine);
+    const found = await findInstances(this.#context, query, signal);
+    await terminateInstances(
+      this.#context,
+      found.filter(({ state }) => state !== "terminated"),
+      signal,
+    );
+    await deleteVolumes(this.#context, query, signal);
+    await this.#removeUnused(signal);
+  }
+
+  /** One after the other: machines are destroyed at the same time. */
+  #removeUnused(signal?: AbortSignal): Promise<void> {
+    const removed = this.#removing.catch(() => undefined).then(() => this.#removeShared(signal));
+    this.#removing = removed;
+    return removed;
+  }
+
+  /** Security groups and placement groups go with the last instance and the load balancer. */
+  async #removeShared(signal?: AbortSignal): Promise<void> {
+    const found = await findInstances(this.#context, {}, signal);
+    if (found.some(({ state }) => state !== "terminated") || (await findBalancer(this.#context, signal)) !== null)
+      return;
+    this.#groups = null;
+    await removeGroups(this.#context, signal);
+    const groups = this.#recorded.flatMap(({ attributes }) => {
+      const name = attributes["placement_group"];
+      return typeof name === "string" ? [name] : [];
+    });
+    await removePlacementGroups(this.#context, new Set(groups), signal);
+  }
+
+  async startUnit(...[machine, unit, signal]: Parameters<Provider["startUnit"]>): ReturnType<Provider["startUnit"]> {
+    await this.#ensureStarted(machine, signal);
+    return await this.#hosts.startUnit(machine, unit, signal);
+  }
+
+  artifact: Provider["artifact"] = (...given) => this.#hosts.artifact(...given);
+  revertUnit: Provider["revertUnit"] = (...given) => this.#hosts.revertUnit(...given);
+  removeUnit: Provider["removeUnit"] = (...given) => this.#hosts.removeUnit(...given);
+  unitLog: Provider["unitLog"] = (...given) => this.#hosts.unitLog(...given);
+  logs: Provider["logs"] = (...given) => this.#hosts.logs(...given);
+  shell: Provider["shell"] = (...given) => this.#hosts.shell(...given);
+  readUnitFile: Provider["readUnitFile"] = (...given) => this.#hosts.readUnitFile(...given);
+  restoreData: Provider["restoreData"] = (...given) => this.#hosts.restoreData(...given);
+  runTask: Provider["runTask"] = (...given) => this.#hosts.runTask(...given);
+  startTask: Provider["startTask"] = (...given) => this.#hosts.startTask(...given);
+  taskReport: Provider["taskReport"] = (...given) => this.#hosts.taskReport(...given);
+
+  /** On an instance that is stopped, nothing runs. */
+  async stopUnit(...[machine, unit, graceMs, signal]: Parameters<Provider["stopUnit"]>): Promise<void> {
+    if (this.#stopped.has(typeof machine === "string" ? machine : machine.name)) return;
+    await this.#hosts.stopUnit(machine, unit, graceMs, signal);
+  }
+
+  async close(): Promise<void> {
+    await this.#hosts.close();
+    await this.#context.client.close();
+  }
+}
+
+function queryOf(machine: MachineRef): InstanceQuery {
+  return typeof machine === "string" ? { machine } : { machine: machine.name, generation: machine.generation };
+}
+
+function instanceOf(
+  instances: readonly FoundInstance[],
+  { name, generation }: Pick<ObservedMachine, "name" | "generation">,
+): FoundInstance | undefined {
+  return instances.find((each) => each.machine === name && each.generation === generation);
+}
+
+/** What creating an instance returns. */
+function factsOf({ id, ami, subnetId, zone, volumes }: FoundInstance): Attributes {
+  const volume = volumes.get(dataDeviceName);
+  return {
+    instance_id: id,
+    ami,
+    subnet_id: subnetId,
+    availability_zone: zone,
+    ...(volume === undefined ? {} : { volume_id: volume }),
+  };
+}
+
+/** Its data is on its volume; nothing runs on it. */
+function stoppedMachine(instance: FoundInstance, attributes: Attributes): ObservedMachine {
+  const { machine: name, address, lineage, generation } = instance;
+  return { name, address, lineage, generation, hasData: true, units: [], attributes };
+}

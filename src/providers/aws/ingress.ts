@@ -1,0 +1,49 @@
+/** What the security groups let in, as text that plans show: `tcp/2380 from masters`. Pure. */
+import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import { healthPort } from "../../units/health-port.ts";
+import type { GroupRole } from "./aws-names.ts";
+
+/** `from`: a security group of the cluster, or a range of addresses. */
+export type IngressRule = { readonly port: number; readonly from: string };
+
+const sshPort = 22;
+
+/** Sorted as text. */
+export function ingressOf(spec: ClusterSpec, role: GroupRole): readonly string[] {
+  return rulesOf(spec, role).map(formatRule).sort();
+}
+
+function rulesOf({ controlPlane, loadBalancer, provider }: ClusterSpec, role: GroupRole): readonly IngressRule[] {
+  const { clientPort, peerPort } = controlPlane;
+  const operators = provider["allowFrom"] as readonly string[];
+  const clients = provider["clientsFrom"] as readonly string[];
+  const ssh = openTo(Number(provider["port"] ?? sshPort), operators);
+  switch (role) {
+    case "workers":
+      return ssh;
+    case "load-balancer":
+      return loadBalancer.ports.flatMap((port) => openTo(port, ["masters", "workers", ...operators, ...clients]));
+    case "masters":
+      return [
+        ...ssh,
+        ...openTo(clientPort, ["load-balancer", "masters", "workers", ...operators]),
+        ...openTo(peerPort, ["masters"]),
+        ...openTo(healthPort({ loadBalancer }) ?? clientPort, ["load-balancer"]),
+      ];
+  }
+}
+
+/** Each source once: two lists may have the same range. */
+function openTo(port: number, sources: readonly string[]): readonly IngressRule[] {
+  return [...new Set(sources)].map((from) => ({ port, from }));
+}
+
+export function formatRule({ port, from }: IngressRule): string {
+  return `tcp/${port} from ${from}`;
+}
+
+/** A rule that haplan did not write may have another form. */
+export function parseRule(text: string): IngressRule | null {
+  const [, port, from] = /^tcp\/(\d+) from (\S+)$/.exec(text) ?? [];
+  return port === undefined || from === undefined ? null : { port: Number(port), from };
+}

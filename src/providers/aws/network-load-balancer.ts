@@ -1,0 +1,403 @@
+/**
+ * The network load balancer of a cluster: internal, one TCP target group with the masters' addresses, and a listener for
+ * each port. Every call brings what is there to what is wanted, so that a repeated one goes on.
+ */
+import { canonicalDigest } from "../../base/canonical-json.ts";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { BackendState } from "../../load-balancer/backend.ts";
+import type { Attributes } from "../../plan/resource.ts";
+import { healthPort } from "../../units/health-port.ts";
+import type {
+  LoadBalancer,
+  LoadBalancerObservation,
+  LoadBalancerReport,
+  WantedLoadBalancer,
+} from "../load-balancer.ts";
+import { present } from "./aws-client.ts";
+import { type AwsContext, ownerOf, until } from "./aws-context.ts";
+import { causeCode } from "./aws-failure.ts";
+import { balancerObjectName, ownerTags, type Tag } from "./aws-names.ts";
+import {
+  type FoundBalancer,
+  type FoundListener,
+  type FoundTarget,
+  type FoundTargetGroup,
+  findBalancer,
+  findBalancerAttributes,
+  findListeners,
+  findTargetGroup,
+  findTargetGroupAttributes,
+  findTargets,
+  lineageOf,
+  type ObjectAttributes,
+} from "./balancer-objects.ts";
+import { findNetwork, type Network, subnetOf } from "./network.ts";
+import { describeIngress, ensureGroups, findGroups, groupIds } from "./security-groups.ts";
+
+/** A new load balancer takes two to four minutes. */
+const provisionTimeoutMs = 600_000;
+const healthyTimeoutMs = 300_000;
+const removeTimeoutMs = 300_000;
+
+const healthCheck = {
+  HealthCheckProtocol: "HTTP",
+  HealthCheckPath: "/readyz",
+  HealthCheckIntervalSeconds: 5,
+  HealthCheckTimeoutSeconds: 3,
+  HealthyThresholdCount: 2,
+  UnhealthyThresholdCount: 2,
+} as const;
+
+const balancerAttributes: ObjectAttributes = { "load_balancing.cross_zone.enabled": "true" };
+
+/** A master that reaches itself through the load balancer would see its own address, and drop the packets. */
+const targetGroupAttributes: ObjectAttributes = {
+  "preserve_client_ip.enabled": "false",
+  "deregistration_delay.timeout_seconds": "20",
+  "deregistration_delay.connection_termination.enabled": "true",
+};
+
+export type SharedObjects = {
+  /** Removes the security groups and the like once nothing uses them. */
+  readonly removeUnused: (signal?: AbortSignal) => Promise<void>;
+};
+
+export class NetworkLoadBalancer implements LoadBalancer {
+  readonly #context: AwsContext;
+  readonly #shared: SharedObjects;
+
+  constructor(context: AwsContext, shared: SharedObjects) {
+    this.#context = context;
+    this.#shared = shared;
+  }
+
+  async observe(lineage: string | null, signal?: AbortSignal): Promise<LoadBalancerObservation> {
+    try {
+      const balancer = await findBalancer(this.#context, signal);
+      if (balancer === null || lineageOf(balancer) === null) return { kind: "absent" };
+      if (lineage !== null && lineageOf(balancer) !== lineage) return { kind: "absent" };
+      const group = await findTargetGroup(this.#context, signal);
+      const definitionDigest = group === null ? "" : await this.#digest(balancer, group, signal);
+      return { kind: "present", running: balancer.state !== "failed", address: balancer.dnsName, definitionDigest };
+    } catch (error) {
+      if (signal?.aborted || !(error instanceof HaplanError)) throw error;
+      return { kind: "unreachable", reason: errorText(error) };
+    }
+  }
+
+  async ensure(wanted: WantedLoadBalancer, signal?: AbortSignal): Promise<Attributes> {
+    const context = this.#context;
+    const { lineage, config } = wanted;
+    const network = await findNetwork(context, signal);
+    const groups = await ensureGroups(context, lineage, network.vpcId, signal);
+    const group = await this.#ensureTargetGroup(lineage, network, signal);
+    const balancer = await this.#ensureBalancer(lineage, network, groups["load-balancer"], signal);
+    await this.#ensureAttributes(balancer, group, signal);
+    await this.#ensureTags(lineage, balancer, group, signal);
+    const targets = config.backends.map(({ address, port }) => ({ address, port }));
+    await this.#ensureTargets(group, targets, signal);
+    const ports = config.listens.map((listen) => Number(/\d+$/.exec(listen)?.[0]));
+    await this.#ensureListeners(lineage, balancer, group, ports, signal);
+    await this.#untilItServes(group, targets, signal);
+    const settled = present((await findBalancer(context, signal)) ?? undefined, "load balancer");
+    return {
+      address: balancer.dnsName,
+      arn: balancer.arn,
+      dns_name: balancer.dnsName,
+      target_group_arn: group.arn,
+      definitionDigest: await this.#digest(settled, group, signal),
+    };
+  }
+
+  async remove(_name: string, _hasVirtualAddress: boolean, signal?: AbortSignal): Promise<void> {
+    const context = this.#context;
+    const { client } = context;
+    const balancer = await findBalancer(context, signal);
+    const group = await findTargetGroup(context, signal);
+    const name = balancerObjectName(context.spec.name);
+    if (balancer !== null && lineageOf(balancer) !== null) {
+      const purpose = `delete the load balancer ${name}`;
+      await client.call("DeleteLoadBalancer", { LoadBalancerArn: balancer.arn }, { purpose, signal });
+      await until(context, { what: "the load balancer to be gone", timeoutMs: removeTimeoutMs, signal }, async () =>
+        (await findBalancer(context, signal)) === null ? { done: null } : { waiting: "AWS still has it" },
+      );
+    }
+    if (group !== null && (await this.#isOwn(group, signal))) {
+      const purpose = `delete the target group ${name}`;
+      await until(context, { what: "the target group to be unused", timeoutMs: removeTimeoutMs, signal }, async () => {
+        try {
+          await client.call("DeleteTargetGroup", { TargetGroupArn: group.arn }, { purpose, signal });
+          return { done: null };
+        } catch (error) {
+          if (/^TargetGroupNotFound/.test(causeCode(error))) return { done: null };
+          if (!/^ResourceInUse/.test(causeCode(error))) throw error;
+          return { waiting: "the load balancer still uses it" };
+        }
+      });
+    }
+    await this.#shared.removeUnused(signal);
+  }
+
+  removeVirtualAddress: LoadBalancer["removeVirtualAddress"] = async () => undefined;
+  virtualAddress: LoadBalancer["virtualAddress"] = async () => null;
+
+  async status(_name: string, signal?: AbortSignal): Promise<LoadBalancerReport | null> {
+    const group = await findTargetGroup(this.#context, signal);
+    if (group === null) return null;
+    const targets = await findTargets(this.#context, group.arn, signal);
+    const { masters } = this.#context.spec.controlPlane;
+    return {
+      backends: targets.map(({ address, state }) => ({
+        name: masters.find((master) => master.address === address)?.name ?? address,
+        state: backendState(state),
+      })),
+    };
+  }
+
+  /** A digest of all that haplan determines, as AWS has it. */
+  async #digest(balancer: FoundBalancer, group: FoundTargetGroup, signal?: AbortSignal): Promise<string> {
+    const context = this.#context;
+    const [attributes, groupAttributes, listeners, targets, securityGroups] = await Promise.all([
+      findBalancerAttributes(context, balancer.arn, signal),
+      findTargetGroupAttributes(context, group.arn, signal),
+      findListeners(context, balancer.arn, signal),
+      findTargets(context, group.arn, signal),
+      findGroups(context, signal),
+    ]);
+    const ids = groupIds(securityGroups);
+    const own = securityGroups.find(({ role }) => role === "load-balancer");
+    return canonicalDigest({
+      internal: balancer.internal,
+      subnets: [...balancer.subnetIds].sort(),
+      securityGroups: balancer.groupIds,
+      ingress: [...describeIngress(own?.permissions ?? [], ids).keys()].sort(),
+      tags: Object.fromEntries(balancer.tags.map(({ Key, Value }) => [Key, Value])),
+      attributes: pick(attributes, balancerAttributes),
+      targetGroup: { ...group, ...pick(groupAttributes, targetGroupAttributes) },
+      listeners: listeners
+        .map(({ port, targetGroupArn }) => ({ port, targetGroupArn }))
+        .sort((a, b) => a.port - b.port),
+      targets: targets.map(targetText).sort(),
+    });
+  }
+
+  async #ensureTargetGroup(lineage: string, { vpcId }: Network, signal?: AbortSignal): Promise<FoundTargetGroup> {
+    const context = this.#context;
+    const { spec, client } = context;
+    const name = balancerObjectName(spec.name);
+    const HealthCheckPort = String(healthPort(spec));
+    const known = await findTargetGroup(context, signal);
+    if (known === null) {
+      const input = {
+        Name: name,
+        Protocol: "TCP" as const,
+        Port: spec.controlPlane.clientPort,
+        VpcId: vpcId,
+        TargetType: "ip" as const,
+        HealthCheckPort,
+        ...healthCheck,
+        Tags: [...ownerTags(ownerOf(context, lineage), name)],
+      };
+      await client.call("CreateTargetGroup", input, { purpose: `create the target group ${name}`, signal });
+      return present((await findTargetGroup(context, signal)) ?? undefined, `target group ${name}`);
+    }
+    if (!(await this.#isOwn(known, signal, lineage))) throw foreign("target group", name);
+    const isAsWanted =
+      known.healthPort === HealthCheckPort &&
+      known.healthPath === healthCheck.HealthCheckPath &&
+      known.healthProtocol === healthCheck.HealthCheckProtocol &&
+      known.intervalSeconds === healthCheck.HealthCheckIntervalSeconds;
+    if (isAsWanted) return known;
+    const input = { TargetGroupArn: known.arn, HealthCheckPort, ...healthCheck };
+    await client.call("ModifyTargetGroup", input, { purpose: `change the health check of ${name}`, signal });
+    return present((await findTargetGroup(context, signal)) ?? undefined, `target group ${name}`);
+  }
+
+  /** In the subnets of the masters: AWS sends nothing to targets in other zones. */
+  async #ensureBalancer(
+    lineage: string,
+    network: Network,
+    groupId: string,
+    signal?: AbortSignal,
+  ): Promise<FoundBalancer> {
+    const context = this.#context;
+    const { client, spec } = context;
+    const name = balancerObjectName(spec.name);
+    const byZone = new Map(
+      spec.controlPlane.masters.map((master) => subnetOf(network, master)).map(({ zone, id }) => [zone, id]),
+    );
+    const subnets = [...byZone.values()].sort();
+    const known = await findBalancer(context, signal);
+    if (known === null) {
+      const input = {
+        Name: name,
+        Type: "network" as const,
+        Scheme: "internal" as const,
+        Subnets: subnets,
+        SecurityGroups: [groupId],
+        Tags: [...ownerTags(ownerOf(context, lineage), name)],
+      };
+      await client.call("CreateLoadBalancer", input, { purpose: `create the load balancer ${name}`, signal });
+    } else {
+      if (lineageOf(known) !== lineage) throw foreign("load balancer", name);
+      const zones = known.subnetIds.map((id) => network.subnets.find((subnet) => subnet.id === id)?.zone ?? id);
+      if ([...byZone.keys()].some((zone) => !zones.includes(zone))) {
+        const Subnets = [...new Set([...known.subnetIds, ...subnets])];
+        const options = { purpose: `add zones to the load balancer ${name}`, signal };
+        await client.call("SetSubnets", { LoadBalancerArn: known.arn, Subnets }, options);
+      }
+    }
+    const wait = {
+      what: `the load balancer ${name} to be provisioned`,
+      timeoutMs: provisionTimeoutMs,
+      intervalMs: 5_000,
+      signal,
+    };
+    return await until(context, wait, async () => {
+      const found = await findBalancer(context, signal);
+      return found?.state === "active" ? { done: found } : { waiting: `it is ${found?.state ?? "not found yet"}` };
+    });
+  }
+
+  async #ensureAttributes(balancer: FoundBalancer, group: FoundTargetGroup, signal?: AbortSignal): Promise<void> {
+    const context = this.#context;
+    const purpose = "set the attributes of the load balancer";
+    const wrong = differing(await findBalancerAttributes(context, balancer.arn, signal), balancerAttributes);
+    if (wrong.length > 0) {
+      const input = { LoadBalancerArn: balancer.arn, Attributes: wrong };
+      await context.client.call("ModifyLoadBalancerAttributes", input, { purpose, signal });
+    }
+    const wrongOfGroup = differing(await findTargetGroupAttributes(context, group.arn, signal), targetGroupAttributes);
+    if (wrongOfGroup.length > 0) {
+      const input = { TargetGroupArn: group.arn, Attributes: wrongOfGroup };
+      await context.client.call("ModifyTargetGroupAttributes", input, { purpose, signal });
+    }
+  }
+
+  async #ensureTags(
+    lineage: string,
+    balancer: FoundBalancer,
+    group: FoundTargetGroup,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const context = this.#context;
+    const wanted = ownerTags(ownerOf(context, lineage), balancerObjectName(context.spec.name));
+    const missing = wanted.filter(({ Key, Value }) =>
+      balancer.tags.every((tag) => tag.Key !== Key || tag.Value !== Value),
+    );
+    const extra = balancer.tags.filter(({ Key }) => !Key.startsWith("aws:") && wanted.every((tag) => tag.Key !== Key));
+    const ResourceArns = [balancer.arn, group.arn];
+    const purpose = "change the tags of the load balancer";
+    if (missing.length > 0)
+      await context.client.call("AddElbTags", { ResourceArns, Tags: missing }, { purpose, signal });
+    if (extra.length > 0) {
+      const TagKeys = extra.map(({ Key }) => Key);
+      await context.client.call("RemoveElbTags", { ResourceArns, TagKeys }, { purpose, signal });
+    }
+  }
+
+  async #ensureTargets(group: FoundTargetGroup, wanted: readonly Target[], signal?: AbortSignal): Promise<void> {
+    const { client } = this.#context;
+    const found = await findTargets(this.#context, group.arn, signal);
+    const purpose = "change the targets of the load balancer";
+    const missing = wanted.filter((target) => found.every((each) => targetText(each) !== targetText(target)));
+    const extra = found.filter((target) => wanted.every((each) => targetText(each) !== targetText(target)));
+    const describe = ({ address, port }: Target): { Id: string; Port: number } => ({ Id: address, Port: port });
+    if (missing.length > 0) {
+      const input = { TargetGroupArn: group.arn, Targets: missing.map(describe) };
+      await client.call("RegisterTargets", input, { purpose, signal });
+    }
+    if (extra.length > 0) {
+      const input = { TargetGroupArn: group.arn, Targets: extra.map(describe) };
+      await client.call("DeregisterTargets", input, { purpose, signal });
+    }
+  }
+
+  async #ensureListeners(
+    lineage: string,
+    balancer: FoundBalancer,
+    group: FoundTargetGroup,
+    ports: readonly number[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const context = this.#context;
+    const found = await findListeners(context, balancer.arn, signal);
+    const isWanted = ({ port, targetGroupArn }: FoundListener): boolean =>
+      ports.includes(port) && targetGroupArn === group.arn;
+    for (const listener of found.filter((each) => !isWanted(each))) {
+      const purpose = `delete the listener of port ${listener.port}`;
+      await context.client.call("DeleteListener", { ListenerArn: listener.arn }, { purpose, signal });
+    }
+    const present = new Set(found.filter(isWanted).map(({ port }) => port));
+    for (const Port of ports.filter((port) => !present.has(port))) {
+      const input = {
+        LoadBalancerArn: balancer.arn,
+        Protocol: "TCP" as const,
+        Port,
+        DefaultActions: [{ Type: "forward" as const, TargetGroupArn: group.arn }],
+        Tags: [...ownerTags(ownerOf(context, lineage), `${balancerObjectName(context.spec.name)}-${Port}`)],
+      };
+      await context.client.call("CreateListener", input, { purpose: `create the listener of port ${Port}`, signal });
+    }
+  }
+
+  /** Waits until all targets are healthy. One that stays unhealthy is the affair of its member's own steps. */
+  async #untilItServes(group: FoundTargetGroup, wanted: readonly Target[], signal?: AbortSignal): Promise<void> {
+    if (wanted.length === 0) return;
+    const context = this.#context;
+    let last: readonly FoundTarget[] = [];
+    const wait = { what: "the targets of the load balancer to be healthy", timeoutMs: healthyTimeoutMs, signal };
+    const check = async (): Promise<{ done: null } | { waiting: string }> => {
+      last = await findTargets(context, group.arn, signal);
+      const ill = last.filter(({ state }) => state !== "healthy");
+      if (ill.length === 0 && last.length >= wanted.length) return { done: null };
+      return { waiting: ill.map(({ address, state, reason }) => `${address} is ${state} (${reason})`).join(", ") };
+    };
+    try {
+      await until(context, wait, check);
+    } catch (error) {
+      const isLate = error instanceof HaplanError && error.code === "aws/timed-out";
+      if (!isLate || last.every(({ state }) => state !== "healthy")) throw error;
+    }
+  }
+
+  async #isOwn(group: FoundTargetGroup, signal: AbortSignal | undefined, lineage?: string): Promise<boolean> {
+    const options = { purpose: "read the tags of the target group", signal };
+    const { TagDescriptions = [] } = await this.#context.client.call(
+      "DescribeElbTags",
+      { ResourceArns: [group.arn] },
+      options,
+    );
+    const tags: readonly Tag[] = (TagDescriptions[0]?.Tags ?? []).map(({ Key = "", Value = "" }) => ({ Key, Value }));
+    const found = lineageOf({ tags });
+    return lineage === undefined ? found !== null : found === lineage;
+  }
+}
+
+type Target = Pick<FoundTarget, "address" | "port">;
+
+function targetText({ address, port }: Target): string {
+  return `${address}:${port}`;
+}
+
+function backendState(state: string): BackendState {
+  if (state === "healthy") return "ready";
+  if (state === "unhealthy" || state === "unavailable") return "dead";
+  return state === "draining" ? "stopping" : "unchecked";
+}
+
+function pick(found: ObjectAttributes, wanted: ObjectAttributes): ObjectAttributes {
+  return Object.fromEntries(Object.keys(wanted).map((key) => [key, found[key] ?? ""]));
+}
+
+function differing(found: ObjectAttributes, wanted: ObjectAttributes): { Key: string; Value: string }[] {
+  return Object.entries(wanted).flatMap(([Key, Value]) => (found[Key] === Value ? [] : [{ Key, Value }]));
+}
+
+function foreign(what: string, name: string): HaplanError {
+  const advice = "Give this cluster another name, or delete it if its cluster is gone";
+  return new HaplanError(
+    "aws/foreign-load-balancer",
+    `There is a ${what} ${name} that is not of this cluster\n${advice}`,
+  );
+}

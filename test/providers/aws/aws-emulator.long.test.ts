@@ -1,0 +1,244 @@
+/** haplan's provider `aws` against an emulator of AWS, over real HTTP: from nothing through every change to nothing. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  DeleteTagsCommand,
+  RevokeSecurityGroupIngressCommand,
+  StopInstancesCommand,
+  TerminateInstancesCommand,
+} from "@aws-sdk/client-ec2";
+import { DeregisterTargetsCommand, DescribeTargetHealthCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { clientToken } from "../../../src/providers/aws/aws-names.ts";
+import { root } from "../../structure/imports.ts";
+import { counts, emptyAccount, type Inventory, listAccount, prepareAccount, tagOf } from "./emulated-account.ts";
+import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
+import { type AwsEmulator, emulatedEnvironment, findEmulator, startEmulator, withEnvironment } from "./emulator.ts";
+
+const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
+/** Of instances with a data volume, moto makes no root volume. */
+const full = { instances: 5, volumes: 5, groups: 3, balancers: 1, targetGroups: 1 };
+
+describe.skipIf("missing" in environment)("a cluster on an emulated AWS", () => {
+  let aws: AwsEmulator;
+  let restore: () => void;
+  let cluster: EmulatedCluster;
+  beforeAll(async () => {
+    restore = withEnvironment(emulatedEnvironment);
+    if ("missing" in environment) return;
+    aws = await startEmulator(environment);
+  });
+  afterAll(async () => {
+    await aws?.stop();
+    restore();
+  });
+  beforeEach(async () => {
+    await aws.reset();
+    await prepareAccount(aws.ec2);
+    cluster = createEmulatedCluster(aws.endpoint);
+  });
+  afterEach(() => cluster.cli.remove());
+
+  const haplan = async (words: string): Promise<string> => {
+    const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+    expect({ code, err }).toMatchObject({ code: 0, err: "Spec: cloud.yaml" });
+    return out;
+  };
+  const apply = async (words = ""): Promise<string> => {
+    const out = await haplan(`apply -auto-approve ${words}`.trim());
+    expect(cluster.cli.world.violations).toEqual([]);
+    return out;
+  };
+  const expectNoChanges = async (): Promise<void> => {
+    const { code, out } = await cluster.cli.haplan("plan -detailed-exitcode cloud.yaml");
+    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining("No changes") });
+  };
+  const instanceOf = (found: Inventory, name: string): Inventory["instances"][number] =>
+    found.instances.find(({ Tags }) => tagOf(Tags, "haplan:machine") === name)!;
+  const healthyTargets = async (): Promise<readonly string[]> => {
+    const { targetGroups } = await listAccount(aws);
+    const input = { TargetGroupArn: targetGroups[0]!.TargetGroupArn };
+    const { TargetHealthDescriptions = [] } = await aws.elb.send(new DescribeTargetHealthCommand(input));
+    return TargetHealthDescriptions.flatMap(({ Target, TargetHealth }) =>
+      TargetHealth?.State === "healthy" ? [`${Target?.Id}:${Target?.Port}`] : [],
+    ).toSorted();
+  };
+
+  it("is created as the example says, has no changes then, and leaves nothing", async () => {
+    await apply();
+    const found = await listAccount(aws);
+    expect(counts(found)).toEqual(full);
+    const m2 = instanceOf(found, "m2");
+    const lineage = tagOf(m2.Tags, "haplan:lineage") ?? "";
+    expect(m2).toMatchObject({
+      InstanceType: "m7i.large",
+      PrivateIpAddress: "10.0.2.10",
+      KeyName: "operators",
+      Placement: { AvailabilityZone: "eu-central-1b" },
+      ClientToken: clientToken(lineage, "m2", 1, 0),
+      MetadataOptions: { HttpTokens: "required", HttpPutResponseHopLimit: 1 },
+    });
+    expect(Object.fromEntries((m2.Tags ?? []).map(({ Key, Value }) => [Key, Value]))).toEqual({
+      Name: "cloud-m2",
+      Team: "platform",
+      "haplan:cluster": "cloud",
+      "haplan:lineage": lineage,
+      "haplan:machine": "m2",
+      "haplan:generation": "1",
+    });
+    const data = m2.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs;
+    expect(data).toMatchObject({ DeleteOnTermination: false });
+    const volume = found.volumes.find(({ VolumeId }) => VolumeId === data?.VolumeId);
+    expect(volume).toMatchObject({ Size: 20, VolumeType: "gp3", Encrypted: true });
+    expect(found.balancers[0]).toMatchObject({ Type: "network", Scheme: "internal", LoadBalancerName: "haplan-cloud" });
+    expect(found.balancers[0]?.AvailabilityZones).toHaveLength(3);
+    expect(found.targetGroups[0]).toMatchObject({
+      Protocol: "TCP",
+      TargetType: "ip",
+      HealthCheckPath: "/readyz",
+      HealthCheckPort: "2381",
+    });
+    expect(await healthyTargets()).toEqual(["10.0.1.10:2379", "10.0.2.10:2379", "10.0.3.10:2379"]);
+    await expectNoChanges();
+    await haplan("destroy -auto-approve");
+    expect(counts(await listAccount(aws))).toEqual(emptyAccount);
+  });
+
+  it("lets in by its security groups only what the cluster needs", async () => {
+    await apply();
+    const { groups } = await listAccount(aws);
+    const names = new Map(groups.map(({ GroupId, GroupName }) => [GroupId, GroupName]));
+    const rules = groups.flatMap(({ GroupName, IpPermissions = [] }) =>
+      IpPermissions.flatMap(({ IpProtocol, FromPort, ToPort, IpRanges = [], UserIdGroupPairs = [] }) =>
+        [...IpRanges.map(({ CidrIp }) => CidrIp), ...UserIdGroupPairs.map(({ GroupId }) => names.get(GroupId))].map(
+          (from) => `${GroupName}: ${IpProtocol} ${FromPort}-${ToPort} from ${from}`,
+        ),
+      ),
+    );
+    expect(rules.toSorted()).toEqual([
+      "haplan-cloud-load-balancer: tcp 2379-2379 from 10.0.0.0/16",
+      "haplan-cloud-load-balancer: tcp 2379-2379 from haplan-cloud-masters",
+      "haplan-cloud-load-balancer: tcp 2379-2379 from haplan-cloud-workers",
+      "haplan-cloud-masters: tcp 22-22 from 10.0.0.0/16",
+      "haplan-cloud-masters: tcp 2379-2379 from 10.0.0.0/16",
+      "haplan-cloud-masters: tcp 2379-2379 from haplan-cloud-load-balancer",
+      "haplan-cloud-masters: tcp 2379-2379 from haplan-cloud-masters",
+      "haplan-cloud-masters: tcp 2379-2379 from haplan-cloud-workers",
+      "haplan-cloud-masters: tcp 2380-2380 from haplan-cloud-masters",
+      "haplan-cloud-masters: tcp 2381-2381 from haplan-cloud-load-balancer",
+      "haplan-cloud-workers: tcp 22-22 from 10.0.0.0/16",
+    ]);
+  });
+
+  it("is repaired where it was changed outside of haplan, and the plan says what was", async () => {
+    await apply();
+    const before = await listAccount(aws);
+    const masters = before.groups.find(({ GroupName }) => GroupName === "haplan-cloud-masters")!;
+    const peers = masters.IpPermissions?.filter(({ FromPort }) => FromPort === 2380);
+    await aws.ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId: masters.GroupId, IpPermissions: peers }));
+    const w1 = instanceOf(before, "w1").InstanceId!;
+    await aws.ec2.send(new DeleteTagsCommand({ Resources: [w1], Tags: [{ Key: "Team" }] }));
+    const plan = await haplan("plan");
+    expect(plan).toContain("its ingress was changed outside of haplan");
+    expect(plan).toContain("its tags was changed outside of haplan");
+    await apply();
+    await expectNoChanges();
+    const after = await listAccount(aws);
+    expect(tagOf(instanceOf(after, "w1").Tags, "Team")).toBe("platform");
+    const repaired = after.groups.find(({ GroupName }) => GroupName === "haplan-cloud-masters");
+    expect(repaired?.IpPermissions?.filter(({ FromPort }) => FromPort === 2380)).toHaveLength(1);
+  });
+
+  it("gets a target back that was deregistered outside of haplan", async () => {
+    await apply();
+    const { targetGroups } = await listAccount(aws);
+    const TargetGroupArn = targetGroups[0]!.TargetGroupArn;
+    await aws.elb.send(new DeregisterTargetsCommand({ TargetGroupArn, Targets: [{ Id: "10.0.1.10", Port: 2379 }] }));
+    expect(await haplan("plan")).toContain("it was changed outside of haplan");
+    await apply();
+    expect(await healthyTargets()).toHaveLength(3);
+    await expectNoChanges();
+  });
+
+  it("gets a stopped instance started, as the same machine with its data", async () => {
+    await apply();
+    const id = instanceOf(await listAccount(aws), "m3").InstanceId!;
+    cluster.cli.world.facts.machines.get("m3")!.units.get("agent")!.running = false;
+    await aws.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
+    const plan = await haplan("plan");
+    expect(plan).not.toContain("destroy machine");
+    expect(plan).toContain("instance_state");
+    await apply();
+    expect(instanceOf(await listAccount(aws), "m3")).toMatchObject({ InstanceId: id, State: { Name: "running" } });
+    await expectNoChanges();
+  });
+
+  it("gets a new instance for one that was terminated, at the same address, as a new member", async () => {
+    await apply();
+    const id = instanceOf(await listAccount(aws), "m2").InstanceId!;
+    cluster.cli.world.facts.machines.delete("m2");
+    await aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    expect(await haplan("plan")).toContain("it is gone");
+    await apply();
+    const m2 = instanceOf(await listAccount(aws), "m2");
+    expect(m2.InstanceId).not.toBe(id);
+    expect(m2.PrivateIpAddress).toBe("10.0.2.10");
+    expect(tagOf(m2.Tags, "haplan:generation")).toBe("2");
+    expect(await healthyTargets()).toHaveLength(3);
+    await expectNoChanges();
+  });
+
+  it("grows from 3 to 5 masters", async () => {
+    await apply();
+    cluster.writeSpec((text) =>
+      text
+        .replace("members: 3", "members: 5")
+        .replace(
+          "  workers:",
+          "      - { name: m4, address: 10.0.1.11, zone: eu-central-1a }\n      - { name: m5, address: 10.0.2.11, zone: eu-central-1b }\n  workers:",
+        )
+        // The groups of those that share a zone are not emulated.
+        .replaceAll(/, zone: eu-central-1./g, ""),
+    );
+    await apply();
+    expect(await healthyTargets()).toHaveLength(5);
+    expect(counts(await listAccount(aws))).toMatchObject({ instances: 7, groups: 3, balancers: 1, targetGroups: 1 });
+    await expectNoChanges();
+  });
+
+  it("replaces masters of another instance type one at a time, the leader last", async () => {
+    await apply();
+    const { facts } = cluster.cli.world;
+    const leader = facts.members.find(({ id }) => id === facts.leader)?.name;
+    cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
+    const before = cluster.cli.world.made.length;
+    await apply();
+    const found = await listAccount(aws);
+    expect(counts(found)).toEqual(full);
+    for (const name of ["m1", "m2", "m3"]) expect(instanceOf(found, name).InstanceType).toBe("m7i.xlarge");
+    expect(cluster.cli.world.made.slice(before).at(-1)).toBe(leader);
+    await expectNoChanges();
+  });
+
+  it("needs at most 15 calls for a plan without changes, with 7 masters and 20 workers", async () => {
+    const list = (count: number, line: (at: number) => string): string =>
+      Array.from({ length: count }, (_, at) => `      - ${line(at + 1)}\n`).join("");
+    cluster.writeSpec((text) =>
+      text
+        .replace("members: 3", "members: 7")
+        .replace(/ {4}masters:[\s\S]*/, "")
+        .concat(
+          `    masters:\n${list(7, (at) => `{ name: m${at}, address: 10.0.${(at % 3) + 1}.${10 + at} }`)}`,
+          `  workers:\n${list(20, (at) => `{ name: w${at}, address: 10.0.${(at % 3) + 1}.${50 + at} }`)}`,
+        ),
+    );
+    await apply();
+    cluster.takeCalls();
+    await expectNoChanges();
+    const calls = cluster.takeCalls();
+    expect(calls.length, calls.join(" ")).toBeLessThanOrEqual(15);
+    expect(calls.filter((call) => !/^(Describe|Get)/.test(call))).toEqual([]);
+    const page = readFileSync(join(root, "docs/aws.md"), "utf8");
+    expect(page).toContain(`A plan without changes makes ${calls.length} calls to AWS`);
+  });
+});

@@ -1,0 +1,105 @@
+/** haplan's command line against the emulated account: instances are AWS's, and what runs on them is in memory. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { awsModel } from "../../../src/providers/aws/aws-model.ts";
+import { createAwsProvider } from "../../../src/providers/aws/aws-provider.ts";
+import type { LoadBalancer } from "../../../src/providers/load-balancer.ts";
+import { MachineCalls } from "../../../src/providers/machine-calls.ts";
+import type { Provider } from "../../../src/providers/provider.ts";
+import type { Hosts } from "../../../src/providers/ssh/ssh-provider.ts";
+import type { LoadBalancerConfig } from "../../../src/units/load-balancer-unit.ts";
+import { type CliFixture, createCliFixture } from "../../support/command-line.ts";
+
+const example = readFileSync(fileURLToPath(new URL("../../../examples/aws-3-masters.yaml", import.meta.url)), "utf8");
+
+/** An image that moto has. */
+export const image = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+
+export type EmulatedCluster = {
+  readonly cli: CliFixture;
+  /** AWS's names of the calls since the last look. */
+  takeCalls(): readonly string[];
+  /** Called before each call to AWS, and after it. */
+  onCall: (call: string, when: "before" | "after") => void;
+  /** Writes `cloud.yaml`, a changed example. */
+  writeSpec(change?: (text: string) => string): void;
+};
+
+export function createEmulatedCluster(endpoint: string): EmulatedCluster {
+  const cli = createCliFixture();
+  cli.world.model = awsModel;
+  let calls: string[] = [];
+  const cluster: EmulatedCluster = {
+    cli,
+    takeCalls: () => {
+      const taken = calls;
+      calls = [];
+      return taken;
+    },
+    onCall: () => undefined,
+    writeSpec: (change = (text) => text) => {
+      const text = example.replace(
+        "    instanceType: m7i.large\n",
+        `    instanceType: m7i.large\n    endpoint: ${endpoint}\n    image: ${image}\n    hostKeyFrom: known_hosts\n`,
+      );
+      writeFileSync(join(cli.cwd, "cloud.yaml"), change(text));
+    },
+  };
+  cli.openProvider = async (options, inMemory) => {
+    const log = (message: string, facts: { readonly [name: string]: unknown }): void => {
+      if (message === "aws call") calls.push(String(facts["call"]));
+    };
+    const provider = await createAwsProvider(
+      { ...options, log, calls: new MachineCalls({ ...options, limits: { machinesAtOnce: 10, callTimeoutMs: null } }) },
+      async () => hostsOf(inMemory),
+    );
+    cli.world.cloud = watched(provider.cloudLoadBalancer!);
+    const destroyMachine: Provider["destroyMachine"] = async (machine, signal) => {
+      await provider.destroyMachine(machine, signal);
+      await inMemory.destroyMachine(machine, signal);
+    };
+    return new Proxy(provider, {
+      get: (target, name) => {
+        if (name === "destroyMachine") return destroyMachine;
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+  };
+  cluster.writeSpec();
+  return cluster;
+}
+
+/** What runs on the instances: those that are absent are not asked. */
+function hostsOf(inMemory: Provider): Hosts {
+  let absent: ReadonlySet<string> = new Set();
+  return {
+    ...inMemory,
+    observe: async (...given) => {
+      const { machines, unreachable } = await inMemory.observe(...given);
+      return { machines: machines.filter(({ name }) => !absent.has(name)), unreachable };
+    },
+    setAbsent: (names) => {
+      absent = names;
+    },
+    untilReady: async () => undefined,
+  };
+}
+
+/** Remembers what the load balancer was last told, for the world in memory. */
+function watched(loadBalancer: LoadBalancer): LoadBalancer & { config: LoadBalancerConfig | null } {
+  return {
+    config: null,
+    observe: (...given) => loadBalancer.observe(...given),
+    async ensure(wanted, signal) {
+      const facts = await loadBalancer.ensure(wanted, signal);
+      this.config = wanted.config;
+      return facts;
+    },
+    remove: (...given) => loadBalancer.remove(...given),
+    removeVirtualAddress: (...given) => loadBalancer.removeVirtualAddress(...given),
+    virtualAddress: (...given) => loadBalancer.virtualAddress(...given),
+    status: (...given) => loadBalancer.status(...given),
+  };
+}

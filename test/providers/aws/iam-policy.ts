@@ -1,0 +1,87 @@
+/** The permissions that haplan needs: they follow from the calls that it can make. Pure. */
+import { type AwsCallFacts, awsCalls } from "../../../src/providers/aws/aws-call-types.ts";
+import { tagKeys } from "../../../src/providers/aws/aws-names.ts";
+
+type Statement = {
+  readonly Sid: string;
+  readonly Effect: "Allow";
+  readonly Action: readonly string[];
+  readonly Resource: string | readonly string[];
+  readonly Condition?: object;
+};
+
+export type IamPolicy = { readonly Version: "2012-10-17"; readonly Statement: readonly Statement[] };
+
+/** Calls on what exists already: only on what haplan has labeled. Those that create cannot be limited in this way. */
+const onOwn: ReadonlySet<string> = new Set([
+  "StartInstances",
+  "TerminateInstances",
+  "AttachVolume",
+  "DeleteVolume",
+  "DeleteSecurityGroup",
+  "AuthorizeSecurityGroupIngress",
+  "RevokeSecurityGroupIngress",
+  "DeletePlacementGroup",
+  "ModifyLoadBalancerAttributes",
+  "SetSubnets",
+  "DeleteLoadBalancer",
+  "ModifyTargetGroup",
+  "ModifyTargetGroupAttributes",
+  "DeleteTargetGroup",
+  "DeleteListener",
+  "RegisterTargets",
+  "DeregisterTargets",
+]);
+
+/** For plans alone: it cannot change anything. */
+export function readPolicy(): IamPolicy {
+  return { Version: "2012-10-17", Statement: readStatements() };
+}
+
+/** For everything that haplan does. `profileRole`: the ARN of the role of `instanceProfile`, if the spec has one. */
+export function fullPolicy(profileRole: string): IamPolicy {
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      ...readStatements(),
+      {
+        Sid: "Create",
+        Effect: "Allow",
+        Action: actions((facts, name) => !facts.reads && !onOwn.has(name)),
+        Resource: "*",
+      },
+      {
+        Sid: "ChangeOwn",
+        Effect: "Allow",
+        Action: actions((facts, name) => !facts.reads && onOwn.has(name)),
+        Resource: "*",
+        Condition: { Null: { [`aws:ResourceTag/${tagKeys.cluster}`]: "false" } },
+      },
+      { Sid: "PassInstanceRole", Effect: "Allow", Action: ["iam:PassRole"], Resource: profileRole },
+    ],
+  };
+}
+
+function readStatements(): readonly Statement[] {
+  return [
+    {
+      Sid: "Read",
+      Effect: "Allow",
+      Action: actions(({ reads, service }) => reads && service !== "ssm"),
+      Resource: "*",
+    },
+    {
+      Sid: "ReadPublicImages",
+      Effect: "Allow",
+      Action: actions(({ reads, service }) => reads && service === "ssm"),
+      Resource: "arn:aws:ssm:*::parameter/aws/service/*",
+    },
+  ];
+}
+
+function actions(wanted: (facts: AwsCallFacts, name: string) => boolean): readonly string[] {
+  return Object.entries(awsCalls)
+    .filter(([name, facts]) => wanted(facts, name))
+    .map(([name, { service, action = name }]) => `${service}:${action}`)
+    .sort();
+}
