@@ -60,8 +60,8 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
         };
       },
       stepDone: async (action) => {
-        // Members are about to reject what the present clients connect with.
-        if (action.kind === "dropAuthority") {
+        // Members are about to reject what the present clients connect with, or are those of another cluster.
+        if (action.kind === "dropAuthority" || action.kind === "restoreMember") {
           const current = await connection.tls();
           const renewed = clients.map((client) => ({ ...client, tls: current }));
           probe.reconnect({ clients: renewed, endpoint: endpoint === null ? null : { ...endpoint, tls: current } });

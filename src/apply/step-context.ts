@@ -55,6 +55,11 @@ export class Connection {
     return this.#plan.spec.controlPlane.tls.enabled ? await this.#ports.authority.clientMaterial() : null;
   }
 
+  /** The members are those of another cluster: tokens of the former one are worth nothing to them. */
+  forget(): void {
+    this.#open = null;
+  }
+
   /** Earlier ones too: another step may still have been using one. */
   close(): void {
     for (const controlPlane of this.#opened.splice(0)) controlPlane.close();

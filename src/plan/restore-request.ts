@@ -9,6 +9,8 @@ export type RestoreRequest = {
   readonly snapshotSha256: string;
   readonly snapshotBytes: number;
   readonly revision: number;
+  /** The version of etcd's storage, such as 3.6; null before etcd 3.6, and of haplan's agent. */
+  readonly storageVersion: string | null;
   /** The cluster that it was taken from; null if that is unknown, as of a snapshot that etcdctl saved. */
   readonly cluster: string | null;
   /** When it was taken, in milliseconds since the epoch; null if that is unknown. */

@@ -20,6 +20,7 @@ const restore: RestoreRequest = {
   snapshotSha256: "ab",
   snapshotBytes: 4096,
   revision: 100,
+  storageVersion: null,
   cluster: "demo",
   createdAtMs: 0,
 };
@@ -114,6 +115,15 @@ describe("a restore in place", () => {
       fixtureSpec(["m1", "m2", "m4"], { workers: 0, tls: false }),
       settled,
       "plan/restore-other-members",
+    ],
+    [
+      "a snapshot of etcd 3.6 and members of etcd 3.5",
+      {
+        ...three,
+        controlPlane: { ...three.controlPlane, engine: "etcd", etcd: { version: "3.5.21", binary: "/usr/bin/etcd" } },
+      },
+      { ...settled, restore: { ...restore, storageVersion: "3.6" } },
+      "plan/restore-newer-etcd",
     ],
     [
       "adopted members",

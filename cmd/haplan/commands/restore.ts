@@ -92,6 +92,7 @@ async function planRestore(
     snapshotSha256: facts.snapshotSha256,
     snapshotBytes: facts.snapshotBytes,
     revision: facts.revision,
+    storageVersion: facts.storageVersion,
     cluster: manifest?.cluster ?? null,
     createdAtMs: manifest === null ? null : Date.parse(manifest.createdAt),
   };

@@ -32,6 +32,7 @@ export function renderRestore({ cluster, restore, facts, nowMs }: ShownRestore, 
 function lossText({ presentRevision, revision }: PlannedRestore): string {
   if (presentRevision === null) return "everything written since the backup";
   const lost = presentRevision - revision;
+  if (lost === 1) return `everything written since the backup: revision ${presentRevision}`;
   if (lost > 0) return `everything written since the backup: ${lost} revisions, ${revision + 1} to ${presentRevision}`;
   return lost === 0
     ? "nothing: the cluster has the backup's revision"

@@ -15,5 +15,7 @@ export async function restoreMember(
   const command = restoreCommand(plan.spec, { member, join, token, bumpRevision });
   context.detail(`restoring ${source.sizeBytes} bytes`);
   await ports.provider.restoreData(member, { snapshot: source.snapshot, id: action.token, command }, signal);
+  // A member makes a call with a token of the former cluster wait until its log is as long as that one's (etcd's auth.go).
+  context.connection.forget();
   return {};
 }

@@ -51,12 +51,34 @@ export function checkRestore(planning: Planning, restore: RestoreRequest): void 
     );
   }
   checkSameMasters(planning);
+  checkStorageVersion(planning, restore);
   if (view.phase === "none" || restore.cluster === null || restore.cluster === spec.name) return;
   builder.refuse(
     "plan/restore-other-cluster",
     `${restore.backup} is a backup of cluster "${restore.cluster}", and not of "${spec.name}"`,
     "A restore in place brings a cluster's own data back. To put that data into a cluster of its own, use a spec of a new cluster.",
   );
+}
+
+/** haplan's agent takes every version that it knows; a real etcd only its own and earlier ones. */
+function checkStorageVersion({ spec, observed, builder }: Planning, { backup, storageVersion }: RestoreRequest): void {
+  if (spec.controlPlane.engine !== "etcd" || storageVersion === null) return;
+  const told = observed.membership?.members.flatMap(({ version }) => version ?? []) ?? [];
+  const versions = spec.controlPlane.etcd === undefined ? told : [spec.controlPlane.etcd.version];
+  const older = versions.find((version) => isOlder(version, storageVersion));
+  if (older === undefined) return;
+  builder.refuse(
+    "plan/restore-newer-etcd",
+    `${backup} was written by etcd ${storageVersion}, and the members run etcd ${older}`,
+    "An earlier etcd cannot start from the data of a later one. Upgrade the members first, or restore into a cluster of haplan's agent.",
+  );
+}
+
+/** Compares major and minor versions. */
+function isOlder(version: string, than: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const [thanMajor = 0, thanMinor = 0] = than.split(".").map(Number);
+  return major < thanMajor || (major === thanMajor && minor < thanMinor);
 }
 
 /** A restore does not change the members at the same time. */

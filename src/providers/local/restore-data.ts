@@ -3,11 +3,12 @@
  * and kept until the next restore: whatever is interrupted, the present data is complete in one place or the other, and
  * the same call again finishes the work.
  */
+import { randomUUID } from "node:crypto";
 import { chownSync, existsSync, lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { syncDir } from "../../base/durable-file.ts";
-import { HaplanError } from "../../base/haplan-error.ts";
+import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import { snapshotPlaceholder } from "../../units/restore-command.ts";
 import { dataDirPlaceholder } from "../../units/unit-definition.ts";
 import type { RestoreDataRequest } from "../restore-data.ts";
@@ -19,6 +20,7 @@ import { type Executable, findExecutable } from "./programs.ts";
 const restoreMs = 3_600_000;
 const errorLinesMax = 10;
 
+const restoringPrefix = "data.restoring-";
 const replacedPrefix = "data.replaced-";
 
 /** The directory of the data that the restore `id` has replaced. */
@@ -37,10 +39,10 @@ export type RestoreData = {
 /** The machine's agent does not run. @throws HaplanError `provider/restore-failed`; the present data is untouched then */
 export async function restoreData({ paths, request, programsDir, owner }: RestoreData): Promise<void> {
   const { directory, data } = paths;
-  const made = join(directory, "data.restoring");
+  // A program that outlived an interrupted call may still write to a directory of its own.
+  removeEntries(directory, (entry) => entry.startsWith(restoringPrefix));
+  const made = join(directory, `${restoringPrefix}${process.pid}-${randomUUID()}`);
   const replaced = replacedDataDir(paths, request.id);
-  // Of a call that was interrupted.
-  rmSync(made, { recursive: true, force: true });
   await runRestore(request, programsDir, made);
   if (owner !== null) giveTo(made, owner);
   syncDir(made);
@@ -49,9 +51,17 @@ export async function restoreData({ paths, request, programsDir, owner }: Restor
   else if (existsSync(data)) renameSync(data, replaced);
   renameSync(made, data);
   syncDir(directory);
-  for (const entry of listDir(directory)) {
-    const path = join(directory, entry);
-    if (entry.startsWith(replacedPrefix) && path !== replaced) rmSync(path, { recursive: true, force: true });
+  removeEntries(directory, (entry) => entry.startsWith(replacedPrefix) && join(directory, entry) !== replaced);
+}
+
+/** What is still written to is removed by the next restore, or with the machine. */
+function removeEntries(directory: string, isLeft: (entry: string) => boolean): void {
+  for (const entry of listDir(directory).filter(isLeft)) {
+    try {
+      rmSync(join(directory, entry), { recursive: true, force: true });
+    } catch (error) {
+      if (systemErrorCode(error) !== "ENOTEMPTY") throw error;
+    }
   }
 }
 
