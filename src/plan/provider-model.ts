@@ -4,7 +4,7 @@
  * changes the resource.
  */
 import type { ClusterSpec, ProviderSettings } from "../spec/cluster-spec.ts";
-import type { Attributes } from "./resource.ts";
+import type { Attributes, ResourceType } from "./resource.ts";
 
 /** A machine as in the spec. */
 export type MachineHost = {
@@ -33,7 +33,23 @@ export type LoadBalancerDescription = ResourceDescription & {
   readonly hosts: readonly MachineHost[];
 };
 
+/** A resource with the attributes that are known of it. */
+export type ExportRequest = { readonly type: ResourceType; readonly name: string; readonly attributes: Attributes };
+
+/** An object of a cloud under the type that Terraform's provider of that cloud has for it. */
+export type ExportedResource = {
+  /** The provider's address in Terraform's registry. */
+  readonly providerName: string;
+  readonly type: string;
+  readonly name: string;
+  readonly values: Attributes;
+  /** Names of attributes that are known only after apply. */
+  readonly unknown: readonly string[];
+};
+
 export type ProviderModel = {
   describeMachine(spec: ClusterSpec, host: MachineHost): ResourceDescription;
   describeLoadBalancer(spec: ClusterSpec): LoadBalancerDescription;
+  /** What a resource consists of in the cloud, for tools that read plans of Terraform; absent if there is no such provider. */
+  exportResource?(spec: ClusterSpec, resource: ExportRequest): readonly ExportedResource[];
 };

@@ -6,26 +6,19 @@
 
 import type { Json } from "../../../src/base/json.ts";
 import { desiredResources } from "../../../src/plan/desired-resources.ts";
-import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
+import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes } from "../../../src/plan/resource.ts";
 import { providerModel } from "../../../src/providers/registry.ts";
 import { shownAttributes, shownChange } from "./attribute-names.ts";
+import { exportedChanges, exportedConfiguration, exportedValues } from "./exported-resources.ts";
 import { snakeKeys } from "./snake-keys.ts";
+import { terraformActions } from "./terraform-actions.ts";
 
 export const providerName = "registry.haplan.dev/haplan/haplan";
 
 /** The Terraform version that defines this format; readers compare it. */
 export const terraformVersion = "1.11.4";
-
-const terraformActions: Readonly<Record<ChangeAction, readonly string[]>> = {
-  noop: ["no-op"],
-  create: ["create"],
-  update: ["update"],
-  delete: ["delete"],
-  deleteThenCreate: ["delete", "create"],
-  createThenDelete: ["create", "delete"],
-};
 
 export function planToJson(plan: Plan): object {
   const changes = plan.changes.map(afterImport).map(shownChange);
@@ -35,10 +28,13 @@ export function planToJson(plan: Plan): object {
     terraform_version: terraformVersion,
     planned_values: {
       root_module: {
-        resources: changes.flatMap((change) => (change.after === null ? [] : [resourceValue(change, change.after)])),
+        resources: [
+          ...changes.flatMap((change) => (change.after === null ? [] : [resourceValue(change, change.after)])),
+          ...exportedValues(plan),
+        ],
       },
     },
-    resource_changes: changes.map(changeToJson),
+    resource_changes: [...changes.map(changeToJson), ...exportedChanges(plan)],
     resource_drift: plan.drift.map(shownChange).map(changeToJson),
     output_changes: {},
     prior_state: {
@@ -136,9 +132,10 @@ function configurationOf(plan: Plan): object {
       ...(dependsOn.length === 0 ? {} : { depends_on: dependsOn }),
     }),
   );
+  const exported = exportedConfiguration(plan);
   return {
-    provider_config: { haplan: { name: "haplan", full_name: providerName } },
-    root_module: { resources },
+    provider_config: { haplan: { name: "haplan", full_name: providerName }, ...exported.providers },
+    root_module: { resources: [...resources, ...exported.resources] },
   };
 }
 

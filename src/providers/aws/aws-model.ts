@@ -7,11 +7,12 @@ import type { CallLimits } from "../machine-calls.ts";
 import { sshAttributes } from "../ssh/ssh-model.ts";
 import { balancerObjectName, placementGroupName } from "./aws-names.ts";
 import { ingressOf } from "./ingress.ts";
+import { awsResources } from "./terraform-resources.ts";
 
 export const awsModel: ProviderModel = {
   describeMachine: (spec, host) => ({
     attributes: machineAttributes(spec, host),
-    unknown: ["instance_id", "ami", "subnet_id", "availability_zone", "volume_id", "host_key", "machine_id"],
+    unknown: unknownOf(spec, host),
     replacedBy: [...replacedBy],
   }),
   describeLoadBalancer: (spec) => ({
@@ -21,6 +22,7 @@ export const awsModel: ProviderModel = {
     replacedBy: ["name", "internal"],
     hosts: [],
   }),
+  exportResource: awsResources,
 };
 
 const replacedBy = [
@@ -35,6 +37,15 @@ const replacedBy = [
   "volume_kms_key",
   "vpc",
 ] as const;
+
+function unknownOf({ provider }: ClusterSpec, { role, settings }: MachineHost): readonly string[] {
+  const ssh = (settings?.["ssh"] ?? {}) as ProviderSettings;
+  return [
+    ...["instance_id", "ami", "subnet_id", "availability_zone", "machine_id"],
+    ...(role === "master" ? ["volume_id"] : []),
+    ...(provider["hostKeyFrom"] === "console" && ssh["hostKey"] === undefined ? ["host_key"] : []),
+  ];
+}
 
 /** An instance boots in about a minute, and its first artifact may take minutes. */
 const callTimeoutMs = 900_000;
