@@ -8,7 +8,7 @@ import type { ObservedMachine } from "../../src/plan/observed-cluster.ts";
 import type { LogRequest } from "../../src/providers/log-entry.ts";
 import type { MachineIdentity, Provider } from "../../src/providers/provider.ts";
 import { unitDigest } from "../../src/providers/unit-digest.ts";
-import type { ProviderSettings } from "../../src/spec/cluster-spec.ts";
+import type { ClusterSpec, ProviderSettings } from "../../src/spec/cluster-spec.ts";
 import type { UnitDefinition } from "../../src/units/unit-definition.ts";
 import { fixtureSpec } from "../support/planned-cluster.ts";
 
@@ -20,6 +20,10 @@ export type OpenedProvider = {
   cutOff?(name: string): () => void;
   /** The provider's own keys of a host; absent where it needs none. */
   readonly settings?: ProviderSettings;
+  /** The spec that it was opened with; absent where any will do. */
+  readonly spec?: ClusterSpec;
+  /** A machine is nowhere before it is created: only then can it be checked what it lacks. */
+  readonly createsHosts?: true;
   /** Removes what was made for the test. */
   close(): Promise<void>;
 };
@@ -80,9 +84,13 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
           return found.filter(({ severity }) => severity === "error").map(({ summary }) => summary);
         };
         expect(await errors(unit())).toEqual([]);
+        if (opened.createsHosts) await provider.createMachine(m1);
         const missing = await errors(unit({ program: { kind: "system", command: "no-such-program" } }));
         expect(missing).toEqual([expect.stringContaining("no-such-program")]);
-        expect(await provider.observe("lineage-a", ["m1"])).toEqual({ machines: [], unreachable: [] });
+        const units = (await found()).flatMap((machine) => machine.units);
+        expect(units).toEqual([]);
+        if (!opened.createsHosts)
+          expect(await provider.observe("lineage-a", ["m1"])).toEqual({ machines: [], unreachable: [] });
       },
     );
 
@@ -255,10 +263,10 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
     });
 
     it("returns the attributes that its model lists as unknown, of a new machine and of an existing one", async () => {
-      const { settings } = opened;
+      const { settings, spec = fixtureSpec(["m1", "m2", "m3"]) } = opened;
       const place = { name: m1.name, address: m1.address, zone: null, role: "worker" } as const;
       const host = settings === undefined ? place : { ...place, settings };
-      const { attributes, unknown } = provider.model.describeMachine(fixtureSpec(["m1", "m2", "m3"]), host);
+      const { attributes, unknown } = provider.model.describeMachine(spec, host);
       for (let twice = 0; twice < 2; twice += 1) {
         const returned = await provider.createMachine({ ...m1, attributes });
         expect(Object.keys(returned).toSorted()).toEqual(unknown.toSorted());

@@ -44,6 +44,7 @@ export class AwsClient {
     const { service, action = name } = awsCalls[name];
     try {
       const { client, module } = await this.#service(service);
+      this.#log("aws request", { call: action });
       const Command = module[`${action}Command`] as new (input: object) => object;
       const output = await client.send(new Command(input), signal === undefined ? {} : { abortSignal: signal });
       this.#log("aws call", { call: action });

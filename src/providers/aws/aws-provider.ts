@@ -233,7 +233,8 @@ class AwsProvider implements Provider {
     await updateTags(this.#context, instance, signal);
     if (attributes["volume_state"] === "attached") await attachVolume(this.#context, instance, signal);
     await this.#ensureStarted(machine, signal);
-    return { ...factsOf(instance), ...(await this.#hosts.updateMachine(machine, attributes, signal)) };
+    const onHost = await this.#hosts.updateMachine(machine, attributes, signal);
+    return { ...factsOf(instance), ...this.#learnedKey(instance.machine), ...onHost };
   }
 
   /** @throws HaplanError `provider/no-machine` */
@@ -251,11 +252,17 @@ class AwsProvider implements Provider {
     if (instance === undefined) return;
     await startInstance(this.#context, instance, signal);
     const recorded = this.#recorded.findLast((each) => each.name === name)?.attributes ?? {};
-    const key = recorded["host_key"];
-    const reach = typeof key === "string" ? { ssh_host_key: key, ...recorded } : recorded;
+    const { host_key: key } = this.#learnedKey(name);
+    const reach = key === undefined ? recorded : { ssh_host_key: key, ...recorded };
     const command = instance.volumes.has(dataDeviceName) ? isPrepared : "true";
     await this.#hosts.untilReady(name, reach, command, signal);
     this.#stopped.delete(name);
+  }
+
+  /** The host key that was read from the console when the instance was created. */
+  #learnedKey(name: string): { readonly host_key?: string } {
+    const key = this.#recorded.findLast((each) => each.name === name)?.attributes["host_key"];
+    return typeof key === "string" ? { host_key: key } : {};
   }
 
   async renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void> {

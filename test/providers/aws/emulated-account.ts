@@ -19,8 +19,8 @@ import {
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import type { AwsEmulator } from "./emulator.ts";
 
-/** The VPC and the subnets of examples/aws-3-masters.yaml. */
-export async function prepareAccount(ec2: EC2Client): Promise<void> {
+/** The VPC and the subnets of examples/aws-3-masters.yaml, or one network for addresses that begin with `prefix`. */
+export async function prepareAccount(ec2: EC2Client, prefix: string | null = null): Promise<void> {
   const named = (
     ResourceType: "vpc" | "subnet",
     Value: string,
@@ -28,14 +28,14 @@ export async function prepareAccount(ec2: EC2Client): Promise<void> {
     { ResourceType, Tags: [{ Key: "Name", Value }] },
   ];
   const { Vpc } = await ec2.send(
-    new CreateVpcCommand({ CidrBlock: "10.0.0.0/16", TagSpecifications: named("vpc", "control-plane") }),
+    new CreateVpcCommand({ CidrBlock: `${prefix ?? "10.0"}.0.0/16`, TagSpecifications: named("vpc", "control-plane") }),
   );
   const VpcId = Vpc?.VpcId ?? "";
-  for (const [at, zone] of ["a", "b", "c"].entries()) {
+  for (const [at, zone] of (prefix === null ? ["a", "b", "c"] : ["a"]).entries()) {
     await ec2.send(
       new CreateSubnetCommand({
         VpcId,
-        CidrBlock: `10.0.${at + 1}.0/24`,
+        CidrBlock: prefix === null ? `10.0.${at + 1}.0/24` : `${prefix}.0.0/16`,
         AvailabilityZone: `eu-central-1${zone}`,
         TagSpecifications: named("subnet", zone),
       }),

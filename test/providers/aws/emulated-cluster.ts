@@ -14,7 +14,15 @@ import { type CliFixture, createCliFixture } from "../../support/command-line.ts
 const example = readFileSync(fileURLToPath(new URL("../../../examples/aws-3-masters.yaml", import.meta.url)), "utf8");
 
 /** An image that moto has. */
-export const image = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+const image = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+
+/** The example, for the emulated account. */
+export function exampleText(endpoint: string): string {
+  const more = [`endpoint: ${endpoint}`, `image: ${image}`, "hostKeyFrom: known_hosts"];
+  return example.replace("    instanceType: m7i.large\n", (line) =>
+    [line, ...more.map((key) => `    ${key}\n`)].join(""),
+  );
+}
 
 export type EmulatedCluster = {
   readonly cli: CliFixture;
@@ -38,17 +46,13 @@ export function createEmulatedCluster(endpoint: string): EmulatedCluster {
       return taken;
     },
     onCall: () => undefined,
-    writeSpec: (change = (text) => text) => {
-      const text = example.replace(
-        "    instanceType: m7i.large\n",
-        `    instanceType: m7i.large\n    endpoint: ${endpoint}\n    image: ${image}\n    hostKeyFrom: known_hosts\n`,
-      );
-      writeFileSync(join(cli.cwd, "cloud.yaml"), change(text));
-    },
+    writeSpec: (change = (text) => text) => writeFileSync(join(cli.cwd, "cloud.yaml"), change(exampleText(endpoint))),
   };
   cli.openProvider = async (options, inMemory) => {
     const log = (message: string, facts: { readonly [name: string]: unknown }): void => {
       if (message === "aws call") calls.push(String(facts["call"]));
+      if (message === "aws request") cluster.onCall(String(facts["call"]), "before");
+      if (message === "aws call") cluster.onCall(String(facts["call"]), "after");
     };
     const provider = await createAwsProvider(
       { ...options, log, calls: new MachineCalls({ ...options, limits: { machinesAtOnce: 10, callTimeoutMs: null } }) },
@@ -72,7 +76,7 @@ export function createEmulatedCluster(endpoint: string): EmulatedCluster {
 }
 
 /** What runs on the instances: those that are absent are not asked. */
-function hostsOf(inMemory: Provider): Hosts {
+export function hostsOf(inMemory: Provider): Hosts {
   let absent: ReadonlySet<string> = new Set();
   return {
     ...inMemory,

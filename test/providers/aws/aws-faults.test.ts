@@ -1,0 +1,297 @@
+/** Faults of AWS, as its API answers them: what haplan asks, does, and says. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../../src/base/clock.ts";
+import { HaplanError } from "../../../src/base/haplan-error.ts";
+import { AwsClient } from "../../../src/providers/aws/aws-client.ts";
+import type { AwsContext } from "../../../src/providers/aws/aws-context.ts";
+import { awsModel } from "../../../src/providers/aws/aws-model.ts";
+import { clientToken } from "../../../src/providers/aws/aws-names.ts";
+import { createAwsProvider } from "../../../src/providers/aws/aws-provider.ts";
+import { parseHostKey, readHostKey } from "../../../src/providers/aws/host-key.ts";
+import {
+  ensureInstance,
+  type FoundInstance,
+  type NewInstance,
+  untilRunning,
+} from "../../../src/providers/aws/instances.ts";
+import { ensurePlacementGroup } from "../../../src/providers/aws/placement-groups.ts";
+import { MachineCalls } from "../../../src/providers/machine-calls.ts";
+import { specReader } from "../../../src/providers/spec-reader.ts";
+import type { Hosts } from "../../../src/providers/ssh/ssh-provider.ts";
+import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
+import { root } from "../../structure/imports.ts";
+import { emulatedEnvironment, withEnvironment } from "./emulator.ts";
+import { answer, FaultyApi, failure, fakeEndpoint, instances, instanceXml, run } from "./faulty-api.ts";
+
+const example = readFileSync(join(root, "examples/aws-3-masters.yaml"), "utf8");
+const spec = specReader.parse("cloud.yaml", example.replace("    vpc:", `    endpoint: ${fakeEndpoint}\n    vpc:`))
+  .spec!;
+const m1 = spec.controlPlane.masters[0]!;
+const tags = {
+  "haplan:cluster": "cloud",
+  "haplan:lineage": "lineage-1",
+  "haplan:machine": "m1",
+  "haplan:generation": "1",
+};
+const wanted: NewInstance = {
+  machine: "m1",
+  lineage: "lineage-1",
+  generation: 1,
+  address: "10.0.1.10",
+  subnetId: "subnet-0a",
+  ami: "ami-0a1b2c3d",
+  groupId: "sg-0a",
+  attributes: awsModel.describeMachine(spec, { ...m1, role: "master" }).attributes,
+};
+const token = (attempt: number): string => clientToken("lineage-1", "m1", 1, attempt);
+
+let api: FaultyApi;
+let context: AwsContext;
+let restore: () => void;
+beforeEach(() => {
+  restore = withEnvironment(emulatedEnvironment);
+  api = new FaultyApi();
+  context = contextOf(spec);
+});
+afterEach(async () => {
+  await context.client.close();
+  api.close();
+  restore();
+});
+
+/** Waits a thousandth of what it is asked to, and counts it whole. */
+function contextOf(given: ClusterSpec): AwsContext {
+  let ahead = 0;
+  const clock = {
+    ...systemClock,
+    monotonicMs: () => systemClock.monotonicMs() + ahead,
+    sleep: async (ms: number, signal?: AbortSignal) => {
+      ahead += ms;
+      await systemClock.sleep(ms / 1000, signal);
+    },
+  };
+  return { spec: given, clock, log: () => undefined, client: new AwsClient({ spec: given, log: () => undefined }) };
+}
+
+async function errorOf(work: Promise<unknown>): Promise<HaplanError> {
+  const error = await work.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(HaplanError);
+  return error as HaplanError;
+}
+
+describe("an instance", () => {
+  it("is asked for with its token, tags, volume and metadata options", async () => {
+    const made = instanceXml("i-0a", "pending", tags);
+    api.on("DescribeInstances", instances(), instances(made)).on("RunInstances", run(made));
+    expect(await ensureInstance(context, wanted)).toMatchObject({ id: "i-0a", machine: "m1", generation: 1 });
+    const [request] = api.of("RunInstances");
+    expect(request).toMatchObject({
+      ClientToken: token(0),
+      ImageId: "ami-0a1b2c3d",
+      InstanceType: "m7i.large",
+      MinCount: "1",
+      MaxCount: "1",
+      KeyName: "operators",
+      PrivateIpAddress: "10.0.1.10",
+      SubnetId: "subnet-0a",
+      "SecurityGroupId.1": "sg-0a",
+      "MetadataOptions.HttpTokens": "required",
+      "MetadataOptions.HttpPutResponseHopLimit": "1",
+      "BlockDeviceMapping.1.DeviceName": "/dev/sdf",
+      "BlockDeviceMapping.1.Ebs.DeleteOnTermination": "false",
+      "BlockDeviceMapping.1.Ebs.Encrypted": "true",
+      "BlockDeviceMapping.1.Ebs.VolumeType": "gp3",
+      "TagSpecification.1.ResourceType": "instance",
+      "TagSpecification.2.ResourceType": "volume",
+      "TagSpecification.1.Tag.2.Key": "haplan:cluster",
+      "TagSpecification.1.Tag.2.Value": "cloud",
+    });
+    const userData = Buffer.from(request?.["UserData"] ?? "", "base64").toString("utf8");
+    expect(userData).toMatch(/^#!\/bin\/sh/);
+    expect(userData.length).toBeLessThan(16_384);
+  });
+
+  it("is not asked for again while it exists", async () => {
+    api.on("DescribeInstances", instances(instanceXml("i-0a", "running", tags)));
+    expect(await ensureInstance(context, wanted)).toMatchObject({ id: "i-0a" });
+    expect(api.of("RunInstances")).toEqual([]);
+  });
+
+  it("is waited for when AWS does not find it right after its creation", async () => {
+    const made = instanceXml("i-0a", "pending", tags);
+    const running = instances(instanceXml("i-0a", "running", tags));
+    api
+      .on("DescribeInstances", instances(), instances(), instances(), instances(made), running)
+      .on("RunInstances", run(made));
+    const found = await ensureInstance(context, wanted);
+    expect(await untilRunning(context, found)).toMatchObject({ state: "running" });
+  });
+
+  it("has another token when AWS answers with the terminated instance of the first", async () => {
+    const dead = instanceXml("i-00", "terminated", tags);
+    const made = instanceXml("i-0a", "pending", tags);
+    api.on("DescribeInstances", instances(), instances(made)).on("RunInstances", run(dead), run(made));
+    expect(await ensureInstance(context, wanted)).toMatchObject({ id: "i-0a" });
+    expect(api.of("RunInstances").map(({ ClientToken }) => ClientToken)).toEqual([token(0), token(1)]);
+  });
+
+  it("waits for its address while the instance before it is being terminated", async () => {
+    const leaving = instanceXml("i-00", "shutting-down", { ...tags, "haplan:generation": "0" });
+    const made = instanceXml("i-0a", "pending", tags);
+    api
+      .on("DescribeInstances", instances(), instances(leaving), instances(made))
+      .on("RunInstances", failure("InvalidIPAddress.InUse", "Address 10.0.1.10 is in use."), run(made));
+    expect(await ensureInstance(context, wanted)).toMatchObject({ id: "i-0a" });
+    expect(api.of("RunInstances").map(({ ClientToken }) => ClientToken)).toEqual([token(0), token(0)]);
+  });
+
+  it("is reported with AWS's state when it is terminated at its start", async () => {
+    api.on("DescribeInstances", instances(instanceXml("i-0a", "terminated", tags)));
+    const error = await errorOf(untilRunning(context, { id: "i-0a", machine: "m1" }));
+    expect(error).toMatchObject({ code: "aws/not-running" });
+    expect(error.message).toContain("KMS key");
+  });
+
+  it("is created although AWS throttles, closes a connection and fails at first", async () => {
+    const made = instanceXml("i-0a", "pending", tags);
+    api
+      .on("DescribeInstances", instances(), instances(made))
+      .on(
+        "RunInstances",
+        failure("RequestLimitExceeded", "Request limit exceeded.", 503),
+        "cutOff",
+        failure("InternalError", "try again", 500),
+        run(made),
+      );
+    expect(await ensureInstance(context, wanted)).toMatchObject({ id: "i-0a" });
+    expect(new Set(api.of("RunInstances").map(({ ClientToken }) => ClientToken))).toEqual(new Set([token(0)]));
+    expect(api.of("RunInstances")).toHaveLength(4);
+  });
+});
+
+describe("a call that fails", () => {
+  it.each([
+    ["ExpiredToken", "The security token included in the request is expired", "aws/credentials", "log in again"],
+    [
+      "AuthFailure",
+      "AWS was not able to validate the provided access credentials",
+      "aws/credentials",
+      "aws sts get-caller-identity",
+    ],
+    ["UnauthorizedOperation", "You are not authorized to perform this operation.", "aws/not-authorized", "docs/aws.md"],
+    ["InsufficientInstanceCapacity", "We currently do not have sufficient capacity", "aws/no-capacity", "another zone"],
+    ["VcpuLimitExceeded", "You have requested more vCPU capacity than your limit", "aws/quota", "Service Quotas"],
+    ["IdempotentParameterMismatch", "Client token already used", "aws/idempotency-mismatch", "settings of before"],
+    ["InvalidKeyPair.NotFound", "The key pair 'operators' does not exist", "aws/not-found", "check the id"],
+    ["InvalidIPAddress.InUse", "Address 10.0.1.10 is in use.", "aws/address-in-use", "an unused one"],
+  ])(
+    "with %s is reported with what haplan wanted, AWS's words, the request and what to do",
+    async (code, message, own, advice) => {
+      api.on("DescribeInstances", instances()).on("RunInstances", failure(code, message));
+      const error = await errorOf(ensureInstance(context, wanted));
+      expect(error.code).toBe(own);
+      expect(error.message.split("\n").slice(0, 2)).toEqual([
+        "Cannot create the instance of m1",
+        `RunInstances failed: ${code}: ${message} (request id 4f1c-9a)`,
+      ]);
+      expect(error.message).toContain(advice);
+    },
+  );
+
+  it("for want of credentials says where they come from", async () => {
+    restore();
+    restore = withEnvironment({
+      ...emulatedEnvironment,
+      AWS_ACCESS_KEY_ID: "",
+      AWS_SECRET_ACCESS_KEY: "",
+      HOME: "/nonexistent",
+    });
+    const error = await errorOf(ensureInstance(contextOf(spec), wanted));
+    expect(error.code).toBe("aws/credentials");
+    expect(error.message).toContain("AWS_PROFILE");
+  });
+
+  it("for want of a region says so", async () => {
+    const { region: _, ...provider } = spec.provider;
+    const without = contextOf({ ...spec, provider: provider as ClusterSpec["provider"] });
+    const error = await errorOf(ensureInstance(without, wanted));
+    expect(error).toMatchObject({ code: "aws/no-region" });
+  });
+
+  it("for all machines makes none of them absent", async () => {
+    api
+      .on("DescribeInstances", failure("UnauthorizedOperation", "You are not authorized", 403))
+      .on("DescribeSecurityGroups", failure("UnauthorizedOperation", "no", 403));
+    const options = {
+      spec,
+      recorded: async () => [{ name: "m1", generation: 1, attributes: {} }],
+      directory: "",
+      cwd: "",
+      signal: new AbortController().signal,
+      clock: context.clock,
+      log: () => undefined,
+    };
+    const absent: string[] = [];
+    const hosts = {
+      setAbsent: (names: ReadonlySet<string>) => absent.push(...names),
+      close: async () => undefined,
+    } as unknown as Hosts;
+    const calls = new MachineCalls({ ...options, limits: { machinesAtOnce: 1, callTimeoutMs: null } });
+    const provider = await createAwsProvider({ ...options, calls }, async () => hosts);
+    const found = await provider.observe("lineage-1", ["m1", "m2"]);
+    expect(found.machines).toEqual([]);
+    expect(found.unreachable.map(({ name }) => name)).toEqual(["m1", "m2"]);
+    expect(found.unreachable[0]?.reason).toContain("UnauthorizedOperation");
+    expect(absent).toEqual(["m1", "m2"]);
+    await provider.close();
+  });
+});
+
+describe("placement groups", () => {
+  it("that exist are used", async () => {
+    api.on("CreatePlacementGroup", failure("InvalidPlacementGroup.Duplicate", "already exists"));
+    await ensurePlacementGroup(context, "lineage-1", "haplan-cloud-eu-central-1a");
+    expect(api.of("CreatePlacementGroup")[0]).toMatchObject({
+      GroupName: "haplan-cloud-eu-central-1a",
+      Strategy: "spread",
+    });
+  });
+});
+
+describe("the host key", () => {
+  const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ5qzC0ZkBvXfD3XbXz0nqk4m5vQe6j9n2o0r1s2t3u4";
+  const printed = `[ 12.3] cloud-init
+-----BEGIN SSH HOST KEY KEYS-----
+ecdsa-sha2-nistp256 AAAAE2VjZHNh root@ip-10-0-1-10
+${key} root@ip-10-0-1-10
+-----END SSH HOST KEY KEYS-----
+`;
+  const consoleOutput = (text: string): ReturnType<typeof answer> =>
+    answer("GetConsoleOutput", `<instanceId>i-0a</instanceId><output>${Buffer.from(text).toString("base64")}</output>`);
+  const instance = { id: "i-0a", machine: "m1" } as FoundInstance;
+
+  it("is the Ed25519 key that cloud-init has printed last", () => {
+    expect(parseHostKey(printed)).toBe(key);
+    expect(parseHostKey(`${printed.replaceAll("AAAAC3", "AAAAC4")}${printed}`)).toBe(key);
+    expect(parseHostKey("[ 0.1] booting")).toBeNull();
+    expect(parseHostKey(printed.replace("-----END SSH HOST KEY KEYS-----", ""))).toBeNull();
+  });
+
+  it("is waited for, and asked for without what the instance type does not have", async () => {
+    api.on("GetConsoleOutput", failure("UnsupportedOperation", "not Nitro"), consoleOutput(""), consoleOutput(printed));
+    expect(await readHostKey(context, instance)).toBe(key);
+    expect(api.of("GetConsoleOutput").map(({ Latest }) => Latest)).toEqual(["true", undefined, "true"]);
+  });
+
+  it("that is never printed ends the wait with what to do", async () => {
+    api.on("GetConsoleOutput", consoleOutput("booting"));
+    const error = await errorOf(readHostKey(context, instance));
+    expect(error.code).toBe("aws/timed-out");
+    expect(error.message).toContain("hostKeyFrom: known_hosts");
+  });
+});
