@@ -1,15 +1,14 @@
 /** examples/bare-metal-3-masters.yaml on hosts: from nothing, through its virtual address, to nothing. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { isInstalled } from "../e2e/run-program.ts";
 import { ClusterOnHosts, contentsOf } from "./cluster-on-hosts.ts";
 import { CountedSsh } from "./counted-ssh.ts";
+import { describeHosts } from "./describe-hosts.ts";
 import { addressesOf } from "./host-network.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 
-const missing = missingHostSupport() ?? (isInstalled("etcdctl", "version") ? null : "not installed: etcdctl");
 const example = fileURLToPath(new URL("../../examples/bare-metal-3-masters.yaml", import.meta.url));
 const virtualAddress = addressesOf(240).ipv4;
 
@@ -36,54 +35,58 @@ function onHosts({ hosts, keyFile }: HostSet): string {
   return stringify(document);
 }
 
-describe.skipIf(missing !== null)(`the example on hosts${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
-  let set: HostSet;
-  let cluster: ClusterOnHosts;
+describeHosts(
+  "the example on hosts",
+  () => {
+    let set: HostSet;
+    let cluster: ClusterOnHosts;
 
-  beforeAll(async () => {
-    await takeDown();
-    set = await bringUp(7, "complete");
-    cluster = new ClusterOnHosts(set, onHosts(set));
-  }, 900_000);
-  afterAll(async () => {
-    await cluster?.teardown();
-    await takeDown();
-  }, 120_000);
+    beforeAll(async () => {
+      await takeDown();
+      set = await bringUp(7, "complete");
+      cluster = new ClusterOnHosts(set, onHosts(set));
+    }, 900_000);
+    afterAll(async () => {
+      await cluster?.teardown();
+      await takeDown();
+    }, 120_000);
 
-  const contents = (): Promise<readonly string[]> => Promise.all(set.hosts.map((host) => contentsOf(set, host)));
+    const contents = (): Promise<readonly string[]> => Promise.all(set.hosts.map((host) => contentsOf(set, host)));
 
-  it("is checked, planned, applied, used through the virtual address, and removed without a trace", async () => {
-    const before = await contents();
-    await cluster.run("check");
-    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(2);
-    expect(await contents()).toEqual(before);
+    it("is checked, planned, applied, used through the virtual address, and removed without a trace", async () => {
+      const before = await contents();
+      await cluster.run("check");
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(2);
+      expect(await contents()).toEqual(before);
 
-    await cluster.run("apply", "-auto-approve");
-    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
-    expect((await cluster.run("output", "-raw", "endpoint")).trim()).toBe(`https://${virtualAddress}:2379`);
-    expect(await cluster.etcdctl(["put", "key", "value"])).toMatchObject({ code: 0, stdout: "OK\n" });
+      await cluster.run("apply", "-auto-approve");
+      expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+      expect((await cluster.run("output", "-raw", "endpoint")).trim()).toBe(`https://${virtualAddress}:2379`);
+      expect(await cluster.etcdctl(["put", "key", "value"])).toMatchObject({ code: 0, stdout: "OK\n" });
 
-    const applied = await contents();
-    const settled = await cluster.try("plan", "-detailed-exitcode");
-    expect([settled.code, settled.stdout]).toEqual([0, expect.stringContaining("No changes.")]);
-    expect(await contents()).toEqual(applied);
+      const applied = await contents();
+      const settled = await cluster.try("plan", "-detailed-exitcode");
+      expect([settled.code, settled.stdout]).toEqual([0, expect.stringContaining("No changes.")]);
+      expect(await contents()).toEqual(applied);
 
-    await planWithFewRoundTrips();
+      await planWithFewRoundTrips();
 
-    await cluster.run("destroy", "-auto-approve");
-    expect(await contents()).toEqual(before);
-  }, 600_000);
+      await cluster.run("destroy", "-auto-approve");
+      expect(await contents()).toEqual(before);
+    }, 600_000);
 
-  /** One ssh per host, and few requests through each. */
-  async function planWithFewRoundTrips(): Promise<void> {
-    using ssh = new CountedSsh();
-    const started = performance.now();
-    const { code } = await cluster.start(["plan", "-detailed-exitcode"], { env: { PATH: ssh.path } }).end;
-    const tookMs = Math.round(performance.now() - started);
-    const requests = ssh.requests();
-    console.log(`a plan without changes of ${set.hosts.length} hosts: ${tookMs} ms, requests per host: ${requests}`);
-    expect(code).toBe(0);
-    expect(requests).toHaveLength(set.hosts.length);
-    expect(Math.max(...requests)).toBeLessThanOrEqual(3);
-  }
-});
+    /** One ssh per host, and few requests through each. */
+    async function planWithFewRoundTrips(): Promise<void> {
+      using ssh = new CountedSsh();
+      const started = performance.now();
+      const { code } = await cluster.start(["plan", "-detailed-exitcode"], { env: { PATH: ssh.path } }).end;
+      const tookMs = Math.round(performance.now() - started);
+      const requests = ssh.requests();
+      console.log(`a plan without changes of ${set.hosts.length} hosts: ${tookMs} ms, requests per host: ${requests}`);
+      expect(code).toBe(0);
+      expect(requests).toHaveLength(set.hosts.length);
+      expect(Math.max(...requests)).toBeLessThanOrEqual(3);
+    }
+  },
+  { etcdctl: "version" },
+);

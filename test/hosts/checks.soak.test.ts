@@ -5,14 +5,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { ClusterOnHosts, contentsOf, type HostsSpec, hostsSpecText } from "./cluster-on-hosts.ts";
+import { describeHosts } from "./describe-hosts.ts";
 import { bridgeName } from "./host-network.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { missingSlowDisk, slowDown } from "./slow-disk.ts";
 import { powerOff, powerOn, sshdAsInit, type TestHost } from "./test-host.ts";
-
-const missing = missingHostSupport();
 
 type Violation = {
   readonly of: string;
@@ -124,7 +123,7 @@ const violations: readonly Violation[] = [
   },
 ];
 
-describe.skipIf(missing !== null)(`checks of hosts${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
+describeHosts("checks of hosts", () => {
   let set: HostSet;
   let cluster: ClusterOnHosts;
   const host = (number: number): TestHost => set.hosts[number - 1]!;

@@ -4,16 +4,15 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
-import { isInstalled } from "../e2e/run-program.ts";
 import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
+import { describeHosts } from "./describe-hosts.ts";
 import { network } from "./host-network.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport() ?? (isInstalled("nft", "--version") ? null : "not installed: nftables");
 const writesPerSecond = 50;
 const table = `haplan-test-${network}`;
 const leftovers = "ls -d /opt/haplan /var/lib/haplan /etc/systemd/system/haplan-* 2>/dev/null; id haplan 2>/dev/null";
@@ -35,103 +34,108 @@ async function restore(): Promise<void> {
 
 type StepEvent = { readonly type: string; readonly step?: { readonly title: string } };
 
-describe.skipIf(missing !== null)(`cut connections${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
-  let set: HostSet;
-  let cluster: ClusterOnHosts;
+describeHosts(
+  "cut connections",
+  () => {
+    let set: HostSet;
+    let cluster: ClusterOnHosts;
 
-  const host = (number: number): TestHost => set.hosts[number - 1]!;
-  const spec = (numbers: readonly number[]): HostsSpec => ({
-    name: "cuts",
-    engine: "agent",
-    masters: numbers.map((number) => [`m${number}`, host(number)] as const),
-    balancer: host(5),
-    balancerType: "embedded",
-  });
+    const host = (number: number): TestHost => set.hosts[number - 1]!;
+    const spec = (numbers: readonly number[]): HostsSpec => ({
+      name: "cuts",
+      engine: "agent",
+      masters: numbers.map((number) => [`m${number}`, host(number)] as const),
+      balancer: host(5),
+      balancerType: "embedded",
+    });
 
-  beforeAll(async () => {
-    await takeDown();
-    set = await bringUp(5, "complete");
-    cluster = new ClusterOnHosts(set, spec([1, 2, 3]));
-  }, 900_000);
-  afterAll(async () => {
-    await restore();
-    await cluster?.teardown();
-    await takeDown();
-  }, 120_000);
-
-  /** The host that a step works on, by its title: `start agent m2`. None where it asks members, over their own connections. */
-  function hostOf(title: string): TestHost | undefined {
-    if (title.startsWith("wait")) return undefined;
-    const [, number] = /\bm(\d)\b/.exec(title) ?? [];
-    if (number !== undefined) return host(Number(number));
-    return title.includes("load balancer") ? host(5) : undefined;
-  }
-
-  /** Applies, and cuts the host of the first step off that is not in `done` yet. Null when there was none: it is complete. */
-  async function applyWithCut(done: Set<string>): Promise<string | null> {
-    const run = cluster.start(["apply", "-auto-approve", "-json"], { timeoutMs: 120_000 });
-    const isOver = run.end.then(() => true);
-    let step: string | null = null;
-    while (step === null && !(await Promise.race([isOver, sleep(10, false)]))) {
-      const lines = run.printed().split("\n").slice(0, -1);
-      const events = lines.map((line) => JSON.parse(line) as StepEvent).filter(({ type }) => type === "step_start");
-      step = events.map((event) => event.step?.title ?? "").find((title) => hostOf(title) && !done.has(title)) ?? null;
-    }
-    if (step !== null) await cut(hostOf(step)!);
-    const { code, stdout } = await run.end;
-    await restore();
-    if (step === null) expect(code, stdout).toBe(0);
-    else done.add(step);
-    return step === null ? null : `${step}: ${code}`;
-  }
-
-  async function applyWithCuts(): Promise<readonly string[]> {
-    const done = new Set<string>();
-    const cuts: string[] = [];
-    for (let attempt = 0; attempt < 60; attempt += 1) {
-      const result = await applyWithCut(done);
-      if (result === null) return cuts;
-      cuts.push(result);
-    }
-    throw new Error(`No end after these cuts: ${cuts.join(", ")}`);
-  }
-
-  it("in each step that makes a cluster leave one that the next apply completes", async () => {
-    const cuts = await applyWithCuts();
-    console.log(cuts.join("\n"));
-    expect(cuts.length).toBeGreaterThan(3);
-    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
-    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
-  }, 600_000);
-
-  it("in each step that replaces a master's host neither lose the quorum nor touch the other masters", async () => {
-    const masters = async (): Promise<string> => {
-      const script =
-        "systemctl show --property=MainPID,ActiveEnterTimestamp 'haplan-*'; ls -l /etc/systemd/system/haplan-*";
-      return (await Promise.all([1, 2].map((number) => cluster.on(host(number), script)))).join("\n");
-    };
-    const before = await masters();
-    const client = cluster.client(`https://${host(5).ipv4}:2379`);
-    const writer = new PacedWriter(client, "/cuts/", writesPerSecond);
-    cluster.write(spec([1, 2, 4]));
-    const cuts = await applyWithCuts().finally(() => writer.stop());
-    console.log(cuts.join("\n"), writer.summary());
-    expect(cuts.length).toBeGreaterThan(6);
-    expect(writer.failures).toEqual([]);
-    expect(await missingWrites(client, writer.prefix, writer.acknowledged)).toEqual([]);
-    expect(await masters()).toBe(before);
-    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
-    expect(await cluster.on(host(4), "ls /var/lib/haplan/cuts/machines")).toMatch(/^m4(\.\d+)?$/);
-    expect(await cluster.on(host(3), leftovers)).toBe("");
-  }, 600_000);
-
-  it("in a destroy leave nothing once it is repeated", async () => {
-    for (const number of [1, 2, 4, 5]) {
-      await cut(host(number));
-      expect((await cluster.try("destroy", "-auto-approve")).code).toBe(1);
+    beforeAll(async () => {
+      await takeDown();
+      set = await bringUp(5, "complete");
+      cluster = new ClusterOnHosts(set, spec([1, 2, 3]));
+    }, 900_000);
+    afterAll(async () => {
       await restore();
+      await cluster?.teardown();
+      await takeDown();
+    }, 120_000);
+
+    /** The host that a step works on, by its title: `start agent m2`. None where it asks members, over their own connections. */
+    function hostOf(title: string): TestHost | undefined {
+      if (title.startsWith("wait")) return undefined;
+      const [, number] = /\bm(\d)\b/.exec(title) ?? [];
+      if (number !== undefined) return host(Number(number));
+      return title.includes("load balancer") ? host(5) : undefined;
     }
-    await cluster.run("destroy", "-auto-approve");
-    expect(await Promise.all(set.hosts.map((each) => cluster.on(each, leftovers)))).toEqual(set.hosts.map(() => ""));
-  }, 600_000);
-});
+
+    /** Applies, and cuts the host of the first step off that is not in `done` yet. Null when there was none: it is complete. */
+    async function applyWithCut(done: Set<string>): Promise<string | null> {
+      const run = cluster.start(["apply", "-auto-approve", "-json"], { timeoutMs: 120_000 });
+      const isOver = run.end.then(() => true);
+      let step: string | null = null;
+      while (step === null && !(await Promise.race([isOver, sleep(10, false)]))) {
+        const lines = run.printed().split("\n").slice(0, -1);
+        const events = lines.map((line) => JSON.parse(line) as StepEvent).filter(({ type }) => type === "step_start");
+        step =
+          events.map((event) => event.step?.title ?? "").find((title) => hostOf(title) && !done.has(title)) ?? null;
+      }
+      if (step !== null) await cut(hostOf(step)!);
+      const { code, stdout } = await run.end;
+      await restore();
+      if (step === null) expect(code, stdout).toBe(0);
+      else done.add(step);
+      return step === null ? null : `${step}: ${code}`;
+    }
+
+    async function applyWithCuts(): Promise<readonly string[]> {
+      const done = new Set<string>();
+      const cuts: string[] = [];
+      for (let attempt = 0; attempt < 60; attempt += 1) {
+        const result = await applyWithCut(done);
+        if (result === null) return cuts;
+        cuts.push(result);
+      }
+      throw new Error(`No end after these cuts: ${cuts.join(", ")}`);
+    }
+
+    it("in each step that makes a cluster leave one that the next apply completes", async () => {
+      const cuts = await applyWithCuts();
+      console.log(cuts.join("\n"));
+      expect(cuts.length).toBeGreaterThan(3);
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+      expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+    }, 600_000);
+
+    it("in each step that replaces a master's host neither lose the quorum nor touch the other masters", async () => {
+      const masters = async (): Promise<string> => {
+        const script =
+          "systemctl show --property=MainPID,ActiveEnterTimestamp 'haplan-*'; ls -l /etc/systemd/system/haplan-*";
+        return (await Promise.all([1, 2].map((number) => cluster.on(host(number), script)))).join("\n");
+      };
+      const before = await masters();
+      const client = cluster.client(`https://${host(5).ipv4}:2379`);
+      const writer = new PacedWriter(client, "/cuts/", writesPerSecond);
+      cluster.write(spec([1, 2, 4]));
+      const cuts = await applyWithCuts().finally(() => writer.stop());
+      console.log(cuts.join("\n"), writer.summary());
+      expect(cuts.length).toBeGreaterThan(6);
+      expect(writer.failures).toEqual([]);
+      expect(await missingWrites(client, writer.prefix, writer.acknowledged)).toEqual([]);
+      expect(await masters()).toBe(before);
+      expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+      expect(await cluster.on(host(4), "ls /var/lib/haplan/cuts/machines")).toMatch(/^m4(\.\d+)?$/);
+      expect(await cluster.on(host(3), leftovers)).toBe("");
+    }, 600_000);
+
+    it("in a destroy leave nothing once it is repeated", async () => {
+      for (const number of [1, 2, 4, 5]) {
+        await cut(host(number));
+        expect((await cluster.try("destroy", "-auto-approve")).code).toBe(1);
+        await restore();
+      }
+      await cluster.run("destroy", "-auto-approve");
+      expect(await Promise.all(set.hosts.map((each) => cluster.on(each, leftovers)))).toEqual(set.hosts.map(() => ""));
+    }, 600_000);
+  },
+  { nft: "--version" },
+);

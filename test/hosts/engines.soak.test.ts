@@ -7,11 +7,10 @@ import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { powerOff, powerOn, type TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 const writesPerSecond = 200;
 const gapMaxMs = 1_000;
 
@@ -19,7 +18,7 @@ const gapMaxMs = 1_000;
 const newer: readonly string[] = ["3.6.14", "3.7.1"];
 const etcdAt = (version: string): string => `/opt/etcd/${version}/etcd`;
 
-describe.skipIf(missing !== null)(`engines on hosts${reason}`, () => {
+describeHosts("engines on hosts", () => {
   let set: HostSet;
   let hosts: Record<`h${1 | 2 | 3 | 4 | 5 | 6 | 7}`, TestHost>;
   let cluster: ClusterOnHosts | undefined;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Artifact, buildArtifact } from "../../src/artifact/build-artifact.ts";
 import { HostClient } from "../../src/host/host-client.ts";
 import { decodeLogEvents, logFlags } from "../../src/host/log-lines.ts";
@@ -16,12 +16,12 @@ import type { UnitDefinition } from "../../src/units/unit-definition.ts";
 import { describeProvider, probeProgram } from "../providers/provider-contract.ts";
 import { providerOfHost } from "../providers/provider-of-host.ts";
 import { root as packageDirectory } from "../structure/imports.ts";
-import { bringUp, type HostSet, missingHostSupport } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet } from "./host-set.ts";
 
-const missing = missingHostSupport();
 const machine = { name: "m1", zone: null, lineage: "lineage-a", generation: 1 };
 
-describe.skipIf(missing !== null)(`haplan-host on a host${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
+describeHosts("haplan-host on a host", () => {
   let set: HostSet;
   let before: string;
   let artifact: Artifact;

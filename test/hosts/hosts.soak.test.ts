@@ -1,12 +1,10 @@
 import { existsSync } from "node:fs";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeHosts } from "./describe-hosts.ts";
 import { network } from "./host-network.ts";
-import { bringUp, type HostSet, hostsDirectory, missingHostSupport, takeDown } from "./host-set.ts";
+import { bringUp, type HostSet, hostsDirectory, takeDown } from "./host-set.ts";
 import { cutOff, powerOff, rejoin, type TestHost } from "./test-host.ts";
-
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 
 async function onHost(
   { keyFile, knownHostsFile }: HostSet,
@@ -27,7 +25,7 @@ async function onHost(
   return (await execa("ssh", [...options, `admin@${address}`, command])).stdout;
 }
 
-describe.skipIf(missing !== null)(`test hosts${reason}`, () => {
+describeHosts("test hosts", () => {
   beforeAll(takeDown, 60_000);
   afterAll(takeDown, 60_000);
 

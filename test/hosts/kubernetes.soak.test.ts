@@ -8,14 +8,12 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { findKubeadm } from "../support/kubeadm.ts";
 import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
-
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 
 /** Takes three seconds for `init` and `join`, and makes the files that show that kubeadm was there. */
 const recordingKubeadm = `#!/bin/sh
@@ -40,7 +38,7 @@ echo "$(date +%s%N) $(hostname) kubectl $*" >> /root/kubeadm.log
 echo ok
 `;
 
-describe.skipIf(missing !== null)(`Kubernetes on hosts${reason}`, () => {
+describeHosts("Kubernetes on hosts", () => {
   let set: HostSet;
   let hosts: Record<`h${1 | 2 | 3 | 4 | 5}`, TestHost>;
   let cluster: ClusterOnHosts | undefined;

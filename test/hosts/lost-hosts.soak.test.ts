@@ -1,19 +1,19 @@
 /** A master's host loses its power under a writer: it comes back by itself, or a spare host takes its place. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { powerOff, powerOn, type TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
 const writesPerSecond = 50;
 /** An election, and the load balancer's check of a member that does not refuse but says nothing. */
 const gapMaxMs = 5_000;
 
-describe.skipIf(missing !== null)(`lost hosts${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
+describeHosts("lost hosts", () => {
   let set: HostSet;
   let cluster: ClusterOnHosts;
   let writer: PacedWriter;

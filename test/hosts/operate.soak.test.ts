@@ -8,17 +8,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bringUp, type HostSet, missingHostSupport } from "./host-set.ts";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 const haplanProgram = fileURLToPath(new URL("../../dist/cmd/haplan/main.js", import.meta.url));
 
 type Run = { readonly exitCode: number | undefined; readonly stdout: string; readonly stderr: string };
 
-describe.skipIf(missing !== null)(`operating hosts${reason}`, () => {
+describeHosts("operating hosts", () => {
   let directory: string;
   let set: HostSet;
   let hosts: [TestHost, TestHost, TestHost];

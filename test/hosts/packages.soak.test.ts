@@ -1,18 +1,16 @@
 /** `packages: install`: what units need is installed by the hosts' package manager, and removed again. */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { type PackageMirror, servePackages } from "./package-mirror.ts";
 import type { TestHost } from "./test-host.ts";
-
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 
 /** What apt and dpkg write on the way, and what the packages of Debian leave when they are purged. */
 const ofPackageManager =
   / \/var\/lib\/(apt|dpkg|systemd)|^\/var\/(lib\/(apt|dpkg)|cache|backups)\b|^\/etc\/ld\.so\.cache|\/etc\/\.pwd\.lock/;
 
-describe.skipIf(missing !== null)(`packages on hosts${reason}`, () => {
+describeHosts("packages on hosts", () => {
   let set: HostSet;
   let hosts: readonly [TestHost, TestHost, TestHost, TestHost];
   let mirror: PackageMirror;

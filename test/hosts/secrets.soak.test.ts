@@ -4,15 +4,13 @@
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { filesWithSecrets, keyLines, ProcessListSampler } from "../support/secret-search.ts";
 import { ClusterOnHosts } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
-
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 
 /** As another user: command lines, and the environments that it may read, into a file that only root reads later. */
 const sample = `mkdir -p /root/seen; cd /root/seen
@@ -20,7 +18,7 @@ nohup sh -c 'while [ ! -e stop ]; do
   su daemon -s /bin/sh -c "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null" | tr "\\\\0" " " >> samples; echo >> samples; sleep 0.05
 done' > /dev/null 2>&1 &`;
 
-describe.skipIf(missing !== null)(`certificates on hosts${reason}`, () => {
+describeHosts("certificates on hosts", () => {
   let set: HostSet;
   let cluster: ClusterOnHosts;
 

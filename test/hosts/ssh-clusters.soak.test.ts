@@ -11,15 +11,14 @@ import { openProvider } from "../../src/providers/open-provider.ts";
 import { specReader } from "../../src/providers/spec-reader.ts";
 import { ArtifactCache } from "../../src/providers/ssh/artifact-cache.ts";
 import { describeProvider, probeProgram } from "../providers/provider-contract.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 const haplanProgram = fileURLToPath(new URL("../../dist/cmd/haplan/main.js", import.meta.url));
 const ownArch = process.arch as "x64" | "arm64";
 
-describe.skipIf(missing !== null)(`clusters on hosts${reason}`, () => {
+describeHosts("clusters on hosts", () => {
   let directory: string;
   let set: HostSet;
   /** haplan's artifact with the program `probe` in it. */

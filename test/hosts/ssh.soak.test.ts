@@ -3,18 +3,16 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { runOnHost } from "../../src/providers/ssh/run-ssh.ts";
 import { pinnedName, type SshTarget } from "../../src/providers/ssh/ssh-target.ts";
 import { architectureOf, type Host, installDir, uploadArtifact } from "../../src/providers/ssh/upload-artifact.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
-
-describe.skipIf(missing !== null)(`hosts over ssh${reason}`, () => {
+describeHosts("hosts over ssh", () => {
   let directory: string;
   let set: HostSet;
   let [first, second]: TestHost[] = [];

@@ -3,18 +3,17 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { ArtifactCache } from "../../src/providers/ssh/artifact-cache.ts";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import type { ProgramRun } from "../e2e/run-program.ts";
 import { type Defect, doctorArtifact } from "../support/doctored-artifact.ts";
 import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 /** Three, or five by hand. */
 const members = Number(process.env["HAPLAN_TEST_MASTERS"] ?? 3);
 /** An artifact of an earlier commit, if there is one. */
@@ -22,7 +21,7 @@ const earlier = process.env["HAPLAN_TEST_EARLIER_ARTIFACT"];
 const writesPerSecond = 200;
 const gapMaxMs = 1_000;
 
-describe.skipIf(missing !== null)(`upgrades on hosts${reason}`, () => {
+describeHosts("upgrades on hosts", () => {
   let directory: string;
   let set: HostSet;
   let cluster: ClusterOnHosts;

@@ -1,23 +1,22 @@
 /** Two load balancers with a virtual address on real hosts: it moves when its holder cannot serve, and changes lose no write. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
+import { describeHosts } from "./describe-hosts.ts";
 import { network } from "./host-network.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
 const writesPerSecond = 200;
 /** Acceptance 2 of issue 12. */
 const gapMaxMs = 5_000;
 const vip = `10.97.${network}.100`;
 const endpoint = `https://${vip}:2379`;
 
-describe.skipIf(missing !== null)(`a virtual address${reason}`, () => {
+describeHosts("a virtual address", () => {
   let set: HostSet;
   let cluster: ClusterOnHosts;
   let before: readonly string[];

@@ -1,0 +1,11 @@
+/** The tests of a feature on hosts: left out, with the reason in their title, where the machine cannot run hosts. */
+import { describe } from "vitest";
+import { isInstalled } from "../e2e/run-program.ts";
+import { missingHostSupport } from "./host-set.ts";
+
+/** `programs`: those of this machine that they need, each with the argument that makes it print its version. */
+export function describeHosts(title: string, body: () => void, programs: Readonly<Record<string, string>> = {}): void {
+  const absent = Object.entries(programs).find(([program, flag]) => !isInstalled(program, flag));
+  const missing = missingHostSupport() ?? (absent === undefined ? null : `not installed: ${absent[0]}`);
+  describe.skipIf(missing !== null)(missing === null ? title : `${title} (skipped: ${missing})`, body);
+}
