@@ -42,5 +42,6 @@ export function providerCalls({ provider, cluster, packages, leave }: HostParts)
     startTask: (machine, unit, task) => provider.startTask(machine, unit, task),
     taskReport: (machine, unit, task) => provider.taskReport(machine, unit, task),
     readUnitFile: (machine, unit, path) => provider.readUnitFile(machine, unit, path),
+    askUnit: (machine, unit, socket, question) => provider.askUnit(machine, unit, socket, question),
   };
 }

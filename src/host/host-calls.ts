@@ -21,6 +21,7 @@ export type HostCalls = Pick<
   | "removeUnit"
   | "unitLog"
   | "readUnitFile"
+  | "askUnit"
   | "runTask"
   | "startTask"
   | "taskReport"
@@ -48,6 +49,7 @@ export type HostArguments = {
   readonly removeUnit: readonly [machine: MachineRef, unit: string];
   readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];
   readonly readUnitFile: readonly [machine: MachineRef, unit: string, path: string];
+  readonly askUnit: readonly [machine: MachineRef, unit: string, socket: string, question: string];
   readonly runTask: readonly [machine: MachineRef, unit: string, task: HostTask];
   readonly startTask: readonly [machine: MachineRef, unit: string, task: HostTask];
   readonly taskReport: readonly [machine: MachineRef, unit: string, task: HostTask];

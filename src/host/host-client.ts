@@ -131,6 +131,10 @@ export class HostClient implements HostCalls {
     return this.#call("readUnitFile", [machine, unit, path], signal);
   }
 
+  askUnit(...[machine, unit, socket, question, signal]: Parameters<HostCalls["askUnit"]>): Promise<string | null> {
+    return this.#call("askUnit", [machine, unit, socket, question], signal);
+  }
+
   runTask(...[machine, unit, task, signal]: Parameters<HostCalls["runTask"]>): Promise<string> {
     return this.#call("runTask", [machine, unit, task], signal);
   }

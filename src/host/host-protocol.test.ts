@@ -68,6 +68,7 @@ describe("a request", () => {
     removeUnit: ["m1", "agent"],
     unitLog: ["m1", "agent", 10],
     readUnitFile: ["m1", "agent", "tls/ca.crt"],
+    askUnit: ["load-balancer", "load-balancer", "admin.sock", "show stat"],
     runTask: ["m1", "kubeadm", task],
     startTask: [{ name: "m1", generation: 2 }, "kubeadm", task],
     taskReport: ["m1", "kubeadm", { ...task, doneWhile: "/etc/kubernetes/kubelet.conf" }],

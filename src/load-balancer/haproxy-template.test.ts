@@ -12,7 +12,9 @@ import { systemClock } from "../base/clock.ts";
 import { renderTemplate } from "../base/render-template.ts";
 import { openAuthority } from "../pki/authority.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
+import { askUnitSocket } from "../providers/local/ask-unit-socket.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
+import { haproxyQuestion, haproxySocket, parseHaproxyStatus } from "./haproxy-status.ts";
 
 const haproxy = "haproxy";
 const hasHaproxy = execaSync(haproxy, ["-v"], { reject: false }).exitCode === 0;
@@ -216,6 +218,25 @@ describe.skipIf(!hasHaproxy)("HAProxy", () => {
     writeConfig(config([second], true));
     running.kill("SIGUSR2");
     await answersSettleAt(["m2"]);
+  });
+
+  it("says over its socket which masters are ready, about to stop, alive without being ready, and dead", async () => {
+    const { m1, m2, running } = await twoBehindHaproxy();
+    const states = async (): Promise<readonly string[]> => {
+      const answer = await askUnitSocket(running.pid!, haproxySocket, haproxyQuestion);
+      return parseHaproxyStatus(answer ?? "").map(({ name, state }) => `${name} ${state}`);
+    };
+    const settle = (...wanted: readonly string[]) => expect.poll(states, { timeout: 8000 }).toEqual(wanted);
+    await settle("m1 ready", "m2 ready");
+    m1.health[0] = 404;
+    m2.health[0] = 503;
+    await settle("m1 stopping", "m2 alive");
+    m2.server.closeAllConnections();
+    m2.server.close();
+    await settle("m1 stopping", "m2 dead");
+    running.kill("SIGTERM");
+    await once(running, "exit");
+    expect(await askUnitSocket(running.pid!, haproxySocket, haproxyQuestion)).toBeNull();
   });
 
   it("KUBE: sends clients of the API servers to those that answer /readyz with 200, whatever their certificates", async () => {

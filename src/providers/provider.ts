@@ -193,6 +193,17 @@ export type Provider = {
   shell(machine: MachineRef, request: ShellRequest): Promise<ShellProcess>;
   /** A file in a unit's directory, including those that the unit wrote; null if it does not exist. */
   readUnitFile(machine: MachineRef, unit: string, path: string, signal?: AbortSignal): Promise<string | null>;
+  /**
+   * What a unit answers to a line on a UNIX socket in the directory that it runs in; null if it does not run, or nothing listens
+   * there.
+   */
+  askUnit(
+    machine: MachineRef,
+    unit: string,
+    socket: string,
+    question: string,
+    signal?: AbortSignal,
+  ): Promise<string | null>;
   /** Runs a short command to its end. @throws HaplanError `provider/task-failed` with what it wrote to standard error */
   runTask(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<string>;
   /**

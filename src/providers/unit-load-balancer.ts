@@ -1,5 +1,6 @@
 /** Load balancers that are units on machines: haplan's own or HAProxy, with keepalived beside one that has a virtual address. */
 import type { Clock } from "../base/clock.ts";
+import { haproxyQuestion, haproxySocket, parseHaproxyStatus } from "../load-balancer/haproxy-status.ts";
 import { parseStatus, statusFileName } from "../load-balancer/load-balancer-status.ts";
 import { loadBalancerUnitName, virtualAddressUnitName } from "../units/unit-definition.ts";
 import { virtualAddressStateFile } from "../units/virtual-address.ts";
@@ -41,7 +42,9 @@ export function unitLoadBalancer(provider: Provider, clock: Pick<Clock, "now">):
     },
     status: async (name, signal) => {
       const text = await provider.readUnitFile(name, loadBalancerUnitName, statusFileName, signal);
-      return text === null ? null : parseStatus(text, clock.now());
+      if (text !== null) return parseStatus(text, clock.now());
+      const statistics = await provider.askUnit(name, loadBalancerUnitName, haproxySocket, haproxyQuestion, signal);
+      return statistics === null ? null : { backends: parseHaproxyStatus(statistics) };
     },
   };
 }

@@ -80,6 +80,8 @@ export class FakeRemote {
         act(nameOf(machine), signal, () => provider.taskReport(machine, unit, task)),
       readUnitFile: (machine, unit, path, signal) =>
         act(nameOf(machine), signal, () => provider.readUnitFile(machine, unit, path)),
+      askUnit: (machine, unit, socket, question, signal) =>
+        act(nameOf(machine), signal, () => provider.askUnit(machine, unit, socket, question)),
       close: async () => {
         this.open -= 1;
         await provider.close();

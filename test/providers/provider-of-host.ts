@@ -30,6 +30,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     logs,
     shell: () => Promise.reject(new HaplanError("provider/no-login", "Commands reach a host by other means")),
     readUnitFile: (...given) => client.readUnitFile(...given),
+    askUnit: (...given) => client.askUnit(...given),
     runTask: (...given) => client.runTask(...given),
     startTask: (...given) => client.startTask(...given),
     taskReport: (...given) => client.taskReport(...given),

@@ -346,6 +346,7 @@ export class FakeWorld {
         directory: null,
       }),
       readUnitFile: async () => null,
+      askUnit: async () => null,
       runTask: async (machine, _, task) => this.#act(`runTask ${refText(machine)} ${task.name}`, () => ""),
       startTask: async (machine, _, task) => this.#act(`startTask ${refText(machine)} ${task.name}`, () => undefined),
       taskReport: async () => ({ state: "done", output: "" }),

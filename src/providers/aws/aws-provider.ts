@@ -317,6 +317,7 @@ class AwsProvider implements Provider {
   logs: Provider["logs"] = (...given) => this.#hosts.logs(...given);
   shell: Provider["shell"] = (...given) => this.#hosts.shell(...given);
   readUnitFile: Provider["readUnitFile"] = (...given) => this.#hosts.readUnitFile(...given);
+  askUnit: Provider["askUnit"] = (...given) => this.#hosts.askUnit(...given);
   restoreData: Provider["restoreData"] = (...given) => this.#hosts.restoreData(...given);
   runTask: Provider["runTask"] = (...given) => this.#hosts.runTask(...given);
   startTask: Provider["startTask"] = (...given) => this.#hosts.startTask(...given);

@@ -2,6 +2,7 @@
  * The provider that needs only this machine: machines are directories under `<root>/machines`, units are real processes
  * that outlive haplan.
  */
+
 import { chownSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { assert } from "../../base/assert.ts";
@@ -15,6 +16,7 @@ import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess
 import type { RestoreDataRequest } from "../restore-data.ts";
 import type { ProcessRequest, Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
+import { askUnitSocket } from "./ask-unit-socket.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
 import { detachedProcesses } from "./detached-processes.ts";
 import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
@@ -117,6 +119,10 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     readUnitFile: async (machine, unit, path) => {
       const known = unitOf(machine, unit);
       return readIfExists(join(known.files, path)) ?? readIfExists(join(supervisor.runtimeDir(known), path));
+    },
+    askUnit: async (machine, unit, socket, question) => {
+      const running = await supervisor.find(unitOf(machine, unit));
+      return running === null ? null : await askUnitSocket(running.pid, socket, question);
     },
     runTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).run(task),
     startTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).start(task),

@@ -289,6 +289,10 @@ class SshProvider implements Hosts {
     return { file: "ssh", arguments: shellArguments(host.target, await this.#files(host), request), directory: null };
   }
 
+  async askUnit(...[machine, unit, socket, question, signal]: Parameters<Provider["askUnit"]>): Promise<string | null> {
+    return await (await this.#sessionOf(machine, signal)).askUnit(machine, unit, socket, question, signal);
+  }
+
   async readUnitFile(...[machine, unit, path, signal]: Parameters<Provider["readUnitFile"]>): Promise<string | null> {
     return await (await this.#sessionOf(machine, signal)).readUnitFile(machine, unit, path, signal);
   }
