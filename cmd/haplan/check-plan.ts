@@ -1,4 +1,4 @@
-/** Checks the hosts of a plan that makes machines, before it is approved or saved. */
+/** Checks the hosts of a plan that makes machines or restores a backup, before it is approved or saved. */
 import { preflightPlan } from "../../src/apply/preflight.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { checkingHosts } from "./checking-hosts.ts";
@@ -7,12 +7,13 @@ import { RefusalError } from "./refusal.ts";
 import { type Session, sessionState } from "./session.ts";
 
 /**
- * Shows warnings. Does nothing for a plan that makes no machine: apply checks what such a plan needs.
+ * Shows warnings. Does nothing for any other plan: apply checks what such a plan needs.
  * @returns true if the plan was checked
  * @throws RefusalError with all errors that are found
  */
 export async function checkPlan(context: CliContext, session: Session, plan: Plan): Promise<boolean> {
-  if (plan.mode === "destroy" || !plan.steps.some(({ action }) => action.kind === "createMachine")) return false;
+  const isChecked = plan.restore !== undefined || plan.steps.some(({ action }) => action.kind === "createMachine");
+  if (plan.mode === "destroy" || !isChecked) return false;
   const lineage = (await sessionState(context, session))?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   const { provider, authority, dependencies } = session;
   const ports = { provider, authority, connect: dependencies.connect };

@@ -3,11 +3,12 @@ import { certificateBackdatingMs } from "../base/certificate-backdating.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";
-import type { MachineIdentity, MachineUnit } from "../providers/provider.ts";
+import type { MachineIdentity, MachineSpace, MachineUnit } from "../providers/provider.ts";
 import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
 import { balancerOf, loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
+import { restoreTools } from "../units/restore-command.ts";
 import { virtualAddressBlueprint } from "../units/virtual-address.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
 import { joining, memberBytes, virtualAddressOf } from "./check-request.ts";
@@ -17,6 +18,8 @@ import { kubeadmUnit } from "./steps/kubernetes-steps.ts";
 
 /** A new member receives the data, and keeps the log that accumulates meanwhile. */
 const copyFactor = 1.5;
+/** The snapshot, the data that is made from it, and its log: the present data stays. */
+const restoreFactor = 3;
 
 export async function preflightPlan(
   plan: Plan,
@@ -38,11 +41,7 @@ export async function preflightPlan(
   if (machines.length === 0 && units.length === 0) return [];
   const joins = actions.some((action) => action.kind === "addLearner");
   const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
-  const space = actions.flatMap((action) =>
-    action.kind === "startAgent"
-      ? [{ machine: action.member, bytes: memberBytes + Math.ceil(copyFactor * dataBytes) }]
-      : [],
-  );
+  const space = actions.flatMap((action) => spaceOf(action, dataBytes));
   const created = new Set(actions.flatMap((action) => (action.kind === "createMachine" ? [action.machine] : [])));
   const network = networkPaths(plan.spec, provider.model.describeLoadBalancer(plan.spec).hosts).filter(
     ({ from, to }) => created.has(to) || (from !== null && created.has(from)),
@@ -52,6 +51,17 @@ export async function preflightPlan(
   const starts = actions.some(({ kind }) => kind === "startLoadBalancer");
   const virtual = starts ? virtualAddressOf(plan.spec) : {};
   return provider.preflight({ machines, units, space, network, certificateAgeMs, ...virtual }, signal);
+}
+
+function spaceOf(action: StepAction, dataBytes: number): readonly MachineSpace[] {
+  switch (action.kind) {
+    case "startAgent":
+      return [{ machine: action.member, bytes: memberBytes + Math.ceil(copyFactor * dataBytes) }];
+    case "restoreMember":
+      return [{ machine: action.member, bytes: restoreFactor * action.source.sizeBytes }];
+    default:
+      return [];
+  }
 }
 
 /** As reported by the members; if none answers, the steps that need them will fail. */
@@ -83,6 +93,8 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Mach
           unit: agentBlueprint(plan.spec, action.member, { ...(action.join ?? joining), token: lineage }).definition,
         },
       ];
+    case "restoreMember":
+      return restoreNeeds(plan, action.member);
     case "startLoadBalancer":
       return [loadBalancerBlueprint(plan.spec, action), virtualAddressBlueprint(plan.spec, balancerOf(action))].flatMap(
         (blueprint) => (blueprint === null ? [] : [{ machine: balancerOf(action), unit: blueprint.definition }]),
@@ -94,4 +106,12 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Mach
     default:
       return [];
   }
+}
+
+/** A program that is missing would be found out with all members stopped. Of several, any will do: none is checked. */
+function restoreNeeds({ spec }: Plan, machine: string): readonly MachineUnit[] {
+  const tools = restoreTools(spec);
+  if (tools.length !== 1) return [];
+  const { definition } = agentBlueprint(spec, machine, { ...joining, token: "" });
+  return [{ machine, unit: { ...definition, program: { kind: "none" }, listens: [], needs: tools } }];
 }

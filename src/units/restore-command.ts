@@ -49,9 +49,18 @@ export function restoreCommand(
     const programs = [{ kind: "haplan", command: "haplan-agent" }] as const;
     return { programs, arguments: [...shared, ...bump], environment: {} };
   }
-  // etcdctl restores up to etcd 3.5, etcdutl from 3.5 on. Both are beside the etcd that runs.
-  const binary = spec.controlPlane.etcd?.binary ?? "etcd";
-  const beside = (tool: string): string => binary.replace(/[^/]*$/, tool);
-  const programs = ["etcdutl", "etcdctl"].map((tool) => ({ kind: "system", command: beside(tool) }) as const);
+  const programs = restoreTools(spec).map((command) => ({ kind: "system", command }) as const);
   return { programs, arguments: shared, environment: { ETCDCTL_API: "3" } };
+}
+
+/**
+ * The programs of etcd, any of which restores a snapshot: beside the etcd that runs, if the spec says where that is. etcdctl
+ * restores up to etcd 3.5, etcdutl from 3.5 on. None for haplan's agent.
+ */
+export function restoreTools({ controlPlane: { engine, etcd } }: ClusterSpec): readonly string[] {
+  if (engine === "agent") return [];
+  if (etcd === undefined) return ["etcdutl", "etcdctl"];
+  const [major = 0, minor = 0] = etcd.version.split(".").map(Number);
+  const tool = major > 3 || (major === 3 && minor >= 5) ? "etcdutl" : "etcdctl";
+  return [etcd.binary.replace(/[^/]*$/, tool)];
 }
