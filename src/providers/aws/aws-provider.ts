@@ -91,7 +91,9 @@ class AwsProvider implements Provider {
     this.#hosts.setAbsent(new Set(known.filter((name) => !running.has(name))));
     this.#stopped.clear();
     for (const instance of own) {
-      if (instance.state !== "running" && !running.has(instance.machine)) this.#stopped.set(instance.machine, instance);
+      // One that is pending has nothing yet: creating its machine adopts it.
+      const isStopped = instance.state === "stopped" || instance.state === "stopping";
+      if (isStopped && !running.has(instance.machine)) this.#stopped.set(instance.machine, instance);
     }
     const onHosts = await this.#hosts.observe(
       lineage,
@@ -280,6 +282,7 @@ class AwsProvider implements Provider {
       found.filter(({ state }) => state !== "terminated"),
       signal,
     );
+    await this.#hosts.forget(machine);
     await deleteVolumes(this.#context, query, signal);
     await this.#removeUnused(signal);
   }

@@ -241,20 +241,21 @@ export async function untilRunning(
   });
 }
 
-/** Starts an instance that was stopped. */
-export async function startInstance(context: AwsContext, instance: FoundInstance, signal?: AbortSignal): Promise<void> {
-  const { id, machine } = instance;
-  const what = `the instance of ${machine} to be stopped`;
-  await until(context, { what, timeoutMs: bootTimeoutMs, signal }, async () => {
+/** Starts an instance that is stopped, or is being stopped. */
+export async function startInstance(
+  context: AwsContext,
+  { id, machine }: Pick<FoundInstance, "id" | "machine">,
+  signal?: AbortSignal,
+): Promise<void> {
+  const wait = { what: `the instance of ${machine} to be stopped`, timeoutMs: bootTimeoutMs, signal };
+  await until(context, wait, async () => {
     const [found] = await findInstances(context, { id }, signal);
     return found?.state === "stopping" ? { waiting: "it is stopping" } : { done: null };
   });
-  await context.client.call(
-    "StartInstances",
-    { InstanceIds: [id] },
-    { purpose: `start the instance of ${machine}`, signal },
-  );
-  await untilRunning(context, instance, signal);
+  // It changes nothing for one that runs or starts already.
+  const options = { purpose: `start the instance of ${machine}`, signal };
+  await context.client.call("StartInstances", { InstanceIds: [id] }, options);
+  await untilRunning(context, { id, machine }, signal);
 }
 
 /** Terminates instances, and waits until they are gone and their addresses free. */

@@ -42,6 +42,18 @@ describe("the directory of hosts", () => {
     expect(directory.hostOf({ name: "m1", generation: 1 }).target).toMatchObject({ port: 2222, options: ["X=y"] });
   });
 
+  it("leaves out hosts that do not exist, and reaches one by the key that it turned out to have", () => {
+    const directory = new HostDirectory([machine("m1", null, "a"), machine("m2", null, "b")], [], []);
+    directory.setAbsent(new Set(["m2"]));
+    expect(directory.hosts().map(({ target }) => target.host)).toEqual(["a"]);
+    directory.learn("m2", { ssh_host: "b", ssh_host_key: "ssh-ed25519 AAAA" });
+    directory.add(machine("m2", 1, "b", { ssh_host_key: "ssh-ed25519 AAAA" }));
+    for (const wanted of ["m2", { name: "m2", generation: 1 }])
+      expect(directory.hostOf(wanted).target.hostKey).toBe("ssh-ed25519 AAAA");
+    directory.setAbsent(new Set());
+    expect(directory.hosts()).toHaveLength(2);
+  });
+
   it("follows a machine that is renamed", () => {
     const directory = new HostDirectory([], [machine("m1", 1, "a")], []);
     directory.rename("m1", "m9");

@@ -55,6 +55,8 @@ export async function createSshProvider(options: Options): Promise<Provider> {
 export type Hosts = Provider & {
   /** Names of machines whose hosts do not exist, or are down: they are not asked. */
   setAbsent(names: ReadonlySet<string>): void;
+  /** The host of the machine is gone: another one at its address, even with its host key, is a new one. */
+  forget(machine: MachineRef): Promise<void>;
   /**
    * Waits until the host is reached and `command` ends with exit code 0 on it.
    * @throws HaplanError why it was not reached at last, or what the command said
@@ -64,7 +66,7 @@ export type Hosts = Provider & {
 
 /** The hosts of the machines that `model` describes, with the attributes of `sshAttributes`. */
 export async function createHosts(options: Options, model: ProviderModel): Promise<Hosts> {
-  const recorded = await options.recorded();
+  const recorded = (await options.recorded()).map(withLearnedKey);
   const machines = model.describeLoadBalancer(options.spec).hosts;
   const wanted = hostsOf(options.spec, machines).map((host): HostedMachine => {
     const { attributes } = model.describeMachine(options.spec, host);
@@ -74,11 +76,16 @@ export async function createHosts(options: Options, model: ProviderModel): Promi
   return new SshProvider(options, new HostDirectory(wanted, recorded, sshOptions), model);
 }
 
-/** The host key that was learned when the host was created; it holds unless the spec has one. */
+/** The newest host key of a machine that was learned when its host was created; it holds unless the spec has one. */
 function learnedKey(recorded: readonly RecordedMachine[], name: string): Attributes {
   const named = recorded.filter((machine) => machine.name === name).sort((a, b) => b.generation - a.generation);
   const key = named[0]?.attributes["host_key"];
   return typeof key === "string" ? { ssh_host_key: key } : {};
+}
+
+/** A machine that the spec no longer has is reached with it as well. */
+function withLearnedKey(machine: RecordedMachine): RecordedMachine {
+  return { ...machine, attributes: { ...learnedKey([machine], machine.name), ...machine.attributes } };
 }
 
 function hostsOf(spec: ClusterSpec, balancers: readonly MachineHost[]): readonly MachineHost[] {
@@ -112,6 +119,17 @@ class SshProvider implements Hosts {
 
   setAbsent(names: ReadonlySet<string>): void {
     this.#directory.setAbsent(names);
+  }
+
+  async forget(machine: MachineRef): Promise<void> {
+    const name = typeof machine === "string" ? machine : machine.name;
+    if (!this.#directory.has(name)) return;
+    const { key } = this.#directory.hostOf(machine);
+    const session = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    this.#installed.delete(key);
+    this.#failures.delete(key);
+    await session?.then((open) => open?.close()).catch(() => undefined);
   }
 
   async untilReady(machine: string, attributes: Attributes, command: string, signal?: AbortSignal): Promise<void> {

@@ -87,6 +87,7 @@ export function hostsOf(inMemory: Provider): Hosts {
     setAbsent: (names) => {
       absent = names;
     },
+    forget: async () => undefined,
     untilReady: async () => undefined,
   };
 }

@@ -1,0 +1,78 @@
+/**
+ * A cluster of provider `aws` from nothing to etcdctl: moto emulates AWS, and each instance that it makes is, at the same
+ * address, a test host.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { isInstalled } from "../e2e/run-program.ts";
+import { counts, emptyAccount, listAccount, prepareAccount } from "../providers/aws/emulated-account.ts";
+import { exampleText } from "../providers/aws/emulated-cluster.ts";
+import {
+  type AwsEmulator,
+  emulatedEnvironment,
+  findEmulator,
+  startEmulator,
+  withEnvironment,
+} from "../providers/aws/emulator.ts";
+import { ClusterOnHosts, runOnTestHost } from "./cluster-on-hosts.ts";
+import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+
+const emulator = await findEmulator(process.env["HAPLAN_TEST_SOAK"] !== undefined);
+const missing =
+  missingHostSupport() ??
+  ("missing" in emulator ? emulator.missing : null) ??
+  (isInstalled("etcdctl", "version") ? null : "not installed: etcdctl");
+
+/** The example without workers: nothing forwards what reaches the emulated load balancer. */
+function onHosts({ hosts, keyFile }: HostSet, endpoint: string): string {
+  const masters = hosts
+    .slice(0, 3)
+    .map(({ ipv4, hostKey }, at) => `      - { name: m${at + 1}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }\n`);
+  return exampleText(endpoint)
+    .replace("hostKeyFrom: known_hosts", "hostKeyFrom: console")
+    .replace("~/.ssh/operators", keyFile)
+    .replace(/ {4}masters:[\s\S]*/, `    masters:\n${masters.join("")}`);
+}
+
+describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
+  let set: HostSet;
+  let aws: AwsEmulator;
+  let cluster: ClusterOnHosts;
+  let restore: () => void;
+
+  beforeAll(async () => {
+    restore = withEnvironment(emulatedEnvironment);
+    await takeDown();
+    set = await bringUp(3, "complete");
+    if ("missing" in emulator) return;
+    aws = await startEmulator(emulator);
+    await prepareAccount(aws.ec2, set.hosts[0]!.ipv4.split(".").slice(0, 2).join("."));
+    cluster = new ClusterOnHosts(set, onHosts(set, aws.endpoint));
+  }, 900_000);
+  afterAll(async () => {
+    await cluster?.teardown();
+    await aws?.stop();
+    await takeDown();
+    restore();
+  }, 120_000);
+
+  it("runs members on its instances, waits for their volumes, and has no changes afterwards", async () => {
+    // What user-data does on an instance: until then no member may start.
+    const mounts = set.hosts.map((host) =>
+      runOnTestHost(set, host, "sleep 5; mkdir -p /var/lib/haplan; mount --bind /var/lib/haplan /var/lib/haplan"),
+    );
+    const applied = await cluster.run("apply", "-auto-approve");
+    await Promise.all(mounts);
+    expect(applied).toContain("Apply complete!");
+    expect(counts(await listAccount(aws))).toMatchObject({ instances: 3, balancers: 1 });
+    const status = await cluster.run("status", "-json");
+    expect(JSON.parse(status)).toMatchObject({ quorum: expect.anything() });
+    const at = (place: number): { endpoints: string } => ({ endpoints: `https://${set.hosts[place]!.ipv4}:2379` });
+    expect((await cluster.etcdctl(["put", "key", "value"], at(0))).stdout.trim()).toBe("OK");
+    expect((await cluster.etcdctl(["get", "key", "--print-value-only"], at(2))).stdout.trim()).toBe("value");
+    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+    const health = await fetch(`http://${set.hosts[0]!.ipv4}:2381/readyz`);
+    expect(health.status).toBe(200);
+    await cluster.run("destroy", "-auto-approve");
+    expect(counts(await listAccount(aws))).toEqual(emptyAccount);
+  }, 600_000);
+});
