@@ -3,6 +3,7 @@
  * address, a test host.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { PacedWriter } from "../e2e/paced-writer.ts";
 import { isInstalled } from "../e2e/run-program.ts";
 import { counts, emptyAccount, listAccount, prepareAccount } from "../providers/aws/emulated-account.ts";
 import { exampleText } from "../providers/aws/emulated-cluster.ts";
@@ -23,12 +24,13 @@ const missing =
   (isInstalled("etcdctl", "version") ? null : "not installed: etcdctl");
 
 /** The example without workers: nothing forwards what reaches the emulated load balancer. */
-function onHosts({ hosts, keyFile }: HostSet, endpoint: string): string {
+function onHosts({ hosts, keyFile }: HostSet, endpoint: string, members: number): string {
   const masters = hosts
-    .slice(0, 3)
+    .slice(0, members)
     .map(({ ipv4, hostKey }, at) => `      - { name: m${at + 1}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }\n`);
   return exampleText(endpoint)
     .replace("hostKeyFrom: known_hosts", "hostKeyFrom: console")
+    .replace("members: 3", `members: ${members}`)
     .replace("~/.ssh/operators", keyFile)
     .replace(/ {4}masters:[\s\S]*/, `    masters:\n${masters.join("")}`);
 }
@@ -42,11 +44,11 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
   beforeAll(async () => {
     restore = withEnvironment(emulatedEnvironment);
     await takeDown();
-    set = await bringUp(3, "complete");
+    set = await bringUp(5, "complete");
     if ("missing" in emulator) return;
     aws = await startEmulator(emulator);
     await prepareAccount(aws.ec2, set.hosts[0]!.ipv4.split(".").slice(0, 2).join("."));
-    cluster = new ClusterOnHosts(set, onHosts(set, aws.endpoint));
+    cluster = new ClusterOnHosts(set, onHosts(set, aws.endpoint, 3));
   }, 900_000);
   afterAll(async () => {
     await cluster?.teardown();
@@ -55,7 +57,7 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
     restore();
   }, 120_000);
 
-  it("runs members on its instances, waits for their volumes, and has no changes afterwards", async () => {
+  it("runs members on its instances once their volumes are there, grows from 3 to 5 under a writer, and leaves nothing", async () => {
     // What user-data does on an instance: until then no member may start.
     const mounts = set.hosts.map((host) =>
       runOnTestHost(set, host, "sleep 5; mkdir -p /var/lib/haplan; mount --bind /var/lib/haplan /var/lib/haplan"),
@@ -72,6 +74,15 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
     expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
     const health = await fetch(`http://${set.hosts[0]!.ipv4}:2381/readyz`);
     expect(health.status).toBe(200);
+    const client = cluster.client(at(1).endpoints);
+    const writer = new PacedWriter(client, "/growth/", 20);
+    cluster.writeSpec(onHosts(set, aws.endpoint, 5));
+    await cluster.run("apply", "-auto-approve");
+    await writer.stop();
+    console.log(`3 -> 5: ${writer.summary()}`);
+    expect(writer.failures).toEqual([]);
+    expect(counts(await listAccount(aws))).toMatchObject({ instances: 5, balancers: 1 });
+    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
     await cluster.run("destroy", "-auto-approve");
     expect(counts(await listAccount(aws))).toEqual(emptyAccount);
   }, 600_000);

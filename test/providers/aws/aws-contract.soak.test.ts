@@ -22,7 +22,7 @@ import { type AwsEmulator, emulatedEnvironment, findEmulator, startEmulator, wit
 
 const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 
-describe.skipIf("missing" in environment)("on an emulated AWS", () => {
+describe.skipIf("missing" in environment)("on an emulated AWS", { timeout: 90_000 }, () => {
   let aws: AwsEmulator;
   let restore: () => void;
   beforeAll(async () => {

@@ -19,7 +19,7 @@ const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !==
 /** Of instances with a data volume, moto makes no root volume. */
 const full = { instances: 5, volumes: 5, groups: 3, balancers: 1, targetGroups: 1 };
 
-describe.skipIf("missing" in environment)("a cluster on an emulated AWS", () => {
+describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { timeout: 90_000 }, () => {
   let aws: AwsEmulator;
   let restore: () => void;
   let cluster: EmulatedCluster;
