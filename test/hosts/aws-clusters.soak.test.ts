@@ -3,6 +3,7 @@
  * address, a test host.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { isInstalled } from "../e2e/run-program.ts";
 import { counts, emptyAccount, listAccount, prepareAccount } from "../providers/aws/emulated-account.ts";
@@ -81,6 +82,7 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
     await writer.stop();
     console.log(`3 -> 5: ${writer.summary()}`);
     expect(writer.failures).toEqual([]);
+    expect(await missingWrites(client, writer.prefix, writer.acknowledged)).toEqual([]);
     expect(counts(await listAccount(aws))).toMatchObject({ instances: 5, balancers: 1 });
     expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
     await cluster.run("destroy", "-auto-approve");
