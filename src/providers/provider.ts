@@ -213,6 +213,11 @@ export type Provider = {
   startTask(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<void>;
   /** What has become of a task that was started. */
   taskReport(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<TaskReport>;
+  /**
+   * Installs haplan's own programs again on hosts that have lost them, where the cluster has machines. Returns the names of those
+   * hosts. `observe` reports hosts that do not answer.
+   */
+  reinstall(signal?: AbortSignal): Promise<readonly string[]>;
   /** Closes connections. Nothing changes on the machines. No call may follow. */
   close(): Promise<void>;
 };

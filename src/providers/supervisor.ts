@@ -69,6 +69,10 @@ export type Supervisor = {
    * @throws HaplanError `provider/unit-exited` with the last lines of its log
    */
   start(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit>;
+  /** Whether its definition was changed by others, such as its unit file, or it is no longer started when the host boots. */
+  isAltered(place: UnitPlace): Promise<boolean>;
+  /** Makes its definition what it was started with, without touching its process. */
+  redefine(place: UnitPlace, request: ProcessRequest): Promise<void>;
   /** Tells it to reload changed files. */
   reload(place: UnitPlace, signal: "SIGHUP" | "SIGUSR2"): Promise<void>;
   /** SIGTERM, then SIGKILL after `graceMs`; resolves once it and all that it started are gone. */

@@ -30,6 +30,7 @@ const clock: Clock = {
 const credentials = { AWS_ACCESS_KEY_ID: "id", AWS_SECRET_ACCESS_KEY: "secret", AWS_EC2_METADATA_DISABLED: "true" };
 beforeAll(() => {
   Object.assign(process.env, credentials);
+  if (!nock.isActive()) nock.activate();
   nock.disableNetConnect();
   nock(endpoint)
     .persist()

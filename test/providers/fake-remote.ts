@@ -82,6 +82,7 @@ export class FakeRemote {
         act(nameOf(machine), signal, () => provider.readUnitFile(machine, unit, path)),
       askUnit: (machine, unit, socket, question, signal) =>
         act(nameOf(machine), signal, () => provider.askUnit(machine, unit, socket, question)),
+      reinstall: () => provider.reinstall(),
       close: async () => {
         this.open -= 1;
         await provider.close();

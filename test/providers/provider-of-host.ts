@@ -34,6 +34,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     runTask: (...given) => client.runTask(...given),
     startTask: (...given) => client.startTask(...given),
     taskReport: (...given) => client.taskReport(...given),
+    reinstall: async () => [],
     close: () => client.close(),
   };
 }

@@ -347,6 +347,7 @@ export class FakeWorld {
       }),
       readUnitFile: async () => null,
       askUnit: async () => null,
+      reinstall: async () => [],
       runTask: async (machine, _, task) => this.#act(`runTask ${refText(machine)} ${task.name}`, () => ""),
       startTask: async (machine, _, task) => this.#act(`startTask ${refText(machine)} ${task.name}`, () => undefined),
       taskReport: async () => ({ state: "done", output: "" }),

@@ -178,8 +178,15 @@ function locked(
   return withLock(context, session, operation, flags, async (lock) => {
     // A damaged journal is reported before the plan is shown for approval.
     await openJournal(context, session, lock).read();
+    await reinstallPrograms(context, session);
     return work(lock);
   });
+}
+
+/** Without its own programs on a host, haplan can tell nothing of the machines there. */
+async function reinstallPrograms({ terminal, stop }: CliContext, { provider }: Session): Promise<void> {
+  for (const host of await provider.reinstall(stop.signal))
+    terminal.printError(`haplan's programs were missing on ${host}, and have been installed again`);
 }
 
 /** Asks. @throws RefusalError if the answer is no, or the run was asked to stop */

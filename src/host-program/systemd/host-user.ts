@@ -14,6 +14,8 @@ const pollMs = 50;
 const userName = "haplan";
 /** Beside the clusters, when haplan made the user: one that was there before stays. */
 const madeFile = ".made-user";
+/** In the root of an ext4 file system: the directory may be a mount point, which stays. */
+const fileSystemsOwn = "lost+found";
 
 /** Makes the user where there is none, and the directory of all clusters. */
 export async function makeUser(clusters: string): Promise<UnitOwner> {
@@ -52,13 +54,17 @@ function readUser(): UnitOwner | null {
 export async function removeWhatIsLeft(clusters: string, cluster: string): Promise<void> {
   removeIfEmpty(cluster);
   const left = listIfThere(clusters);
-  if (left.some((entry) => entry !== madeFile)) return;
+  if (left.some((entry) => entry !== madeFile && entry !== fileSystemsOwn)) return;
   const made = join(clusters, madeFile);
   if (existsSync(made)) {
     if (readUser() !== null) await runTool("userdel", [userName]);
     rmSync(made);
   }
   removeIfEmpty(clusters);
+  // A mount point stays, and has to belong to a user that there is.
+  if (!existsSync(clusters)) return;
+  await chown(clusters, 0, 0);
+  await chmod(clusters, 0o755);
 }
 
 function listIfThere(directory: string): readonly string[] {
@@ -69,6 +75,6 @@ function removeIfEmpty(directory: string): void {
   try {
     rmdirSync(directory);
   } catch (error) {
-    if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(systemErrorCode(error) ?? "")) throw error;
+    if (!["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY"].includes(systemErrorCode(error) ?? "")) throw error;
   }
 }

@@ -1,5 +1,5 @@
 /** Units of systemd: it restarts them when they fail and starts them when the host boots; the journal has their logs. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { syncDir, writeFileDurably } from "../../base/durable-file.ts";
@@ -29,6 +29,8 @@ export const systemdUnits: Supervisor = {
   find: async (place) => running(await readUnitState(systemdName(place))),
   prepare: (root) => makeUser(dirname(root)),
   start: startUnit,
+  isAltered,
+  redefine,
   reload: async (place, signal) => {
     // Named "kill-whom" from systemd 252 on, which still takes this.
     await systemctl("kill", "--kill-who=main", `--signal=${signal}`, `${systemdName(place)}.service`);
@@ -56,9 +58,7 @@ async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<Run
       `Cannot start ${name}.service: "${file}" belongs to ${other ?? "something that haplan did not make"}`,
     );
   }
-  writeFileDurably(file, renderUnitFile(place, request), { mode: 0o644 });
-  await systemctl("daemon-reload");
-  await systemctl("enable", "--quiet", `${name}.service`);
+  await redefine(place, request);
   // A unit that failed too often is started no more until this.
   await systemctl("reset-failed", `${name}.service`).catch(() => undefined);
   // A member says that it is ready once its cluster has a leader, for which haplan has other members to start.
@@ -71,6 +71,34 @@ async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<Run
     "provider/unit-exited",
     `Cannot start "${request.file}": it ${state.ending ?? "ended"}\n${await readLog(place, logLinesInError)}`.trimEnd(),
   );
+}
+
+async function redefine(place: UnitPlace, request: ProcessRequest): Promise<void> {
+  const name = systemdName(place);
+  const text = renderUnitFile(place, request);
+  // First: a run that ends between the two leaves a unit that counts as altered.
+  writeFileDurably(copyOf(place), text, { mode: 0o600 });
+  writeFileDurably(fileOf(name), text, { mode: 0o644 });
+  await systemctl("daemon-reload");
+  await systemctl("enable", "--quiet", `${name}.service`);
+}
+
+/** Units that an earlier version has started have no copy of their file: nothing is known of them. */
+async function isAltered(place: UnitPlace): Promise<boolean> {
+  if (!existsSync(copyOf(place))) return false;
+  const name = systemdName(place);
+  const isIntact =
+    existsSync(fileOf(name)) && readFileSync(fileOf(name), "utf8") === readFileSync(copyOf(place), "utf8");
+  return !isIntact || !isEnabled(name);
+}
+
+function isEnabled(name: string): boolean {
+  return lstatSync(enabledLink(name), { throwIfNoEntry: false }) !== undefined;
+}
+
+/** What `systemctl enable` makes. */
+function enabledLink(name: string): string {
+  return join(unitsDirectory, "multi-user.target.wants", `${name}.service`);
 }
 
 /** The state once the unit is up, has ended, or has lived for a moment. */
@@ -95,7 +123,8 @@ function hasEnded({ active, sub, restarts, hasJob }: UnitState): boolean {
 
 async function stopUnit(place: UnitPlace, graceMs: number): Promise<void> {
   const name = systemdName(place);
-  if (!existsSync(fileOf(name))) return;
+  // Its file may be gone while its process runs.
+  if (await isGone(name, 0)) return;
   await systemctl("stop", "--no-block", `${name}.service`);
   if (await isGone(name, graceMs)) return;
   await systemctl("kill", "--signal=SIGKILL", `${name}.service`);
@@ -115,9 +144,10 @@ async function isGone(name: string, withinMs: number): Promise<boolean> {
 
 async function removeUnit(place: UnitPlace): Promise<void> {
   const name = systemdName(place);
-  if (!existsSync(fileOf(name))) return;
-  await systemctl("disable", "--quiet", `${name}.service`);
-  rmSync(fileOf(name));
+  if (!existsSync(fileOf(name)) && !isEnabled(name)) return;
+  // As `systemctl disable` does, which wants the file to be there.
+  rmSync(enabledLink(name), { force: true });
+  rmSync(fileOf(name), { force: true });
   syncDir(unitsDirectory);
   await systemctl("daemon-reload");
   // What has failed stays listed until this, without a file.
@@ -144,6 +174,11 @@ function placeOf(root: string, directory: string | null): UnitPlace[] {
   const [, cluster, machine, unit] = /^(.+)\/machines\/([^/]+)\/units\/([^/]+)$/.exec(directory ?? "") ?? [];
   if (directory === null || cluster !== root || machine === undefined || unit === undefined) return [];
   return [{ root, machine, unit, directory, files: join(directory, "files") }];
+}
+
+/** The unit file as haplan wrote it. */
+function copyOf({ directory }: UnitPlace): string {
+  return join(directory, "unit.service");
 }
 
 function fileOf(name: string): string {

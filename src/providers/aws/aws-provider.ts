@@ -322,6 +322,11 @@ class AwsProvider implements Provider {
   readUnitFile: Provider["readUnitFile"] = (...given) => this.#hosts.readUnitFile(...given);
   askUnit: Provider["askUnit"] = (...given) => this.#hosts.askUnit(...given);
   restoreData: Provider["restoreData"] = (...given) => this.#hosts.restoreData(...given);
+  async reinstall(signal?: AbortSignal): Promise<readonly string[]> {
+    // Which instances there are to be asked.
+    await this.observe(null, [], signal);
+    return await this.#hosts.reinstall(signal);
+  }
   runTask: Provider["runTask"] = (...given) => this.#hosts.runTask(...given);
   startTask: Provider["startTask"] = (...given) => this.#hosts.startTask(...given);
   taskReport: Provider["taskReport"] = (...given) => this.#hosts.taskReport(...given);

@@ -11,6 +11,9 @@ export const detachedProcesses: Supervisor = {
   find: async (place) => findUnitProcess(pathsOf(place)),
   prepare: async () => null,
   start: (place, request) => startProcess(pathsOf(place), { ...request, workingDir: place.files }),
+  // A process is all that there is.
+  isAltered: async () => false,
+  redefine: async () => {},
   reload: async (place, signal) => {
     const running = findUnitProcess(pathsOf(place));
     if (running !== null) signalProcess(running, signal);

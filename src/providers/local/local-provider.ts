@@ -15,7 +15,7 @@ import { mergeLogs } from "../merge-logs.ts";
 import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
 import type { RestoreDataRequest } from "../restore-data.ts";
 import type { ProcessRequest, Supervisor } from "../supervisor.ts";
-import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
+import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { askUnitSocket } from "./ask-unit-socket.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
 import { detachedProcesses } from "./detached-processes.ts";
@@ -39,6 +39,7 @@ import {
   unitPaths,
 } from "./machine-dir.ts";
 import { preflightLocal } from "./preflight.ts";
+import { isRunAs } from "./process-table.ts";
 import { builtProgramsDir, type Executable, findExecutable } from "./programs.ts";
 import { restoreData } from "./restore-data.ts";
 import { assertRouterIdFree } from "./router-ids.ts";
@@ -127,6 +128,8 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     runTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).run(task),
     startTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).start(task),
     taskReport: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).report(task),
+    // They run from where haplan itself is installed.
+    reinstall: async () => [],
     close: async () => {},
   };
 }
@@ -213,7 +216,7 @@ function tasksOf({ supervisor, systemRoot }: Place, paths: UnitPaths): UnitTasks
 }
 
 async function observeUnit(place: Place, directory: string, unit: string): Promise<ObservedUnit[]> {
-  const { root, supervisor, systemRoot } = place;
+  const { root, supervisor } = place;
   const paths = unitPaths(root, directory, unit);
   const record = readUnitRecord(paths);
   if (record?.program.kind === "none") return [observedFiles(record, paths, place)];
@@ -224,10 +227,16 @@ async function observeUnit(place: Place, directory: string, unit: string): Promi
       name: unit,
       running: running !== null,
       pid: running?.pid ?? null,
-      definitionDigest: record === null ? "" : observedDigest(paths, record, new UnitCopies(paths, systemRoot)),
+      definitionDigest: record === null ? "" : await digestFound(place, paths, record),
       ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
     },
   ];
+}
+
+/** Another one where its files, or its definition at what supervises it, were changed by others. */
+async function digestFound({ supervisor, systemRoot }: Place, paths: UnitPaths, record: UnitRecord): Promise<string> {
+  const digest = observedDigest(paths, record, new UnitCopies(paths, systemRoot));
+  return (await supervisor.isAltered(paths)) ? contentDigest(`${digest} altered`) : digest;
 }
 
 /** A unit of files is there or not: nothing of it can be down. */
@@ -277,10 +286,15 @@ async function startUnit(
   const command = commandOf(executable, unit, fillIn);
   const running = await supervisor.find(paths);
   const isInForce = record !== null && running !== null && isOfVersion(record, unit);
-  if (isInForce && observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
+  const request = { ...command, program: unit.program, listens: unit.listens, dataDir };
+  const isAltered = isInForce && (await supervisor.isAltered(paths));
+  if (isAltered) await supervisor.redefine(paths, { ...request, isUp: null });
+  // It may have been started again with another definition.
+  const keepsProcess = isInForce && (!isAltered || isRunAs(running.pid, command));
+  if (keepsProcess && observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
   if (unit.routerId !== undefined) assertRouterIdFree(root, unit.routerId);
   await checkUnitFiles(paths, unit, executable, (files) => createFillIn({ files }, dataDir));
-  if (isInForce) {
+  if (keepsProcess) {
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
       forgetFormer(paths);
       const present = record.command ?? command;
@@ -295,7 +309,7 @@ async function startUnit(
   const owner = await supervisor.prepare(root);
   if (owner !== null) chownSync(dataDir, owner.userId, owner.groupId);
   writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
-  return await start(supervisor, paths, { ...command, program: unit.program, listens: unit.listens, dataDir });
+  return await start(supervisor, paths, request);
 }
 
 async function restoreMachineData(

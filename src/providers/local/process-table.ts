@@ -120,3 +120,12 @@ function readText(path: string): string | null {
     return null;
   }
 }
+
+/** Whether the process is a run of exactly this command. */
+export function isRunAs(
+  pid: number,
+  command: { readonly file: string; readonly arguments: readonly string[] },
+): boolean {
+  const words = readText(`/proc/${pid}/cmdline`)?.split("\0").slice(0, -1);
+  return words?.join("\0") === [command.file, ...command.arguments].join("\0");
+}

@@ -7,7 +7,7 @@ import { noSsh } from "./run-ssh.ts";
 import { sshFailedCode, sshFailure } from "./ssh-failure.ts";
 import { withoutDebug } from "./ssh-output.ts";
 import { type SshFiles, type SshTarget, sshArguments } from "./ssh-target.ts";
-import { type Become, installDir } from "./upload-artifact.ts";
+import { type Become, dataDir, installDir } from "./upload-artifact.ts";
 
 export type HostRequest = {
   readonly target: SshTarget;
@@ -27,9 +27,12 @@ export type HostSession = {
 };
 
 const closeMs = 2_000;
+export const programsLostError = "ssh/programs-lost";
 
 /** The host's shell ends with it where there is no haplan-host. */
 export const notInstalledCode = 91;
+/** And with this where machines of the cluster are there all the same. */
+const programsLostCode = 92;
 /** And with this where the user is not root, and is not to become it. */
 const notRootCode = 94;
 
@@ -62,6 +65,7 @@ export async function openHostSession(request: HostRequest): Promise<HostSession
     }
     const end = await ending;
     if (end.exitCode === notInstalledCode) return null;
+    if (end.exitCode === programsLostCode) throw programsLost(target);
     throw explainEnd(request, end);
   }
 }
@@ -89,7 +93,21 @@ export function hostCommand({ become, cluster }: HostRequest, flags: readonly st
     sudo: asRoot,
     auto: `if [ "$(id -u)" = 0 ]; then ${run}; else ${asRoot}; fi`,
   }[become];
-  return `[ -x ${program} ] || exit ${notInstalledCode}; ${start}`;
+  return `[ -x ${program} ] || { ${lostTest(become, cluster)} && exit ${programsLostCode}; exit ${notInstalledCode}; }; ${start}`;
+}
+
+/** Whether the cluster has machines on the host; only root can look there. */
+function lostTest(become: Become, cluster: string): string {
+  const look = `ls ${dataDir}/${cluster}/machines 2>/dev/null | grep -q .`;
+  const asRoot = `sudo -n ${look}`;
+  return { none: look, sudo: asRoot, auto: `{ if [ "$(id -u)" = 0 ]; then ${look}; else ${asRoot}; fi; }` }[become];
+}
+
+function programsLost({ host }: SshTarget): HaplanError {
+  return new HaplanError(
+    programsLostError,
+    `haplan's programs are no longer in ${installDir} on ${host}, and machines of this cluster are there: apply installs the programs again`,
+  );
 }
 
 export function explainEnd({ target }: HostRequest, { exitCode, stderr }: Ending): HaplanError {

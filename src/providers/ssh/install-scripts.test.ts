@@ -186,4 +186,11 @@ describe("an artifact on a host", () => {
     expect([existsSync(install), existsSync(state)]).toEqual([false, false]);
     run(removeScript(install, state));
   });
+
+  it("is removed from a host whose data has a file system of its own, which stays", () => {
+    installed("one");
+    mkdirSync(join(state, "lost+found"), { recursive: true });
+    run(removeScript(install, state));
+    expect([existsSync(install), existsSync(join(state, "lost+found"))]).toEqual([false, true]);
+  });
 });

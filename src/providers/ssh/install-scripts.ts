@@ -92,11 +92,12 @@ function pruneScript(digest: string, units: string): string {
 /** haplan's own directories and files, by their names. What else is in the directory stays. */
 const version = "^[0-9a-f]{64}([.](part|new))?$";
 
-/** Removes the artifacts once no cluster has anything below `stateDirectory`. */
+/** Removes the artifacts once no cluster has anything below `stateDirectory`, which stays where it is a mount point. */
 export function removeScript(directory: string, stateDirectory: string): string {
   return `
-    rmdir ${stateDirectory}/* ${stateDirectory} 2>/dev/null
-    [ ! -e ${stateDirectory} ] && cd ${directory} 2>/dev/null || exit 0
+    for each in ${stateDirectory}/*; do [ "\${each##*/}" = lost+found ] || rmdir "$each" 2>/dev/null; done
+    rmdir ${stateDirectory} 2>/dev/null
+    [ -z "$(ls -A ${stateDirectory} 2>/dev/null | grep -vx lost+found)" ] && cd ${directory} 2>/dev/null || exit 0
     rm -f current current.new .lock .log
     for each in *; do
       echo "$each" | grep -Eq "${version}" && rm -rf -- "$each"

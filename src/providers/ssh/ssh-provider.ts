@@ -35,7 +35,7 @@ import { type ArtifactSource, openArtifactSource } from "./artifact-source.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
-import { type HostSession, openHostSession } from "./host-session.ts";
+import { type HostSession, openHostSession, programsLostError } from "./host-session.ts";
 import { sshLimits, sshModel } from "./ssh-model.ts";
 import { pinnedName, type SshFiles, shellArguments } from "./ssh-target.ts";
 import { untilHostReady } from "./until-host-ready.ts";
@@ -158,6 +158,32 @@ class SshProvider implements Hosts {
       }
     });
     return { machines: onceEach(machines), unreachable };
+  }
+
+  async reinstall(signal?: AbortSignal): Promise<readonly string[]> {
+    const installed: string[] = [];
+    await this.#onEach("reinstall", this.#directory.hosts(), signal, async (host, given) => {
+      try {
+        if (!(await this.#hasLostPrograms(host, given))) return;
+        this.#failures.delete(host.key);
+        await this.#installedSession(host, given);
+        installed.push(host.target.host);
+      } catch (error) {
+        if (isStop(error)) throw error;
+        this.#options.log("reinstall failed", { host: host.target.host, error: errorText(error) });
+      }
+    });
+    return installed.toSorted();
+  }
+
+  async #hasLostPrograms(host: KnownHost, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#session(host, signal);
+      return false;
+    } catch (error) {
+      if (error instanceof HaplanError && error.code === programsLostError) return true;
+      throw error;
+    }
   }
 
   async observeOrphans(signal?: AbortSignal): Promise<readonly ObservedOrphan[]> {

@@ -22,6 +22,8 @@ import { type RemoteCommand, type RemoteResult, runOnHost } from "./run-ssh.ts";
 
 /** Where artifacts are on a host. Sessions run `bin/haplan-host` of `current`. */
 export const installDir = "/opt/haplan";
+/** Where the machines of all clusters are. */
+export const dataDir = "/var/lib/haplan";
 
 const askMs = 30_000;
 const uploadMs = 900_000;
@@ -123,7 +125,7 @@ async function unpackedBytes(file: string, size: number): Promise<number> {
 
 /** Once nothing of any cluster is on the host. */
 export async function removeArtifact(host: Host): Promise<void> {
-  const command = rootCommand(host, removeScript(installDir, "/var/lib/haplan"));
+  const command = rootCommand(host, removeScript(installDir, dataDir));
   await runOnHost({ ...host, command, timeoutMs: askMs });
 }
 

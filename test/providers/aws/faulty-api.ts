@@ -12,6 +12,8 @@ export class FaultyApi {
   readonly #replies: Map<string, Reply[]> = new Map();
 
   constructor() {
+    // Another test of this process may have restored Node's own HTTP.
+    if (!nock.isActive()) nock.activate();
     nock(fakeEndpoint)
       .persist()
       .post("/")
@@ -43,6 +45,7 @@ export class FaultyApi {
 
   close(): void {
     nock.cleanAll();
+    nock.restore();
   }
 }
 

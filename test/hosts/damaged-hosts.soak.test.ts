@@ -1,0 +1,99 @@
+/** What haplan installed on hosts is changed or removed by hand: plans show it, apply repairs it, destroy still leaves nothing. */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { ClusterOnHosts, contentsOf, type HostsSpec } from "./cluster-on-hosts.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
+import type { TestHost } from "./test-host.ts";
+
+const unit = (member: string): string => `haplan-damaged-${member}-agent.service`;
+const fileOf = (member: string): string => `/etc/systemd/system/${unit(member)}`;
+
+describeHosts("damaged hosts", () => {
+  let set: HostSet;
+  let cluster: ClusterOnHosts;
+  let before: readonly string[];
+
+  const host = (number: number): TestHost => set.hosts[number - 1]!;
+  const contents = (): Promise<readonly string[]> => Promise.all(set.hosts.map((each) => contentsOf(set, each)));
+  const planCode = async (): Promise<number | null> => (await cluster.try("plan", "-detailed-exitcode")).code;
+  const pidOf = (number: number): Promise<string> =>
+    cluster.on(host(number), `systemctl show --value -p MainPID ${unit(`m${number}`)}`);
+
+  beforeAll(async () => {
+    await takeDown();
+    set = await bringUp(4, "complete");
+    const spec: HostsSpec = {
+      name: "damaged",
+      engine: "agent",
+      masters: [1, 2, 3].map((number) => [`m${number}`, host(number)] as const),
+      balancer: host(4),
+      balancerType: "embedded",
+    };
+    cluster = new ClusterOnHosts(set, spec);
+    // A file system of its own for the data, as it comes from mkfs.ext4.
+    await cluster.on(host(3), "mkdir -p /var/lib/haplan && mount -t tmpfs -o size=300m,mode=755 none /var/lib/haplan");
+    await cluster.on(host(3), "mkdir -m 700 /var/lib/haplan/lost+found");
+    before = await contents();
+    await cluster.run("apply", "-auto-approve");
+  }, 900_000);
+  afterAll(async () => {
+    await cluster?.teardown();
+    await takeDown();
+  }, 120_000);
+
+  it.each([
+    [
+      "a line of its unit file",
+      1,
+      `sed -i s/^OOMScoreAdjust=.*/OOMScoreAdjust=0/ ${fileOf("m1")}; systemctl daemon-reload`,
+      true,
+    ],
+    ["that it starts when the host boots", 2, `systemctl disable -q ${unit("m2")}`, true],
+    ["its unit file as a whole", 3, `rm ${fileOf("m3")}; systemctl daemon-reload`, true],
+    [
+      "its command, restarted with it",
+      1,
+      `sed -i s/--election-timeout=[0-9]*/--election-timeout=5000/ ${fileOf("m1")}; systemctl daemon-reload; systemctl restart ${unit("m1")}`,
+      false,
+    ],
+  ])(
+    "show in a plan what a member has lost, and get it back: %s",
+    async (_, number, damage, keepsProcess) => {
+      expect(await planCode()).toBe(0);
+      await cluster.on(host(number), damage);
+      const pid = await pidOf(number);
+      const plan = await cluster.try("plan", "-detailed-exitcode");
+      expect([plan.code, plan.stdout]).toEqual([2, expect.stringContaining("changed outside of haplan")]);
+      await cluster.run("apply", "-auto-approve");
+      expect(await planCode()).toBe(0);
+      expect((await pidOf(number)) === pid).toBe(keepsProcess);
+      const state = `systemctl is-enabled ${unit(`m${number}`)}; systemctl show --value -p NeedDaemonReload ${unit(`m${number}`)}`;
+      expect(await cluster.on(host(number), state)).toBe("enabled\nno");
+      expect(
+        await cluster.on(
+          host(number),
+          `tr '\\0' ' ' < /proc/$(systemctl show --value -p MainPID ${unit(`m${number}`)})/cmdline`,
+        ),
+      ).toContain("--election-timeout=1000");
+    },
+    300_000,
+  );
+
+  it("are never taken for empty where haplan's programs are gone, and get them back", async () => {
+    await cluster.on(host(2), "rm -rf /opt/haplan");
+    const plan = await cluster.try("plan");
+    expect(plan.stdout + plan.stderr).toMatch(/haplan_machine\.m2 is unreachable[\s\S]*no longer in \/opt\/haplan/);
+    const applied = await cluster.try("apply", "-auto-approve");
+    expect([applied.code, applied.stderr]).toEqual([0, expect.stringContaining("have been installed again")]);
+    await cluster.on(host(2), `systemctl restart ${unit("m2")}`);
+    expect(await planCode()).toBe(0);
+    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+  }, 300_000);
+
+  it("are left as they were by destroy, programs or not", async () => {
+    await cluster.on(host(1), "rm -rf /opt/haplan");
+    await cluster.run("destroy", "-auto-approve");
+    expect(await contents()).toEqual(before);
+    expect(await cluster.on(host(3), "ls -A /var/lib/haplan")).toBe("lost+found");
+  }, 300_000);
+});
