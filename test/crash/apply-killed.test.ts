@@ -141,6 +141,7 @@ const operations: readonly Operation[] = [
   },
   {
     name: "replace",
+    long: true,
     probed: true,
     prepare: async () => {
       replaced = await idOf("m2");
