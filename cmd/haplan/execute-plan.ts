@@ -21,6 +21,7 @@ import { RefusalError, refuse } from "./refusal.ts";
 import { type Session, sessionState, sessionStore } from "./session.ts";
 import { applyEventLine, outputsLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
+import { leavesUnreachable } from "./views/plan-view.ts";
 import { ResourceEvents } from "./views/resource-events.ts";
 
 /** A repainted line may change often; in a log, an occasional line shows that the step is still running. */
@@ -131,13 +132,15 @@ function createView(context: CliContext, plan: Plan, json: boolean): { show(even
   };
 }
 
-function conclude({ stop, invocation }: CliContext, plan: Plan, outcome: ApplyOutcome): ExitCode {
+function conclude({ stop, invocation, terminal }: CliContext, plan: Plan, outcome: ApplyOutcome): ExitCode {
   // Indented lines are printed unwrapped, so that the command can be copied.
   const resumeCommand = (remaining: readonly Step[]): string =>
     `    ${invocation.again({ replaced: finishedReplacements(plan, remaining) })}`;
   const done = (count: number): string => `${count} of ${plan.steps.length} steps are complete.`;
   switch (outcome.kind) {
     case "applied":
+      if (leavesUnreachable(plan))
+        terminal.printError("Unreachable machines were left as they are. Run haplan apply again once they answer.");
       return 0;
     case "refused":
       throw new RefusalError(outcome.diagnostics);

@@ -130,8 +130,12 @@ export async function runDestroy(
 ): Promise<ExitCode> {
   requireApprover(context, argument, flags, "destroy");
   const session = await openClusterToDestroy(context, { spec: argument, stateOnly: flags.stateOnly });
+  // Neither a state nor anything else of this cluster is here. Before the lock, which makes the directory.
+  const isForeign = !existsSync(session.directory) && (await sessionState(context, session)) === null;
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
+    const isRebuilt = plan.warnings.some(({ code }) => code === "plan/state-rebuilt");
+    if (isForeign && isRebuilt && flags.autoApprove === true) throw destroysWithoutState(session);
     if (!planHasChanges(plan)) warnOfOtherClusters(context, session);
     showPlan(context, plan, flags);
     await confirmPlan(context, plan, flags);
@@ -181,6 +185,17 @@ function locked(
     await reinstallPrograms(context, session);
     return work(lock);
   });
+}
+
+/** A pipeline that has lost its way to the state would destroy a cluster that another one manages. */
+function destroysWithoutState({ spec, backend }: Session): RefusalError {
+  const detail = `Nothing of cluster "${spec.name}" is known here, neither its state (${backend.place}) nor its certificates, but its machines run. Run destroy where the state is. To destroy them without it, run destroy without -auto-approve, which asks.`;
+  return refuse(
+    "cli/destroy-without-state",
+    "haplan does not destroy machines of unknown origin without asking",
+    detail,
+    [["destroy"]],
+  );
 }
 
 /** Without its own programs on a host, haplan can tell nothing of the machines there. */

@@ -270,6 +270,17 @@ describe("plan view", () => {
     );
   });
 
+  it("does not say that everything matches if a machine is unreachable", () => {
+    const warning = {
+      severity: "warning",
+      code: "plan/unreachable",
+      summary: "haplan_machine.m2 is unreachable",
+    } as const;
+    const text = renderPlan({ ...unchanged, warnings: [warning] }, createPaint(false));
+    expect(text).toContain("unreachable machines were not compared");
+    expect(text).not.toContain("Your infrastructure matches");
+  });
+
   it("counts a replacement as added and destroyed", () => {
     expect(planCounts(plan)).toEqual({ import: 0, add: 2, change: 1, destroy: 2 });
   });

@@ -46,7 +46,8 @@ export function planSentence(plan: Plan): string {
 }
 
 /** The two parts of the message for a plan without steps; the first one is the result. */
-export function nothingToDo({ mode, drift, refreshOnly }: Plan): readonly [string, string] {
+export function nothingToDo(plan: Plan): readonly [string, string] {
+  const { mode, drift, refreshOnly } = plan;
   if (drift.length > 0 && refreshOnly) {
     return ["Changes outside of haplan, and nothing to record.", "A refresh-only plan takes no actions to undo them."];
   }
@@ -55,7 +56,15 @@ export function nothingToDo({ mode, drift, refreshOnly }: Plan): readonly [strin
   }
   if (mode === "destroy") return ["No changes.", "No objects need to be destroyed."];
   if (refreshOnly) return ["No changes.", "The state matches the observed cluster."];
+  if (leavesUnreachable(plan)) {
+    return ["No changes.", "What answered matches the configuration; unreachable machines were not compared."];
+  }
   return ["No changes.", "Your infrastructure matches the configuration."];
+}
+
+/** Whether there are machines that the plan does nothing to, because they are unreachable. */
+export function leavesUnreachable({ warnings }: Plan): boolean {
+  return warnings.some(({ code }) => code === "plan/unreachable");
 }
 
 /** The same for plans with and without changes. */

@@ -1,0 +1,32 @@
+/** `destroy` in a directory that has neither the state nor anything else of a running cluster, as in a pipeline that lost it. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
+
+let cli: CliFixture;
+beforeEach(async () => {
+  cli = createCliFixture();
+  expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
+});
+afterEach(() => cli.remove());
+
+const loseDirectory = (): void => rmSync(join(cli.cwd, ".haplan"), { recursive: true });
+
+it("does not destroy machines without asking, and says where to run it", async () => {
+  loseDirectory();
+  const { code, err } = await cli.haplan("destroy three.yaml -auto-approve");
+  expect([code, err]).toEqual([1, expect.stringContaining("machines of unknown origin")]);
+  expect(cli.world.facts.machines.size).toBeGreaterThan(0);
+});
+
+it("destroys them when that is approved", async () => {
+  loseDirectory();
+  expect((await cli.haplan("destroy three.yaml", ["yes"])).code).toBe(0);
+  expect(cli.world.facts.machines.size).toBe(0);
+});
+
+it("needs no answer where the cluster is known", async () => {
+  expect((await cli.haplan("destroy three.yaml -auto-approve")).code).toBe(0);
+  expect(cli.world.facts.machines.size).toBe(0);
+});
