@@ -49,7 +49,7 @@ function adviceFor(outcome: PathOutcome, { to, address, port }: Pick<NetworkPath
       return `Members reach each other by the addresses in the spec: make ${address} known to the resolver there, or write an IP address.`;
     case "refused":
     case "rejected":
-      return `Something listens there during this check: a firewall on ${to}, or between the hosts, rejects it. Allow TCP port ${port} to ${address}.`;
+      return `If ${to} has a member that should listen there, look at its log. Otherwise something listens there during this check: a firewall on ${to}, or between the hosts, rejects it. Allow TCP port ${port} to ${address}.`;
     default:
       return `A firewall on ${to}, or between the hosts, drops it, or there is no route. Allow TCP port ${port} to ${address}.`;
   }

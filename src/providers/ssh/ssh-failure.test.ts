@@ -53,7 +53,9 @@ it("names the key that the host shows, and how to take it up", () => {
 
 it("names the pinned key where that is what does not match", () => {
   const pinned = { ...target, hostKey: "ssh-ed25519 AAAA" };
-  expect(sshFailure(pinned, "Host key verification failed.\n").message).toContain("differs from hostKey in the spec");
+  expect(sshFailure(pinned, "Host key verification failed.\n").message).toBe(
+    "10.0.0.1 shows a host key that differs from hostKey in the spec. The spec has ssh-ed25519 SHA256:cJ6AyISHokEeHuTfufIqhhSS0gxHZRUMDHlKvXD4FHw. If the host was reinstalled, write its new key: the host has it in /etc/ssh/ssh_host_ed25519_key.pub",
+  );
 });
 
 it("shows of a command's output neither ssh's messages nor the command", () => {

@@ -1,4 +1,5 @@
 /** What ssh says when it cannot reach a host, as an error that says what to do. Pure. */
+import { createHash } from "node:crypto";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { withoutDebug } from "./ssh-output.ts";
 import type { SshTarget } from "./ssh-target.ts";
@@ -55,8 +56,15 @@ const failures: readonly Failure[] = [
   },
 ];
 
-function otherThanPinned({ host }: SshTarget, shown: string): string {
-  return `${host} shows a host key that differs from hostKey in the spec${shown}`;
+function otherThanPinned({ host, hostKey }: SshTarget, shown: string): string {
+  return `${host} shows a host key that differs from hostKey in the spec${shown}. The spec has ${fingerprintOf(hostKey ?? "")}. If the host was reinstalled, write its new key: the host has it in /etc/ssh/ssh_host_ed25519_key.pub`;
+}
+
+/** As ssh-keygen -l prints it: type and SHA-256 of a public key. */
+function fingerprintOf(key: string): string {
+  const [type = "", blob = ""] = key.split(" ");
+  const digest = createHash("sha256").update(Buffer.from(blob, "base64")).digest("base64");
+  return `${type} SHA256:${digest.replace(/=+$/, "")}`;
 }
 
 function unknownKey({ host, port }: SshTarget, shown: string): string {
@@ -88,5 +96,7 @@ export function sshFailure(target: SshTarget, stderr: string): HaplanError {
     .slice(-3)
     .join("\n");
   const what = found?.say(target, shownKey(stderr)) ?? `ssh cannot reach ${target.host}`;
-  return new HaplanError(found?.code ?? "ssh/failed", said === "" ? what : `${what}\n${said}`);
+  // What ssh says of host keys is about files of its own, which haplan has given it.
+  const isTold = said === "" || (found?.code.startsWith("ssh/host-key") === true && target.hostKey !== null);
+  return new HaplanError(found?.code ?? "ssh/failed", isTold ? what : `${what}\n${said}`);
 }
