@@ -21,9 +21,9 @@ const tests = [
 const longForms = {
   HAPLAN_TEST_EVERYTHING: "1",
   HAPLAN_CRASH_KILLS: "25",
-  HAPLAN_FUZZ_SECONDS: "60",
+  HAPLAN_FUZZ_SECONDS: "40",
   HAPLAN_GATEWAY_REQUESTS: "2000",
-  HAPLAN_SESSION_SECONDS: "60",
+  HAPLAN_SESSION_SECONDS: "30",
 };
 
 const { status } = spawnSync("npx", ["vitest", "run", ...tests, ...process.argv.slice(2)], {

@@ -157,6 +157,7 @@ const operations: readonly Operation[] = [
   {
     name: "T12: move",
     long: true,
+    stride: 2,
     probed: true,
     prepare: async () => {
       replaced = await idOf("m1");
