@@ -43,15 +43,15 @@ function clocksOf(hosts: readonly HostToCheck[]): readonly Clock[] {
 }
 
 function signed(ms: number): string {
-  const rounded = Math.round(ms) / 1000;
-  return `${rounded < 0 ? "-" : "+"}${duration(Math.abs(ms))}`;
+  const isBehind = Math.round(ms / 10) < 0;
+  return `${isBehind ? "-" : "+"}${duration(Math.abs(ms))}`;
 }
 
 function duration(ms: number): string {
   const seconds = ms / 1000;
-  if (seconds < 120) return `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`;
-  const minutes = seconds / 60;
-  if (minutes < 120) return `${minutes.toFixed(0)} min`;
-  const hours = minutes / 60;
-  return hours < 48 ? `${hours.toFixed(0)} h` : `${(hours / 24).toFixed(0)} days`;
+  if (Math.round(seconds) < 120) return `${seconds.toFixed(seconds < 10 ? 2 : 0)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(seconds / 3600);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} days`;
 }

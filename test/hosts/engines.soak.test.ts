@@ -263,7 +263,7 @@ ${servers.map(({ name, ipv4 }) => `  server ${name} ${ipv4}:2379 check\n`).join(
         ]);
         const before = await Promise.all(found.map((host) => contentsOf(set, host)));
         const started = (host: TestHost): Promise<string> =>
-          cluster!.on(host, "systemctl show -p MainPID,ActiveEnterTimestamp etcd haproxy");
+          cluster!.on(host, "systemctl show -p MainPID,ExecMainStartTimestamp etcd haproxy");
         const running = await Promise.all(found.map(started));
         const client = cluster.client(`http://${proxy.ipv4}:2379`);
         await until("the two lead", async () => (await client.put("/ready", "")) !== undefined);
