@@ -124,7 +124,7 @@ function hasEnded({ active, sub, restarts, hasJob }: UnitState): boolean {
 async function stopUnit(place: UnitPlace, graceMs: number): Promise<void> {
   const name = systemdName(place);
   // Its file may be gone while its process runs.
-  if (await isGone(name, 0)) return;
+  if (!existsSync(fileOf(name)) && (await isGone(name, 0))) return;
   await systemctl("stop", "--no-block", `${name}.service`);
   if (await isGone(name, graceMs)) return;
   await systemctl("kill", "--signal=SIGKILL", `${name}.service`);

@@ -1,7 +1,6 @@
 /** The script that cloud-init runs at the first boot of a master. It holds no secret: everything on the instance can read it. Pure. */
 
-/** Where haplan keeps the data of machines. */
-export const dataMountPoint = "/var/lib/haplan";
+import { dataDir } from "../ssh/host-paths.ts";
 
 /** The name of the data volume's device for EC2. The instance sees another one, which depends on its type. */
 export const dataDeviceName = "/dev/sdf";
@@ -12,7 +11,7 @@ export const dataDeviceName = "/dev/sdf";
  */
 export const prepareDataVolume: string = `#!/bin/sh
 set -eu
-at=${dataMountPoint}
+at=${dataDir}
 label=haplan-data
 findmnt -n "$at" >/dev/null && exit
 disk() {
@@ -37,4 +36,4 @@ mount "$at"
 `;
 
 /** Exits with 0 once the data volume is mounted. */
-export const isPrepared: string = `findmnt -n ${dataMountPoint}`;
+export const isPrepared: string = `findmnt -n ${dataDir}`;

@@ -13,10 +13,11 @@ import { type HostToCheck, labelOf, type MachineToCheck, type TakenAddress } fro
 import type { MachineCalls } from "../machine-calls.ts";
 import type { CheckReport, PreflightRequest } from "../provider.ts";
 import type { KnownHost } from "./host-directory.ts";
+import { dataDir, installDir } from "./host-paths.ts";
 import { holderScript, parseHolder } from "./network-scripts.ts";
 import { type ClockReading, RemoteShell } from "./remote-shell.ts";
 import { tryPaths } from "./try-paths.ts";
-import { type Host, installDir } from "./upload-artifact.ts";
+import type { Host } from "./upload-artifact.ts";
 
 export type HostsRequest = {
   readonly cluster: string;
@@ -31,7 +32,6 @@ export type HostsRequest = {
   readonly installsOf: (machine: string) => readonly string[];
 };
 
-const dataDirectory = "/var/lib/haplan";
 const factsMs = 60_000;
 const holderMs = 15_000;
 
@@ -92,7 +92,7 @@ async function visit(
   host: KnownHost,
   opened: RemoteShell[],
 ): Promise<Visited | Unreached> {
-  const script = factsScript({ dataDirectory, programsDirectory: installDir, programs: programsOf(request) });
+  const script = factsScript({ dataDirectory: dataDir, programsDirectory: installDir, programs: programsOf(request) });
   try {
     return await calls.run({ what: `check ${host.target.host}`, signal }, async (given) => {
       const shell = await RemoteShell.open(await reach(host, given));

@@ -3,11 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import { HostClient } from "../../host/host-client.ts";
+import { dataDir, installDir } from "./host-paths.ts";
 import { noSsh } from "./run-ssh.ts";
 import { sshFailedCode, sshFailure } from "./ssh-failure.ts";
 import { withoutDebug } from "./ssh-output.ts";
 import { type SshFiles, type SshTarget, sshArguments } from "./ssh-target.ts";
-import { type Become, dataDir, installDir } from "./upload-artifact.ts";
+import { type Become, rootCommand } from "./upload-artifact.ts";
 
 export type HostRequest = {
   readonly target: SshTarget;
@@ -98,9 +99,7 @@ export function hostCommand({ become, cluster }: HostRequest, flags: readonly st
 
 /** Whether the cluster has machines on the host; only root can look there. */
 function lostTest(become: Become, cluster: string): string {
-  const look = `ls ${dataDir}/${cluster}/machines 2>/dev/null | grep -q .`;
-  const asRoot = `sudo -n ${look}`;
-  return { none: look, sudo: asRoot, auto: `{ if [ "$(id -u)" = 0 ]; then ${look}; else ${asRoot}; fi; }` }[become];
+  return `{ ${rootCommand({ become }, `ls ${dataDir}/${cluster}/machines 2>/dev/null | grep -q .`)}; }`;
 }
 
 function programsLost({ host }: SshTarget): HaplanError {

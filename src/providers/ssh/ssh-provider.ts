@@ -165,7 +165,6 @@ class SshProvider implements Hosts {
     await this.#onEach("reinstall", this.#directory.hosts(), signal, async (host, given) => {
       try {
         if (!(await this.#hasLostPrograms(host, given))) return;
-        this.#failures.delete(host.key);
         await this.#installedSession(host, given);
         installed.push(host.target.host);
       } catch (error) {
@@ -434,6 +433,8 @@ class SshProvider implements Hosts {
     const name = await this.#artifacts.name();
     const file = await this.#artifacts.file(await architectureOf(reach));
     const { directory, isNew } = await uploadArtifact(reach, file);
+    // What a session failed with before, such as programs that were missing, no longer holds.
+    this.#failures.delete(host.key);
     if (isNew) {
       this.#options.log("artifact installed", { host: host.target.host, artifact: name });
       // The open session is one with the haplan-host of the version before.

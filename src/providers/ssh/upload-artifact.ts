@@ -10,6 +10,7 @@ import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
 import { fileDigest } from "../../artifact/given-artifact.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { dataDir, installDir } from "./host-paths.ts";
 import {
   appendedMeanwhile,
   appendScript,
@@ -19,11 +20,6 @@ import {
   removeScript,
 } from "./install-scripts.ts";
 import { type RemoteCommand, type RemoteResult, runOnHost } from "./run-ssh.ts";
-
-/** Where artifacts are on a host. Sessions run `bin/haplan-host` of `current`. */
-export const installDir = "/opt/haplan";
-/** Where the machines of all clusters are. */
-export const dataDir = "/var/lib/haplan";
 
 const askMs = 30_000;
 const uploadMs = 900_000;

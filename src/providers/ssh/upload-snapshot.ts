@@ -2,10 +2,11 @@
 import { stat } from "node:fs/promises";
 import { fileDigest } from "../../artifact/given-artifact.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { dataDir } from "./host-paths.ts";
 import { runOnHost } from "./run-ssh.ts";
 import { type Host, rootCommand } from "./upload-artifact.ts";
 
-const stagingDir = "/var/lib/haplan/.restore";
+const stagingDir = `${dataDir}/.restore`;
 const askMs = 30_000;
 const uploadMs = 3_600_000;
 /** The snapshot, the data that is made from it, and its log. */
