@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe } from "vitest";
+import { describe } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { AwsClient } from "../../../src/providers/aws/aws-client.ts";
 import { awsModel } from "../../../src/providers/aws/aws-model.ts";
@@ -18,24 +18,14 @@ import { describeLoadBalancer } from "../load-balancer-contract.ts";
 import { describeProvider, type OpenedProvider, probeProgram } from "../provider-contract.ts";
 import { prepareAccount } from "./emulated-account.ts";
 import { exampleText, hostsOf } from "./emulated-cluster.ts";
-import { type AwsEmulator, emulatedEnvironment, findEmulator, startEmulator, withEnvironment } from "./emulator.ts";
+import { findEmulator, useEmulator } from "./emulator.ts";
 
 const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 
 describe.skipIf("missing" in environment)("on an emulated AWS", { timeout: 90_000 }, () => {
-  let aws: AwsEmulator;
-  let restore: () => void;
-  beforeAll(async () => {
-    restore = withEnvironment(emulatedEnvironment);
-    if ("missing" in environment) return;
-    aws = await startEmulator(environment);
-  });
-  afterAll(async () => {
-    await aws?.stop();
-    restore();
-  });
+  const emulated = useEmulator(environment);
 
-  const emulatedSpec = (): ClusterSpec => specReader.parse("cloud.yaml", exampleText(aws.endpoint)).spec!;
+  const emulatedSpec = (): ClusterSpec => specReader.parse("cloud.yaml", exampleText(emulated.aws.endpoint)).spec!;
   const log = (): void => undefined;
   /** Whatever AWS does is done at once. */
   const clock = {
@@ -44,16 +34,16 @@ describe.skipIf("missing" in environment)("on an emulated AWS", { timeout: 90_00
   };
 
   const openBalancer = async (): Promise<LoadBalancer> => {
-    await aws.reset();
-    await prepareAccount(aws.ec2);
+    await emulated.aws.reset();
+    await prepareAccount(emulated.aws.ec2);
     const spec = emulatedSpec();
     const client = new AwsClient({ spec, log });
     return new NetworkLoadBalancer({ client, spec, clock, log }, { removeUnused: async () => undefined });
   };
 
   const openProvider = async (): Promise<OpenedProvider> => {
-    await aws.reset();
-    await prepareAccount(aws.ec2, "127.77");
+    await emulated.aws.reset();
+    await prepareAccount(emulated.aws.ec2, "127.77");
     const spec = emulatedSpec();
     const parent = mkdtempSync(join(tmpdir(), "haplan-aws-contract-"));
     mkdirSync(join(parent, "cmd", "probe"), { recursive: true });

@@ -8,34 +8,24 @@ import {
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { DeregisterTargetsCommand, DescribeTargetHealthCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { clientToken } from "../../../src/providers/aws/aws-names.ts";
 import { root } from "../../structure/imports.ts";
 import { counts, emptyAccount, type Inventory, listAccount, prepareAccount, tagOf } from "./emulated-account.ts";
 import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
-import { type AwsEmulator, emulatedEnvironment, findEmulator, startEmulator, withEnvironment } from "./emulator.ts";
+import { findEmulator, useEmulator } from "./emulator.ts";
 
 const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 /** Of instances with a data volume, moto makes no root volume. */
 const full = { instances: 5, volumes: 5, groups: 3, balancers: 1, targetGroups: 1 };
 
 describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { timeout: 90_000 }, () => {
-  let aws: AwsEmulator;
-  let restore: () => void;
+  const emulated = useEmulator(environment);
   let cluster: EmulatedCluster;
-  beforeAll(async () => {
-    restore = withEnvironment(emulatedEnvironment);
-    if ("missing" in environment) return;
-    aws = await startEmulator(environment);
-  });
-  afterAll(async () => {
-    await aws?.stop();
-    restore();
-  });
   beforeEach(async () => {
-    await aws.reset();
-    await prepareAccount(aws.ec2);
-    cluster = createEmulatedCluster(aws.endpoint);
+    await emulated.aws.reset();
+    await prepareAccount(emulated.aws.ec2);
+    cluster = createEmulatedCluster(emulated.aws.endpoint);
   });
   afterEach(() => cluster.cli.remove());
 
@@ -56,9 +46,9 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
   const instanceOf = (found: Inventory, name: string): Inventory["instances"][number] =>
     found.instances.find(({ Tags }) => tagOf(Tags, "haplan:machine") === name)!;
   const healthyTargets = async (): Promise<readonly string[]> => {
-    const { targetGroups } = await listAccount(aws);
+    const { targetGroups } = await listAccount(emulated.aws);
     const input = { TargetGroupArn: targetGroups[0]!.TargetGroupArn };
-    const { TargetHealthDescriptions = [] } = await aws.elb.send(new DescribeTargetHealthCommand(input));
+    const { TargetHealthDescriptions = [] } = await emulated.aws.elb.send(new DescribeTargetHealthCommand(input));
     return TargetHealthDescriptions.flatMap(({ Target, TargetHealth }) =>
       TargetHealth?.State === "healthy" ? [`${Target?.Id}:${Target?.Port}`] : [],
     ).toSorted();
@@ -66,7 +56,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   it("is created as the example says, has no changes then, and leaves nothing", async () => {
     await apply();
-    const found = await listAccount(aws);
+    const found = await listAccount(emulated.aws);
     expect(counts(found)).toEqual(full);
     const m2 = instanceOf(found, "m2");
     const lineage = tagOf(m2.Tags, "haplan:lineage") ?? "";
@@ -101,12 +91,12 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     expect(await healthyTargets()).toEqual(["10.0.1.10:2379", "10.0.2.10:2379", "10.0.3.10:2379"]);
     await expectNoChanges();
     await haplan("destroy -auto-approve");
-    expect(counts(await listAccount(aws))).toEqual(emptyAccount);
+    expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
   });
 
   it("lets in by its security groups only what the cluster needs", async () => {
     await apply();
-    const { groups } = await listAccount(aws);
+    const { groups } = await listAccount(emulated.aws);
     const names = new Map(groups.map(({ GroupId, GroupName }) => [GroupId, GroupName]));
     const rules = groups.flatMap(({ GroupName, IpPermissions = [] }) =>
       IpPermissions.flatMap(({ IpProtocol, FromPort, ToPort, IpRanges = [], UserIdGroupPairs = [] }) =>
@@ -132,18 +122,20 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   it("is repaired where it was changed outside of haplan, and the plan says what was", async () => {
     await apply();
-    const before = await listAccount(aws);
+    const before = await listAccount(emulated.aws);
     const masters = before.groups.find(({ GroupName }) => GroupName === "haplan-cloud-masters")!;
     const peers = masters.IpPermissions?.filter(({ FromPort }) => FromPort === 2380);
-    await aws.ec2.send(new RevokeSecurityGroupIngressCommand({ GroupId: masters.GroupId, IpPermissions: peers }));
+    await emulated.aws.ec2.send(
+      new RevokeSecurityGroupIngressCommand({ GroupId: masters.GroupId, IpPermissions: peers }),
+    );
     const w1 = instanceOf(before, "w1").InstanceId!;
-    await aws.ec2.send(new DeleteTagsCommand({ Resources: [w1], Tags: [{ Key: "Team" }] }));
+    await emulated.aws.ec2.send(new DeleteTagsCommand({ Resources: [w1], Tags: [{ Key: "Team" }] }));
     const plan = await haplan("plan");
     expect(plan).toContain("its ingress was changed outside of haplan");
     expect(plan).toContain("its tags was changed outside of haplan");
     await apply();
     await expectNoChanges();
-    const after = await listAccount(aws);
+    const after = await listAccount(emulated.aws);
     expect(tagOf(instanceOf(after, "w1").Tags, "Team")).toBe("platform");
     const repaired = after.groups.find(({ GroupName }) => GroupName === "haplan-cloud-masters");
     expect(repaired?.IpPermissions?.filter(({ FromPort }) => FromPort === 2380)).toHaveLength(1);
@@ -151,9 +143,11 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   it("gets a target back that was deregistered outside of haplan", async () => {
     await apply();
-    const { targetGroups } = await listAccount(aws);
+    const { targetGroups } = await listAccount(emulated.aws);
     const TargetGroupArn = targetGroups[0]!.TargetGroupArn;
-    await aws.elb.send(new DeregisterTargetsCommand({ TargetGroupArn, Targets: [{ Id: "10.0.1.10", Port: 2379 }] }));
+    await emulated.aws.elb.send(
+      new DeregisterTargetsCommand({ TargetGroupArn, Targets: [{ Id: "10.0.1.10", Port: 2379 }] }),
+    );
     expect(await haplan("plan")).toContain("it was changed outside of haplan");
     await apply();
     expect(await healthyTargets()).toHaveLength(3);
@@ -162,25 +156,28 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   it("gets a stopped instance started, as the same machine with its data", async () => {
     await apply();
-    const id = instanceOf(await listAccount(aws), "m3").InstanceId!;
+    const id = instanceOf(await listAccount(emulated.aws), "m3").InstanceId!;
     cluster.cli.world.facts.machines.get("m3")!.units.get("agent")!.running = false;
-    await aws.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
+    await emulated.aws.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
     const plan = await haplan("plan");
     expect(plan).not.toContain("destroy machine");
     expect(plan).toContain("instance_state");
     await apply();
-    expect(instanceOf(await listAccount(aws), "m3")).toMatchObject({ InstanceId: id, State: { Name: "running" } });
+    expect(instanceOf(await listAccount(emulated.aws), "m3")).toMatchObject({
+      InstanceId: id,
+      State: { Name: "running" },
+    });
     await expectNoChanges();
   });
 
   it("gets a new instance for one that was terminated, at the same address, as a new member", async () => {
     await apply();
-    const id = instanceOf(await listAccount(aws), "m2").InstanceId!;
+    const id = instanceOf(await listAccount(emulated.aws), "m2").InstanceId!;
     cluster.cli.world.facts.machines.delete("m2");
-    await aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
     expect(await haplan("plan")).toContain("it is gone");
     await apply();
-    const m2 = instanceOf(await listAccount(aws), "m2");
+    const m2 = instanceOf(await listAccount(emulated.aws), "m2");
     expect(m2.InstanceId).not.toBe(id);
     expect(m2.PrivateIpAddress).toBe("10.0.2.10");
     expect(tagOf(m2.Tags, "haplan:generation")).toBe("2");
@@ -202,7 +199,12 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     );
     await apply();
     expect(await healthyTargets()).toHaveLength(5);
-    expect(counts(await listAccount(aws))).toMatchObject({ instances: 7, groups: 3, balancers: 1, targetGroups: 1 });
+    expect(counts(await listAccount(emulated.aws))).toMatchObject({
+      instances: 7,
+      groups: 3,
+      balancers: 1,
+      targetGroups: 1,
+    });
     await expectNoChanges();
   });
 
@@ -213,7 +215,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
     const before = cluster.cli.world.made.length;
     await apply();
-    const found = await listAccount(aws);
+    const found = await listAccount(emulated.aws);
     expect(counts(found)).toEqual(full);
     for (const name of ["m1", "m2", "m3"]) expect(instanceOf(found, name).InstanceType).toBe("m7i.xlarge");
     expect(cluster.cli.world.made.slice(before).at(-1)).toBe(leader);

@@ -1,24 +1,14 @@
 /** An apply is killed before and after each call that changes something in AWS, and run again: one of each object is there. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { counts, listAccount, prepareAccount } from "./emulated-account.ts";
 import { createEmulatedCluster } from "./emulated-cluster.ts";
-import { type AwsEmulator, emulatedEnvironment, findEmulator, startEmulator, withEnvironment } from "./emulator.ts";
+import { findEmulator, useEmulator } from "./emulator.ts";
 import { killAt } from "./killed-applies.ts";
 
 const environment = await findEmulator(true);
 
 describe.skipIf("missing" in environment)("an apply that is killed at a call to AWS", () => {
-  let aws: AwsEmulator;
-  let restore: () => void;
-  beforeAll(async () => {
-    restore = withEnvironment(emulatedEnvironment);
-    if ("missing" in environment) return;
-    aws = await startEmulator(environment);
-  });
-  afterAll(async () => {
-    await aws?.stop();
-    restore();
-  });
+  const emulated = useEmulator(environment);
 
   it.each(["before", "after"] as const)(
     "leaves what the next one adopts, killed %s each",
@@ -26,9 +16,9 @@ describe.skipIf("missing" in environment)("an apply that is killed at a call to 
     async (when) => {
       let kills = 0;
       for (let at = 1; ; at += 1) {
-        await aws.reset();
-        await prepareAccount(aws.ec2);
-        const cluster = createEmulatedCluster(aws.endpoint);
+        await emulated.aws.reset();
+        await prepareAccount(emulated.aws.ec2);
+        const cluster = createEmulatedCluster(emulated.aws.endpoint);
         if (!(await killAt(cluster, at, when))) {
           cluster.cli.remove();
           break;
@@ -36,7 +26,7 @@ describe.skipIf("missing" in environment)("an apply that is killed at a call to 
         kills += 1;
         const { code, err } = await cluster.cli.haplan("apply -auto-approve cloud.yaml");
         expect({ at, code, err }).toMatchObject({ at, code: 0 });
-        expect({ at, ...counts(await listAccount(aws)) }).toEqual({
+        expect({ at, ...counts(await listAccount(emulated.aws)) }).toEqual({
           at,
           instances: 5,
           volumes: 5,

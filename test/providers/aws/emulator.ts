@@ -1,10 +1,12 @@
 /** AWS's API on loopback, as moto emulates it: a server of its own for each test file. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { EC2Client } from "@aws-sdk/client-ec2";
 import { ElasticLoadBalancingV2Client } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { afterAll, beforeAll } from "vitest";
 import { findPythonEnvironment } from "../../compatibility/python-environment.ts";
 
 const requirements = fileURLToPath(new URL("requirements.txt", import.meta.url));
@@ -48,6 +50,27 @@ export function withEnvironment(variables: Readonly<Record<string, string>>): ()
 /** Its packages are installed if `install` is true; otherwise, or where that fails, the reason. */
 export function findEmulator(install: boolean): ReturnType<typeof findPythonEnvironment> {
   return findPythonEnvironment(requirements, install);
+}
+
+/** Starts the emulator for the tests of a `describe`, with credentials that it takes. It is there once they run. */
+export function useEmulator(environment: Awaited<ReturnType<typeof findEmulator>>): { readonly aws: AwsEmulator } {
+  let started: AwsEmulator | undefined;
+  let restore: () => void;
+  beforeAll(async () => {
+    restore = withEnvironment(emulatedEnvironment);
+    if ("missing" in environment) return;
+    started = await startEmulator(environment);
+  });
+  afterAll(async () => {
+    await started?.stop();
+    restore();
+  });
+  return {
+    get aws() {
+      if (started === undefined) throw new Error("The emulator has not been started");
+      return started;
+    },
+  };
 }
 
 export async function startEmulator({ directory }: { readonly directory: string }): Promise<AwsEmulator> {
