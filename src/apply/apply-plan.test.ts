@@ -71,6 +71,30 @@ describe("applyPlan", () => {
     expect(told?.availability?.unavailableMs).toBeLessThan(450);
   });
 
+  it("A2: tells what the provider waits for while a step runs", async () => {
+    const world = new FakeWorld();
+    const { provider, clock, ...ports } = world.ports();
+    let waits: string | null = null;
+    const waiting: typeof provider = {
+      ...provider,
+      waitsFor: (name) => (name === "m1" ? waits : null),
+      createMachine: async (machine, signal) => {
+        if (machine.name === "m1") waits = "waiting for the instance of m1 to run: it is pending";
+        await clock.sleep(3_000);
+        waits = null;
+        return await provider.createMachine(machine, signal);
+      },
+    };
+    const plan = await planInWorld(world, three);
+    const outcome = await applyPlan(plan, { ...ports, clock, provider: waiting }, { progressIntervalMs: 1_000 });
+    expect(outcome).toMatchObject({ kind: "applied" });
+    const told = world.events.flatMap((event) =>
+      event.kind === "stepProgress" ? [`${event.step.title}: ${event.detail}`] : [],
+    );
+    expect(told).toContain("create machine m1: waiting for the instance of m1 to run: it is pending");
+    expect(told).toContain("create machine m2: null");
+  });
+
   it("goes on without a machine that is unreachable, and does the rest once it can be reached", async () => {
     const world = await settled(three);
     const slower = { ...three, controlPlane: { ...three.controlPlane, electionTimeoutMs: 2_000 } };

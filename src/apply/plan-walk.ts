@@ -138,7 +138,7 @@ export class PlanWalk {
     };
     emit({ kind: "stepStarted", step });
     const stepEnded = this.#probe?.stepStarted(step.action);
-    void this.#tellProgress(step, started, progress.signal, () => detail);
+    void this.#tellProgress(step, started, progress.signal, () => detail ?? this.#providerWait(step));
     try {
       await passQuorumGate(context, step);
       await journal.append({ planId: this.#plan.id, stepId: step.id, phase: "intent", action: step.action });
@@ -190,6 +190,12 @@ export class PlanWalk {
       message: interrupted ? "interrupted" : message,
       detail,
     });
+  }
+
+  /** What the provider waits for on the machine or the load balancer of the step. */
+  #providerWait({ action }: Step): string | null {
+    const name = machineActedOn(action);
+    return name === null ? null : (this.#ports.provider.waitsFor?.(name) ?? null);
   }
 
   async #tellProgress(step: Step, started: number, signal: AbortSignal, detail: () => string | null): Promise<void> {

@@ -127,6 +127,11 @@ export type Provider = {
   /** The load balancer that its cloud runs; absent where load balancers are units. */
   readonly cloudLoadBalancer?: LoadBalancer;
   /**
+   * What a call waits for at present that acts on the machine or the load balancer of this name, for the progress of an apply;
+   * null if it waits for nothing. Absent where no call waits.
+   */
+  waitsFor?(name: string): string | null;
+  /**
    * Finds all machines labeled with `lineage`, and any of `names` of any cluster. Never rejects because of a single
    * machine.
    */

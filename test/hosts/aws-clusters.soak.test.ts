@@ -61,11 +61,12 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
   it("runs members on its instances once their volumes are there, grows from 3 to 5 under a writer, and leaves nothing", async () => {
     // What user-data does on an instance: until then no member may start.
     const mounts = set.hosts.map((host) =>
-      runOnTestHost(set, host, "sleep 5; mkdir -p /var/lib/haplan; mount --bind /var/lib/haplan /var/lib/haplan"),
+      runOnTestHost(set, host, "sleep 25; mkdir -p /var/lib/haplan; mount --bind /var/lib/haplan /var/lib/haplan"),
     );
     const applied = await cluster.run("apply", "-auto-approve");
     await Promise.all(mounts);
     expect(applied).toContain("Apply complete!");
+    expect(applied).toMatch(/Still going\.\.\. \[10s elapsed\], waiting for ssh to m1: \S+ is not ready/);
     expect(counts(await listAccount(aws))).toMatchObject({ instances: 3, balancers: 1 });
     const status = await cluster.run("status", "-json");
     expect(JSON.parse(status)).toMatchObject({ quorum: expect.anything() });

@@ -2,6 +2,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import type { CurrentWaits } from "../current-waits.ts";
 import type { ProviderLog } from "../machine-calls.ts";
 import type { AwsClient } from "./aws-client.ts";
 import { type Owner, parseTags, type Tag } from "./aws-names.ts";
@@ -11,6 +12,7 @@ export type AwsContext = {
   readonly spec: ClusterSpec;
   readonly clock: Clock;
   readonly log: ProviderLog;
+  readonly waits: CurrentWaits;
 };
 
 export function ownerOf({ spec }: AwsContext, lineage: string): Owner {
@@ -22,6 +24,8 @@ export function extraTags({ provider }: ClusterSpec): readonly Tag[] {
 }
 
 export type Wait = {
+  /** The machine or the load balancer whose call waits. */
+  readonly subject: string;
   /** What is waited for, for the error and the log: `the instance of m1 to run`. */
   readonly what: string;
   readonly timeoutMs: number;
@@ -29,20 +33,29 @@ export type Wait = {
   readonly signal?: AbortSignal | undefined;
 };
 
+type Check<Value> = () => Promise<{ readonly done: Value } | { readonly waiting: string }>;
+
 /**
- * Asks until `check` returns a value. It returns what it found otherwise, as `{ waiting }`, which the log and the error have.
+ * Asks until `check` returns a value. It returns what it found otherwise, as `{ waiting }`, which the progress of the apply,
+ * the log and the error have.
  * @throws HaplanError `aws/timed-out`
  */
-export async function until<Value>(
+export async function until<Value>(context: AwsContext, wait: Wait, check: Check<Value>): Promise<Value> {
+  return await context.waits.during(wait.subject, (report) => poll(context, wait, report, check));
+}
+
+async function poll<Value>(
   { clock, log }: AwsContext,
   { what, timeoutMs, intervalMs = 3_000, signal }: Wait,
-  check: () => Promise<{ readonly done: Value } | { readonly waiting: string }>,
+  report: (text: string) => void,
+  check: Check<Value>,
 ): Promise<Value> {
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   for (;;) {
     const found = await check();
     if ("done" in found) return found.done;
     log("aws wait", { for: what, found: found.waiting });
+    report(`waiting for ${what}: ${found.waiting}`);
     if (clock.monotonicMs() + intervalMs > deadlineMs) {
       const advice = "Nothing is undone: apply again to go on";
       throw new HaplanError("aws/timed-out", `Waited ${timeoutMs / 1000} s for ${what}: ${found.waiting}\n${advice}`);

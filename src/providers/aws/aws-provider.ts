@@ -6,6 +6,7 @@ import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMachine, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { Attributes } from "../../plan/resource.ts";
+import { CurrentWaits } from "../current-waits.ts";
 import type { MachineCalls } from "../machine-calls.ts";
 import type { CheckReport, FoundMachines, MachineRef, NewMachine, PreflightRequest, Provider } from "../provider.ts";
 import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
@@ -45,7 +46,8 @@ export async function createAwsProvider(
   openHosts: (options: Options) => Promise<Hosts> = (given) => createHosts(given, awsModel),
 ): Promise<Provider> {
   const { spec, clock, log } = options;
-  const context: AwsContext = { client: new AwsClient(options), spec, clock, log };
+  const waits = new CurrentWaits();
+  const context: AwsContext = { client: new AwsClient(options), spec, clock, log, waits };
   const recorded = await options.recorded();
   return new AwsProvider(context, recorded, await openHosts(options));
 }
@@ -69,8 +71,9 @@ class AwsProvider implements Provider {
     this.#recorded = [...recorded];
     this.#hosts = hosts;
     this.limits = awsLimits(context.spec);
-    const removeUnused = (signal?: AbortSignal): Promise<void> => this.#removeUnused(signal);
-    this.cloudLoadBalancer = new NetworkLoadBalancer(context, { removeUnused });
+    this.cloudLoadBalancer = new NetworkLoadBalancer(context, {
+      removeUnused: (subject, signal) => this.#removeUnused(subject, signal),
+    });
   }
 
   async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {
@@ -131,6 +134,10 @@ class AwsProvider implements Provider {
 
   async #findAlive(signal?: AbortSignal, query: InstanceQuery = {}): Promise<readonly FoundInstance[]> {
     return (await findInstances(this.#context, query, signal)).filter(isAlive);
+  }
+
+  waitsFor(subject: string): string | null {
+    return this.#context.waits.of(subject);
   }
 
   observeOrphans(signal?: AbortSignal): ReturnType<Provider["observeOrphans"]> {
@@ -197,8 +204,15 @@ class AwsProvider implements Provider {
     const facts = fromConsole ? { host_key: await readHostKey(this.#context, instance, signal) } : {};
     const reach = fromConsole ? { ssh_host_key: facts.host_key!, ...attributes } : attributes;
     const command = attributes["volume_size"] === undefined ? "true" : isPrepared;
-    await this.#hosts.untilReady(instance.machine, reach, command, signal);
+    await this.#untilReady(instance.machine, reach, command, signal);
     return facts;
+  }
+
+  async #untilReady(name: string, reach: Attributes, command: string, signal?: AbortSignal): Promise<void> {
+    await this.#context.waits.during(name, async (report) => {
+      const told = (why: string): void => report(`waiting for ssh to ${name}: ${why}`);
+      await this.#hosts.untilReady(name, reach, command, told, signal);
+    });
   }
 
   /** @throws HaplanError `provider/machine-taken` */
@@ -257,7 +271,7 @@ class AwsProvider implements Provider {
     const { host_key: key } = this.#learnedKey(name);
     const reach = key === undefined ? recorded : { ssh_host_key: key, ...recorded };
     const command = instance.volumes.has(dataDeviceName) ? isPrepared : "true";
-    await this.#hosts.untilReady(name, reach, command, signal);
+    await this.#untilReady(name, reach, command, signal);
     this.#stopped.delete(name);
   }
 
@@ -284,23 +298,23 @@ class AwsProvider implements Provider {
     );
     await this.#hosts.forget(machine);
     await deleteVolumes(this.#context, query, signal);
-    await this.#removeUnused(signal);
+    await this.#removeUnused(typeof machine === "string" ? machine : machine.name, signal);
   }
 
   /** One after the other: machines are destroyed at the same time. */
-  #removeUnused(signal?: AbortSignal): Promise<void> {
-    const removed = this.#removing.catch(() => undefined).then(() => this.#removeShared(signal));
+  #removeUnused(subject: string, signal?: AbortSignal): Promise<void> {
+    const removed = this.#removing.catch(() => undefined).then(() => this.#removeShared(subject, signal));
     this.#removing = removed;
     return removed;
   }
 
   /** Security groups and placement groups go with the last instance and the load balancer. */
-  async #removeShared(signal?: AbortSignal): Promise<void> {
+  async #removeShared(subject: string, signal?: AbortSignal): Promise<void> {
     const found = await findInstances(this.#context, {}, signal);
     if (found.some(({ state }) => state !== "terminated") || (await findBalancer(this.#context, signal)) !== null)
       return;
     this.#groups = null;
-    await removeGroups(this.#context, signal);
+    await removeGroups(this.#context, subject, signal);
     const groups = this.#recorded.flatMap(({ attributes }) => {
       const name = attributes["placement_group"];
       return typeof name === "string" ? [name] : [];

@@ -29,7 +29,8 @@ async function findVolumes(
 /** Deletes the volumes of a machine whose instance is gone. A root volume goes with its instance by itself. */
 export async function deleteVolumes(context: AwsContext, machine: InstanceQuery, signal?: AbortSignal): Promise<void> {
   const what = `the volumes of ${machine.machine} to be gone`;
-  await until(context, { what, timeoutMs: deleteTimeoutMs, signal }, async () => {
+  const subject = machine.machine ?? "";
+  await until(context, { subject, what, timeoutMs: deleteTimeoutMs, signal }, async () => {
     const found = (await findVolumes(context, machine, signal)).filter(({ state }) => state !== "deleting");
     const free = found.filter(({ state }) => state === "available" || state === "error");
     for (const { id } of free) {

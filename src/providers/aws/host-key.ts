@@ -12,6 +12,7 @@ export async function readHostKey(context: AwsContext, instance: FoundInstance, 
   const { id, machine } = instance;
   const options = { purpose: `read the console of ${machine}`, signal };
   const wait = {
+    subject: machine,
     what: `the host key of ${machine} on its console`,
     timeoutMs: consoleTimeoutMs,
     intervalMs: 5_000,

@@ -108,7 +108,12 @@ export async function ensureInstance(
   const known = await findInstances(context, { machine, generation }, signal);
   const existing = known.find((instance) => isAlive(instance) && instance.lineage === lineage);
   if (existing !== undefined) return existing;
-  const wait = { what: `the address ${wanted.address} to be free`, timeoutMs: addressTimeoutMs, signal };
+  const wait = {
+    subject: machine,
+    what: `the address ${wanted.address} to be free`,
+    timeoutMs: addressTimeoutMs,
+    signal,
+  };
   const id = await until(context, wait, async () => {
     try {
       return { done: await runInstance(context, wanted, signal) };
@@ -213,7 +218,8 @@ async function untilFound(
   id: string,
   signal: AbortSignal | undefined,
 ): Promise<FoundInstance> {
-  const wait = { what: `the instance of ${machine} to be found`, timeoutMs: findTimeoutMs, intervalMs: 1_000, signal };
+  const what = `the instance of ${machine} to be found`;
+  const wait = { subject: machine, what, timeoutMs: findTimeoutMs, intervalMs: 1_000, signal };
   return await until(context, wait, async () => {
     const [found] = await findInstances(context, { id }, signal);
     return found === undefined ? { waiting: `AWS does not find ${id} yet` } : { done: found };
@@ -226,7 +232,7 @@ export async function untilRunning(
   { id, machine }: Pick<FoundInstance, "id" | "machine">,
   signal?: AbortSignal,
 ): Promise<FoundInstance> {
-  const wait = { what: `the instance of ${machine} to run`, timeoutMs: bootTimeoutMs, signal };
+  const wait = { subject: machine, what: `the instance of ${machine} to run`, timeoutMs: bootTimeoutMs, signal };
   return await until(context, wait, async () => {
     const [found] = await findInstances(context, { id }, signal);
     if (found?.state === "running") return { done: found };
@@ -247,7 +253,7 @@ export async function startInstance(
   { id, machine }: Pick<FoundInstance, "id" | "machine">,
   signal?: AbortSignal,
 ): Promise<void> {
-  const wait = { what: `the instance of ${machine} to be stopped`, timeoutMs: bootTimeoutMs, signal };
+  const wait = { subject: machine, what: `the instance of ${machine} to be stopped`, timeoutMs: bootTimeoutMs, signal };
   await until(context, wait, async () => {
     const [found] = await findInstances(context, { id }, signal);
     return found?.state === "stopping" ? { waiting: "it is stopping" } : { done: null };
@@ -273,7 +279,8 @@ export async function terminateInstances(
           if (causeCode(error) !== "InvalidInstanceID.NotFound") throw error;
         });
     }
-    const wait = { what: `the instance of ${machine} to be terminated`, timeoutMs: terminateTimeoutMs, signal };
+    const what = `the instance of ${machine} to be terminated`;
+    const wait = { subject: machine, what, timeoutMs: terminateTimeoutMs, signal };
     await until(context, wait, async () => {
       const [found] = await findInstances(context, { id }, signal);
       return found === undefined || found.state === "terminated" ? { done: null } : { waiting: `it is ${found.state}` };

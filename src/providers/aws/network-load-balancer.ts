@@ -7,6 +7,7 @@ import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { BackendState } from "../../load-balancer/backend.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import { healthPort } from "../../units/health-port.ts";
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import type {
   LoadBalancer,
   LoadBalancerObservation,
@@ -59,7 +60,7 @@ const targetGroupAttributes: ObjectAttributes = {
 
 export type SharedObjects = {
   /** Removes the security groups and the like once nothing uses them. */
-  readonly removeUnused: (signal?: AbortSignal) => Promise<void>;
+  readonly removeUnused: (subject: string, signal?: AbortSignal) => Promise<void>;
 };
 
 export class NetworkLoadBalancer implements LoadBalancer {
@@ -109,7 +110,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
     };
   }
 
-  async remove(_name: string, _hasVirtualAddress: boolean, signal?: AbortSignal): Promise<void> {
+  async remove(subject: string, _hasVirtualAddress: boolean, signal?: AbortSignal): Promise<void> {
     const context = this.#context;
     const { client } = context;
     const balancer = await findBalancer(context, signal);
@@ -118,13 +119,15 @@ export class NetworkLoadBalancer implements LoadBalancer {
     if (balancer !== null && lineageOf(balancer) !== null) {
       const purpose = `delete the load balancer ${name}`;
       await client.call("DeleteLoadBalancer", { LoadBalancerArn: balancer.arn }, { purpose, signal });
-      await until(context, { what: "the load balancer to be gone", timeoutMs: removeTimeoutMs, signal }, async () =>
+      const wait = { subject, what: "the load balancer to be gone", timeoutMs: removeTimeoutMs, signal };
+      await until(context, wait, async () =>
         (await findBalancer(context, signal)) === null ? { done: null } : { waiting: "AWS still has it" },
       );
     }
     if (group !== null && (await this.#isOwn(group, signal))) {
       const purpose = `delete the target group ${name}`;
-      await until(context, { what: "the target group to be unused", timeoutMs: removeTimeoutMs, signal }, async () => {
+      const wait = { subject, what: "the target group to be unused", timeoutMs: removeTimeoutMs, signal };
+      await until(context, wait, async () => {
         try {
           await client.call("DeleteTargetGroup", { TargetGroupArn: group.arn }, { purpose, signal });
           return { done: null };
@@ -135,7 +138,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
         }
       });
     }
-    await this.#shared.removeUnused(signal);
+    await this.#shared.removeUnused(subject, signal);
   }
 
   removeVirtualAddress: LoadBalancer["removeVirtualAddress"] = async () => undefined;
@@ -248,6 +251,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
       }
     }
     const wait = {
+      subject: loadBalancerName,
       what: `the load balancer ${name} to be provisioned`,
       timeoutMs: provisionTimeoutMs,
       intervalMs: 5_000,
@@ -346,7 +350,12 @@ export class NetworkLoadBalancer implements LoadBalancer {
     if (wanted.length === 0) return;
     const context = this.#context;
     let last: readonly FoundTarget[] = [];
-    const wait = { what: "the targets of the load balancer to be healthy", timeoutMs: healthyTimeoutMs, signal };
+    const wait = {
+      subject: loadBalancerName,
+      what: "the targets of the load balancer to be healthy",
+      timeoutMs: healthyTimeoutMs,
+      signal,
+    };
     const check = async (): Promise<{ done: null } | { waiting: string }> => {
       last = await findTargets(context, group.arn, signal);
       const ill = last.filter(({ state }) => state !== "healthy");

@@ -107,7 +107,8 @@ async function createGroup(context: AwsContext, { lineage, role, vpcId, signal }
       const id = await ownGroup(context, await findGroups(context, signal), lineage, role);
       return id === null ? { waiting: "it exists, but has no tags of this cluster" } : { done: id };
     };
-    return await until(context, { what: `the security group ${name} to be found`, timeoutMs: 15_000, signal }, check);
+    const what = `the security group ${name} to be found`;
+    return await until(context, { subject: name, what, timeoutMs: 15_000, signal }, check);
   }
 }
 
@@ -189,8 +190,8 @@ export function groupIds(found: readonly FoundGroup[]): Partial<GroupIds> {
   return Object.fromEntries(found.flatMap(({ role, id }) => (role === null ? [] : [[role, id]])));
 }
 
-/** Removes the groups: first what they let in, since a group that another one names cannot be deleted. */
-export async function removeGroups(context: AwsContext, signal?: AbortSignal): Promise<void> {
+/** Removes the groups, as a part of removing `subject`: first what they let in, since a group that another one names cannot be deleted. */
+export async function removeGroups(context: AwsContext, subject: string, signal?: AbortSignal): Promise<void> {
   const { client } = context;
   const found = await findGroups(context, signal);
   for (const { id, name, permissions } of found) {
@@ -205,6 +206,7 @@ export async function removeGroups(context: AwsContext, signal?: AbortSignal): P
   for (const { id, name } of found) {
     const purpose = `delete the security group ${name}`;
     const wait = {
+      subject,
       what: `the network interfaces of the security group ${name} to be gone`,
       timeoutMs: deleteTimeoutMs,
       signal,

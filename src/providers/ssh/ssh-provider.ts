@@ -58,10 +58,16 @@ export type Hosts = Provider & {
   /** The host of the machine is gone: another one at its address, even with its host key, is a new one. */
   forget(machine: MachineRef): Promise<void>;
   /**
-   * Waits until the host is reached and `command` ends with exit code 0 on it.
+   * Waits until the host is reached and `command` ends with exit code 0 on it; reports why it does not yet.
    * @throws HaplanError why it was not reached at last, or what the command said
    */
-  untilReady(machine: string, attributes: Attributes, command: string, signal?: AbortSignal): Promise<void>;
+  untilReady(
+    machine: string,
+    attributes: Attributes,
+    command: string,
+    report: (why: string) => void,
+    signal?: AbortSignal,
+  ): Promise<void>;
 };
 
 /** The hosts of the machines that `model` describes, with the attributes of `sshAttributes`. */
@@ -132,10 +138,10 @@ class SshProvider implements Hosts {
     await session?.then((open) => open?.close()).catch(() => undefined);
   }
 
-  async untilReady(machine: string, attributes: Attributes, command: string, signal?: AbortSignal): Promise<void> {
+  async untilReady(...[machine, attributes, command, report, signal]: Parameters<Hosts["untilReady"]>): Promise<void> {
     this.#directory.learn(machine, attributes);
     const host = this.#directory.hostOf(machine);
-    await untilHostReady(await this.#reach(host, signal), command, this.#options.clock);
+    await untilHostReady(await this.#reach(host, signal), command, this.#options.clock, report);
   }
 
   async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {

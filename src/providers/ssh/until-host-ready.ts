@@ -17,12 +17,18 @@ const whileBooting: ReadonlySet<string> = new Set([
   "ssh/failed",
 ]);
 
-/** @throws HaplanError of the last attempt, or `ssh/not-ready` with what the command said */
-export async function untilHostReady(host: Host, command: string, clock: Clock): Promise<void> {
+/** `report` gets the reason of each attempt that failed. @throws HaplanError of the last attempt, or `ssh/not-ready` with what the command said */
+export async function untilHostReady(
+  host: Host,
+  command: string,
+  clock: Clock,
+  report: (why: string) => void,
+): Promise<void> {
   const deadlineMs = clock.monotonicMs() + readyTimeoutMs;
   for (;;) {
     const failure = await tryOnce(host, command);
     if (failure === null) return;
+    report(failure.message.split("\n")[0] ?? failure.code);
     if (clock.monotonicMs() + intervalMs > deadlineMs) throw failure;
     await clock.sleep(intervalMs, host.signal ?? undefined);
   }

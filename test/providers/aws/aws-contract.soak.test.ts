@@ -8,6 +8,7 @@ import { AwsClient } from "../../../src/providers/aws/aws-client.ts";
 import { awsModel } from "../../../src/providers/aws/aws-model.ts";
 import { createAwsProvider } from "../../../src/providers/aws/aws-provider.ts";
 import { NetworkLoadBalancer } from "../../../src/providers/aws/network-load-balancer.ts";
+import { CurrentWaits } from "../../../src/providers/current-waits.ts";
 import type { LoadBalancer } from "../../../src/providers/load-balancer.ts";
 import { createLocalProvider } from "../../../src/providers/local/local-provider.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
@@ -38,7 +39,10 @@ describe.skipIf("missing" in environment)("on an emulated AWS", { timeout: 90_00
     await prepareAccount(emulated.aws.ec2);
     const spec = emulatedSpec();
     const client = new AwsClient({ spec, log });
-    return new NetworkLoadBalancer({ client, spec, clock, log }, { removeUnused: async () => undefined });
+    return new NetworkLoadBalancer(
+      { client, spec, clock, log, waits: new CurrentWaits() },
+      { removeUnused: async () => undefined },
+    );
   };
 
   const openProvider = async (): Promise<OpenedProvider> => {

@@ -17,6 +17,7 @@ import {
   untilRunning,
 } from "../../../src/providers/aws/instances.ts";
 import { ensurePlacementGroup } from "../../../src/providers/aws/placement-groups.ts";
+import { CurrentWaits } from "../../../src/providers/current-waits.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
 import type { Hosts } from "../../../src/providers/ssh/ssh-provider.ts";
@@ -72,7 +73,13 @@ function contextOf(given: ClusterSpec): AwsContext {
       await systemClock.sleep(ms / 1000, signal);
     },
   };
-  return { spec: given, clock, log: () => undefined, client: new AwsClient({ spec: given, log: () => undefined }) };
+  return {
+    spec: given,
+    clock,
+    waits: new CurrentWaits(),
+    log: () => undefined,
+    client: new AwsClient({ spec: given, log: () => undefined }),
+  };
 }
 
 async function errorOf(work: Promise<unknown>): Promise<HaplanError> {
@@ -130,6 +137,24 @@ describe("an instance", () => {
       .on("RunInstances", run(made));
     const found = await ensureInstance(context, wanted);
     expect(await untilRunning(context, found)).toMatchObject({ state: "running" });
+  });
+
+  it("says while it is waited for what it is waited for", async () => {
+    const pending = instances(instanceXml("i-0a", "pending", tags));
+    api.on("DescribeInstances", pending, pending, instances(instanceXml("i-0a", "running", tags)));
+    const seen: (string | null)[] = [];
+    const sleep = context.clock.sleep.bind(context.clock);
+    const clock = {
+      ...context.clock,
+      sleep: async (ms: number, signal?: AbortSignal): Promise<void> => {
+        seen.push(context.waits.of("m1"), context.waits.of("m2"));
+        await sleep(ms, signal);
+      },
+    };
+    await untilRunning({ ...context, clock }, { id: "i-0a", machine: "m1" });
+    const waiting = "waiting for the instance of m1 to run: it is pending";
+    expect(seen).toEqual([waiting, null, waiting, null]);
+    expect(context.waits.of("m1")).toBeNull();
   });
 
   it("has another token when AWS answers with the terminated instance of the first", async () => {
