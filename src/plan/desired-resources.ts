@@ -3,8 +3,9 @@
 import { apiEndpoint, apiServerNames, kubeadmPaths } from "../kubernetes/kubeadm-config.ts";
 import { etcdClientName, kubeadmBlueprint, kubeadmConfigDigest } from "../kubernetes/kubeadm-unit.ts";
 import type { ClusterSpec, KubernetesSpec, MasterSpec } from "../spec/cluster-spec.ts";
-import { clientHostPort, clientUrl, clusterEndpoint, peerUrl } from "../units/addresses.ts";
+import { clientHostPort, clientUrl, clusterEndpoint, hostPort, peerUrl } from "../units/addresses.ts";
 import { agentConfigDigest } from "../units/agent-unit.ts";
+import { healthPort } from "../units/health-port.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { hasPeerCertificate, peerCertificateName } from "../units/peer-certificate.ts";
 import { priorityAt } from "../units/virtual-address.ts";
@@ -232,7 +233,7 @@ function masterResources(spec: ClusterSpec, name: string, version: Attributes): 
       "haplan_agent",
       name,
       {
-        engine: spec.controlPlane.engine,
+        ...agentSettings(spec, master),
         ...urls,
         configDigest: agentConfigDigest(spec, name),
         ...(spec.controlPlane.engine === "agent" ? version : {}),
@@ -249,6 +250,19 @@ function masterResources(spec: ClusterSpec, name: string, version: Attributes): 
       { unknown: ["memberId"], replacedBy: ["peerUrl"], dependsOn: [agent] },
     ),
   ];
+}
+
+/** What the spec sets of an agent's configuration, so that a plan shows which setting changes, and not only that one does. */
+function agentSettings({ controlPlane, loadBalancer }: ClusterSpec, master: MasterSpec): Attributes {
+  const { engine, etcd, heartbeatIntervalMs, electionTimeoutMs } = controlPlane;
+  const health = healthPort({ loadBalancer });
+  return {
+    engine,
+    ...(engine === "etcd" ? { etcdBinary: etcd?.binary ?? null, etcdVersion: etcd?.version ?? null } : {}),
+    heartbeatIntervalMs,
+    electionTimeoutMs,
+    metricsUrl: health === null ? null : `http://${hostPort(master.address, health)}`,
+  };
 }
 
 /** The certificates that haplan issues for a master of its own: none if the user provides them, or without TLS. */
