@@ -41,7 +41,7 @@ export function saveAppliedSpec(directory: string, { spec, path }: AppliedSpec):
     makeDirDurably(directory);
     writeFileDurably(target, `${JSON.stringify(file, null, 1)}\n`);
   } catch (error) {
-    const message = `Cannot save the spec before applying it\n${target}: ${errorText(error)}\nNothing was changed. Free some space or make the file writable, and run the same command again.`;
+    const message = `Cannot save the spec before applying it\n${errorText(error)}\nNothing was changed. Free some space or make the file writable, and run the same command again.`;
     throw new HaplanError("state/unwritable", message, { cause: error });
   }
 }

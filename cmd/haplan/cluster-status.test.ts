@@ -54,6 +54,17 @@ describe("status", () => {
     expect(text).toContain("Alarm at m1: alarm:NOSPACE");
   });
 
+  it("tells of a disk that is almost full before its member stops", () => {
+    const status = statusWhere({});
+    const [first, ...others] = status.members;
+    const text = renderStatus(
+      { ...status, members: [{ ...first!, freeBytes: 12 * 2 ** 20 }, ...others] },
+      createPaint(false),
+      "haplan apply",
+    );
+    expect(text).toContain("Disk of m1 almost full: 12.0 MB free. The member stops when it can no longer write.");
+  });
+
   it("T low: does not report workers as reporting if no lease expires", () => {
     expect(statusWhere({}).workers).toMatchObject([{ reporting: true }]);
     expect(statusWhere({ m1: silent, m2: silent }).workers).toMatchObject([{ reporting: null }]);

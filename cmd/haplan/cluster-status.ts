@@ -94,6 +94,7 @@ function foundMember({ spec, observed }: StatusInput, member: ObservedMember): M
     raftTerm: member.raftTerm,
     raftIndex: member.raftIndex,
     dbSizeBytes: member.dbSizeBytes,
+    freeBytes: newestMachine(observed.machines, name)?.freeBytes ?? null,
     healthy: member.healthy,
   };
 }
@@ -134,6 +135,7 @@ function membersInState(input: StatusInput): readonly MemberStatus[] {
       raftTerm: null,
       raftIndex: null,
       dbSizeBytes: null,
+      freeBytes: newestMachine(observed.machines, name)?.freeBytes ?? null,
       healthy: false,
     }));
 }

@@ -42,9 +42,15 @@ export function writeFileDurably(path: string, content: string | Uint8Array, opt
     renameSync(aside, path);
   } catch (error) {
     rmSync(aside, { force: true });
-    throw error;
+    throw withPath(error, path);
   }
   syncDir(dirname(path));
+}
+
+/** A failed write, such as of a full disk, does not say which file it was. */
+function withPath(error: unknown, path: string): unknown {
+  const isOfDescriptor = error instanceof Error && "syscall" in error && !("path" in error);
+  return isOfDescriptor ? Object.assign(error, { path, message: `${error.message} '${path}'` }) : error;
 }
 
 /**

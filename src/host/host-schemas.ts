@@ -98,14 +98,17 @@ const observedUnit = record(
   { name: text, running: flag, pid: orNull(count), definitionDigest: text },
   { present: list(text), tasks: list(text), artifact: text },
 );
-const observedMachine = record({
-  name: text,
-  address: text,
-  lineage: text,
-  generation: count,
-  hasData: flag,
-  units: list(observedUnit),
-});
+const observedMachine = record(
+  {
+    name: text,
+    address: text,
+    lineage: text,
+    generation: count,
+    hasData: flag,
+    units: list(observedUnit),
+  },
+  { freeBytes: number },
+);
 const facts = record({ hostname: text, machineId: orNull(text) });
 
 export const resultSchemas: { readonly [Call in HostCallName]: object } = {

@@ -27,6 +27,8 @@ export type ObservedMachine = {
   readonly generation: number;
   /** Whether the agent's data directory has content. */
   readonly hasData: boolean;
+  /** Free on the file system of the data directory; absent if the provider cannot tell. */
+  readonly freeBytes?: number;
   readonly units: readonly ObservedUnit[];
   /** Observed values of the provider's machine attributes; absent if the provider has none. */
   readonly attributes?: Attributes;

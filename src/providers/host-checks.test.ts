@@ -107,6 +107,14 @@ const violations: readonly (readonly [string, HostToCheck, string])[] = [
     "error hosts/space: m1 (10.0.0.1) has 100 MiB free at /var",
   ],
   [
+    "a full disk of a member that has its data there already",
+    {
+      ...host(1, { dataDisk: { mountPoint: "/var", freeBytes: 0 } }),
+      machines: [{ ...host(1).machines[0]!, bytes: 0 }],
+    },
+    "error hosts/space: m1 (10.0.0.1) has 0 MiB free at /var",
+  ],
+  [
     "a full disk of its programs",
     host(1, { programsDisk: { mountPoint: "/", freeBytes: 100 * 2 ** 20 } }),
     "error hosts/space: m1 (10.0.0.1) has 100 MiB free at /",

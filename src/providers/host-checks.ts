@@ -7,6 +7,7 @@ import { groupBy } from "../base/group-by.ts";
 import type { DiskSpace, HostFacts, ListeningPort } from "../host/host-facts.ts";
 import { shortestAddress } from "../host/socket-address.ts";
 import { splitHostPort } from "../units/addresses.ts";
+import { freeBytesMin } from "../units/data-disk.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
 import { clockFindings, staleClockFindings } from "./clock-checks.ts";
 import { type Finding, type HostsToCheck, type HostToCheck, labelOf, type MachineToCheck } from "./hosts-to-check.ts";
@@ -250,7 +251,7 @@ function isAtLeast(version: string | null, [major, minor]: readonly [number, num
 }
 
 function neededBytes(machines: readonly MachineToCheck[]): number {
-  return machines.reduce((sum, { bytes }) => sum + bytes, 0);
+  return machines.reduce((sum, machine) => sum + Math.max(machine.bytes, isMaster(machine) ? freeBytesMin : 0), 0);
 }
 
 function lackOfSpace({ machines }: HostToCheck, { dataDisk }: HostFacts): Finding | null {

@@ -36,6 +36,7 @@ export type StatusMember = {
   readonly raftTerm: number | null;
   readonly raftIndex: number | null;
   readonly dbSizeBytes: number | null;
+  readonly freeBytes: number | null;
   readonly healthy: boolean;
 };
 export type ClusterStatus = {

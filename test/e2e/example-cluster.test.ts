@@ -63,6 +63,7 @@ describe("haplan with the example", () => {
       raftTerm: expect.any(Number),
       raftIndex: expect.any(Number),
       dbSizeBytes: expect.any(Number),
+      freeBytes: expect.any(Number),
       healthy: true,
     });
     const { members, ...rest } = status;

@@ -99,7 +99,9 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
       await provider.createMachine(m1);
       await provider.createMachine(m1);
       const { zone: _, ...identity } = m1;
-      expect(await found()).toEqual([{ ...identity, hasData: false, units: [] }]);
+      expect((await found()).map(({ freeBytes: _, ...rest }) => rest)).toEqual([
+        { ...identity, hasData: false, units: [] },
+      ]);
       expect(await found("lineage-b", ["m1"])).toHaveLength(1);
       expect(await found("lineage-b", ["m2"])).toEqual([]);
       await provider.destroyMachine("m1");

@@ -1,4 +1,5 @@
 /** The status of a cluster: all members, the quorum, the load balancer and the workers. */
+import { freeBytesMin } from "../../../src/units/data-disk.ts";
 import type { CertificateStatus } from "../certificate-status.ts";
 import type { Paint } from "../paint.ts";
 import { certificateLines } from "./certificates-view.ts";
@@ -25,6 +26,8 @@ export type MemberStatus = {
   readonly raftTerm: number | null;
   readonly raftIndex: number | null;
   readonly dbSizeBytes: number | null;
+  /** Free on the disk of its data directory; null if unknown. */
+  readonly freeBytes: number | null;
   readonly healthy: boolean;
 };
 
@@ -100,10 +103,23 @@ export function renderStatus(status: ClusterStatus, paint: Paint, applyLine: str
     "",
     quorumLine(status, paint),
     ...status.members.flatMap(({ name, alarms }) => alarms.map((alarm) => paint.red(`Alarm at ${name}: ${alarm}`))),
+    ...fullDiskLines(status, paint),
     ...certificateLines(status.certificates, paint),
     ...loadBalancerLines(status, paint),
     ...workerLines(status, paint),
   ].join("\n");
+}
+
+function fullDiskLines({ members }: ClusterStatus, paint: Paint): readonly string[] {
+  return members.flatMap(({ name, freeBytes }) =>
+    freeBytes === null || freeBytes >= freeBytesMin
+      ? []
+      : [
+          paint.red(
+            `Disk of ${name} almost full: ${size(freeBytes)} free. The member stops when it can no longer write.`,
+          ),
+        ],
+  );
 }
 
 function paintRole({ role, healthy }: MemberStatus, paint: Paint): string {

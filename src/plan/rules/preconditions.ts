@@ -9,6 +9,7 @@ import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
 import { checkEtcdVersion } from "./etcd-version.ts";
 import { warnAboutZoneLoss } from "./failure-domains.ts";
+import { warnAboutFullDisks } from "./full-disks.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
 import { checkReplacement } from "./replacement-checks.ts";
@@ -32,6 +33,7 @@ export function checkPreconditions(planning: Planning): void {
   checkUnmanaged(planning);
   for (const { code, summary, detail } of specWarnings(planning.spec)) builder.warn(code, summary, detail);
   warnAboutZoneLoss(planning, planning.spec);
+  warnAboutFullDisks(planning);
   for (const problem of planning.observed.problems) {
     builder.warn("plan/not-observed", `${problem.subject} could not be observed`, problem.message);
   }

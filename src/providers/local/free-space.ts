@@ -43,9 +43,13 @@ function tooSmall(
 }
 
 function findDisk(directory: string): Disk {
-  const there = nearestExisting(directory);
-  const { bavail, bsize } = statfsSync(there);
-  return { mountPoint: mountPointOf(there), freeBytes: bavail * bsize };
+  return { mountPoint: mountPointOf(nearestExisting(directory)), freeBytes: freeBytesAt(directory) };
+}
+
+/** What users other than root may still write to the file system that `directory` is on, or would be. */
+export function freeBytesAt(directory: string): number {
+  const { bavail, bsize } = statfsSync(nearestExisting(directory));
+  return bavail * bsize;
 }
 
 function nearestExisting(directory: string): string {

@@ -144,6 +144,7 @@ describe("a local machine", () => {
       lineage: "lineage-a",
       generation: 1,
       hasData: false,
+      freeBytes: expect.any(Number),
       units: [],
     };
     expect(await machinesFound("lineage-a", [])).toEqual([expected]);

@@ -20,6 +20,7 @@ import { askUnitSocket } from "./ask-unit-socket.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
 import { detachedProcesses } from "./detached-processes.ts";
 import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
+import { freeBytesAt } from "./free-space.ts";
 import { listenCheck } from "./listening-sockets.ts";
 import { localLimits, localModel } from "./local-model.ts";
 import {
@@ -206,6 +207,7 @@ async function observeMachine(place: Place, directory: string, label: MachineIde
     lineage: label.lineage,
     generation: label.generation,
     hasData: listDir(paths.data).length > 0,
+    freeBytes: freeBytesAt(paths.data),
     units: units.flat(),
   };
 }
