@@ -6,7 +6,7 @@
 import { assert } from "../base/assert.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
-import { healthPort } from "./health-port.ts";
+import { healthPort, healthScheme } from "./health-port.ts";
 import type { InitialCluster } from "./initial-cluster.ts";
 import { hasPeerCertificate } from "./peer-certificate.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
@@ -56,6 +56,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
   const clientListen = hostPort(bindAddress(master.address), clientPort);
   const peerListen = hostPort(bindAddress(master.address), peerPort);
   const health = healthPort(spec);
+  const healthFlag = engine === "agent" ? "listen-health-urls" : "listen-metrics-urls";
   const healthListen = health === null ? [] : [hostPort(bindAddress(master.address), health)];
   return {
     definition: {
@@ -68,7 +69,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
         `--advertise-client-urls=${clientUrl(spec, master)}`,
         `--listen-peer-urls=${scheme}://${peerListen}`,
         `--initial-advertise-peer-urls=${peerUrl(spec, master)}`,
-        ...healthListen.map((place) => `--listen-metrics-urls=http://${place}`),
+        ...healthListen.map((place) => `--${healthFlag}=${healthScheme(spec)}://${place}`),
         `--heartbeat-interval=${spec.controlPlane.heartbeatIntervalMs}`,
         `--election-timeout=${spec.controlPlane.electionTimeoutMs}`,
         // All joining members catch up in parallel and get their votes in one joint change; a real etcd takes one at a

@@ -27,6 +27,17 @@ function withHaproxy(spec: ClusterSpec): ClusterSpec {
 }
 
 describe("agentBlueprint", () => {
+  it.each([
+    ["over TLS", secure, "--listen-health-urls=https://127.0.1.1:2381"],
+    ["of a cluster without TLS", plain, "--listen-health-urls=http://127.0.1.1:2381"],
+    ["of a real etcd", fixtureSpec(["m1"], { engine: "etcd" }), "--listen-metrics-urls=http://127.0.1.1:2381"],
+  ])("A5: has a port for the health checks of a network load balancer, %s", (_, spec, flag) => {
+    const behind = { ...spec, loadBalancer: { ...spec.loadBalancer, type: "nlb" as const } };
+    const { definition } = agentBlueprint(behind, "m1", start);
+    expect(definition.arguments.filter((given) => given.includes("2381"))).toEqual([flag]);
+    expect(definition.listens).toContain("127.0.1.1:2381");
+  });
+
   it("speaks etcd's flags, with TLS on both sides and certificates in the unit's directory", () => {
     const { definition, certificate } = agentBlueprint(secure, "m1", start);
     expect(certificate).toBe("m1");

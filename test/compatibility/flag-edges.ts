@@ -656,7 +656,7 @@ const commandLines: readonly (readonly string[])[] = [
 /** Every start that is compared. */
 export function allStarts(): readonly Start[] {
   const starts = [
-    ...flagDefinitions.flatMap(byFlag),
+    ...flagDefinitions.filter(({ group }) => group !== "Not etcd's").flatMap(byFlag),
     ...["snapshot-count", "pre-vote", "grpc-keepalive-min-time", "name"]
       .map((name) => flagsByName.get(name)!)
       .flatMap(byVariable),

@@ -2,6 +2,7 @@
  * A cluster of provider `aws` from nothing to etcdctl: moto emulates AWS, and each instance that it makes is, at the same
  * address, a test host.
  */
+import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
@@ -66,7 +67,7 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
     const applied = await cluster.run("apply", "-auto-approve");
     await Promise.all(mounts);
     expect(applied).toContain("Apply complete!");
-    expect(applied).toMatch(/Still going\.\.\. \[10s elapsed\], waiting for ssh to m1: \S+ is not ready/);
+    expect(applied).toMatch(/Still going\.\.\. \[10\.\ds elapsed\], waiting for ssh to m1: \S+ is not ready/);
     expect(counts(await listAccount(aws))).toMatchObject({ instances: 3, balancers: 1 });
     const status = await cluster.run("status", "-json");
     expect(JSON.parse(status)).toMatchObject({ quorum: expect.anything() });
@@ -74,8 +75,9 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
     expect((await cluster.etcdctl(["put", "key", "value"], at(0))).stdout.trim()).toBe("OK");
     expect((await cluster.etcdctl(["get", "key", "--print-value-only"], at(2))).stdout.trim()).toBe("value");
     expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
-    const health = await fetch(`http://${set.hosts[0]!.ipv4}:2381/readyz`);
-    expect(health.status).toBe(200);
+    const atHealth = `https://${set.hosts[0]!.ipv4}:2381`;
+    expect(execFileSync("curl", ["-sk", `${atHealth}/readyz`], { encoding: "utf8" })).toBe("ok\n");
+    expect(execFileSync("curl", ["-sk", `${atHealth}/metrics`], { encoding: "utf8" })).toBe("404 page not found\n");
     const client = cluster.client(at(1).endpoints);
     const writer = new PacedWriter(client, "/growth/", 20);
     cluster.writeSpec(onHosts(set, aws.endpoint, 5));

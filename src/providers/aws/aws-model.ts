@@ -3,6 +3,7 @@ import type { Json } from "../../base/json.ts";
 import type { MachineHost, ProviderModel } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
+import { healthScheme } from "../../units/health-port.ts";
 import type { CallLimits } from "../machine-calls.ts";
 import { sshAttributes } from "../ssh/ssh-model.ts";
 import { balancerObjectName, placementGroupName } from "./aws-names.ts";
@@ -114,7 +115,7 @@ function balancerAttributes(spec: ClusterSpec): Attributes {
     enable_cross_zone_load_balancing: true,
     preserve_client_ip: false,
     deregistration_delay: 20,
-    health_check: "HTTP /readyz every 5 s",
+    health_check: `${healthScheme(spec).toUpperCase()} /readyz every 5 s`,
     ingress: ingressOf(spec, "load-balancer"),
     tags: sortedTags(spec.provider),
   };

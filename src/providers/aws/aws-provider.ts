@@ -191,7 +191,10 @@ class AwsProvider implements Provider {
     const running = await untilRunning(this.#context, instance, signal);
     const facts = await this.#prepareHost(running, attributes, signal);
     const reach = facts["host_key"] === undefined ? attributes : { ssh_host_key: facts["host_key"], ...attributes };
-    const onHost = await this.#hosts.createMachine({ ...machine, attributes: reach }, signal);
+    const onHost = await this.#context.waits.during(name, async (report) => {
+      report(`installing haplan on ${name}`);
+      return await this.#hosts.createMachine({ ...machine, attributes: reach }, signal);
+    });
     const created = { ...factsOf(running), ...facts, ...onHost };
     this.#recorded.push({ name, generation, attributes: { ...attributes, ...created } });
     return created;

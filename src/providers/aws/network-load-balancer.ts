@@ -6,7 +6,7 @@ import { canonicalDigest } from "../../base/canonical-json.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { BackendState } from "../../load-balancer/backend.ts";
 import type { Attributes } from "../../plan/resource.ts";
-import { healthPort } from "../../units/health-port.ts";
+import { healthPort, healthScheme } from "../../units/health-port.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import type {
   LoadBalancer,
@@ -40,8 +40,8 @@ const provisionTimeoutMs = 600_000;
 const healthyTimeoutMs = 300_000;
 const removeTimeoutMs = 300_000;
 
+/** Beside its port and protocol. */
 const healthCheck = {
-  HealthCheckProtocol: "HTTP",
   HealthCheckPath: "/readyz",
   HealthCheckIntervalSeconds: 5,
   HealthCheckTimeoutSeconds: 3,
@@ -188,7 +188,11 @@ export class NetworkLoadBalancer implements LoadBalancer {
     const context = this.#context;
     const { spec, client } = context;
     const name = balancerObjectName(spec.name);
-    const HealthCheckPort = String(healthPort(spec));
+    const check = {
+      HealthCheckPort: String(healthPort(spec)),
+      HealthCheckProtocol: healthScheme(spec) === "https" ? ("HTTPS" as const) : ("HTTP" as const),
+      ...healthCheck,
+    };
     const known = await findTargetGroup(context, signal);
     if (known === null) {
       const input = {
@@ -197,8 +201,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
         Port: spec.controlPlane.clientPort,
         VpcId: vpcId,
         TargetType: "ip" as const,
-        HealthCheckPort,
-        ...healthCheck,
+        ...check,
         Tags: [...ownerTags(ownerOf(context, lineage), name)],
       };
       await client.call("CreateTargetGroup", input, { purpose: `create the target group ${name}`, signal });
@@ -206,12 +209,12 @@ export class NetworkLoadBalancer implements LoadBalancer {
     }
     if (!(await this.#isOwn(known, signal, lineage))) throw foreign("target group", name);
     const isAsWanted =
-      known.healthPort === HealthCheckPort &&
-      known.healthPath === healthCheck.HealthCheckPath &&
-      known.healthProtocol === healthCheck.HealthCheckProtocol &&
-      known.intervalSeconds === healthCheck.HealthCheckIntervalSeconds;
+      known.healthPort === check.HealthCheckPort &&
+      known.healthPath === check.HealthCheckPath &&
+      known.healthProtocol === check.HealthCheckProtocol &&
+      known.intervalSeconds === check.HealthCheckIntervalSeconds;
     if (isAsWanted) return known;
-    const input = { TargetGroupArn: known.arn, HealthCheckPort, ...healthCheck };
+    const input = { TargetGroupArn: known.arn, ...check };
     await client.call("ModifyTargetGroup", input, { purpose: `change the health check of ${name}`, signal });
     return present((await findTargetGroup(context, signal)) ?? undefined, `target group ${name}`);
   }

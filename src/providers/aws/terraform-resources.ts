@@ -6,7 +6,7 @@ import type { Json } from "../../base/json.ts";
 import type { ExportedResource, ExportRequest } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
-import { metricsPort } from "../../units/health-port.ts";
+import { healthScheme, metricsPort } from "../../units/health-port.ts";
 import {
   balancerObjectName,
   type GroupRole,
@@ -85,6 +85,7 @@ function balancerResources(spec: ClusterSpec, { name, attributes }: ExportReques
     subnets: undefined,
     tags,
   });
+  const healthProtocol = healthScheme(spec).toUpperCase();
   const targetGroup = exported("aws_lb_target_group", name, {
     arn: attributes["target_group_arn"],
     name: label,
@@ -95,7 +96,7 @@ function balancerResources(spec: ClusterSpec, { name, attributes }: ExportReques
     preserve_client_ip: String(attributes["preserve_client_ip"]),
     deregistration_delay: String(attributes["deregistration_delay"]),
     connection_termination: true,
-    health_check: [{ protocol: "HTTP", path: "/readyz", port: String(metricsPort), interval: 5, timeout: 3 }],
+    health_check: [{ protocol: healthProtocol, path: "/readyz", port: String(metricsPort), interval: 5, timeout: 3 }],
     tags,
   });
   const listeners = spec.loadBalancer.ports.map((port) =>

@@ -31,6 +31,8 @@ export type AgentConfig = {
   readonly listenClientHttpUrls: readonly URL[];
   readonly listenPeerUrls: readonly URL[];
   readonly listenMetricsUrls: readonly URL[];
+  /** For load balancers that have no client certificate. */
+  readonly listenHealthUrls: readonly URL[];
   readonly advertiseClientUrls: readonly string[];
   readonly advertisePeerUrls: readonly string[];
   readonly initialCluster: readonly InitialMember[];
@@ -93,6 +95,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     listenClientHttpUrls: once(read.urls("listen-client-http-urls")),
     listenPeerUrls: once(readPeerUrls(read, "listen-peer-urls")),
     listenMetricsUrls: once(read.urls("listen-metrics-urls")),
+    listenHealthUrls: once(read.urls("listen-health-urls")),
     advertiseClientUrls: advertisedUrls(read.urls("advertise-client-urls")),
     advertisePeerUrls,
     initialCluster: values.has("initial-cluster")
@@ -251,6 +254,7 @@ function checkTogether(config: AgentConfig): void {
     ["listen-client-urls", config.listenClientUrls, config.clientTls],
     ["listen-client-http-urls", config.listenClientHttpUrls, config.clientTls],
     ["listen-metrics-urls", config.listenMetricsUrls, config.clientTls],
+    ["listen-health-urls", config.listenHealthUrls, config.clientTls],
     ["listen-peer-urls", config.listenPeerUrls, config.peerTls],
   ] as const) {
     const secure = urls.find(isTlsUrl);

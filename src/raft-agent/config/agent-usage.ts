@@ -8,7 +8,7 @@ export function agentUsage(): string {
   return `Usage: haplan-agent [flags]
        haplan-agent snapshot save|status|restore FILE [flags]
 
-A Raft member that serves etcd's v3 API. Flags and defaults are etcd's; each can also be given as ETCD_<NAME>, or all
+A Raft member that serves etcd's v3 API. Flags and defaults are etcd's except for those under "Not etcd's"; each can also be given as ETCD_<NAME>, or all
 of them together in a YAML file named by --config-file.
 
 ${sections.join("\n")}`;

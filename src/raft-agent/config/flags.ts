@@ -116,6 +116,9 @@ const used: Readonly<Record<string, readonly Row[]>> = {
     ["metrics", "string", "basic", "'basic' or 'extensive'."],
     ["enable-pprof", "boolean", "false", "Serve V8's profiles at /debug/pprof/profile and /debug/pprof/heap."],
   ],
+  "Not etcd's": [
+    ["listen-health-urls", "urls", "", "URLs that serve only health checks, and ask for no client certificate."],
+  ],
   Unsafe: [
     [
       "force-new-cluster",

@@ -1,6 +1,6 @@
 /**
  * The HTTP handler for everything that is not gRPC: health, version, metrics, and the JSON gateway on the client port;
- * the same without the gateway on the metrics port (etcd's `--listen-metrics-urls`).
+ * the same without the gateway on the metrics port (etcd's `--listen-metrics-urls`); health alone on the health port.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { posix } from "node:path";
@@ -22,6 +22,8 @@ export type HttpHandlerOptions = {
   readonly counters: readonly MethodCounters[];
   /** True on the client port. */
   readonly gateway: boolean;
+  /** True on the health port, which answers every caller: nothing but health. */
+  readonly healthOnly?: boolean;
   /** etcd's `--cors`: the allowed origins of browsers. */
   readonly corsOrigins: readonly string[];
   /** etcd's `--host-whitelist`, for ports without TLS; `*` allows any. */
@@ -91,7 +93,8 @@ async function serveOperations(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<boolean> {
-  const { services, metrics } = options;
+  const { services, metrics, healthOnly = false } = options;
+  if (healthOnly && !/^\/(health|livez|readyz)(\/|$)/.test(target.path)) return false;
   if (target.path === "/metrics") {
     // By any method, as in etcd: some probes use HEAD.
     await sendMetrics(metrics, request, response);

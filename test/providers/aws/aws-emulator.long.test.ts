@@ -87,6 +87,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
       TargetType: "ip",
       HealthCheckPath: "/readyz",
       HealthCheckPort: "2381",
+      HealthCheckProtocol: "HTTPS",
     });
     expect(await healthyTargets()).toEqual(["10.0.1.10:2379", "10.0.2.10:2379", "10.0.3.10:2379"]);
     await expectNoChanges();

@@ -12,6 +12,7 @@ import type { ClientListeners } from "./client-listeners.ts";
 
 const host = "127.77.42.4";
 const ports = [2379, 2378, 2381] as const;
+const healthPort = 2391;
 const directory = mkdtempSync(join(tmpdir(), "haplan-front-"));
 const old = openAuthority({ directory: join(directory, "old") });
 const fresh = openAuthority({ directory: join(directory, "fresh") });
@@ -53,6 +54,7 @@ async function openFront(): Promise<ClientListeners> {
     `--listen-client-urls=https://${host}:${ports[0]},http://${host}:${ports[0]}`,
     `--listen-client-http-urls=https://${host}:${ports[1]}`,
     `--listen-metrics-urls=https://${host}:${ports[2]}`,
+    `--listen-health-urls=https://${host}:${healthPort}`,
     `--advertise-client-urls=https://${host}:${ports[0]}`,
     `--cert-file=${file("server.crt")}`,
     `--key-file=${file("server.key")}`,
@@ -76,9 +78,13 @@ function nameAt(port: number, client: Material): Promise<string> {
 const namesWith = (client: Material): Promise<string[]> => Promise.all(ports.map((port) => nameAt(port, client)));
 
 /** The status of a health check, or "refused", and its connection. */
-function ask(port: number, tls: object): Promise<{ outcome: number | string; socket: Socket | null }> {
+function ask(
+  port: number,
+  tls: object,
+  path = "/health",
+): Promise<{ outcome: number | string; socket: Socket | null }> {
   return new Promise((resolve) => {
-    const request = get({ host: host, port, path: "/health", agent: false, ...tls }, (response) => {
+    const request = get({ host: host, port, path, agent: false, ...tls }, (response) => {
       const { socket } = response;
       response.resume().once("end", () => resolve({ outcome: response.statusCode ?? 0, socket }));
     });
@@ -115,5 +121,43 @@ describe("a front end whose certificates are renewed", () => {
     put(serving.old);
     expect(front.reloadCertificates()).toBe(true);
     expect(await namesWith(scraper.old)).toEqual(["first", "first", "first"]);
+  });
+});
+
+describe("the health port", () => {
+  it("A5: answers callers without a certificate, and nothing but health", async () => {
+    const { ca } = serving.old;
+    const paths = [
+      "/health",
+      "/readyz",
+      "/readyz/serializable_read",
+      "/livez",
+      "/metrics",
+      "/version",
+      "/v3/kv/range",
+      "/",
+    ];
+    const outcomes = await Promise.all(
+      paths.map(async (path) => [path, (await ask(healthPort, { ca }, path)).outcome]),
+    );
+    expect(Object.fromEntries(outcomes)).toEqual({
+      "/health": 200,
+      "/readyz": 200,
+      "/readyz/serializable_read": 200,
+      "/livez": 200,
+      "/metrics": 404,
+      "/version": 404,
+      "/v3/kv/range": 404,
+      "/": 404,
+    });
+    for (const port of ports) expect((await ask(port, { ca })).outcome).toBe("refused");
+  });
+
+  it("A5: presents a renewed certificate", async () => {
+    put(serving.fresh);
+    expect(front.reloadCertificates()).toBe(true);
+    expect(await nameAt(healthPort, { cert: "", key: "", ca: serving.fresh.ca })).toBe("second");
+    put(serving.old);
+    front.reloadCertificates();
   });
 });

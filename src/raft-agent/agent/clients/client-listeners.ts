@@ -1,6 +1,6 @@
 /**
  * The member's client listeners: gRPC and HTTP (gateway, health, metrics) on every client URL, unless HTTP has
- * separate URLs; only metrics and health on every metrics URL.
+ * separate URLs; only metrics and health on every metrics URL; only health, for every caller, on every health URL.
  */
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
 import { createServer as createHttpsServer, Server as HttpsServer } from "node:https";
@@ -64,6 +64,7 @@ export class ClientListeners {
   readonly #httpClients: HttpClients = new HttpClients();
   readonly #clientHandler: RequestListener;
   readonly #metricsHandler: RequestListener;
+  readonly #healthHandler: RequestListener;
   readonly #rejections: RejectionLog;
   readonly #gate: ServingGate = new ServingGate();
   readonly #listeners: ClientListener[] = [];
@@ -85,7 +86,9 @@ export class ClientListeners {
     this.#withoutUpgrades = createDetachedServer(this.#clientHandler, httpOptions);
     for (const server of [this.#http, this.#withoutUpgrades]) this.#httpClients.watch(server);
     this.#serveWebSockets(this.#http);
-    this.#metricsHandler = createHttpHandler({ ...shared, hostWhitelist: ["*"], gateway: false });
+    const operations = { ...shared, hostWhitelist: ["*"], gateway: false };
+    this.#metricsHandler = createHttpHandler(operations);
+    this.#healthHandler = createHttpHandler({ ...operations, healthOnly: true });
   }
 
   /**
@@ -93,11 +96,13 @@ export class ClientListeners {
    * naming the address; what was opened before is closed by `close`.
    */
   async listen(): Promise<void> {
-    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, clientTls } = this.#config;
+    const { listenClientUrls, listenClientHttpUrls, listenMetricsUrls, listenHealthUrls, clientTls } = this.#config;
     if (clientTls !== null) this.#tlsVersion = tlsFilesVersion(clientTls);
     for (const urls of urlsByPlace(listenClientUrls)) this.#listeners.push(await this.#listen(urls));
     for (const url of listenClientHttpUrls) this.#serveWebSockets(await this.#listenForHttp(url, this.#clientHandler));
     for (const url of listenMetricsUrls) await this.#listenForHttp(url, this.#metricsHandler);
+    const anyCaller = clientTls === null ? null : { ...clientTls, requireClientCertificate: false };
+    for (const url of listenHealthUrls) await this.#listenForHttp(url, this.#healthHandler, anyCaller);
   }
 
   /** Serves clients from now on, waiting ones first. */
@@ -229,11 +234,10 @@ export class ClientListeners {
     });
   }
 
-  async #listenForHttp(url: URL, handler: RequestListener): Promise<HttpServer> {
-    const { clientTls } = this.#config;
+  async #listenForHttp(url: URL, handler: RequestListener, tls = this.#config.clientTls): Promise<HttpServer> {
     const server =
-      isTlsUrl(url) && clientTls !== null
-        ? createHttps(clientTls, handler, this.#rejections)
+      isTlsUrl(url) && tls !== null
+        ? createHttps(tls, handler, this.#rejections)
         : createHttpServer(httpOptions, handler);
     endStalledPipelines(server);
     this.#httpClients.watch(server);
