@@ -67,13 +67,20 @@ export async function executePlan(
   } finally {
     view.close();
   }
-  if (outcome.kind === "applied" && plan.mode === "apply") await showOutputs(context, session);
+  if (outcome.kind === "applied" && plan.mode === "apply") await showOutputs(context, session, plan, options.json);
   return conclude(context, plan, outcome);
 }
 
-async function showOutputs(context: CliContext, session: Session): Promise<void> {
+/** The endpoint, as Terraform shows outputs; for a new cluster also the command that makes etcdctl use it. */
+async function showOutputs(context: CliContext, session: Session, { binding }: Plan, json: boolean): Promise<void> {
+  const { terminal, invocation } = context;
   const outputs = outputsOf(session, await sessionState(context, session), context.cwd);
-  if (outputs !== null) context.reporter.event(outputsLine(outputsAsTerraform(outputs)));
+  if (outputs === null) return;
+  context.reporter.event(outputsLine(outputsAsTerraform(outputs)));
+  if (json) return;
+  terminal.print(`\n${terminal.paint.bold("Outputs:")}\n\nendpoint = ${JSON.stringify(outputs["endpoint"])}`);
+  if (binding.stateLineage !== null) return;
+  terminal.print(`\nTo use it with etcdctl, run:\n    eval "$(${invocation.line(["output", "-raw", "env"])})"`);
 }
 
 /** A refresh-only plan does not apply the spec. */

@@ -76,6 +76,8 @@ describe("apply", () => {
     expect(first.code).toBe(0);
     expect(first.out).toMatch(/Apply complete! Resources: \d\d added, 0 changed, 0 destroyed\./);
     expect(first.out).toMatch(/\[ ?\d+\/\d+\] start agent m1: done after/);
+    expect(first.out).toMatch(/\nOutputs:\n\nendpoint = "https:\/\/127\.0\.1\.100:\d+"\n/);
+    expect(first.out).toContain('\n    eval "$(haplan output -raw env three.yaml)"');
     expect(world.voters()).toHaveLength(3);
     expect(statSync(stateFile()).mode & 0o777).toBe(0o600);
     expect(statSync(join(cwd, ".haplan/demo")).mode & 0o777).toBe(0o700);
@@ -84,6 +86,8 @@ describe("apply", () => {
     const second = await haplan("apply three.yaml -auto-approve");
     expect(second.code).toBe(0);
     expect(second.out).toContain("Apply complete! Resources: 0 added, 0 changed, 0 destroyed.");
+    expect(second.out).toContain("\nOutputs:\n\nendpoint = ");
+    expect(second.out).not.toContain("eval");
     expect(readFileSync(stateFile(), "utf8")).toBe(state);
   });
 

@@ -60,12 +60,23 @@ function tlsWarnings({ controlPlane }: ClusterSpec): readonly SpecFinding[] {
 
 function loadBalancerWarnings({ loadBalancer }: ClusterSpec): readonly SpecFinding[] {
   const { hosts = [], virtual, address } = loadBalancer;
-  if (virtual === undefined || hosts.length !== 1) return [];
+  const [only] = hosts;
+  if (only === undefined || hosts.length > 1) return [];
+  if (virtual === undefined) return [loneLoadBalancer(only.name)];
   return [
     findingAt("/spec/loadBalancer/vip", {
       code: "plan/single-load-balancer",
-      summary: `Only ${hosts[0]!.name} can have the virtual address ${address}`,
+      summary: `Only ${only.name} can have the virtual address ${address}`,
       detail: "If that host fails, no client reaches the cluster. List a second host under loadBalancer.hosts.",
     }),
   ];
+}
+
+function loneLoadBalancer(name: string): SpecFinding {
+  return findingAt("/spec/loadBalancer", {
+    code: "plan/single-load-balancer",
+    summary: `All clients depend on ${name}, the only load balancer`,
+    detail:
+      "If that host fails, no client reaches the cluster, however many masters it has. List two hosts under loadBalancer.hosts, and write a virtual address for them (loadBalancer.vip).",
+  });
 }

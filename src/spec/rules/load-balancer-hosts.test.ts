@@ -57,11 +57,12 @@ describe("hosts of load balancers", () => {
     expect(spec?.loadBalancer.virtual).toBeUndefined();
   });
 
-  it("are warned of when a single one has a virtual address", () => {
-    const { warnings } = parse(specWith("  loadBalancer: { vip: 10.0.0.100, hosts: [{ name: w1 }] }\n"));
-    expect(warnings.map(({ code, summary }) => `${code} ${summary}`)).toEqual([
-      "plan/single-load-balancer Only w1-lb can have the virtual address 10.0.0.100",
-    ]);
+  it.each([
+    ["vip: 10.0.0.100, hosts: [{ name: w1 }]", "Only w1-lb can have the virtual address 10.0.0.100"],
+    ["hosts: [{ name: w1 }]", "All clients depend on w1-lb, the only load balancer"],
+  ])("are warned of when there is a single one: %s", (loadBalancer, summary) => {
+    const { warnings } = parse(specWith(`  loadBalancer: { ${loadBalancer} }\n`));
+    expect(warnings.map((each) => `${each.code} ${each.summary}`)).toEqual([`plan/single-load-balancer ${summary}`]);
   });
 
   it.each<[string, string, readonly string[]]>([
