@@ -57,7 +57,8 @@ try {
   else await serveLogs({ provider, flags: { ...options, logs }, input, output });
   // Here and not by another command of haplan: the connection may be lost once the machine is destroyed. Last of all, since
   // this program is in one of them.
-  if (isLeft && artifactsDir !== undefined) spawnSync("sh", ["-c", removeScript(artifactsDir, root)]);
+  if (isLeft && artifactsDir !== undefined)
+    spawnSync("sh", ["-c", removeScript({ directory: artifactsDir, stateDirectory: root, cluster })]);
 } catch (error) {
   console.error(`haplan-host: ${errorText(error)}`);
   process.exitCode = 1;

@@ -4,11 +4,13 @@ import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
 import { createSnapshotDir } from "../../src/backup/backup-dir.ts";
+import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { finishedReplacements } from "../../src/plan/finished-replacements.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { currentBinding } from "../../src/plan/planner.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
 import type { Step } from "../../src/plan/step.ts";
+import type { HostFailure } from "../../src/providers/provider.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
 import { hasAppliedSpec, saveAppliedSpec } from "./applied-spec.ts";
@@ -139,13 +141,14 @@ function createView(context: CliContext, plan: Plan, json: boolean): { show(even
   };
 }
 
-function conclude({ stop, invocation, terminal }: CliContext, plan: Plan, outcome: ApplyOutcome): ExitCode {
+function conclude({ stop, invocation, terminal, reporter }: CliContext, plan: Plan, outcome: ApplyOutcome): ExitCode {
   // Indented lines are printed unwrapped, so that the command can be copied.
   const resumeCommand = (remaining: readonly Step[]): string =>
     `    ${invocation.again({ replaced: finishedReplacements(plan, remaining) })}`;
   const done = (count: number): string => `${count} of ${plan.steps.length} steps are complete.`;
   switch (outcome.kind) {
     case "applied":
+      reporter.warn(outcome.leftovers.map(leftoverWarning));
       if (leavesUnreachable(plan))
         terminal.printError("Unreachable machines were left as they are. Run haplan apply again once they answer.");
       return 0;
@@ -161,4 +164,13 @@ function conclude({ stop, invocation, terminal }: CliContext, plan: Plan, outcom
       throw refuse(error.code, `Step failed: ${step.title}`, detail);
     }
   }
+}
+
+function leftoverWarning({ host, reason }: HostFailure): Diagnostic {
+  return {
+    severity: "warning",
+    code: "apply/leftovers",
+    summary: `haplan may have left something on ${host}`,
+    detail: `${reason}\nWhat an interrupted upload has left there is below /opt/haplan. Remove that directory by hand, unless another cluster has machines on the host.`,
+  };
 }

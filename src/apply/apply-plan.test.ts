@@ -464,6 +464,44 @@ describe("An apply that is killed", () => {
   );
 });
 
+describe("An apply that is killed before its machines are there", () => {
+  /** Another spec: three masters on other hosts. */
+  const elsewhere = placed({ m1: 22, m2: 23, m3: 24 });
+  it.each([
+    ["a destroy", three, "destroy"],
+    ["a destroy of another spec", elsewhere, "destroy"],
+    ["an apply of another spec", elsewhere, "apply"],
+  ] as const)("M2: leaves nothing on their hosts after %s", async (_, next, mode) => {
+    let interrupted = 0;
+    for (let killAt = 1; ; killAt += 1) {
+      const world = new FakeWorld();
+      world.killAt = killAt;
+      const plan = await planInWorld(world, three);
+      await applyPlan(plan, world.ports()).catch(() => null);
+      world.killAt = Number.POSITIVE_INFINITY;
+      if (world.facts.machines.size > 1) break;
+      interrupted += world.hostsWithoutMachine().length > 0 ? 1 : 0;
+      if (mode === "destroy") {
+        world.destroying = true;
+        const destroyed = await applyPlan(await planInWorld(world, next, { mode }), world.ports());
+        expect(destroyed).toMatchObject({ kind: "applied", leftovers: [] });
+        expect([...world.facts.hosts]).toEqual([]);
+      } else {
+        expect(await apply(world, next)).toMatchObject({ kind: "applied", leftovers: [] });
+      }
+      expect(world.hostsWithoutMachine(), `killed before act ${killAt}`).toEqual([]);
+    }
+    expect(interrupted).toBeGreaterThan(0);
+  });
+
+  it("M2: names the hosts where nothing can be removed", async () => {
+    const world = await settled(three);
+    world.unreachableHosts = [{ host: "192.0.2.1", reason: "no route to host" }];
+    const leftovers = world.unreachableHosts;
+    expect(await apply(world, three, { mode: "destroy" })).toMatchObject({ kind: "applied", leftovers });
+  });
+});
+
 describe("An apply of new names", () => {
   it("T2: keeps members and data, and tells the load balancer of them", async () => {
     const world = await settled(three);

@@ -8,6 +8,7 @@ import type { JournalRecord } from "../plan/journal-record.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { State } from "../plan/state.ts";
 import type { Step } from "../plan/step.ts";
+import type { BegunMachine, HostFailure } from "../providers/provider.ts";
 import type { ApplySummary } from "./apply-event.ts";
 import { PlanWalk } from "./plan-walk.ts";
 import type { ApplyPorts } from "./ports.ts";
@@ -26,7 +27,8 @@ export type ApplyOptions = {
 };
 
 export type ApplyOutcome =
-  | { readonly kind: "applied"; readonly summary: ApplySummary }
+  /** `leftovers`: hosts on which an interrupted creation of a machine may have left something. */
+  | { readonly kind: "applied"; readonly summary: ApplySummary; readonly leftovers: readonly HostFailure[] }
   /** Nothing was changed. */
   | { readonly kind: "refused"; readonly diagnostics: readonly Diagnostic[] }
   | ({ readonly kind: "failed"; readonly step: Step; readonly error: HaplanError } & Progress)
@@ -81,15 +83,37 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   const progress: Progress = { stepsDone: done.size, remaining };
   if (failure !== null && !signal.aborted) return { kind: "failed", ...failure, ...progress };
   if (remaining.length > 0) return { kind: "interrupted", ...progress };
-  return { kind: "applied", summary: await conclude(plan, ports, keeper.state) };
+  return { kind: "applied", ...(await conclude(plan, ports, keeper.state, signal)) };
 }
 
-async function conclude(plan: Plan, { stateStore, journal, emit }: ApplyPorts, state: State): Promise<ApplySummary> {
-  if (plan.mode === "destroy" && nothingLeft(state)) await stateStore.remove();
+async function conclude(
+  plan: Plan,
+  { provider, stateStore, journal, emit }: ApplyPorts,
+  state: State,
+  signal: AbortSignal,
+): Promise<Pick<ApplyOutcome & { readonly kind: "applied" }, "summary" | "leftovers">> {
+  const ends = plan.mode === "destroy" && nothingLeft(state);
+  // While the journal still names them.
+  const begun = begunMachines(await journal.read());
+  const isNeeded = ends || begun.length > 0;
+  const leftovers = isNeeded ? await provider.removeLeftovers({ begun, everywhere: ends }, signal) : [];
+  if (ends) await stateStore.remove();
   await journal.clear();
   const summary = summarize(plan);
   emit({ kind: "applied", summary });
-  return summary;
+  return { summary, leftovers };
+}
+
+/** The machines whose creation was begun, and not completed by the same plan. */
+function begunMachines(records: readonly JournalRecord[]): readonly BegunMachine[] {
+  const keyOf = ({ planId, stepId }: JournalRecord): string => `${planId} ${stepId}`;
+  const done = new Set(records.filter(({ phase }) => phase === "done").map(keyOf));
+  return records.flatMap((record) => {
+    const { action } = record;
+    if (action?.kind !== "createMachine" || done.has(keyOf(record))) return [];
+    const { machine: name, generation, attributes = {} } = action;
+    return [{ name, generation, attributes }];
+  });
 }
 
 function movedState(plan: Plan): Diagnostic {

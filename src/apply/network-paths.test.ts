@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { fixtureSpec } from "../../test/support/planned-cluster.ts";
-import type { MachineHost } from "../plan/provider-model.ts";
 import { addressReference } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { MachineHost } from "../spec/machine-hosts.ts";
 import { checkRequest } from "./check-request.ts";
 import { networkPaths } from "./network-paths.ts";
 

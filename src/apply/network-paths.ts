@@ -1,8 +1,9 @@
 /** The connections that a cluster needs: who connects to which machine, at which address and port. Pure. */
-import type { MachineHost } from "../plan/provider-model.ts";
+
 import type { NetworkPath } from "../providers/provider.ts";
 import { unknownAddresses } from "../spec/address-reference.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import type { MachineHost } from "../spec/machine-hosts.ts";
 import { clientUrl } from "../units/addresses.ts";
 
 /** `balancers`: the machines of the load balancer. */

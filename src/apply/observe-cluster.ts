@@ -3,7 +3,7 @@ import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { ProbeListener } from "../control-plane/control-plane.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
 import { unitOf } from "../plan/cluster-view.ts";
-import { desiredResources, ownMasters } from "../plan/desired-resources.ts";
+import { desiredResources } from "../plan/desired-resources.ts";
 import { resolveKnownAddresses } from "../plan/known-addresses.ts";
 import { rememberedLoadBalancer } from "../plan/observation-from-state.ts";
 import type {
@@ -17,6 +17,7 @@ import type { State } from "../plan/state.ts";
 import type { LoadBalancerObservation } from "../providers/load-balancer.ts";
 import { hasKnownAddress } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { ownMasters } from "../spec/machine-hosts.ts";
 import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName } from "../units/unit-definition.ts";

@@ -3,6 +3,7 @@
 import { apiEndpoint, apiServerNames, kubeadmPaths } from "../kubernetes/kubeadm-config.ts";
 import { etcdClientName, kubeadmBlueprint, kubeadmConfigDigest } from "../kubernetes/kubeadm-unit.ts";
 import type { ClusterSpec, KubernetesSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import { machineHosts, ownMasters } from "../spec/machine-hosts.ts";
 import { clientHostPort, clientUrl, clusterEndpoint, hostPort, peerUrl } from "../units/addresses.ts";
 import { agentConfigDigest } from "../units/agent-unit.ts";
 import { healthPort } from "../units/health-port.ts";
@@ -10,7 +11,7 @@ import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balanc
 import { hasPeerCertificate, peerCertificateName } from "../units/peer-certificate.ts";
 import { priorityAt } from "../units/virtual-address.ts";
 import { workerConfigDigest } from "../units/worker-unit.ts";
-import type { LoadBalancerDescription, MachineHost, ProviderModel } from "./provider-model.ts";
+import type { LoadBalancerDescription, ProviderModel } from "./provider-model.ts";
 import { type Attributes, parseAddress, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 
 export type DesiredResource = {
@@ -197,12 +198,7 @@ function machines(
   provider: ProviderModel,
   { hosts }: LoadBalancerDescription,
 ): readonly DesiredResource[] {
-  const wanted = [
-    ...ownMasters(spec).map((master): MachineHost => ({ ...hostOf(master), role: "master" })),
-    ...hosts,
-    ...spec.workers.map((worker): MachineHost => ({ ...hostOf(worker), role: "worker" })),
-  ];
-  return wanted.map((host) => {
+  return machineHosts(spec, hosts).map((host) => {
     const { name, address, zone, role } = host;
     const { attributes, unknown, replacedBy } = provider.describeMachine(spec, host);
     return resource(
@@ -216,10 +212,6 @@ function machines(
       },
     );
   });
-}
-
-function hostOf({ name, address, zone, settings }: Omit<MachineHost, "role">): Omit<MachineHost, "role"> {
-  return { name, address, zone, ...(settings === undefined ? {} : { settings }) };
 }
 
 function masterResources(spec: ClusterSpec, name: string, version: Attributes): readonly DesiredResource[] {
@@ -270,11 +262,6 @@ function issuedNames(spec: ClusterSpec, master: string): readonly string[] {
   const { enabled, adopted } = spec.controlPlane.tls;
   if (!enabled || adopted?.certificates.some(({ name }) => name === master)) return [];
   return hasPeerCertificate(spec, master) ? [master, peerCertificateName(master)] : [master];
-}
-
-/** Masters that haplan creates, with a machine and an agent of their own. */
-export function ownMasters(spec: ClusterSpec): readonly MasterSpec[] {
-  return spec.controlPlane.masters.filter((master) => master.adoptedAt === undefined);
 }
 
 /** haplan manages only the membership of an adopted master. */

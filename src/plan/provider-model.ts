@@ -3,18 +3,9 @@
  * on. The planner passes it through without interpreting it; the provider gets it back with the step that creates or
  * changes the resource.
  */
-import type { ClusterSpec, ProviderSettings } from "../spec/cluster-spec.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { MachineHost } from "../spec/machine-hosts.ts";
 import type { Attributes, ResourceType } from "./resource.ts";
-
-/** A machine as in the spec. */
-export type MachineHost = {
-  readonly name: string;
-  readonly address: string;
-  readonly zone: string | null;
-  readonly role: "master" | "loadBalancer" | "worker";
-  /** The provider's own keys of the host; absent if it has none. */
-  readonly settings?: ProviderSettings;
-};
 
 export type ResourceDescription = {
   /** Its attributes in addition to those of every provider: shown in the plan's diff. */

@@ -59,6 +59,7 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("taskReport", machine, signal), (given) => provider.taskReport(machine, unit, task, given)),
     // Each host of it is a call of its own.
     reinstall: (signal) => provider.reinstall(signal),
+    removeLeftovers: (request, signal) => provider.removeLeftovers(request, signal),
     close: () => provider.close(),
   };
 }

@@ -1,5 +1,6 @@
-import type { LoadBalancerDescription, MachineHost } from "../plan/provider-model.ts";
+import type { LoadBalancerDescription } from "../plan/provider-model.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { MachineHost } from "../spec/machine-hosts.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 
 /** Describes load balancers that are units: one on a machine with the spec's address, or one on each of the spec's hosts. */

@@ -118,6 +118,18 @@ export type ShellProcess = {
   readonly directory: string | null;
 };
 
+/** A machine whose creation was interrupted, and may have begun. */
+export type BegunMachine = Pick<NewMachine, "name" | "generation" | "attributes">;
+
+export type LeftoverRequest = {
+  readonly begun: readonly BegunMachine[];
+  /** On the hosts of the spec and of the state as well: the cluster ends. */
+  readonly everywhere: boolean;
+};
+
+/** Why something could not be done on a host. */
+export type HostFailure = { readonly host: string; readonly reason: string };
+
 /** A session with the machines of one cluster. */
 export type Provider = {
   /** Its pure half. */
@@ -223,6 +235,11 @@ export type Provider = {
    * hosts. `observe` reports hosts that do not answer.
    */
   reinstall(signal?: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Removes what is left on hosts that have no machine of the cluster: parts of uploads, programs, packages. What another cluster
+   * needs stays. Returns the hosts where that failed.
+   */
+  removeLeftovers(request: LeftoverRequest, signal?: AbortSignal): Promise<readonly HostFailure[]>;
   /** Closes connections. Nothing changes on the machines. No call may follow. */
   close(): Promise<void>;
 };

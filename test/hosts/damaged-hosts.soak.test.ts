@@ -11,6 +11,7 @@ const fileOf = (member: string): string => `/etc/systemd/system/${unit(member)}`
 describeHosts("damaged hosts", () => {
   let set: HostSet;
   let cluster: ClusterOnHosts;
+  let spec: HostsSpec;
   let before: readonly string[];
 
   const host = (number: number): TestHost => set.hosts[number - 1]!;
@@ -21,8 +22,8 @@ describeHosts("damaged hosts", () => {
 
   beforeAll(async () => {
     await takeDown();
-    set = await bringUp(4, "complete");
-    const spec: HostsSpec = {
+    set = await bringUp(5, "complete");
+    spec = {
       name: "damaged",
       engine: "agent",
       masters: [1, 2, 3].map((number) => [`m${number}`, host(number)] as const),
@@ -34,12 +35,34 @@ describeHosts("damaged hosts", () => {
     await cluster.on(host(3), "mkdir -p /var/lib/haplan && mount -t tmpfs -o size=300m,mode=755 none /var/lib/haplan");
     await cluster.on(host(3), "mkdir -m 700 /var/lib/haplan/lost+found");
     before = await contents();
-    await cluster.run("apply", "-auto-approve");
   }, 900_000);
   afterAll(async () => {
     await cluster?.teardown();
     await takeDown();
   }, 120_000);
+
+  it("M2: are left as they were by destroy after an apply that was killed in its first upload", async () => {
+    // Another host of the spec that was given up.
+    const given = [
+      ["m1", host(1)],
+      ["m2", host(5)],
+      ["m3", host(3)],
+    ] as const;
+    cluster.write({ ...spec, masters: given });
+    const apply = cluster.start(["apply", "-auto-approve"]);
+    await cluster.on(host(5), "until ls /opt/haplan/*.part 2>/dev/null; do sleep 0.02; done");
+    apply.signal("SIGKILL");
+    await apply.end;
+    expect(await cluster.on(host(5), "ls -A /opt/haplan")).toContain(".part");
+    cluster.write(spec);
+    await cluster.run("destroy", "-auto-approve");
+    expect(await contents()).toEqual(before);
+  }, 300_000);
+
+  it("run a cluster", async () => {
+    await cluster.run("apply", "-auto-approve");
+    expect(await planCode()).toBe(0);
+  }, 300_000);
 
   it.each([
     [

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { errorText } from "../../src/base/haplan-error.ts";
-import { installDir } from "../../src/providers/ssh/host-paths.ts";
+import { installDir } from "../../src/host/host-paths.ts";
 import { runOnHost } from "../../src/providers/ssh/run-ssh.ts";
 import { pinnedName, type SshTarget } from "../../src/providers/ssh/ssh-target.ts";
 import { architectureOf, type Host, uploadArtifact } from "../../src/providers/ssh/upload-artifact.ts";
@@ -108,20 +108,20 @@ describeHosts("hosts over ssh", () => {
     const at = await host();
     expect(await architectureOf(at)).toBe(process.arch);
     const [old, next] = [await archive("one", 1), await archive("two", 40)];
-    expect(await uploadArtifact(at, old)).toMatchObject({ isNew: true });
-    expect(await uploadArtifact(at, old)).toMatchObject({ isNew: false });
+    expect(await uploadArtifact(at, { file: old, cluster: "demo" })).toMatchObject({ isNew: true });
+    expect(await uploadArtifact(at, { file: old, cluster: "demo" })).toMatchObject({ isNew: false });
     expect((await run(at, `cat ${installDir}/current/name`)).stdout).toBe("one");
     await cutShort(at, next);
-    expect(await uploadArtifact(at, next)).toMatchObject({ isNew: true });
+    expect(await uploadArtifact(at, { file: next, cluster: "demo" })).toMatchObject({ isNew: true });
     expect((await run(at, `cat ${installDir}/current/name; echo; ls ${installDir} | wc -l`)).stdout).toBe("two\n3");
     // Units that still run it, and a way back, need no other upload.
-    expect(await uploadArtifact(at, old)).toMatchObject({ isNew: false });
+    expect(await uploadArtifact(at, { file: old, cluster: "demo" })).toMatchObject({ isNew: false });
   }, 120_000);
 
   /** Cuts the network while the archive is on its way. */
   async function cutShort(at: Host, file: string): Promise<void> {
     const slow = { ...at, target: { ...at.target, options: ["ServerAliveInterval=1", "ServerAliveCountMax=2"] } };
-    const upload = uploadArtifact({ ...slow }, file).catch(errorText);
+    const upload = uploadArtifact({ ...slow }, { file, cluster: "demo" }).catch(errorText);
     await expect
       .poll(async () => Number((await run(at, `stat -c %s ${installDir}/*.part || echo 0`)).stdout), {
         timeout: 20_000,

@@ -83,6 +83,7 @@ export class FakeRemote {
       askUnit: (machine, unit, socket, question, signal) =>
         act(nameOf(machine), signal, () => provider.askUnit(machine, unit, socket, question)),
       reinstall: () => provider.reinstall(),
+      removeLeftovers: (request) => provider.removeLeftovers(request),
       close: async () => {
         this.open -= 1;
         await provider.close();

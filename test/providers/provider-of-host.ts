@@ -35,6 +35,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     startTask: (...given) => client.startTask(...given),
     taskReport: (...given) => client.taskReport(...given),
     reinstall: async () => [],
+    removeLeftovers: async () => [],
     close: () => client.close(),
   };
 }

@@ -28,7 +28,7 @@ import type { State } from "../../src/plan/state.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
 import type { LogEvent, LogRequest } from "../../src/providers/log-entry.ts";
-import type { MachineIdentity, MachineRef, NewMachine, Provider } from "../../src/providers/provider.ts";
+import type { HostFailure, MachineIdentity, MachineRef, NewMachine, Provider } from "../../src/providers/provider.ts";
 import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.ts";
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
@@ -54,6 +54,8 @@ export type FakeMember = { id: string; name: string; peerUrl: string; learner: b
 /** What survives the death of the process. */
 export type FakeState = {
   machines: Map<string, FakeMachine>;
+  /** Hosts that haplan was installed on, as `name@generation` of the machine that it was for. */
+  hosts: Set<string>;
   members: FakeMember[];
   leader: string | null;
   /** Counts changes of the membership. */
@@ -67,6 +69,10 @@ export type FakeState = {
   nextId: number;
 };
 
+function keyOf({ name, generation }: { readonly name: string; readonly generation: number }): string {
+  return `${name}@${generation}`;
+}
+
 export class Killed extends Error {
   override readonly name = "Killed";
 }
@@ -74,6 +80,7 @@ export class Killed extends Error {
 export function emptyFacts(): FakeState {
   return {
     machines: new Map(),
+    hosts: new Set(),
     members: [],
     leader: null,
     configurationIndex: 0,
@@ -108,6 +115,8 @@ export class FakeWorld {
   /** Of the members' data. */
   revision = 100;
   orphans: readonly ObservedOrphan[] = [];
+  /** Hosts on which nothing can be removed. */
+  unreachableHosts: readonly HostFailure[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
   clusterId = "cluster-1";
   /** Names of the machines that were made, in their order. */
@@ -163,6 +172,12 @@ export class FakeWorld {
       newLineage: () => "lineage-1",
       emit: (event) => void this.events.push(event),
     };
+  }
+
+  /** Where haplan was installed for a machine that is not there. */
+  hostsWithoutMachine(): readonly string[] {
+    const present = new Set([...this.facts.machines.values()].map(({ identity }) => keyOf(identity)));
+    return [...this.facts.hosts].filter((host) => !present.has(host));
   }
 
   #act<T>(name: string, effect: () => T): T {
@@ -295,8 +310,11 @@ export class FakeWorld {
       observeOrphans: async () => this.orphans,
       preflight: async () => this.#preflight(),
       check: async () => ({ hosts: [], diagnostics: this.#preflight() }),
-      createMachine: async ({ beside, attributes = {}, ...machine }) =>
-        this.#act(`createMachine ${machine.name}`, () => this.#createMachine(machine, attributes, beside)),
+      createMachine: async ({ beside, attributes = {}, ...machine }) => {
+        // Installed before the machine is made: also by a process that dies in between.
+        this.facts.hosts.add(keyOf(machine));
+        return this.#act(`createMachine ${machine.name}`, () => this.#createMachine(machine, attributes, beside));
+      },
       updateMachine: async (machine, attributes) =>
         this.#act(`updateMachine ${refText(machine)}`, () => {
           for (const found of this.#machinesOf(machine)) found.attributes = attributes;
@@ -304,7 +322,11 @@ export class FakeWorld {
         }),
       renameMachine: async (from, to) =>
         this.#act(`renameMachine ${from} ${to}`, () => {
-          for (const machine of this.#machinesOf(from)) machine.identity = { ...machine.identity, name: to };
+          for (const machine of this.#machinesOf(from)) {
+            this.facts.hosts.delete(keyOf(machine.identity));
+            machine.identity = { ...machine.identity, name: to };
+            this.facts.hosts.add(keyOf(machine.identity));
+          }
         }),
       destroyMachine: async (machine) => this.#destroyMachine(machine),
       startUnit: async (machine, unit) => this.#startUnit(machine, unit),
@@ -348,6 +370,13 @@ export class FakeWorld {
       readUnitFile: async () => null,
       askUnit: async () => null,
       reinstall: async () => [],
+      removeLeftovers: async ({ begun, everywhere }) =>
+        this.#act("removeLeftovers", () => {
+          const left = this.hostsWithoutMachine();
+          for (const host of everywhere ? left : begun.map(keyOf))
+            if (left.includes(host)) this.facts.hosts.delete(host);
+          return this.unreachableHosts;
+        }),
       runTask: async (machine, _, task) => this.#act(`runTask ${refText(machine)} ${task.name}`, () => ""),
       startTask: async (machine, _, task) => this.#act(`startTask ${refText(machine)} ${task.name}`, () => undefined),
       taskReport: async () => ({ state: "done", output: "" }),
@@ -413,6 +442,7 @@ export class FakeWorld {
       for (const [key, machine] of [...this.facts.machines]) {
         if (!chosen.includes(machine)) continue;
         this.facts.machines.delete(key);
+        this.facts.hosts.delete(keyOf(machine.identity));
         const votes = this.voters().some(({ id }) => id === machine.data);
         if (typeof ref !== "string" && votes) this.violations.push(`${refText(ref)} was destroyed while it voted`);
       }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { restoreDir } from "../../host/host-paths.ts";
 import type { UnitOwner } from "../../providers/supervisor.ts";
 import { runTool } from "./systemctl.ts";
 
@@ -52,6 +53,8 @@ function readUser(): UnitOwner | null {
 
 /** Removes the directories of a cluster and of all clusters where they are empty, and with the last one the user. */
 export async function removeWhatIsLeft(clusters: string, cluster: string): Promise<void> {
+  // A restore that was killed leaves its snapshot.
+  if (!existsSync(join(cluster, "machines"))) rmSync(join(cluster, restoreDir), { recursive: true, force: true });
   removeIfEmpty(cluster);
   const left = listIfThere(clusters);
   if (left.some((entry) => entry !== madeFile && entry !== fileSystemsOwn)) return;

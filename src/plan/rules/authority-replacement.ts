@@ -4,11 +4,11 @@
  * no longer trusted. What an earlier plan has begun is resumed: the files in the PKI say how far it came.
  */
 
+import { ownMasters } from "../../spec/machine-hosts.ts";
 import { balancerOf } from "../../units/load-balancer-unit.ts";
 import { agentUnitName, kubeadmUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import type { ChangeReason } from "../change-reason.ts";
 import { isUnreachable, unitOf } from "../cluster-view.ts";
-import { ownMasters } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";

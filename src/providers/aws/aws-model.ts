@@ -1,8 +1,9 @@
 /** The pure half of the provider `aws`: what a plan shows of an instance and of the load balancer. */
 import type { Json } from "../../base/json.ts";
-import type { MachineHost, ProviderModel } from "../../plan/provider-model.ts";
+import type { ProviderModel } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
+import type { MachineHost } from "../../spec/machine-hosts.ts";
 import { healthScheme } from "../../units/health-port.ts";
 import type { CallLimits } from "../machine-calls.ts";
 import { sshAttributes } from "../ssh/ssh-model.ts";

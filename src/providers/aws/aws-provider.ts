@@ -344,6 +344,8 @@ class AwsProvider implements Provider {
     await this.observe(null, [], signal);
     return await this.#hosts.reinstall(signal);
   }
+  /** Hosts end with their machines, and what an interrupted creation has left is found by its tags. */
+  removeLeftovers: Provider["removeLeftovers"] = async () => [];
   runTask: Provider["runTask"] = (...given) => this.#hosts.runTask(...given);
   startTask: Provider["startTask"] = (...given) => this.#hosts.startTask(...given);
   taskReport: Provider["taskReport"] = (...given) => this.#hosts.taskReport(...given);

@@ -1,8 +1,8 @@
 /** Checks before anything is created: places, images and key pairs exist, and the caller may do what an apply does. */
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import type { MachineHost } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
+import { type MachineHost, machineHosts } from "../../spec/machine-hosts.ts";
 import type { MachineIdentity, PreflightRequest } from "../provider.ts";
 import type { RecordedMachine } from "../provider-options.ts";
 import type { AwsCallName } from "./aws-call-types.ts";
@@ -69,7 +69,7 @@ async function checkImages(
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const ids = new Map<string, string>();
-  const images = new Set(hostsOf(context).map((host) => String(attributesOf(context, host)["image"])));
+  const images = new Set(machineHosts(context.spec, []).map((host) => String(attributesOf(context, host)["image"])));
   for (const image of images) {
     try {
       const id = await resolveImage(context, image, recorded, signal);
@@ -136,7 +136,7 @@ async function checkPermissions(
       if (causeCode(error) !== "DryRunOperation") report(error);
     });
   };
-  const host = hostsOf(context).find(({ name }) => name === machine.name);
+  const host = machineHosts(context.spec, []).find(({ name }) => name === machine.name);
   const attributes = host === undefined ? {} : attributesOf(context, host);
   const ami = images.get(String(attributes["image"]));
   if (ami !== undefined) {
@@ -154,15 +154,6 @@ async function checkPermissions(
     Description: "masters",
     VpcId: network.vpcId,
   });
-}
-
-function hostsOf({ spec }: AwsContext): readonly MachineHost[] {
-  return [
-    ...spec.controlPlane.masters
-      .filter(({ adoptedAt }) => adoptedAt === undefined)
-      .map((master): MachineHost => ({ ...master, role: "master" })),
-    ...spec.workers.map((worker): MachineHost => ({ ...worker, role: "worker" })),
-  ];
 }
 
 function attributesOf({ spec }: AwsContext, host: MachineHost): Attributes {

@@ -3,59 +3,36 @@
  * that outlive haplan.
  */
 
-import { chownSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { assert } from "../../base/assert.ts";
-import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
-import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
+import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import { agentUnitName, type UnitArtifact, type UnitDefinition } from "../../units/unit-definition.ts";
-import type { LogEvent, LogRequest } from "../log-entry.ts";
-import { mergeLogs } from "../merge-logs.ts";
-import type { FoundMachines, MachineIdentity, MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
+import type { MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
 import type { RestoreDataRequest } from "../restore-data.ts";
-import type { ProcessRequest, Supervisor } from "../supervisor.ts";
-import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
+import type { Supervisor } from "../supervisor.ts";
 import { askUnitSocket } from "./ask-unit-socket.ts";
-import { checkUnitFiles } from "./check-unit-files.ts";
 import { detachedProcesses } from "./detached-processes.ts";
-import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
-import { freeBytesAt } from "./free-space.ts";
-import { listenCheck } from "./listening-sockets.ts";
 import { localLimits, localModel } from "./local-model.ts";
+import { type LocalPlace, tasksOf } from "./local-place.ts";
 import {
-  artifactsDir,
   createMachineDir,
   dirOf,
-  dirsOf,
   hasDamagedLabel,
-  listDir,
-  machineDirs,
   machineOfDir,
   machinePaths,
   readLabel,
-  removeMachineDir,
   renameMachineDirs,
   type UnitPaths,
   unitPaths,
 } from "./machine-dir.ts";
+import { machineLogs } from "./machine-logs.ts";
+import { observeMachines, orphans } from "./observe-machines.ts";
 import { preflightLocal } from "./preflight.ts";
-import { isRunAs } from "./process-table.ts";
-import { builtProgramsDir, type Executable, findExecutable } from "./programs.ts";
+import { builtProgramsDir } from "./programs.ts";
+import { destroyDir, destroyMachine, removeUnit } from "./remove-machines.ts";
 import { restoreData } from "./restore-data.ts";
-import { assertRouterIdFree } from "./router-ids.ts";
-import { UnitCopies } from "./unit-copies.ts";
-import {
-  createFillIn,
-  type FillIn,
-  observedDigest,
-  readUnitRecord,
-  type UnitCommand,
-  type UnitRecord,
-  writeRecordedFiles,
-  writeUnitFiles,
-} from "./unit-files.ts";
-import { UnitTasks } from "./unit-tasks.ts";
+import { revertUnit, startUnit } from "./start-unit.ts";
 
 export type LocalProviderOptions = {
   /** The cluster's directory, `.haplan/<cluster>`. */
@@ -70,20 +47,10 @@ export type LocalProviderOptions = {
   readonly systemRoot?: string;
 };
 
-type Place = {
-  readonly root: string;
-  readonly programsDir: string;
-  readonly supervisor: Supervisor;
-  readonly systemRoot: string | null;
-};
-
-/** How long a restarted or removed unit may take to exit. */
-const restartGraceMs = 10_000;
-
 export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
   const { programsDir = builtProgramsDir(), supervisor = detachedProcesses, systemRoot = null } = options;
-  const place: Place = { root, programsDir, supervisor, systemRoot };
+  const place: LocalPlace = { root, programsDir, supervisor, systemRoot };
   const unitOf = (machine: MachineRef, unit: string): UnitPaths => unitPaths(root, dirOf(root, machine), unit);
   return {
     model: localModel,
@@ -131,6 +98,8 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     taskReport: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).report(task),
     // They run from where haplan itself is installed.
     reinstall: async () => [],
+    // They are in the directory of the cluster.
+    removeLeftovers: async () => [],
     close: async () => {},
   };
 }
@@ -147,175 +116,17 @@ function machineShell(root: string, machine: MachineRef, { command }: ShellReque
   return { file, arguments: given, directory: path };
 }
 
-async function* machineLogs(
-  { root, supervisor }: Place,
-  machine: MachineRef,
-  { unit: only, ...selection }: LogRequest,
-  signal: AbortSignal,
-): AsyncGenerator<LogEvent> {
-  const directory = dirOf(root, machine);
-  const label = readLabel(root, directory);
-  if (label === null) throw new HaplanError("provider/no-machine", `There is no machine "${directory}"`);
-  const units = listDir(machinePaths(root, directory).units).filter((unit) => only === null || unit === only);
-  const logs = units.map(async function* (unit): AsyncGenerator<LogEvent> {
-    for await (const line of supervisor.logs(unitPaths(root, directory, unit), selection, signal))
-      yield line === "current" ? line : { machine: label.name, unit, ...line };
-  });
-  let failure: { readonly error: unknown } | null = null;
-  const onFailure = (_: number, error: unknown): void => {
-    failure ??= { error };
-  };
-  yield* mergeLogs(logs, { onFailure });
-  if (failure !== null) throw (failure as { readonly error: unknown }).error;
-}
-
-async function observeMachines(place: Place, lineage: string | null, names: readonly string[]): Promise<FoundMachines> {
-  const { root } = place;
-  const machines: ObservedMachine[] = [];
-  const unreachable: UnreachableMachine[] = [];
-  const look = async (directory: string): Promise<void> => {
-    try {
-      if (hasDamagedLabel(root, directory)) throw damagedLabel(root, directory);
-      const label = readLabel(root, directory);
-      if (label === null || (label.lineage !== lineage && !names.includes(label.name))) return;
-      machines.push(await observeMachine(place, directory, label));
-    } catch (error) {
-      unreachable.push({ name: machineOfDir(directory), reason: errorText(error).replace(/\.$/, "") });
-    }
-  };
-  await Promise.all(machineDirs(root).map(look));
-  return { machines, unreachable };
-}
-
-function damagedLabel(root: string, directory: string): HaplanError {
-  const { label } = machinePaths(root, directory);
-  return new HaplanError("provider/damaged-file", `"${label}" is damaged: it does not say which machine this is`);
-}
-
-/** Units of machines that are not there any more. */
-async function orphans({ root, supervisor }: Place): Promise<Awaited<ReturnType<Supervisor["units"]>>> {
-  const isThere = (machine: string): boolean => readLabel(root, machine) !== null || hasDamagedLabel(root, machine);
-  return (await supervisor.units(root)).filter(({ machine }) => !isThere(machine));
-}
-
-async function observeMachine(place: Place, directory: string, label: MachineIdentity): Promise<ObservedMachine> {
-  const paths = machinePaths(place.root, directory);
-  const units = await Promise.all(listDir(paths.units).map((unit) => observeUnit(place, directory, unit)));
-  return {
-    name: label.name,
-    address: label.address,
-    lineage: label.lineage,
-    generation: label.generation,
-    hasData: listDir(paths.data).length > 0,
-    freeBytes: freeBytesAt(paths.data),
-    units: units.flat(),
-  };
-}
-
-function tasksOf({ supervisor, systemRoot }: Place, paths: UnitPaths): UnitTasks {
-  const copies = new UnitCopies(paths, systemRoot);
-  return new UnitTasks(paths, supervisor, (path) => copies.pathOf(path));
-}
-
-async function observeUnit(place: Place, directory: string, unit: string): Promise<ObservedUnit[]> {
-  const { root, supervisor } = place;
-  const paths = unitPaths(root, directory, unit);
-  const record = readUnitRecord(paths);
-  if (record?.program.kind === "none") return [observedFiles(record, paths, place)];
-  const running = await supervisor.find(paths);
-  if (record === null && running === null) return [];
-  return [
-    {
-      name: unit,
-      running: running !== null,
-      pid: running?.pid ?? null,
-      definitionDigest: record === null ? "" : await digestFound(place, paths, record),
-      ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
-    },
-  ];
-}
-
-/** Another one where its files, or its definition at what supervises it, were changed by others. */
-async function digestFound({ supervisor, systemRoot }: Place, paths: UnitPaths, record: UnitRecord): Promise<string> {
-  const digest = observedDigest(paths, record, new UnitCopies(paths, systemRoot));
-  return (await supervisor.isAltered(paths)) ? contentDigest(`${digest} altered`) : digest;
-}
-
-/** A unit of files is there or not: nothing of it can be down. */
-function observedFiles(record: UnitRecord, paths: UnitPaths, place: Place): ObservedUnit {
-  const copies = new UnitCopies(paths, place.systemRoot);
-  const tasks = tasksOf(place, paths).begun();
-  const present = (record.watches ?? []).filter((path) => existsSync(copies.pathOf(path)));
-  return {
-    name: record.name,
-    running: true,
-    pid: null,
-    definitionDigest: observedDigest(paths, record, copies),
-    ...(present.length === 0 ? {} : { present }),
-    ...(tasks.length === 0 ? {} : { tasks }),
-  };
-}
-
-async function startUnit(
-  { root, programsDir, supervisor, systemRoot }: Place,
-  machine: MachineRef,
-  unit: UnitDefinition,
-): Promise<{ readonly pid: number | null }> {
-  const directory = dirOf(root, machine);
-  if (readLabel(root, directory) === null) {
-    throw new HaplanError(
-      "provider/no-machine",
-      `Cannot start unit "${unit.name}": there is no machine "${directory}"`,
-    );
+function readIfExists(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (systemErrorCode(error) === "ENOENT") return null;
+    throw error;
   }
-  const paths = unitPaths(root, directory, unit.name);
-  const dataDir = machinePaths(root, directory).data;
-  const fillIn = createFillIn(paths, dataDir);
-  const copies = new UnitCopies(paths, systemRoot);
-  if (unit.program.kind === "none") {
-    // No process reads them, and no user but the one that writes them.
-    writeUnitFiles(paths, unit, { fillIn, owner: null, copies });
-    return { pid: null };
-  }
-  const executable = findExecutable(unit.program, unit.artifact?.programsDir ?? programsDir);
-  if (executable === null) {
-    throw new HaplanError(
-      "provider/program-missing",
-      `Cannot start "${unit.program.command}": the program does not exist`,
-    );
-  }
-  const record = readUnitRecord(paths);
-  const command = commandOf(executable, unit, fillIn);
-  const running = await supervisor.find(paths);
-  const isInForce = record !== null && running !== null && isOfVersion(record, unit);
-  const request = { ...command, program: unit.program, listens: unit.listens, dataDir };
-  const isAltered = isInForce && (await supervisor.isAltered(paths));
-  if (isAltered) await supervisor.redefine(paths, { ...request, isUp: null });
-  // It may have been started again with another definition.
-  const keepsProcess = isInForce && (!isAltered || isRunAs(running.pid, command));
-  if (keepsProcess && observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
-  if (unit.routerId !== undefined) assertRouterIdFree(root, unit.routerId);
-  await checkUnitFiles(paths, unit, executable, (files) => createFillIn({ files }, dataDir));
-  if (keepsProcess) {
-    if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
-      forgetFormer(paths);
-      const present = record.command ?? command;
-      writeUnitFiles(paths, unit, { command: present, fillIn, owner: await supervisor.prepare(root), copies });
-      if (unit.reload.signal !== null) await supervisor.reload(paths, unit.reload.signal);
-      return { pid: running.pid };
-    }
-  }
-  if (record !== null) keepFormer(paths, record, unit, command);
-  await supervisor.stop(paths, restartGraceMs);
-  makeDirDurably(dataDir);
-  const owner = await supervisor.prepare(root);
-  if (owner !== null) chownSync(dataDir, owner.userId, owner.groupId);
-  writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
-  return await start(supervisor, paths, request);
 }
 
 async function restoreMachineData(
-  { root, programsDir, supervisor }: Place,
+  { root, programsDir, supervisor }: LocalPlace,
   machine: MachineRef,
   request: RestoreDataRequest,
   artifact: LocalProviderOptions["artifact"],
@@ -337,98 +148,4 @@ async function restoreMachineData(
 async function withVersion(unit: UnitDefinition, artifact: LocalProviderOptions["artifact"]): Promise<UnitDefinition> {
   if (artifact === undefined || unit.program.kind !== "haplan") return unit;
   return { ...unit, artifact: await artifact() };
-}
-
-function commandOf({ file, leadingArguments, program }: Executable, unit: UnitDefinition, fillIn: FillIn): UnitCommand {
-  return {
-    program,
-    file,
-    arguments: [...leadingArguments, ...unit.arguments.map(fillIn)],
-    environment: Object.fromEntries(Object.entries(unit.environment).map(([name, value]) => [name, fillIn(value)])),
-    reloadSignal: unit.reload?.signal ?? null,
-    capabilities: unit.capabilities ?? [],
-  };
-}
-
-async function start(
-  supervisor: Supervisor,
-  paths: UnitPaths,
-  request: Omit<ProcessRequest, "isUp">,
-): Promise<{ readonly pid: number }> {
-  const { pid } = await supervisor.start(paths, { ...request, isUp: listenCheck(request.listens) });
-  return { pid };
-}
-
-/** A version that neither side knows is taken for the same. */
-function isOfVersion(record: UnitRecord, { artifact }: UnitDefinition): boolean {
-  return artifact === undefined || record.artifact === artifact.name;
-}
-
-async function revertUnit(
-  { root, supervisor, systemRoot }: Place,
-  paths: UnitPaths,
-): Promise<{ readonly pid: number }> {
-  const { record, command, files } = readFormer(paths);
-  const present = readUnitRecord(paths);
-  const running = await supervisor.find(paths);
-  const copies = new UnitCopies(paths, systemRoot);
-  const isBack = present !== null && observedDigest(paths, present, copies) === record.digest;
-  if (running !== null && isBack && present.artifact === record.artifact) return { pid: running.pid };
-  await supervisor.stop(paths, restartGraceMs);
-  writeRecordedFiles(paths, record, { files, owner: await supervisor.prepare(root), copies });
-  const dataDir = machinePaths(root, paths.machine).data;
-  return await start(supervisor, paths, { ...command, program: record.program, listens: record.listens, dataDir });
-}
-
-async function removeUnit({ root, supervisor, systemRoot }: Place, paths: UnitPaths): Promise<void> {
-  new UnitCopies(paths, systemRoot).remove();
-  await supervisor.stop(paths, restartGraceMs);
-  await supervisor.remove(paths);
-  rmSync(paths.directory, { recursive: true, force: true });
-  const machine = machinePaths(root, paths.machine);
-  if (listDir(machine.directory).includes("units")) syncDir(machine.units);
-}
-
-async function destroyMachine(place: Place, machine: MachineRef): Promise<void> {
-  const { root, supervisor } = place;
-  const left = await orphans(place);
-  const directories = typeof machine === "string" ? allDirs(root, machine, left) : [dirOf(root, machine)];
-  for (const directory of directories) await destroyDir(place, directory, left);
-  await supervisor.leave(root);
-  if (machineDirs(root).length === 0) rmSync(artifactsDir(root), { recursive: true, force: true });
-}
-
-async function destroyDir(
-  { root, supervisor, systemRoot }: Place,
-  directory: string,
-  left: Awaited<ReturnType<Supervisor["units"]>>,
-): Promise<void> {
-  const orphaned = left.filter((each) => each.machine === directory);
-  const units = [...new Set([...listDir(machinePaths(root, directory).units), ...orphaned.map(({ unit }) => unit)])];
-  await Promise.all(
-    units.map(async (unit) => {
-      const paths = unitPaths(root, directory, unit);
-      new UnitCopies(paths, systemRoot).remove();
-      await supervisor.stop(paths, restartGraceMs);
-      await supervisor.remove(paths);
-    }),
-  );
-  removeMachineDir(root, directory);
-}
-
-/** Also one that was never labeled, and missing ones with running processes. */
-function allDirs(root: string, name: string, left: readonly { readonly machine: string }[]): readonly string[] {
-  const labeled = dirsOf(root, name).map(({ directory }) => directory);
-  const orphaned = left.map(({ machine }) => machine).filter((directory) => machineOfDir(directory) === name);
-  const unlabeled = readLabel(root, name) === null ? [name] : [];
-  return [...new Set([...unlabeled, ...labeled, ...orphaned])];
-}
-
-function readIfExists(path: string): string | null {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (systemErrorCode(error) === "ENOENT") return null;
-    throw error;
-  }
 }

@@ -1,7 +1,7 @@
 /** Which host each machine is on: as the spec says, and, for machines that only the state has, as it was recorded. Pure. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Attributes } from "../../plan/resource.ts";
-import type { MachineRef } from "../provider.ts";
+import type { BegunMachine, MachineRef } from "../provider.ts";
 import { targetOf } from "./ssh-model.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
@@ -84,9 +84,18 @@ export class HostDirectory {
 
   /** Every host once, with the names of its machines. */
   hosts(): readonly KnownHost[] {
+    return this.#hostsOf(this.#machines.filter(({ name }) => !this.#absent.has(name)));
+  }
+
+  /** The hosts of machines that neither spec nor state needs to have, and with `everywhere` of all others. */
+  hostsWith(machines: readonly BegunMachine[], everywhere: boolean): readonly KnownHost[] {
+    const begun = machines.map(({ name, generation, attributes = {} }) => ({ name, generation, attributes }));
+    return this.#hostsOf([...begun, ...(everywhere ? this.#machines : [])]);
+  }
+
+  #hostsOf(asked: readonly HostedMachine[]): readonly KnownHost[] {
     const hosts = new Map<string, KnownHost>();
-    for (const machine of this.#machines) {
-      if (this.#absent.has(machine.name)) continue;
+    for (const machine of asked) {
       const target = this.#reach(machine);
       if (target === null) continue;
       const key = keyOf(target);

@@ -33,11 +33,13 @@ afterEach(() => rmSync(base, { recursive: true, force: true }));
 const run = (script: string, input?: Buffer): string =>
   execFileSync("sh", ["-c", script], { input: input ?? "", encoding: "utf8", stdio: ["pipe", "pipe", "pipe"] }).trim();
 
-/** Everything but the lock. */
+/** Everything but the lock, and what says which clusters need it. */
 const visible = (directory: string): string[] =>
   readdirSync(directory)
-    .filter((name) => name !== ".lock")
+    .filter((name) => name !== ".lock" && name !== ".clusters")
     .toSorted();
+
+const removal = (cluster = "demo"): string => removeScript({ directory: install, stateDirectory: state, cluster });
 
 type Content = {
   readonly name: string;
@@ -60,7 +62,7 @@ function archive({ name, exitCode = 0, hostRevision }: Content): { readonly byte
 }
 
 /** How many bytes the host has received. */
-const received = (digest: string): string => run(receivedScript(install, digest)).split(" ")[0]!;
+const received = (digest: string): string => run(receivedScript(install, { digest, cluster: "demo" })).split(" ")[0]!;
 
 function installed(name: string, more: Omit<Content, "name"> = {}): string {
   const { bytes, digest } = archive({ name, ...more });
@@ -95,7 +97,7 @@ describe("an artifact on a host", () => {
 
   it("is continued where its upload ended", () => {
     const { bytes, digest } = archive({ name: "one" });
-    run(receivedScript(install, digest));
+    run(receivedScript(install, { digest, cluster: "demo" }));
     run(appendScript(install, digest, 0), bytes.subarray(0, 40));
     expect(received(digest)).toBe("40");
     run(appendScript(install, digest, 40), bytes.subarray(40));
@@ -105,7 +107,7 @@ describe("an artifact on a host", () => {
 
   it("is installed once by two uploads at the same time", () => {
     const { bytes, digest } = archive({ name: "one" });
-    for (let upload = 0; upload < 2; upload += 1) run(receivedScript(install, digest));
+    for (let upload = 0; upload < 2; upload += 1) run(receivedScript(install, { digest, cluster: "demo" }));
     run(appendScript(install, digest, 0), bytes.subarray(0, 40));
     expect(() => run(appendScript(install, digest, 0), bytes)).toThrow();
     run(appendScript(install, digest, 40), bytes.subarray(40));
@@ -117,7 +119,7 @@ describe("an artifact on a host", () => {
 
   it("is refused and begun again when it is damaged on its way", () => {
     const { bytes, digest } = archive({ name: "one" });
-    run(receivedScript(install, digest));
+    run(receivedScript(install, { digest, cluster: "demo" }));
     run(appendScript(install, digest, 0), Buffer.concat([bytes.subarray(1), bytes.subarray(0, 1)]));
     expect(() => run(installScript(install, digest, units))).toThrow();
     expect(received(digest)).toBe("0");
@@ -125,7 +127,7 @@ describe("an artifact on a host", () => {
   });
 
   it("says how much space is free where it goes", () => {
-    const [, free] = run(receivedScript(install, "0".repeat(64))).split(" ");
+    const [, free] = run(receivedScript(install, { digest: "0".repeat(64), cluster: "demo" })).split(" ");
     expect(Number(free)).toBeGreaterThan(0);
   });
 
@@ -138,7 +140,7 @@ describe("an artifact on a host", () => {
       status: 93,
       stderr: expect.stringMatching(/^([^\n]+\n){1,3}$/),
     });
-    expect(readdirSync(install)).toEqual([".lock"]);
+    expect(visible(install)).toEqual([]);
   });
 
   it("is not used when its programs do not run on the host", () => {
@@ -171,26 +173,55 @@ describe("an artifact on a host", () => {
     const last = installed("six");
     expect(visible(install)).toEqual([names[1], names[2], names[3], last, "current", "other"].toSorted());
     mkdirSync(state);
-    run(removeScript(install, state));
+    run(removal());
     expect(readdirSync(install)).toEqual(["other"]);
     expect(readFileSync(join(install, "other/data"), "utf8")).toBe("precious");
   });
 
   it("is removed with its directory once no cluster is left on the host, and not before", () => {
     installed("one");
-    mkdirSync(join(state, "cluster/machines"), { recursive: true });
-    run(removeScript(install, state));
+    mkdirSync(join(state, "demo/machines/m1"), { recursive: true });
+    run(removal());
     expect(existsSync(join(install, "current/name"))).toBe(true);
-    rmSync(join(state, "cluster/machines"), { recursive: true });
-    run(removeScript(install, state));
+    rmSync(join(state, "demo/machines"), { recursive: true });
+    run(removal());
     expect([existsSync(install), existsSync(state)]).toEqual([false, false]);
-    run(removeScript(install, state));
+    run(removal());
   });
 
   it("is removed from a host whose data has a file system of its own, which stays", () => {
     installed("one");
     mkdirSync(join(state, "lost+found"), { recursive: true });
-    run(removeScript(install, state));
+    run(removal());
     expect([existsSync(install), existsSync(join(state, "lost+found"))]).toEqual([false, true]);
+  });
+
+  it("M2: is removed with the rest of an upload that was cut short, and not while another cluster installs it", () => {
+    const { bytes, digest } = archive({ name: "one" });
+    for (const cluster of ["demo", "other"]) run(receivedScript(install, { digest, cluster }));
+    run(appendScript(install, digest, 0), bytes.subarray(0, 40));
+    run(removal());
+    expect(received(digest)).toBe("40");
+    run(removal("other"));
+    run(removal("nothing-of-it"));
+    expect(visible(install)).toEqual([`${digest}.part`]);
+    run(removal());
+    expect(existsSync(install)).toBe(false);
+  });
+
+  it("M2: is kept for machines of a cluster that an earlier version has installed it for", () => {
+    installed("one");
+    rmSync(join(install, ".clusters"), { recursive: true });
+    mkdirSync(join(state, "other/machines/m1"), { recursive: true });
+    run(removal());
+    expect(existsSync(join(install, "current/name"))).toBe(true);
+  });
+
+  it("M2: takes the snapshot of a restore that was killed with it", () => {
+    installed("one");
+    mkdirSync(join(state, "demo/.restore"), { recursive: true });
+    writeFileSync(join(state, "demo/.restore/m1.db.part"), "half");
+    run(removal());
+    expect([existsSync(install), existsSync(state)]).toEqual([false, false]);
   });
 });

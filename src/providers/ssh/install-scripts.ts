@@ -3,20 +3,39 @@
  * its digest, from which units run its programs; the link `current` leads to the one whose haplan-host serves haplan's
  * sessions. Pure. No script has a single quote or anything that a user wrote.
  */
+import { restoreDir } from "../../host/host-paths.ts";
 
 const unitFiles = "/etc/systemd/system";
 
 /** A host keeps this many versions that no unit runs: the one before, for a way back, and one more. */
 const unusedMax = 2;
 
-/** Prints `installed`, or how many bytes of the artifact the host has received, and how many KiB are free there. */
-export function receivedScript(directory: string, digest: string): string {
+/**
+ * Says that the cluster needs the artifacts here, so that no other one removes them, and prints `installed`, or how many bytes of
+ * the artifact the host has received, and how many KiB are free there.
+ */
+export function receivedScript(directory: string, { digest, cluster }: ArtifactUse): string {
   return `
-    if [ -d ${directory}/${digest} ] && [ -e ${directory}/current ]; then echo installed; exit; fi
-    mkdir -p -m 755 ${directory} || exit
-    received=$(stat -c %s ${directory}/${digest}.part 2>/dev/null || echo 0)
+    attempt() {
+      mkdir -p -m 755 ${directory} || exit
+      cd ${directory} || return
+      exec 7<.; flock -w 600 7 || exit 95
+      [ . -ef ${directory} ] && mkdir -p ${clusters} && : > ${clusters}/${cluster}
+    }
+    attempt || attempt || attempt || exit
+    if [ -d ${digest} ] && [ -e current ]; then echo installed; exit; fi
+    received=$(stat -c %s ${digest}.part 2>/dev/null || echo 0)
     echo "$received $(df -Pk ${directory} | tail -n 1 | tr -s " " | cut -d " " -f 4)"`;
 }
+
+export type ArtifactUse = {
+  readonly digest: string;
+  /** The name of the cluster that needs it. */
+  readonly cluster: string;
+};
+
+/** A file here for each cluster that needs the artifacts. Read and written under the lock of the directory of artifacts. */
+const clusters = ".clusters";
 
 /** The exit code of `appendScript` when another upload has appended meanwhile: ask again what the host has received. */
 export const appendedMeanwhile = 96;
@@ -92,15 +111,41 @@ function pruneScript(digest: string, units: string): string {
 /** haplan's own directories and files, by their names. What else is in the directory stays. */
 const version = "^[0-9a-f]{64}([.](part|new))?$";
 
-/** Removes the artifacts once no cluster has anything below `stateDirectory`, which stays where it is a mount point. */
-export function removeScript(directory: string, stateDirectory: string): string {
+export type RemovalRequest = {
+  /** Where artifacts are. */
+  readonly directory: string;
+  /** Where the machines of all clusters are; it stays where it is a mount point. */
+  readonly stateDirectory: string;
+  /** The cluster that needs the artifacts no longer, if none of its machines is left. */
+  readonly cluster: string;
+};
+
+/** How long an upload that ends, or was cut off, may keep its lock. */
+const uploadEndsSeconds = 60;
+
+/**
+ * Removes what an interrupted restore or upload of the cluster has left, and the artifacts once no cluster needs them: none has anything
+ * below `stateDirectory`, or has begun to install. Ends with another exit code than 0 where it could not.
+ */
+export function removeScript({ directory, stateDirectory, cluster }: RemovalRequest): string {
+  const machines = `${stateDirectory}/${cluster}/machines`;
   return `
+    if ls -A ${machines} 2>/dev/null | grep -q .; then exit 0; fi
+    rm -rf ${stateDirectory}/${cluster}/${restoreDir}
     for each in ${stateDirectory}/*; do [ "\${each##*/}" = lost+found ] || rmdir "$each" 2>/dev/null; done
     rmdir ${stateDirectory} 2>/dev/null
-    [ -z "$(ls -A ${stateDirectory} 2>/dev/null | grep -vx lost+found)" ] && cd ${directory} 2>/dev/null || exit 0
+    cd ${directory} 2>/dev/null || exit 0
+    exec 7<.; flock -w 600 7 || exit 95
+    [ . -ef ${directory} ] || exit 0
+    rm -f ${clusters}/${cluster}
+    rmdir ${clusters} 2>/dev/null
+    [ ! -d ${clusters} ] || exit 0
+    [ -z "$(ls -A ${stateDirectory} 2>/dev/null | grep -vx lost+found)" ] || exit 0
+    exec 9>>.lock; flock -w ${uploadEndsSeconds} 9
     rm -f current current.new .lock .log
     for each in *; do
-      echo "$each" | grep -Eq "${version}" && rm -rf -- "$each"
+      if echo "$each" | grep -Eq "${version}"; then rm -rf -- "$each"; fi
     done
-    cd / && rmdir ${directory} 2>/dev/null || true`;
+    cd / && rmdir ${directory} 2>/dev/null
+    [ ! -e ${directory}/current ] && ! ls ${directory} 2>/dev/null | grep -Eq "${version}"`;
 }

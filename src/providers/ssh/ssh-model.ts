@@ -1,8 +1,9 @@
 /** The pure half of the provider `ssh`: what a plan shows of a host, and how each host is reached. */
 import type { Json } from "../../base/json.ts";
-import type { MachineHost, ProviderModel } from "../../plan/provider-model.ts";
+import type { ProviderModel } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
+import type { MachineHost } from "../../spec/machine-hosts.ts";
 import { loadBalancerOnMachines } from "../load-balancer-hosts.ts";
 import type { CallLimits } from "../machine-calls.ts";
 import type { SshTarget } from "./ssh-target.ts";

@@ -10,7 +10,7 @@ import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
 import { fileDigest } from "../../artifact/given-artifact.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { dataDir, installDir } from "./host-paths.ts";
+import { dataDir, installDir } from "../../host/host-paths.ts";
 import {
   appendedMeanwhile,
   appendScript,
@@ -23,6 +23,7 @@ import { type RemoteCommand, type RemoteResult, runOnHost } from "./run-ssh.ts";
 
 const askMs = 30_000;
 const uploadMs = 900_000;
+const removeMs = 120_000;
 /** Of what a command that failed wrote, the last lines are shown. */
 const errorLinesMax = 3;
 /** Left free for everything else on the host. */
@@ -69,13 +70,17 @@ export type InstalledArtifact = {
  * Puts the artifact into its own directory on the host, unless it is there.
  * @throws HaplanError `ssh/no-space` before anything is sent, `ssh/install`
  */
-export async function uploadArtifact(host: Host, file: string): Promise<InstalledArtifact> {
+export async function uploadArtifact(
+  host: Host,
+  { file, cluster }: { readonly file: string; readonly cluster: string },
+): Promise<InstalledArtifact> {
   const digest = await fileDigest(file);
   const directory = `${installDir}/${digest}`;
   const { size } = await stat(file);
   const unpacked = await unpackedBytes(file, size);
+  const asks = receivedScript(installDir, { digest, cluster });
   for (;;) {
-    const [received = "", free = ""] = (await run(host, receivedScript(installDir, digest), askMs)).stdout.split(" ");
+    const [received = "", free = ""] = (await run(host, asks, askMs)).stdout.split(" ");
     if (received === "installed") return { directory, isNew: false };
     assertSpace(host, Number(free) * 1024, size - Number(received) + unpacked + spareBytes);
     const rest = await restOf(file, Number(received), size);
@@ -119,10 +124,13 @@ async function unpackedBytes(file: string, size: number): Promise<number> {
   }
 }
 
-/** Once nothing of any cluster is on the host. */
-export async function removeArtifact(host: Host): Promise<void> {
-  const command = rootCommand(host, removeScript(installDir, dataDir));
-  await runOnHost({ ...host, command, timeoutMs: askMs });
+/** Removes what the cluster has left on a host without machines of it. @throws HaplanError `ssh/remove` */
+export async function removeArtifact(host: Host, cluster: string): Promise<void> {
+  const command = rootCommand(host, removeScript({ directory: installDir, stateDirectory: dataDir, cluster }));
+  const { exitCode, stderr } = await runOnHost({ ...host, command, timeoutMs: removeMs });
+  if (exitCode === 0) return;
+  const why = stderr.trim().split("\n").slice(-errorLinesMax).join("\n") || `exit code ${exitCode}`;
+  throw new HaplanError("ssh/remove", `Cannot remove ${installDir} from ${host.target.host}: ${why}`);
 }
 
 /** What the host has not received yet, as a file. */

@@ -2,11 +2,10 @@
 import { stat } from "node:fs/promises";
 import { fileDigest } from "../../artifact/given-artifact.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { dataDir } from "./host-paths.ts";
+import { dataDir, restoreDir } from "../../host/host-paths.ts";
 import { runOnHost } from "./run-ssh.ts";
 import { type Host, rootCommand } from "./upload-artifact.ts";
 
-const stagingDir = `${dataDir}/.restore`;
 const askMs = 30_000;
 const uploadMs = 3_600_000;
 /** The snapshot, the data that is made from it, and its log. */
@@ -16,8 +15,15 @@ const damaged = 92;
 
 export type UploadedSnapshot = { readonly path: string; remove(): Promise<void> };
 
-/** `machine`: several on one host are restored at once. @throws HaplanError `ssh/no-space` before anything is sent, `ssh/upload` */
-export async function uploadSnapshot(host: Host, machine: string, file: string): Promise<UploadedSnapshot> {
+/** Several machines of a host are restored at once. */
+export type SnapshotUpload = { readonly cluster: string; readonly machine: string; readonly file: string };
+
+/** @throws HaplanError `ssh/no-space` before anything is sent, `ssh/upload` */
+export async function uploadSnapshot(
+  host: Host,
+  { cluster, machine, file }: SnapshotUpload,
+): Promise<UploadedSnapshot> {
+  const stagingDir = `${dataDir}/${cluster}/${restoreDir}`;
   const digest = await fileDigest(file);
   const { size } = await stat(file);
   const path = `${stagingDir}/${machine}-${digest}.db`;

@@ -4,3 +4,5 @@
 export const installDir = "/opt/haplan";
 /** Where the machines of all clusters are. */
 export const dataDir = "/var/lib/haplan";
+/** Below the directory of a cluster: snapshots, for the time of a restore. */
+export const restoreDir = ".restore";

@@ -1,0 +1,112 @@
+/** Finds the machines of this machine, and what runs on them. */
+
+import { existsSync } from "node:fs";
+import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
+import type { FoundMachines, MachineIdentity } from "../provider.ts";
+import type { Supervisor } from "../supervisor.ts";
+import { contentDigest } from "../unit-digest.ts";
+import { freeBytesAt } from "./free-space.ts";
+import { type LocalPlace, tasksOf } from "./local-place.ts";
+import {
+  hasDamagedLabel,
+  listDir,
+  machineDirs,
+  machineOfDir,
+  machinePaths,
+  readLabel,
+  type UnitPaths,
+  unitPaths,
+} from "./machine-dir.ts";
+import { UnitCopies } from "./unit-copies.ts";
+import { observedDigest, readUnitRecord, type UnitRecord } from "./unit-files.ts";
+
+export async function observeMachines(
+  place: LocalPlace,
+  lineage: string | null,
+  names: readonly string[],
+): Promise<FoundMachines> {
+  const { root } = place;
+  const machines: ObservedMachine[] = [];
+  const unreachable: UnreachableMachine[] = [];
+  const look = async (directory: string): Promise<void> => {
+    try {
+      if (hasDamagedLabel(root, directory)) throw damagedLabel(root, directory);
+      const label = readLabel(root, directory);
+      if (label === null || (label.lineage !== lineage && !names.includes(label.name))) return;
+      machines.push(await observeMachine(place, directory, label));
+    } catch (error) {
+      unreachable.push({ name: machineOfDir(directory), reason: errorText(error).replace(/\.$/, "") });
+    }
+  };
+  await Promise.all(machineDirs(root).map(look));
+  return { machines, unreachable };
+}
+
+function damagedLabel(root: string, directory: string): HaplanError {
+  const { label } = machinePaths(root, directory);
+  return new HaplanError("provider/damaged-file", `"${label}" is damaged: it does not say which machine this is`);
+}
+
+/** Units of machines that are not there any more. */
+export async function orphans({ root, supervisor }: LocalPlace): Promise<Awaited<ReturnType<Supervisor["units"]>>> {
+  const isThere = (machine: string): boolean => readLabel(root, machine) !== null || hasDamagedLabel(root, machine);
+  return (await supervisor.units(root)).filter(({ machine }) => !isThere(machine));
+}
+
+async function observeMachine(place: LocalPlace, directory: string, label: MachineIdentity): Promise<ObservedMachine> {
+  const paths = machinePaths(place.root, directory);
+  const units = await Promise.all(listDir(paths.units).map((unit) => observeUnit(place, directory, unit)));
+  return {
+    name: label.name,
+    address: label.address,
+    lineage: label.lineage,
+    generation: label.generation,
+    hasData: listDir(paths.data).length > 0,
+    freeBytes: freeBytesAt(paths.data),
+    units: units.flat(),
+  };
+}
+
+async function observeUnit(place: LocalPlace, directory: string, unit: string): Promise<ObservedUnit[]> {
+  const { root, supervisor } = place;
+  const paths = unitPaths(root, directory, unit);
+  const record = readUnitRecord(paths);
+  if (record?.program.kind === "none") return [observedFiles(record, paths, place)];
+  const running = await supervisor.find(paths);
+  if (record === null && running === null) return [];
+  return [
+    {
+      name: unit,
+      running: running !== null,
+      pid: running?.pid ?? null,
+      definitionDigest: record === null ? "" : await digestFound(place, paths, record),
+      ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
+    },
+  ];
+}
+
+/** Another one where its files, or its definition at what supervises it, were changed by others. */
+async function digestFound(
+  { supervisor, systemRoot }: LocalPlace,
+  paths: UnitPaths,
+  record: UnitRecord,
+): Promise<string> {
+  const digest = observedDigest(paths, record, new UnitCopies(paths, systemRoot));
+  return (await supervisor.isAltered(paths)) ? contentDigest(`${digest} altered`) : digest;
+}
+
+/** A unit of files is there or not: nothing of it can be down. */
+function observedFiles(record: UnitRecord, paths: UnitPaths, place: LocalPlace): ObservedUnit {
+  const copies = new UnitCopies(paths, place.systemRoot);
+  const tasks = tasksOf(place, paths).begun();
+  const present = (record.watches ?? []).filter((path) => existsSync(copies.pathOf(path)));
+  return {
+    name: record.name,
+    running: true,
+    pid: null,
+    definitionDigest: observedDigest(paths, record, copies),
+    ...(present.length === 0 ? {} : { present }),
+    ...(tasks.length === 0 ? {} : { tasks }),
+  };
+}

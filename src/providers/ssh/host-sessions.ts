@@ -1,0 +1,132 @@
+/** One session with each host, which is opened when it is first needed and again where it was lost. */
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { writeFileDurably } from "../../base/durable-file.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { HostClient } from "../../host/host-client.ts";
+import type { ProviderOptions } from "../provider-options.ts";
+import type { KnownHost } from "./host-directory.ts";
+import { type HostRequest, type HostSession, openHostSession } from "./host-session.ts";
+import { pinnedName, type SshFiles } from "./ssh-target.ts";
+import type { Become, Host } from "./upload-artifact.ts";
+
+/** A host that was not reached is not tried again sooner: each attempt takes as long as ssh waits. */
+const retryAfterMs = 30_000;
+
+type Options = Pick<ProviderOptions, "spec" | "clock" | "signal" | "log">;
+type HostTarget = Pick<KnownHost, "key" | "target">;
+
+export class HostSessions {
+  readonly #options: Options;
+  readonly #sessions: Map<string, Promise<HostSession | null>> = new Map();
+  readonly #failures: Map<string, { readonly error: unknown; readonly untilMs: number }> = new Map();
+  #scratch: Promise<string> | null = null;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** The session with a host; null where haplan is not installed. @throws HaplanError `ssh/...` */
+  async find(host: HostTarget, signal: AbortSignal | undefined): Promise<HostClient | null> {
+    const known = this.#sessions.get(host.key);
+    if (known !== undefined && !(await isLost(known))) return (await known)?.client ?? null;
+    const failed = this.#failures.get(host.key);
+    if (failed !== undefined && this.#options.clock.monotonicMs() < failed.untilMs) throw failed.error;
+    const opened = this.#open(host);
+    this.#sessions.set(host.key, opened);
+    opened.catch((error: unknown) => {
+      this.#sessions.delete(host.key);
+      this.#failures.set(host.key, { error, untilMs: this.#options.clock.monotonicMs() + retryAfterMs });
+    });
+    const session = await untilAborted(opened, signal);
+    if (session === null && this.#sessions.get(host.key) === opened) this.#sessions.delete(host.key);
+    return session?.client ?? null;
+  }
+
+  /** @throws HaplanError `provider/no-machine` where haplan is not installed, `ssh/...` */
+  async get(host: HostTarget, signal: AbortSignal | undefined): Promise<HostClient> {
+    const session = await this.find(host, signal);
+    if (session === null)
+      throw new HaplanError("provider/no-machine", `haplan is not installed on ${host.target.host}`);
+    return session;
+  }
+
+  /** What an ssh of its own to the host needs. */
+  async reach({ key, target }: HostTarget, signal: AbortSignal | undefined): Promise<Host> {
+    return { target, files: await this.#files({ key, target }), become: this.#become(), signal };
+  }
+
+  /** What an ssh of its own needs that runs haplan-host for this cluster. */
+  async request(host: HostTarget, signal: AbortSignal | undefined): Promise<HostRequest> {
+    return { ...(await this.reach(host, signal)), cluster: this.#options.spec.name };
+  }
+
+  /** What a session failed with before, such as programs that were missing, no longer holds. */
+  retry({ key }: HostTarget): void {
+    this.#failures.delete(key);
+  }
+
+  /** Later calls open a session of their own. Those under way, of other machines on the host, are finished. */
+  async finish({ key }: HostTarget): Promise<void> {
+    const session = this.#sessions.get(key);
+    this.#sessions.delete(key);
+    await session?.then((open) => open?.finish(this.#options.signal)).catch(() => undefined);
+  }
+
+  /** The host is gone: another one may be reached in the same way. */
+  async forget(host: HostTarget): Promise<void> {
+    const session = this.#sessions.get(host.key);
+    this.#sessions.delete(host.key);
+    this.retry(host);
+    await session?.then((open) => open?.close()).catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    await Promise.all(sessions.map((session) => session.then((open) => open?.close()).catch(() => undefined)));
+    if (this.#scratch !== null) await rm(await this.#scratch, { recursive: true, force: true });
+  }
+
+  /** Several calls may wait for it: it goes on when one of them is given up. */
+  async #open(host: HostTarget): Promise<HostSession | null> {
+    const { log, signal } = this.#options;
+    const session = await openHostSession(await this.request(host, signal));
+    log("ssh session", {
+      host: host.target.host,
+      installed: session !== null,
+      version: session?.client.greeting.version ?? "",
+    });
+    return session;
+  }
+
+  #become(): Become {
+    return this.#options.spec.provider["become"] as Become;
+  }
+
+  /** The pinned key is given to ssh as a file. */
+  async #files({ key, target }: HostTarget): Promise<SshFiles> {
+    if (target.hostKey === null) return { knownHostsFile: null };
+    this.#scratch ??= mkdtemp(join(tmpdir(), "haplan-ssh-"));
+    const knownHostsFile = join(await this.#scratch, createHash("sha256").update(key).digest("hex"));
+    writeFileDurably(knownHostsFile, `${pinnedName} ${target.hostKey}\n`);
+    return { knownHostsFile };
+  }
+}
+
+/** The result of work that others wait for as well. @throws the reason of `signal` */
+export function untilAborted<Result>(work: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> {
+  if (signal === undefined) return work;
+  const settled = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true, signal: settled.signal });
+  });
+  return Promise.race([work, aborted]).finally(() => settled.abort());
+}
+
+async function isLost(session: Promise<HostSession | null>): Promise<boolean> {
+  return (await session.catch(() => null))?.client.isLost ?? true;
+}
