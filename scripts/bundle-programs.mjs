@@ -25,15 +25,15 @@ await import("./program.js");
 const threads = { "haplan/write-probe": "cmd/haplan/write-probe-thread.ts" };
 
 /**
- * Bundles each program of cmd/ into `<into>/<program>/program.js` with chunks that they share, beside the `main.js`
+ * Bundles each program, of cmd/ unless `sourceOf` names another file, into `<into>/<program>/program.js` with chunks that they share, beside the `main.js`
  * that starts it. Source maps name the sources in stack traces.
  */
-export async function bundlePrograms({ root, programs, into }) {
+export async function bundlePrograms({ root, programs, into, sourceOf = (program) => `cmd/${program}/main.ts` }) {
   rmSync(into, { recursive: true, force: true });
   const bundle = await rolldown({
     cwd: root,
     input: {
-      ...Object.fromEntries(programs.map((program) => [`${program}/program`, `cmd/${program}/main.ts`])),
+      ...Object.fromEntries(programs.map((program) => [`${program}/program`, sourceOf(program)])),
       ...threads,
     },
     platform: "node",

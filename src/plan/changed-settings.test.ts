@@ -33,7 +33,7 @@ const changes: readonly (readonly [string, ClusterSpec, ClusterSpec, readonly st
     "the type of the load balancer",
     three,
     { ...three, loadBalancer: { ...three.loadBalancer, type: "nlb" } },
-    ["metricsUrl"],
+    ["healthUrl"],
   ],
 ];
 

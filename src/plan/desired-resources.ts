@@ -6,7 +6,7 @@ import type { ClusterSpec, KubernetesSpec, MasterSpec } from "../spec/cluster-sp
 import { machineHosts, ownMasters } from "../spec/machine-hosts.ts";
 import { clientHostPort, clientUrl, clusterEndpoint, hostPort, peerUrl } from "../units/addresses.ts";
 import { agentConfigDigest } from "../units/agent-unit.ts";
-import { healthPort } from "../units/health-port.ts";
+import { healthPort, healthScheme } from "../units/health-port.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { hasPeerCertificate, peerCertificateName } from "../units/peer-certificate.ts";
 import { priorityAt } from "../units/virtual-address.ts";
@@ -245,15 +245,15 @@ function masterResources(spec: ClusterSpec, name: string, version: Attributes): 
 }
 
 /** What the spec sets of an agent's configuration, so that a plan shows which setting changes, and not only that one does. */
-function agentSettings({ controlPlane, loadBalancer }: ClusterSpec, master: MasterSpec): Attributes {
-  const { engine, etcd, heartbeatIntervalMs, electionTimeoutMs } = controlPlane;
-  const health = healthPort({ loadBalancer });
+function agentSettings(spec: ClusterSpec, master: MasterSpec): Attributes {
+  const { engine, etcd, heartbeatIntervalMs, electionTimeoutMs } = spec.controlPlane;
+  const health = healthPort(spec);
   return {
     engine,
     ...(engine === "etcd" ? { etcdBinary: etcd?.binary ?? null, etcdVersion: etcd?.version ?? null } : {}),
     heartbeatIntervalMs,
     electionTimeoutMs,
-    metricsUrl: health === null ? null : `http://${hostPort(master.address, health)}`,
+    healthUrl: health === null ? null : `${healthScheme(spec)}://${hostPort(master.address, health)}`,
   };
 }
 

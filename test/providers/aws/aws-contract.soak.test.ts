@@ -18,8 +18,9 @@ import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
 import { describeLoadBalancer } from "../load-balancer-contract.ts";
 import { describeProvider, type OpenedProvider, probeProgram } from "../provider-contract.ts";
 import { prepareAccount } from "./emulated-account.ts";
-import { exampleText, hostsOf } from "./emulated-cluster.ts";
+import { exampleText } from "./emulated-cluster.ts";
 import { findEmulator, useEmulator } from "./emulator.ts";
+import { hostsOf } from "./local-hosts.ts";
 
 const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 

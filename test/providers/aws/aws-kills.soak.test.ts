@@ -1,45 +1,62 @@
-/** An apply is killed before and after each call that changes something in AWS, and run again: one of each object is there. */
-import { describe, expect, it } from "vitest";
-import { counts, listAccount, prepareAccount } from "./emulated-account.ts";
-import { createEmulatedCluster } from "./emulated-cluster.ts";
+/** haplan is killed with SIGKILL before and after each call that changes something in AWS, and run again: one of each object is there. */
+import { beforeAll, describe, expect, it } from "vitest";
+import { counts, emptyAccount, listAccount } from "./emulated-account.ts";
 import { findEmulator, useEmulator } from "./emulator.ts";
-import { killAt } from "./killed-applies.ts";
+import { buildKilledHaplan, KilledHaplan } from "./killed-haplan.ts";
+import { changesSomething, expectOneOfEach } from "./killed-outcome.ts";
 
 const environment = await findEmulator(true);
 
-describe.skipIf("missing" in environment)("an apply that is killed at a call to AWS", () => {
+describe.skipIf("missing" in environment)("haplan that is killed at a call to AWS", () => {
   const emulated = useEmulator(environment);
+  beforeAll(buildKilledHaplan, 60_000);
 
   it.each(["before", "after"] as const)(
-    "leaves what the next one adopts, killed %s each",
-    { timeout: 900_000 },
+    "A2: leaves what the next apply adopts, killed %s each that changes something",
+    { timeout: 1_800_000 },
     async (when) => {
-      let kills = 0;
+      const kills: string[] = [];
       for (let at = 1; ; at += 1) {
-        await emulated.aws.reset();
-        await prepareAccount(emulated.aws.ec2);
-        const cluster = createEmulatedCluster(emulated.aws.endpoint);
-        if (!(await killAt(cluster, at, when))) {
-          cluster.cli.remove();
-          break;
+        const cluster = await KilledHaplan.open(emulated.aws);
+        try {
+          const { killedAt } = await cluster.run("apply -auto-approve", { at, when, counts: changesSomething });
+          if (killedAt === null) break;
+          kills.push(killedAt);
+          await expectOneOfEach(cluster, emulated.aws, { at, when, killedAt });
+        } finally {
+          await cluster.close();
         }
-        kills += 1;
-        const { code, err } = await cluster.cli.haplan("apply -auto-approve cloud.yaml");
-        expect({ at, code, err }).toMatchObject({ at, code: 0 });
-        expect({ at, ...counts(await listAccount(emulated.aws)) }).toEqual({
-          at,
-          instances: 5,
-          volumes: 5,
-          groups: 3,
-          balancers: 1,
-          targetGroups: 1,
-        });
-        expect(cluster.cli.world.violations).toEqual([]);
-        expect((await cluster.cli.haplan("plan -detailed-exitcode cloud.yaml")).code).toBe(0);
-        cluster.cli.remove();
       }
-      expect(kills).toBeGreaterThan(15);
-      console.log(`${kills} kills ${when} calls`);
+      console.log(`${kills.length} kills ${when}: ${kills.join(" ")}`);
+      expect(kills.length).toBeGreaterThan(20);
+    },
+  );
+
+  it.each(["before", "after"] as const)(
+    "A2: leaves what the next destroy removes, killed %s each that changes something",
+    { timeout: 1_800_000 },
+    async (when) => {
+      const kills: string[] = [];
+      for (let at = 1; ; at += 1) {
+        const cluster = await KilledHaplan.open(emulated.aws);
+        try {
+          expect(await cluster.run("apply -auto-approve")).toMatchObject({ code: 0 });
+          const { killedAt } = await cluster.run("destroy -auto-approve", { at, when, counts: changesSomething });
+          if (killedAt === null) break;
+          kills.push(killedAt);
+          const { code, stderr } = await cluster.run("destroy -auto-approve");
+          expect({ at, killedAt, code, stderr }).toMatchObject({ at, killedAt, code: 0 });
+          expect({ at, killedAt, ...counts(await listAccount(emulated.aws)) }).toEqual({
+            at,
+            killedAt,
+            ...emptyAccount,
+          });
+        } finally {
+          await cluster.close();
+        }
+      }
+      console.log(`${kills.length} kills of destroy ${when}: ${kills.join(" ")}`);
+      expect(kills.length).toBeGreaterThan(10);
     },
   );
 });

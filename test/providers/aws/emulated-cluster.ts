@@ -3,13 +3,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { awsModel } from "../../../src/providers/aws/aws-model.ts";
-import { createAwsProvider } from "../../../src/providers/aws/aws-provider.ts";
 import type { LoadBalancer } from "../../../src/providers/load-balancer.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
-import type { Provider } from "../../../src/providers/provider.ts";
-import type { Hosts } from "../../../src/providers/ssh/ssh-provider.ts";
 import type { LoadBalancerConfig } from "../../../src/units/load-balancer-unit.ts";
 import { type CliFixture, createCliFixture } from "../../support/command-line.ts";
+import { awsOver } from "./local-hosts.ts";
 
 const example = readFileSync(fileURLToPath(new URL("../../../examples/aws-3-masters.yaml", import.meta.url)), "utf8");
 
@@ -28,8 +26,6 @@ export type EmulatedCluster = {
   readonly cli: CliFixture;
   /** AWS's names of the calls since the last look. */
   takeCalls(): readonly string[];
-  /** Called before each call to AWS, and after it. */
-  onCall: (call: string, when: "before" | "after") => void;
   /** Writes `cloud.yaml`, a changed example. */
   writeSpec(change?: (text: string) => string): void;
 };
@@ -45,51 +41,20 @@ export function createEmulatedCluster(endpoint: string): EmulatedCluster {
       calls = [];
       return taken;
     },
-    onCall: () => undefined,
     writeSpec: (change = (text) => text) => writeFileSync(join(cli.cwd, "cloud.yaml"), change(exampleText(endpoint))),
   };
   cli.openProvider = async (options, inMemory) => {
     const log = (message: string, facts: { readonly [name: string]: unknown }): void => {
       if (message === "aws call") calls.push(String(facts["call"]));
-      if (message === "aws request") cluster.onCall(String(facts["call"]), "before");
-      if (message === "aws call") cluster.onCall(String(facts["call"]), "after");
     };
-    const provider = await createAwsProvider(
-      { ...options, log, calls: new MachineCalls({ ...options, limits: { machinesAtOnce: 10, callTimeoutMs: null } }) },
-      async () => hostsOf(inMemory),
-    );
+    const limits = { machinesAtOnce: 10, callTimeoutMs: null };
+    const machineCalls = new MachineCalls({ ...options, limits });
+    const provider = await awsOver(inMemory, { ...options, log, calls: machineCalls });
     cli.world.cloud = watched(provider.cloudLoadBalancer!);
-    const destroyMachine: Provider["destroyMachine"] = async (machine, signal) => {
-      await provider.destroyMachine(machine, signal);
-      await inMemory.destroyMachine(machine, signal);
-    };
-    return new Proxy(provider, {
-      get: (target, name) => {
-        if (name === "destroyMachine") return destroyMachine;
-        const value: unknown = Reflect.get(target, name);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
+    return provider;
   };
   cluster.writeSpec();
   return cluster;
-}
-
-/** What runs on the instances: those that are absent are not asked. */
-export function hostsOf(inMemory: Provider): Hosts {
-  let absent: ReadonlySet<string> = new Set();
-  return {
-    ...inMemory,
-    observe: async (...given) => {
-      const { machines, unreachable } = await inMemory.observe(...given);
-      return { machines: machines.filter(({ name }) => !absent.has(name)), unreachable };
-    },
-    setAbsent: (names) => {
-      absent = names;
-    },
-    forget: async () => undefined,
-    untilReady: async () => undefined,
-  };
 }
 
 /** Remembers what the load balancer was last told, for the world in memory. */

@@ -1,0 +1,33 @@
+/** What is there once haplan has run again after it was killed. */
+import { expect } from "vitest";
+import { counts, listAccount } from "./emulated-account.ts";
+import type { AwsEmulator } from "./emulator.ts";
+import type { KilledHaplan } from "./killed-haplan.ts";
+
+export const changesSomething = (call: string): boolean => !/^(Describe|Get)/.test(call);
+
+/** `kill` says in failures which kill it was. */
+export async function expectOneOfEach(cluster: KilledHaplan, aws: AwsEmulator, kill: object): Promise<void> {
+  const { code, stdout, stderr } = await cluster.run("apply -auto-approve");
+  expect({ ...kill, code, said: code === 0 ? "" : stdout + stderr }).toEqual({ ...kill, code: 0, said: "" });
+  const found = await listAccount(aws);
+  expect({ ...kill, ...counts(found) }).toEqual({
+    ...kill,
+    instances: 5,
+    volumes: 5,
+    groups: 3,
+    balancers: 1,
+    targetGroups: 1,
+  });
+  const plan = await cluster.run("plan -detailed-exitcode");
+  expect({ ...kill, code: plan.code, said: plan.code === 0 ? "" : plan.stdout }).toEqual({
+    ...kill,
+    code: 0,
+    said: "",
+  });
+  const status = JSON.parse((await cluster.run("status -json")).stdout) as { members: { healthy: boolean }[] };
+  expect({ ...kill, healthy: status.members.map(({ healthy }) => healthy) }).toEqual({
+    ...kill,
+    healthy: [true, true, true],
+  });
+}
