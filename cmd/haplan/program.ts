@@ -194,6 +194,8 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   verb("status [spec]", "show members, leader, quorum, load balancer and workers; exit with 4 without a quorum")
     .option("--json", json)
     .option("--detailed-exitcode", "exit with 2 when a voter is missing but there is a quorum")
+    .option("-w, --watch", "look again and again, and tell what changes, until it is stopped")
+    .option("--interval <duration>", "with -watch: how often to look; 2s if omitted")
     .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/status.ts")).runStatus));
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")

@@ -1,73 +1,85 @@
-/** `haplan status [SPEC]`: the current status of the cluster. */
-import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
-import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
-import { clusterEndpoint } from "../../../src/units/addresses.ts";
-import { loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
+/** `haplan status [SPEC]`: the current status of the cluster; with `-watch` also as it changes. */
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { clusterStatus, type StatusInput, statusExitCode } from "../cluster-status.ts";
+import { statusExitCode } from "../cluster-status.ts";
+import { parseDuration } from "../duration.ts";
 import { openCluster } from "../open-cluster.ts";
-import { clientMaterial, observeSession, type Session, sessionState } from "../session.ts";
-import { renderStatus, statusToJson } from "../views/status-view.ts";
+import { readStatus } from "../read-status.ts";
+import { refuse } from "../refusal.ts";
+import type { Session } from "../session.ts";
+import { type ClusterStatus, renderStatus, statusToJson } from "../views/status-view.ts";
+import { statusWatchView } from "../views/status-watch-view.ts";
+import { watchStatus } from "../watch-status.ts";
 
-const questionTimeoutMs = 3000;
+export type StatusFlags = {
+  readonly json?: boolean;
+  readonly detailedExitcode?: boolean;
+  readonly stateOnly?: string;
+  readonly watch?: boolean;
+  readonly interval?: string;
+};
+
+const defaultInterval = "2s";
+/** Each look asks every host. */
+const intervalMsMin = 200;
 
 export async function runStatus(
   context: CliContext,
   specArgument: string | undefined,
-  flags: { readonly json?: boolean; readonly detailedExitcode?: boolean; readonly stateOnly?: string },
+  flags: StatusFlags,
 ): Promise<ExitCode> {
-  const { terminal } = context;
+  const intervalMs = intervalOf(flags);
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
-  const state = await sessionState(context, session);
-  const [observed, balancers, reporting] = await Promise.all([
-    observeSession(context, session, state),
-    queryBalancers(session, context.stop.signal),
-    queryWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
-  ]);
-  const status = clusterStatus({
-    spec: resolveKnownAddresses(session.spec, state?.resources ?? []),
-    state,
-    observed,
-    balancers,
-    reporting,
-    nowMs: context.clock.now(),
-  });
-  const applyLine = context.invocation.line(["apply"]);
+  if (intervalMs !== null) return watch(context, session, flags, intervalMs);
+  const { terminal, invocation } = context;
+  const { status, problems } = await readStatus(context, session);
   terminal.print(
-    flags.json ? JSON.stringify(statusToJson(status), null, 2) : renderStatus(status, terminal.paint, applyLine),
+    flags.json
+      ? JSON.stringify(statusToJson(status), null, 2)
+      : renderStatus(status, terminal.paint, invocation.line(["apply"])),
   );
-  const otherProblems = observed.problems.filter((problem) => !problem.notAuthenticated);
-  for (const { subject, message } of otherProblems) terminal.printError(`Unknown (${subject}): ${message}`);
+  for (const { subject, message } of problems) terminal.printError(`Unknown (${subject}): ${message}`);
+  return exitCode(status, flags);
+}
+
+async function watch(context: CliContext, session: Session, flags: StatusFlags, intervalMs: number): Promise<ExitCode> {
+  const stop = new AbortController();
+  const view = statusWatchView(context.terminal, {
+    json: flags.json === true,
+    applyLine: context.invocation.line(["apply"]),
+  });
+  return context.stop.handleWith(
+    () => stop.abort(),
+    async () => {
+      let last: ClusterStatus | null = null;
+      for await (const watched of watchStatus(context, session, { intervalMs, signal: stop.signal })) {
+        view.show(watched);
+        last = watched.status;
+      }
+      view.close();
+      return last === null ? 4 : exitCode(last, flags);
+    },
+  );
+}
+
+function exitCode(status: ClusterStatus, { detailedExitcode = false }: StatusFlags): ExitCode {
   const code = statusExitCode(status);
-  return code === 2 && !flags.detailedExitcode ? 0 : code;
+  return code === 2 && !detailedExitcode ? 0 : code;
 }
 
-/** All at once; one that does not answer reports nothing. */
-async function queryBalancers(session: Session, signal: AbortSignal): Promise<StatusInput["balancers"]> {
-  const { spec, loadBalancer } = session;
-  const names = spec.loadBalancer.hosts?.map(({ name }) => name) ?? [loadBalancerName];
-  return await Promise.all(
-    names.map(async (name) => {
-      const [report, virtualAddress] = await Promise.all([
-        loadBalancer.status(name, signal).catch(() => null),
-        spec.loadBalancer.virtual === undefined ? null : loadBalancer.virtualAddress(name, signal).catch(() => null),
-      ]);
-      return { name, report, virtualAddress };
-    }),
+/** Null without `-watch`. @throws RefusalError */
+function intervalOf({ watch = false, interval }: StatusFlags): number | null {
+  if (!watch && interval !== undefined)
+    throw refuse(
+      "cli/interval-without-watch",
+      "-interval says how often -watch looks",
+      "Add -watch, or omit -interval.",
+    );
+  if (!watch) return null;
+  const ms = parseDuration("-interval", interval ?? defaultInterval);
+  if (ms >= intervalMsMin) return ms;
+  throw refuse(
+    "cli/short-interval",
+    `-interval=${interval} is too short`,
+    `Each look asks every member and host. Write at least ${intervalMsMin}ms.`,
   );
-}
-
-/** Which workers hold a live lease, read as a worker would: through the load balancer. */
-async function queryWorkers(session: Session, endpoint: string): Promise<StatusInput["reporting"]> {
-  const { spec } = session;
-  if (spec.workers.length === 0) return new Set();
-  const tls = await clientMaterial(session);
-  if (tls === null && spec.controlPlane.tls.enabled) return null;
-  try {
-    const request = { endpoints: [endpoint], tls };
-    const reports = await session.dependencies.readWorkerReports(request, questionTimeoutMs);
-    return new Set(reports.map(({ name }) => name));
-  } catch {
-    return null;
-  }
 }

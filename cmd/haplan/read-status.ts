@@ -1,0 +1,57 @@
+/** Looks at a cluster and at what belongs to it, for `haplan status`. */
+import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
+import { resolveKnownAddresses } from "../../src/plan/known-addresses.ts";
+import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
+import { clusterEndpoint } from "../../src/units/addresses.ts";
+import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
+import type { CliContext } from "./cli-context.ts";
+import { clusterStatus, type StatusInput } from "./cluster-status.ts";
+import { clientMaterial, observeSession, type Session, sessionState } from "./session.ts";
+import type { ClusterStatus } from "./views/status-view.ts";
+
+const questionTimeoutMs = 3000;
+
+/** `problems`: what could not be observed. */
+export type StatusReading = { readonly status: ClusterStatus; readonly problems: ObservedCluster["problems"] };
+
+export async function readStatus(context: CliContext, session: Session): Promise<StatusReading> {
+  const state = await sessionState(context, session);
+  const [observed, balancers, reporting] = await Promise.all([
+    observeSession(context, session, state),
+    queryBalancers(session, context.stop.signal),
+    queryWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
+  ]);
+  const spec = resolveKnownAddresses(session.spec, state?.resources ?? []);
+  const status = clusterStatus({ spec, state, observed, balancers, reporting, nowMs: context.clock.now() });
+  return { status, problems: observed.problems.filter((problem) => !problem.notAuthenticated) };
+}
+
+/** All at once; one that does not answer reports nothing. */
+async function queryBalancers(session: Session, signal: AbortSignal): Promise<StatusInput["balancers"]> {
+  const { spec, loadBalancer } = session;
+  const names = spec.loadBalancer.hosts?.map(({ name }) => name) ?? [loadBalancerName];
+  return await Promise.all(
+    names.map(async (name) => {
+      const [report, virtualAddress] = await Promise.all([
+        loadBalancer.status(name, signal).catch(() => null),
+        spec.loadBalancer.virtual === undefined ? null : loadBalancer.virtualAddress(name, signal).catch(() => null),
+      ]);
+      return { name, report, virtualAddress };
+    }),
+  );
+}
+
+/** Which workers hold a live lease, read as a worker would: through the load balancer. */
+async function queryWorkers(session: Session, endpoint: string): Promise<StatusInput["reporting"]> {
+  const { spec } = session;
+  if (spec.workers.length === 0) return new Set();
+  const tls = await clientMaterial(session);
+  if (tls === null && spec.controlPlane.tls.enabled) return null;
+  try {
+    const request = { endpoints: [endpoint], tls };
+    const reports = await session.dependencies.readWorkerReports(request, questionTimeoutMs);
+    return new Set(reports.map(({ name }) => name));
+  } catch {
+    return null;
+  }
+}
