@@ -3,7 +3,7 @@
  * before and within every line of the journal, and inside steps wherever the world is changed (see die-at-act.mjs).
  * What was interrupted is resumed, and interrupted at the next side effect, until a run completes: it has to reach its
  * goal, without duplicates, and with a permanent quorum. A sample of the side effects by default;
- * HAPLAN_TEST_EVERYTHING dies at all of them.
+ * HAPLAN_TEST_EVERYTHING dies at all of them, or at every second one of the longest operations; a soak at all of them.
  */
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -100,7 +100,7 @@ type Operation = {
   readonly check: () => Promise<void>;
   /** Only in the long run. */
   readonly long?: true;
-  /** In the long run, how many acts there are between two of those at which it is killed; 1 unless given. */
+  /** In the long run, how many acts there are between two of those at which it is killed; 1 unless given. In a soak it is 1. */
   readonly stride?: number;
   /** Destroying ends the quorum. */
   readonly probed: boolean;
@@ -132,6 +132,7 @@ const operations: readonly Operation[] = [
   },
   {
     name: "3 to 5",
+    stride: 2,
     probed: true,
     prepare: async () => {
       cluster.writeSpec(five);
@@ -142,6 +143,7 @@ const operations: readonly Operation[] = [
   {
     name: "replace",
     long: true,
+    stride: 2,
     probed: true,
     prepare: async () => {
       replaced = await idOf("m2");
@@ -217,11 +219,15 @@ async function interruptAtEachAct(args: readonly string[], stride: number): Prom
   }
 }
 
+function strideOf({ stride = 1 }: Operation): number {
+  return process.env["HAPLAN_TEST_SOAK"] === undefined ? stride : 1;
+}
+
 async function carryOut(operation: Operation): Promise<number> {
   const args = await operation.prepare();
   rmSync(actsFile, { force: true });
   const probe = operation.probed ? new QuorumProbe() : null;
-  const kills = await interruptAtEachAct(args, everything ? (operation.stride ?? 1) : 90);
+  const kills = await interruptAtEachAct(args, everything ? strideOf(operation) : 90);
   await probe?.stop();
   await operation.check();
   const acts = readFileSync(actsFile, "utf8").split("\n").length - 1;

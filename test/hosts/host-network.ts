@@ -1,8 +1,12 @@
 /** The network of the test hosts: a bridge of this machine that leads nowhere else. */
 import { execa } from "execa";
 
-/** Hosts of different networks can be on one machine at the same time: each run has its own. From 1 to 254. */
-export const network: number = Number(process.env["HAPLAN_TEST_HOSTS_NETWORK"] ?? 64);
+/**
+ * Hosts of different networks can be on one machine at the same time: each run has its own, and each further worker of the
+ * test runner one that is a hundred higher. From 1 to 154.
+ */
+export const network: number =
+  Number(process.env["HAPLAN_TEST_HOSTS_NETWORK"] ?? 64) + 100 * (Number(process.env["VITEST_POOL_ID"] ?? 1) - 1);
 
 const bridge = `haplan-${network}`;
 const ipv4Prefix = `10.97.${network}`;
