@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
  * The entry point of the agent, started like `etcd`: flags, `ETCD_*` variables or a configuration file in; a serving
- * member out. `haplan-agent snapshot ...` corresponds to etcdctl's verb of that name instead.
+ * member out. `haplan-agent snapshot ...` corresponds to etcdctl's verb of that name
+ * instead, and `haplan-agent data ...` reads the data of a member that does not run.
  */
 import { readFileSync } from "node:fs";
 import { errorText } from "../../src/base/haplan-error.ts";
@@ -12,18 +13,20 @@ import { reportedEtcdVersion } from "../../src/raft-agent/agent/from-config.ts";
 import { type AgentConfig, configNotices, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
 import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
+import { runDataCommand } from "./data/data-command.ts";
 import { runSnapshotCommand } from "./snapshot/snapshot-command.ts";
 
 /** The time limit for stopping, whatever hangs. */
 const endWithinMs = 10_000;
 
 async function main(argv: readonly string[]): Promise<void> {
-  if (argv[0] === "snapshot") {
-    process.exitCode = await runSnapshotCommand(argv.slice(1), {
-      write: (text) => void process.stdout.write(text),
-      writeError: (text) => void process.stderr.write(text),
-    });
-  } else if (argv.some((argument) => /^--?version$/.test(argument))) {
+  const output = {
+    write: (text: string) => void process.stdout.write(text),
+    writeError: (text: string) => void process.stderr.write(text),
+  };
+  if (argv[0] === "snapshot") process.exitCode = await runSnapshotCommand(argv.slice(1), output);
+  else if (argv[0] === "data") process.exitCode = await runDataCommand(argv.slice(1), output);
+  else if (argv.some((argument) => /^--?version$/.test(argument))) {
     process.stdout.write(`etcd Version: ${reportedEtcdVersion}\nhaplan-agent, Node.js ${process.version}\n`);
   } else if (argv.some((argument) => /^(--?help|-h)$/.test(argument))) {
     process.stdout.write(agentUsage());

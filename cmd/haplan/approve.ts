@@ -9,17 +9,16 @@ export function requireApprover(
   context: CliContext,
   spec: string | undefined,
   flags: { readonly autoApprove?: boolean; readonly json?: boolean; readonly input?: string },
-  command: "apply" | "destroy" | "certs rotate" | "restore",
+  command: "apply" | "destroy" | "certs rotate" | "restore" | "recover",
 ): void {
   const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
   if (flags.autoApprove) return;
   // A reader of a JSON stream cannot answer questions.
   if (context.terminal.interactive && !flags.json && mayAsk && spec !== standardInput) return;
   const reason = mayAsk ? whyNoAnswer(spec) : "-input=false prevents that";
-  const saved =
-    command === "destroy" || command === "restore"
-      ? ""
-      : ` A plan that was saved with \`haplan ${command === "apply" ? "plan" : command} -out=FILE\` is applied without asking.`;
+  const saved = ["destroy", "restore", "recover"].includes(command)
+    ? ""
+    : ` A plan that was saved with \`haplan ${command === "apply" ? "plan" : command} -out=FILE\` is applied without asking.`;
   throw refuse(
     "cli/nobody-to-ask",
     `haplan ${command} asks for approval, but ${reason}`,

@@ -5,6 +5,7 @@ import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
+import type { RecoverRequest } from "../../src/plan/recover-request.ts";
 import type { RestoreRequest } from "../../src/plan/restore-request.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -26,6 +27,8 @@ export type PlanOptions = {
   readonly dropAuthority?: boolean;
   /** Restore a backup. */
   readonly restore?: RestoreRequest;
+  /** Recover from a lost quorum: compares the data of the survivors, which it reads for this. */
+  readonly recover?: (input: PlannerInput) => Promise<RecoverRequest>;
   /** False trusts the state instead of observing the cluster. */
   readonly refresh?: boolean;
 };
@@ -34,7 +37,8 @@ export type PlanOptions = {
 export async function makePlan(context: CliContext, session: Session, options: PlanOptions): Promise<Plan> {
   if (options.mode === "apply") await refuseDuringRestore(context, session);
   const input = await plannerInput(context, session, options);
-  const result = planChanges(input);
+  const recover = await options.recover?.(input);
+  const result = planChanges(recover === undefined ? input : { ...input, recover });
   if (result.refusal !== undefined) throw new RefusalError(result.refusal);
   return result.plan;
 }

@@ -1,5 +1,5 @@
 /**
- * A restore that has begun: its plan and its snapshot are kept until it is complete, so that the same command continues
+ * A restore or a recovery that has begun: its plan and its snapshot are kept until it is complete, so that the same command continues
  * it after whatever has interrupted it, and no other change is made meanwhile.
  */
 import { existsSync, readFileSync, rmSync } from "node:fs";
@@ -25,6 +25,11 @@ export type PendingRestore = {
 /** The snapshot of a restore, decrypted: readable by the owner only, and removed once the restore is complete. */
 export function stagedSnapshot(session: Session, sha256: string): string {
   return join(restoreDir(session.directory), `${sha256}.db`);
+}
+
+/** The data of the survivor that a recovery continues with. */
+export function savedSurvivor(session: Session): string {
+  return join(restoreDir(session.directory), "survivor.db");
 }
 
 function planFile(session: Session): string {
@@ -62,17 +67,26 @@ async function isComplete(context: CliContext, session: Session, plan: Plan): Pr
   const members = state.resources.filter(
     ({ type, attributes }) => type === "haplan_raft_member" && typeof attributes["memberId"] === "string",
   );
-  return plan.spec.controlPlane.masters.every(({ name }) => members.some((member) => member.name === name));
+  const all = plan.spec.controlPlane.masters.map(({ name }) => name);
+  const restored = plan.restore?.recovery?.rebuilt ?? all;
+  return restored.every((name) => members.some((member) => member.name === name));
 }
 
 /** Another change would start members with the data that is to be replaced. @throws RefusalError */
 export async function refuseDuringRestore(context: CliContext, session: Session): Promise<void> {
   const pending = await readPendingRestore(context, session);
   if (pending?.phase !== "begun") return;
-  throw refuse(
-    "cli/restore-incomplete",
-    `A restore of ${pending.restore.backup} was interrupted, and is not complete`,
-    "Some members may have the data of the backup, and others that of before. Complete it first:",
-    [["restore", pending.restore.backup]],
+  throw incompleteError(
+    pending.restore,
+    "Some members may have other data by now, and others that of before. Complete it first:",
   );
+}
+
+/** What was interrupted, with the command that completes it. */
+export function incompleteError({ backup, recovery }: PlannedRestore, detail: string): RefusalError {
+  const [what, command] =
+    recovery === undefined
+      ? [`A restore of ${backup}`, ["restore", backup] as const]
+      : [`A recovery from ${backup}`, ["recover"] as const];
+  return refuse("cli/restore-incomplete", `${what} was interrupted, and is not complete`, detail, [command]);
 }

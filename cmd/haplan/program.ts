@@ -72,6 +72,8 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
     };
   const verb = (usage: string, description: string): Command => program.command(usage).description(description);
   addChangeCommands(verb, lazily);
+  addDataCommands(verb, lazily);
+  addShowCommands(verb, lazily);
   addInspectCommands(verb, lazily);
   addNodeCommands(verb, lazily);
   addCertificateCommands(program, lazily);
@@ -86,7 +88,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
 }
 
 /** Commands whose -json is a stream of events. */
-const streaming = new Set(["plan", "apply", "destroy", "check", "logs", "rotate", "restore"]);
+const streaming = new Set(["plan", "apply", "destroy", "check", "logs", "rotate", "restore", "recover"]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -96,7 +98,6 @@ export function jsonForm(verb: string, json: boolean): JsonForm {
 type AddCommand = (usage: string, description: string) => Command;
 
 function addChangeCommands(verb: AddCommand, lazily: Lazily): void {
-  const json = "print JSON";
   verb("plan [spec]", "show what apply would do, and the quorum after each step")
     .option("--out <file>", "save the plan, to be applied exactly as it is")
     .option("--detailed-exitcode", "exit with 2 when there are changes")
@@ -134,6 +135,10 @@ function addChangeCommands(verb: AddCommand, lazily: Lazily): void {
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/apply.ts")).runDestroy));
+}
+
+function addDataCommands(verb: AddCommand, lazily: Lazily): void {
+  const json = "print JSON";
   verb("backup [spec]", "take a verified backup of the data, from a follower")
     .option("--out <file>", "the file to write (default: a new name in the directory of backups)")
     .option("--json", json)
@@ -151,6 +156,23 @@ function addChangeCommands(verb: AddCommand, lazily: Lazily): void {
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/restore.ts")).runRestore));
+  verb("recover [spec]", "rebuild a cluster that has lost its quorum for good, from the member that has the most")
+    .option(
+      "--lost <name>",
+      "this master will never come back, or its data is not to be used; may be repeated",
+      collect,
+      [],
+    )
+    .option("--auto-approve", "do not ask")
+    .option("--json", "stream events, one JSON object per line")
+    .addOption(inputOption())
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
+    .action(lazily(async () => (await import("./commands/recover.ts")).runRecover));
+}
+
+function addShowCommands(verb: AddCommand, lazily: Lazily): void {
+  const json = "print JSON";
   verb("show [plan]", "show a saved plan, or the state if none is given")
     .option("--json", json)
     .option("--markdown", "print a comment for a pull request")

@@ -41,6 +41,8 @@ export type RunningProbe = {
 /** Starts writing continuously, as these clients. */
 export type ProbeWrites = (request: ProbeRequest) => Promise<RunningProbe>;
 
+export type SavedSnapshot = { readonly revision: number; readonly keys: number };
+
 export type ApplyPorts = {
   readonly provider: Provider;
   readonly loadBalancer: LoadBalancer;
@@ -51,6 +53,11 @@ export type ApplyPorts = {
   readonly stateStore: Omit<StateStore, "overwrite">;
   readonly journal: Journal;
   readonly snapshots: SnapshotDir;
+  /**
+   * Reads the whole snapshot as a restore would, and raises its revision unless `bumpRevision` is null. @throws HaplanError if a
+   * restore would not take it
+   */
+  readonly prepareSnapshot: (path: string, bumpRevision: number | null) => Promise<SavedSnapshot>;
   readonly clock: Clock;
   /** A new random lineage, created once in a cluster's life. */
   readonly newLineage: () => string;

@@ -57,6 +57,8 @@ function spaceOf(action: StepAction, dataBytes: number): readonly MachineSpace[]
   switch (action.kind) {
     case "startAgent":
       return [{ machine: action.member, bytes: memberBytes + Math.ceil(copyFactor * dataBytes) }];
+    case "saveSurvivor":
+      return [{ machine: action.member, bytes: restoreFactor * action.sizeBytes }];
     case "restoreMember":
       return [{ machine: action.member, bytes: restoreFactor * action.source.sizeBytes }];
     default:

@@ -21,6 +21,7 @@ import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps
 import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
 import { restoreMember } from "./steps/restore-member.ts";
+import { saveSurvivor } from "./steps/save-survivor.ts";
 import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { upgradeAgent } from "./steps/upgrade-steps.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
@@ -61,8 +62,9 @@ export async function runStep(context: StepContext, action: StepAction): Promise
       return runAgentStep(context, action);
     case "checkMembers":
       return checkMembers(context, action);
+    case "saveSurvivor":
     case "restoreMember":
-      return restoreMember(context, action);
+      return runDataStep(context, action);
     case "takeSnapshot":
       return takeSnapshot(context, action);
     case "awaitQuorum":
@@ -97,6 +99,12 @@ export async function runStep(context: StepContext, action: StepAction): Promise
     default:
       return assertNever(action);
   }
+}
+
+type DataAction = Extract<StepAction, { readonly kind: "saveSurvivor" | "restoreMember" }>;
+
+function runDataStep(context: StepContext, action: DataAction): Promise<StepOutputs> {
+  return action.kind === "saveSurvivor" ? saveSurvivor(context, action) : restoreMember(context, action);
 }
 
 type AgentAction = Extract<

@@ -95,6 +95,7 @@ export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly
     case "addAuthority":
     case "dropAuthority":
     case "takeSnapshot":
+    case "saveSurvivor":
     // Its member gets its id once all have a quorum.
     case "restoreMember":
     case "moveLeader":

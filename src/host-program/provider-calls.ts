@@ -36,6 +36,8 @@ export function providerCalls({ provider, cluster, packages, leave }: HostParts)
     revertUnit: (machine, unit) => provider.revertUnit(machine, unit),
     stopUnit: (machine, unit, graceMs) => provider.stopUnit(machine, unit, graceMs),
     restoreData: (machine, request) => provider.restoreData(machine, request),
+    readData: (machine, request) => provider.readData(machine, request),
+    exportData: (machine, request) => provider.exportData(machine, request),
     removeUnit: (machine, unit) => provider.removeUnit(machine, unit),
     unitLog: (machine, unit, lines) => provider.unitLog(machine, unit, lines),
     runTask: (machine, unit, task) => provider.runTask(machine, unit, task),

@@ -1,6 +1,6 @@
 /** The calls that a host answers, with what they take and return. */
 import type { MachineRef, NewMachine, PreflightRequest, Provider } from "../providers/provider.ts";
-import type { RestoreDataRequest } from "../providers/restore-data.ts";
+import type { ExportDataRequest, ReadDataRequest, RestoreDataRequest } from "../providers/restore-data.ts";
 import type { HostTask } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { HostIdentity } from "./host-facts.ts";
@@ -18,6 +18,8 @@ export type HostCalls = Pick<
   | "revertUnit"
   | "stopUnit"
   | "restoreData"
+  | "readData"
+  | "exportData"
   | "removeUnit"
   | "unitLog"
   | "readUnitFile"
@@ -46,6 +48,8 @@ export type HostArguments = {
   readonly revertUnit: readonly [machine: MachineRef, unit: string];
   readonly stopUnit: readonly [machine: MachineRef, unit: string, graceMs: number];
   readonly restoreData: readonly [machine: MachineRef, request: RestoreDataRequest];
+  readonly readData: readonly [machine: MachineRef, request: ReadDataRequest];
+  readonly exportData: readonly [machine: MachineRef, request: ExportDataRequest];
   readonly removeUnit: readonly [machine: MachineRef, unit: string];
   readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];
   readonly readUnitFile: readonly [machine: MachineRef, unit: string, path: string];

@@ -119,6 +119,14 @@ export class HostClient implements HostCalls {
     return this.#call("restoreData", [machine, request], signal);
   }
 
+  readData(...[machine, request, signal]: Parameters<HostCalls["readData"]>): Promise<string> {
+    return this.#call("readData", [machine, request], signal);
+  }
+
+  exportData(...[machine, request, signal]: Parameters<HostCalls["exportData"]>): Promise<void> {
+    return this.#call("exportData", [machine, request], signal);
+  }
+
   removeUnit(...[machine, unit, signal]: Parameters<HostCalls["removeUnit"]>): Promise<void> {
     return this.#call("removeUnit", [machine, unit], signal);
   }

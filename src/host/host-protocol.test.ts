@@ -31,6 +31,11 @@ const task = {
   files: [{ path: "a", content: "b", mode: 0o600 }],
 };
 
+const readCommand = {
+  program: { kind: "haplan", command: "haplan-agent" },
+  arguments: ["data", "export", "--data-dir=@DATA@", "--out=@EXPORT@"],
+} as const;
+
 describe("a request", () => {
   const requests: { readonly [Call in HostCallName]: HostRequest<Call>["arguments"] } = {
     facts: [],
@@ -65,6 +70,8 @@ describe("a request", () => {
         programsDir: "/opt/haplan/x/cmd",
       },
     ],
+    readData: ["m1", { command: readCommand, programsDir: "/opt/haplan/x/cmd" }],
+    exportData: ["m1", { command: readCommand, id: "0123", file: "/var/lib/haplan/.restore/m1.export.db" }],
     removeUnit: ["m1", "agent"],
     unitLog: ["m1", "agent", 10],
     readUnitFile: ["m1", "agent", "tls/ca.crt"],

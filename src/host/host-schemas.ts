@@ -52,6 +52,12 @@ const task = record(
   { name: text, command: text, arguments: list(text), files: list(record({ path: text, content, mode: count })) },
   { doneWhile: text },
 );
+const dataCommand = record({
+  program: record({ kind: { enum: ["haplan"] }, command: text }),
+  arguments: list(text),
+});
+const readData = record({ command: dataCommand }, { programsDir: text });
+const exportData = record({ command: dataCommand, id: text, file: text }, { programsDir: text });
 const restoreData = record(
   {
     id: text,
@@ -85,6 +91,8 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   revertUnit: tuple(machineRef, text),
   stopUnit: tuple(machineRef, text, number),
   restoreData: tuple(machineRef, restoreData),
+  readData: tuple(machineRef, readData),
+  exportData: tuple(machineRef, exportData),
   removeUnit: tuple(machineRef, text),
   unitLog: tuple(machineRef, text, count),
   readUnitFile: tuple(machineRef, text, text),
@@ -127,6 +135,8 @@ export const resultSchemas: { readonly [Call in HostCallName]: object } = {
   revertUnit: record({ pid: orNull(count) }),
   stopUnit: nothing,
   restoreData: nothing,
+  readData: text,
+  exportData: nothing,
   removeUnit: nothing,
   unitLog: text,
   readUnitFile: orNull(text),

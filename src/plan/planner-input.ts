@@ -2,6 +2,7 @@
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { ProviderModel } from "./provider-model.ts";
+import type { RecoverRequest } from "./recover-request.ts";
 import type { RestoreRequest } from "./restore-request.ts";
 import type { State } from "./state.ts";
 
@@ -30,6 +31,8 @@ export type PlannerInput = {
   readonly dropAuthority?: boolean;
   /** Restore a backup, in place of the data that there is. */
   readonly restore?: RestoreRequest;
+  /** Rebuild the cluster from the best survivor of a quorum that is lost for good. */
+  readonly recover?: RecoverRequest;
   /** Plan only to record in the state what was found. */
   readonly refreshOnly?: boolean;
 };

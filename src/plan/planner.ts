@@ -36,6 +36,7 @@ import { planMembership } from "./rules/membership.ts";
 import { clearSpares } from "./rules/new-member-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
+import { decideRecovery } from "./rules/recover.ts";
 import { replacementFault } from "./rules/replacement-request.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
 import { checkRestore, plannedRestore, planRestore } from "./rules/restore.ts";
@@ -164,7 +165,10 @@ const makers: ReadonlySet<Step["action"]["kind"]> = new Set(["createMachine", "s
 
 function planResolved(found: PlannerInput): PlanResult {
   const moves = movesOf(found);
-  const input = rememberUnreachable(renameObserved(found, moves.made));
+  const renamed = renameObserved(found, moves.made);
+  const decided = renamed.recover === undefined ? null : decideRecovery(renamed, renamed.recover);
+  if (decided?.refusal !== undefined) return { refusal: decided.refusal };
+  const input = rememberUnreachable(decided === null ? renamed : { ...renamed, restore: decided.restore });
   const desired =
     input.mode === "destroy"
       ? []

@@ -130,6 +130,7 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "reloadAgent":
     case "checkMembers":
     case "takeSnapshot":
+    case "saveSurvivor":
     case "restoreMember":
     case "moveLeader":
     case "startWorker":

@@ -1,5 +1,7 @@
 /** A restore of a backup, as the planner gets it and as a plan shows it. */
 
+import type { PlannedRecovery } from "./recover-request.ts";
+
 /** What the planner knows of the backup. */
 export type RestoreRequest = {
   /** The name of its file, for people. */
@@ -15,6 +17,8 @@ export type RestoreRequest = {
   readonly cluster: string | null;
   /** When it was taken, in milliseconds since the epoch; null if that is unknown. */
   readonly createdAtMs: number | null;
+  /** Present if it is no backup, but the data of a member that has survived the loss of the quorum. */
+  readonly recovery?: PlannedRecovery;
 };
 
 export type PlannedRestore = RestoreRequest & {

@@ -41,6 +41,7 @@ export function stepId(action: StepAction): string {
     case "restartAgent":
     case "addLearner":
     case "awaitCatchUp":
+    case "saveSurvivor":
     case "restoreMember":
       return `${action.kind}:${action.member}`;
     case "updateMember":
@@ -110,6 +111,8 @@ export function stepTitle(action: StepAction): string {
       return `check that ${action.members.map((member) => member.name).join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy and stable`;
     case "takeSnapshot":
       return action.required ? "take a snapshot" : "take a snapshot, if the members support it";
+    case "saveSurvivor":
+      return `save the data of ${action.member}`;
     case "restoreMember":
       return `restore the data of ${action.member}`;
     case "addLearner":

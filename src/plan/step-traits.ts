@@ -61,6 +61,7 @@ export const stepTraits: { readonly [Kind in StepAction["kind"]]: StepTraits } =
   checkMembers: { ...unrelated, targeting: "beforeControlPlane" },
   takeSnapshot: aside,
   // Its agent has been stopped, by a step of its own.
+  saveSurvivor: aside,
   restoreMember: aside,
   addLearner: decided,
   awaitCatchUp: awaitsMembers,

@@ -5,6 +5,7 @@
 
 import type { InitialCluster } from "../units/initial-cluster.ts";
 import type { LoadBalancerTargets } from "../units/load-balancer-targets.ts";
+import type { Survivor } from "./recover-request.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
 
 /** A member in a step. `memberId` is null for one that this plan adds: its id is known once it is added. */
@@ -94,6 +95,18 @@ export type StepAction =
         readonly clientUrl: string;
         readonly peerUrl: string;
       }[];
+    }
+  /**
+   * Writes all that the stopped member has to a snapshot on haplan's machine, once it is certain that no other survivor has
+   * more. `bumpRevision`: how much the snapshot's revision is raised by; null if the members raise it themselves.
+   */
+  | {
+      readonly kind: "saveSurvivor";
+      readonly member: string;
+      readonly survivors: readonly Survivor[];
+      readonly snapshot: string;
+      readonly sizeBytes: number;
+      readonly bumpRevision: number | null;
     }
   /**
    * Replaces the data of a member that is stopped by that of a snapshot, as a member of the new cluster `join`. `token`: with

@@ -15,10 +15,12 @@ import type { StepAction } from "./step.ts";
  * who requests that knows its condition.
  */
 export function rememberUnreachable(input: PlannerInput): PlannerInput {
-  const { observed, state, replace = [] } = input;
+  const { observed, state, replace = [], restore } = input;
   if (observed.unreachable === undefined) return input;
   const isReplaced = ({ name }: UnreachableMachine): boolean =>
-    ["haplan_machine", "haplan_raft_member"].some((type) => replace.includes(`${type}.${name}`));
+    ["haplan_machine", "haplan_raft_member"].some((type) => replace.includes(`${type}.${name}`)) ||
+    // Declared lost, and in the spec on another host.
+    restore?.recovery?.rebuilt.includes(name) === true;
   const unreachable = observed.unreachable.filter((machine) => !isReplaced(machine));
   const abandoned = observed.unreachable.filter(isReplaced);
   const remembered = rememberedMachines(state).filter(({ name }) => whyUnreachable(unreachable, name) !== null);
@@ -41,6 +43,7 @@ export function machineActedOn(action: StepAction): string | null {
     case "reloadAgent":
     case "restartAgent":
     case "stopAgent":
+    case "saveSurvivor":
     case "restoreMember":
       return action.member;
     case "startLoadBalancer":

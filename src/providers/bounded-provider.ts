@@ -40,6 +40,12 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("restoreData", machine, signal, restoreWaitMs), (given) =>
         provider.restoreData(machine, request, given),
       ),
+    readData: (machine, request, signal) =>
+      calls.run(on("readData", machine, signal, restoreWaitMs), (given) => provider.readData(machine, request, given)),
+    exportData: (machine, request, signal) =>
+      calls.run(on("exportData", machine, signal, restoreWaitMs), (given) =>
+        provider.exportData(machine, request, given),
+      ),
     removeUnit: (machine, unit, signal) =>
       calls.run(on("removeUnit", machine, signal), (given) => provider.removeUnit(machine, unit, given)),
     unitLog: (machine, unit, lines, signal) =>

@@ -16,7 +16,7 @@ import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { LoadBalancer } from "./load-balancer.ts";
 import type { LogEvent, LogRequest } from "./log-entry.ts";
 import type { CallLimits } from "./machine-calls.ts";
-import type { RestoreDataRequest } from "./restore-data.ts";
+import type { ExportDataRequest, ReadDataRequest, RestoreDataRequest } from "./restore-data.ts";
 
 export type MachineIdentity = {
   readonly name: string;
@@ -193,6 +193,17 @@ export type Provider = {
    * @throws HaplanError `provider/restore-failed`; the present data is untouched then
    */
   restoreData(machine: MachineRef, request: RestoreDataRequest, signal?: AbortSignal): Promise<void>;
+  /**
+   * What a program prints about the data of the machine's member, which may run. Changes nothing.
+   * @throws HaplanError `provider/data-unreadable` with what the program said
+   */
+  readData(machine: MachineRef, request: ReadDataRequest, signal?: AbortSignal): Promise<string>;
+  /**
+   * Has a program write all that the machine's member has to a file on the machine that runs haplan; the agent does not run. The
+   * file is complete, or not there. The member's data stays as it is.
+   * @throws HaplanError `provider/data-unreadable` with what the program said
+   */
+  exportData(machine: MachineRef, request: ExportDataRequest, signal?: AbortSignal): Promise<void>;
   /** Stops the unit and removes its files. */
   removeUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<void>;
   /** The last lines of the unit's log, for error messages. */

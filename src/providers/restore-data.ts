@@ -1,4 +1,5 @@
-/** What a provider needs to replace the data of a machine's member. */
+/** What a provider needs to read the data of a machine's member, and to replace it. */
+import type { DataCommand } from "../units/data-command.ts";
 import type { RestoreCommand } from "../units/restore-command.ts";
 
 export type RestoreDataRequest = {
@@ -9,4 +10,17 @@ export type RestoreDataRequest = {
   readonly command: RestoreCommand;
   /** haplan's programs; absent: those that the provider starts units with. */
   readonly programsDir?: string;
+};
+
+export type ReadDataRequest = {
+  readonly command: DataCommand;
+  /** haplan's programs; absent: those that the provider starts units with. */
+  readonly programsDir?: string;
+};
+
+export type ExportDataRequest = ReadDataRequest & {
+  /** Identifies the export: an interrupted one is begun again. */
+  readonly id: string;
+  /** The path of the file to write, where the call is carried out. */
+  readonly file: string;
 };

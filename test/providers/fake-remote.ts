@@ -66,6 +66,9 @@ export class FakeRemote {
         act(nameOf(machine), signal, () => provider.stopUnit(machine, unit, graceMs)),
       restoreData: (machine, request, signal) =>
         act(nameOf(machine), signal, () => provider.restoreData(machine, request)),
+      readData: (machine, request, signal) => act(nameOf(machine), signal, () => provider.readData(machine, request)),
+      exportData: (machine, request, signal) =>
+        act(nameOf(machine), signal, () => provider.exportData(machine, request)),
       removeUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.removeUnit(machine, unit)),
       unitLog: (machine, unit, lines, signal) =>
         act(nameOf(machine), signal, () => provider.unitLog(machine, unit, lines)),

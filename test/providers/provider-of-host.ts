@@ -25,6 +25,8 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     revertUnit: (...given) => client.revertUnit(...given),
     stopUnit: (...given) => client.stopUnit(...given),
     restoreData: (...given) => client.restoreData(...given),
+    readData: (...given) => client.readData(...given),
+    exportData: (...given) => client.exportData(...given),
     removeUnit: (...given) => client.removeUnit(...given),
     unitLog: (...given) => client.unitLog(...given),
     logs,

@@ -5,6 +5,7 @@
  * two members at one address and port are written down.
  */
 
+import { writeFileSync } from "node:fs";
 import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
 import { startWriteProbe } from "../../src/apply/write-probe.ts";
@@ -32,6 +33,7 @@ import type { HostFailure, MachineIdentity, MachineRef, NewMachine, Provider } f
 import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.ts";
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
+import type { MemberData } from "../../src/units/member-data.ts";
 import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../../src/units/unit-definition.ts";
 
 type FakeUnit = {
@@ -110,6 +112,10 @@ export class FakeWorld {
   /** How long a process takes to start. */
   startupMs = 0;
   readonly snapshots: string[] = [];
+  /** Machines whose data was saved for a recovery. */
+  readonly exported: string[] = [];
+  /** What the data of a machine is like, apart from that of a follower with 20 entries. */
+  readonly onDisk: Map<string, Partial<MemberData>> = new Map();
   /** What members send as a snapshot; null: a text. */
   snapshotBytes: Uint8Array | null = null;
   /** Of the members' data. */
@@ -168,6 +174,7 @@ export class FakeWorld {
           });
         },
       },
+      prepareSnapshot: async () => ({ revision: this.revision, keys: 0 }),
       clock: this.clock,
       newLineage: () => "lineage-1",
       emit: (event) => void this.events.push(event),
@@ -178,6 +185,22 @@ export class FakeWorld {
   hostsWithoutMachine(): readonly string[] {
     const present = new Set([...this.facts.machines.values()].map(({ identity }) => keyOf(identity)));
     return [...this.facts.hosts].filter((host) => !present.has(host));
+  }
+
+  /** What a member has on its disk; null without data. */
+  #dataOf(machine: MachineRef): MemberData | null {
+    const [found] = this.#machinesOf(machine);
+    if (found === undefined) throw new HaplanError("fake/no-machine", `no machine ${refText(machine)}`);
+    if (found.data === null) return null;
+    const log = { term: 2, commitIndex: 18, lastTerm: 2, lastIndex: 20, appliedIndex: 18, revision: this.revision };
+    return {
+      ...{ memberId: found.data, clusterId: this.clusterId, storeBytes: 4096, torn: [], damage: null, learners: [] },
+      ...log,
+      running: found.units.get(agentUnitName)?.running === true,
+      voters: this.facts.members.filter(({ learner }) => !learner).map(({ id }) => id),
+      votersOutgoing: [],
+      ...this.onDisk.get(found.identity.name),
+    };
   }
 
   #act<T>(name: string, effect: () => T): T {
@@ -357,6 +380,14 @@ export class FakeWorld {
           const others = this.facts.members.filter((each) => each.id.startsWith(`${id}-`) && each.name !== name);
           this.facts.members = [...others, restored];
           found.data = restored.id;
+        }),
+      readData: async (machine) => JSON.stringify(this.#dataOf(machine)),
+      exportData: async (machine, { file }) =>
+        this.#act(`exportData ${refText(machine)}`, () => {
+          if (this.#dataOf(machine)?.running !== false)
+            this.violations.push(`${refText(machine)} was saved while it ran`);
+          if (this.snapshotBytes !== null) writeFileSync(file, this.snapshotBytes);
+          this.exported.push(refText(machine));
         }),
       removeUnit: async (machine, unit) =>
         this.#act(`removeUnit ${refText(machine)}`, () => void this.#machinesOf(machine)[0]?.units.delete(unit)),

@@ -21,6 +21,7 @@ import type { LockFlags } from "../lock-state.ts";
 import { makePlan } from "../make-plan.ts";
 import { openCluster } from "../open-cluster.ts";
 import {
+  incompleteError,
   type PendingRestore,
   readPendingRestore,
   removePendingRestore,
@@ -142,12 +143,7 @@ async function resume(
   { facts, flags, lock }: { readonly facts: BackupFacts; readonly flags: RestoreFlags; readonly lock: Lock },
 ): Promise<ExitCode> {
   if (facts.snapshotSha256 !== restore.snapshotSha256) {
-    throw refuse(
-      "cli/restore-incomplete",
-      `A restore of ${restore.backup} was interrupted, and is not complete`,
-      "Another backup can be restored afterwards. Complete this one first:",
-      [["restore", restore.backup]],
-    );
+    throw incompleteError(restore, "Another backup can be restored afterwards. Complete this first:");
   }
   context.terminal.printError(`Resuming the restore of ${restore.backup}, as it was approved.`);
   return execute(context, session, plan, flags, lock);

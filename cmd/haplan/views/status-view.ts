@@ -133,7 +133,10 @@ function quorumLine(status: ClusterStatus, paint: Paint): string {
   const { voters, healthyVoters, quorum, canLose, hasLeader, notAuthenticated } = status;
   if (notAuthenticated !== null) return paint.red(`Quorum: unknown. haplan ${notAuthenticated}`);
   const counts = `${healthyVoters} of ${voters} voters healthy, quorum ${quorum}`;
-  if (canLose === null) return paint.red(`No quorum: ${counts}. Writes fail until more members are back.`);
+  if (canLose === null)
+    return paint.red(
+      `No quorum: ${counts}. Writes fail until more members are back; if they are lost for good, haplan recover rebuilds the cluster.`,
+    );
   const leader = hasLeader ? "" : paint.yellow(" No leader at the moment.");
   const tolerance =
     canLose === 0 ? paint.yellow("no further failure") : `${canLose} more ${canLose === 1 ? "failure" : "failures"}`;

@@ -164,9 +164,9 @@ function checkHalf({ view, builder }: Planning, voters: readonly MemberView[]): 
   builder.refuse(
     "plan/quorum-lost",
     `Quorum is lost: ${left} of ${voters.length} voters can come back, but ${majorityOf(voters.length)} are needed`,
-    `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again, or restore the cluster from a backup: haplan backups lists them.`,
+    `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again. Without one, rebuild the cluster from the member that has the most, or from a backup:`,
     null,
-    [["restore", "BACKUP"]],
+    [["recover"], ["restore", "BACKUP"]],
   );
 }
 

@@ -8,6 +8,7 @@ import type { InitialCluster } from "../../units/initial-cluster.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { isUnreachable, unitOf } from "../cluster-view.ts";
 import type { Planning } from "../planning.ts";
+import type { PlannedRecovery } from "../recover-request.ts";
 import { isDeposed, resourceAddress } from "../resource.ts";
 import type { PlannedRestore, RestoreRequest } from "../restore-request.ts";
 import { machineAddress, planMachine } from "./machines.ts";
@@ -23,7 +24,7 @@ export function plannedRestore({ restore, observed, view, nowMs }: Planning): Pl
   const ahead = Math.max(0, (presentRevision ?? 0) - restore.revision);
   return {
     ...restore,
-    token: canonicalDigest([restore.snapshotSha256, nowMs]).slice(0, 12),
+    token: canonicalDigest([restore.snapshotSha256, nowMs, restore.recovery ?? null]).slice(0, 12),
     presentRevision,
     bumpRevision: ahead + bumpMin,
     inPlace: view.phase !== "none",
@@ -43,7 +44,7 @@ export function checkRestore(planning: Planning, restore: RestoreRequest): void 
     );
   }
   const unreachable = masters.filter(({ name }) => isUnreachable(view, name)).map(({ name }) => name);
-  if (unreachable.length > 0) {
+  if (unreachable.length > 0 && restore.recovery === undefined) {
     builder.refuse(
       "plan/restore-unreachable",
       `${unreachable.join(", ")} cannot be reached, and a restore rebuilds all members`,
@@ -97,35 +98,43 @@ function checkSameMasters({ spec, view, builder }: Planning): void {
 }
 
 export function planRestore(planning: WithCertificates, restore: PlannedRestore): void {
-  const { desired, view, certificates, builder, spec, endpoint } = planning;
-  const members = desired.filter((resource) => resource.type === "haplan_raft_member");
+  const { desired, view, certificates, builder, endpoint } = planning;
+  const all = desired.filter((resource) => resource.type === "haplan_raft_member");
+  const { recovery } = restore;
+  const members = all.filter(({ name }) => recovery?.rebuilt.includes(name) ?? true);
   const join: InitialCluster = {
     clusterState: "new",
     initialCluster: members.map((member) => ({ name: member.name, peerUrl: String(member.attributes["peerUrl"]) })),
   };
   endpoint.close();
   // With the load balancer closed: it has all writes that clients know of.
-  if (restore.inPlace && view.hasLeader) builder.chain({ kind: "takeSnapshot", required: false }, []);
-  const stopped = members
+  if (restore.inPlace && view.hasLeader && restore.recovery === undefined)
+    builder.chain({ kind: "takeSnapshot", required: false }, []);
+  const stopped = all
     .filter(({ name }) => unitOf(view.machines.get(name), agentUnitName) !== undefined)
     .map(({ name }) => builder.add({ kind: "stopAgent", member: name }, [], [builder.lastSerialStep]));
+  const saved = recovery === undefined ? null : saveSurvivor(planning, restore, recovery, stopped);
   const filled = members.map(({ name, address }) => {
     const resource = desired.find((each) => each.address === machineAddress(name))!;
     const machine = planMachine({ ...planning, replace: [] }, resource, () => null);
     const { snapshot, snapshotBytes, bumpRevision, token } = restore;
     const source = { snapshot, sizeBytes: snapshotBytes };
-    const why = `restored from ${restore.backup}`;
+    const why = recovery === undefined ? `restored from ${restore.backup}` : `rebuilt from ${restore.backup}`;
     builder.setAction(address, view.resources.has(address) ? "deleteThenCreate" : "create", why);
     return builder.add(
       { kind: "restoreMember", member: name, source, bumpRevision, token, join },
       [address],
-      [builder.lastSerialStep, ...stopped, machine],
+      [builder.lastSerialStep, ...stopped, saved, machine],
     );
   });
   // No member starts before all have their data: a start may not find one that is still of the old cluster.
   const started = members.map(({ name }) => {
     const address = resourceAddress("haplan_agent", name);
-    builder.setAction(address, view.resources.has(address) ? "update" : "create", "its member is restored");
+    builder.setAction(
+      address,
+      view.resources.has(address) ? "update" : "create",
+      recovery === undefined ? "its member is restored" : "its member is rebuilt",
+    );
     return builder.add(
       { kind: "startAgent", member: name, join },
       [address],
@@ -133,10 +142,25 @@ export function planRestore(planning: WithCertificates, restore: PlannedRestore)
     );
   });
   builder.chain(
-    { kind: "awaitQuorum", members: spec.controlPlane.masters.map((master) => master.name) },
+    { kind: "awaitQuorum", members: members.map(({ name }) => name) },
     members.map((member) => member.address),
     [...started, certificates.get("admin") ?? null],
   );
   for (const { name } of members) endpoint.offer(name);
   endpoint.flush();
+}
+
+/** The one source of all members; a real etcd does not raise the revision itself. */
+function saveSurvivor(
+  { builder, spec }: WithCertificates,
+  { snapshot, snapshotBytes, bumpRevision }: PlannedRestore,
+  { from, survivors }: PlannedRecovery,
+  stopped: readonly (string | null)[],
+): string | null {
+  const bump = spec.controlPlane.engine === "etcd" ? bumpRevision : null;
+  return builder.add(
+    { kind: "saveSurvivor", member: from, survivors, snapshot, sizeBytes: snapshotBytes, bumpRevision: bump },
+    [],
+    [builder.lastSerialStep, ...stopped],
+  );
 }

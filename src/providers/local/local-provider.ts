@@ -7,14 +7,14 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { assert } from "../../base/assert.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import { agentUnitName, type UnitArtifact, type UnitDefinition } from "../../units/unit-definition.ts";
+import type { UnitArtifact, UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
-import type { RestoreDataRequest } from "../restore-data.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { askUnitSocket } from "./ask-unit-socket.ts";
 import { detachedProcesses } from "./detached-processes.ts";
 import { localLimits, localModel } from "./local-model.ts";
 import { type LocalPlace, tasksOf } from "./local-place.ts";
+import { type DataPlace, exportMachineData, readMachineData, restoreMachineData } from "./machine-data.ts";
 import {
   createMachineDir,
   dirOf,
@@ -31,7 +31,6 @@ import { observeMachines, orphans } from "./observe-machines.ts";
 import { preflightLocal } from "./preflight.ts";
 import { builtProgramsDir } from "./programs.ts";
 import { destroyDir, destroyMachine, removeUnit } from "./remove-machines.ts";
-import { restoreData } from "./restore-data.ts";
 import { revertUnit, startUnit } from "./start-unit.ts";
 
 export type LocalProviderOptions = {
@@ -51,6 +50,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
   const root = resolve(options.root);
   const { programsDir = builtProgramsDir(), supervisor = detachedProcesses, systemRoot = null } = options;
   const place: LocalPlace = { root, programsDir, supervisor, systemRoot };
+  const dataPlace: DataPlace = { ...place, artifact: options.artifact };
   const unitOf = (machine: MachineRef, unit: string): UnitPaths => unitPaths(root, dirOf(root, machine), unit);
   return {
     model: localModel,
@@ -80,7 +80,9 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     artifact: async () => (await options.artifact?.())?.name ?? null,
     revertUnit: (machine, unit) => revertUnit(place, unitOf(machine, unit)),
     stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
-    restoreData: (machine, request) => restoreMachineData(place, machine, request, options.artifact),
+    readData: (machine, request) => readMachineData(dataPlace, machine, request),
+    exportData: (machine, request) => exportMachineData(dataPlace, machine, request),
+    restoreData: (machine, request) => restoreMachineData(dataPlace, machine, request),
     removeUnit: async (machine, unit) => removeUnit(place, unitOf(machine, unit)),
     unitLog: async (machine, unit, lines) => supervisor.log(unitOf(machine, unit), lines),
     logs: (machine, request, signal) => machineLogs(place, machine, request, signal),
@@ -123,26 +125,6 @@ function readIfExists(path: string): string | null {
     if (systemErrorCode(error) === "ENOENT") return null;
     throw error;
   }
-}
-
-async function restoreMachineData(
-  { root, programsDir, supervisor }: LocalPlace,
-  machine: MachineRef,
-  request: RestoreDataRequest,
-  artifact: LocalProviderOptions["artifact"],
-): Promise<void> {
-  const directory = dirOf(root, machine);
-  if (readLabel(root, directory) === null)
-    throw new HaplanError("provider/no-machine", `Cannot restore data: there is no machine "${directory}"`);
-  const running = await supervisor.find(unitPaths(root, directory, agentUnitName));
-  if (running !== null)
-    throw new HaplanError("provider/unit-runs", `Cannot restore the data of "${directory}": its agent runs`);
-  await restoreData({
-    paths: machinePaths(root, directory),
-    request,
-    programsDir: request.programsDir ?? (await artifact?.())?.programsDir ?? programsDir,
-    owner: await supervisor.prepare(root),
-  });
 }
 
 async function withVersion(unit: UnitDefinition, artifact: LocalProviderOptions["artifact"]): Promise<UnitDefinition> {

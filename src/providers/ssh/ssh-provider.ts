@@ -29,6 +29,7 @@ import type {
 import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
 import { openArtifactSource } from "./artifact-source.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
+import { exportedSnapshot, uploadSnapshot } from "./copy-snapshot.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
 import { HostSessions } from "./host-sessions.ts";
@@ -37,7 +38,6 @@ import { sshLimits, sshModel } from "./ssh-model.ts";
 import { shellArguments } from "./ssh-target.ts";
 import { untilHostReady } from "./until-host-ready.ts";
 import type { Host } from "./upload-artifact.ts";
-import { uploadSnapshot } from "./upload-snapshot.ts";
 
 type Options = ProviderOptions & { readonly calls: MachineCalls };
 
@@ -313,6 +313,27 @@ class SshProvider implements Hosts {
       await session.restoreData(machine, { ...request, snapshot: uploaded.path, programsDir }, signal);
     } finally {
       await uploaded.remove();
+    }
+  }
+
+  async readData(...[machine, request, signal]: Parameters<Provider["readData"]>): Promise<string> {
+    const { session, artifact } = await this.#artifacts.session(this.#directory.hostOf(machine), signal);
+    return await session.readData(machine, { ...request, programsDir: artifact.programsDir }, signal);
+  }
+
+  async exportData(...[machine, request, signal]: Parameters<Provider["exportData"]>): Promise<void> {
+    const host = this.#directory.hostOf(machine);
+    const { session, artifact } = await this.#artifacts.session(host, signal);
+    const exported = exportedSnapshot(await this.#sessions.reach(host, signal), {
+      cluster: this.#options.spec.name,
+      machine: typeof machine === "string" ? machine : machine.name,
+    });
+    try {
+      const { programsDir } = artifact;
+      await session.exportData(machine, { ...request, file: exported.path, programsDir }, signal);
+      await exported.download(request.file);
+    } finally {
+      await exported.remove();
     }
   }
 

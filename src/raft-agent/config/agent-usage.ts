@@ -7,6 +7,7 @@ export function agentUsage(): string {
   const sections = [...groups].map(([group, flags]) => `${group}:\n${flags.map(describe).join("")}`);
   return `Usage: haplan-agent [flags]
        haplan-agent snapshot save|status|restore FILE [flags]
+       haplan-agent data show|export --data-dir=DIRECTORY [flags]
 
 A Raft member that serves etcd's v3 API. Flags and defaults are etcd's except for those under "Not etcd's"; each can also be given as ETCD_<NAME>, or all
 of them together in a YAML file named by --config-file.

@@ -57,7 +57,7 @@ async function linkIfFree(own: string, path: string): Promise<boolean> {
  * removal another process may have done the same and already hold a new lock under the old name: that one is restored.
  */
 async function removeIfDead(path: string): Promise<void> {
-  if (await isAlive(path)) throw lockedError(path);
+  if (await isLockHeld(path)) throw lockedError(path);
   const aside = `${path}.${randomBytes(6).toString("hex")}`;
   try {
     await rename(path, aside);
@@ -65,13 +65,14 @@ async function removeIfDead(path: string): Promise<void> {
     if (systemErrorCode(error) === "ENOENT") return;
     throw error;
   }
-  const alive = await isAlive(aside);
+  const alive = await isLockHeld(aside);
   if (alive) await linkIfFree(aside, path);
   await rm(aside, { force: true });
   if (alive) throw lockedError(path);
 }
 
-function isAlive(path: string): Promise<boolean> {
+/** Whether a live process holds the lock at `path`. Changes nothing. */
+export function isLockHeld(path: string): Promise<boolean> {
   const short = shortened(path);
   return new Promise((resolve) => {
     const socket = connect(short.path);

@@ -15,18 +15,18 @@ export function rememberLostEntries(place: Place, error: unknown): void {
   if (!(error instanceof HaplanError) || error.code !== "raft/lost-entries") return;
   // Without the record the leader would detect it again, as long as it leads.
   try {
-    writeFileDurably(markerPath(place), `${errorText(error)}\n`);
+    writeFileDurably(lostEntriesMarker(place), `${errorText(error)}\n`);
   } catch {}
 }
 
 /** @throws HaplanError `agent/lost-entries`: this member has detected lost entries before. */
 export function assertNoLostEntries(place: Place): void {
-  if (existsSync(markerPath(place))) throw lostEntriesError(place);
+  if (existsSync(lostEntriesMarker(place))) throw lostEntriesError(place);
 }
 
 /** The only remaining member decides alone: its data is the cluster's data. */
 export function forgetLostEntries(place: Place): void {
-  const path = markerPath(place);
+  const path = lostEntriesMarker(place);
   if (!existsSync(path)) return;
   rmSync(path);
   syncDir(dirname(path));
@@ -41,6 +41,7 @@ export function lostEntriesError({ dataDir }: Place): HaplanError {
   );
 }
 
-function markerPath({ dataDir }: Place): string {
+/** The record of the member that detected it. */
+export function lostEntriesMarker({ dataDir }: Place): string {
   return `${dataDir}/member/lost-entries`;
 }

@@ -40,6 +40,13 @@ export class RevisionKeys {
   }
 }
 
+/** Of the last change in the tree; 0 if there is none. */
+export function lastMain(tree: Tree): number {
+  const range = tree.getKeys({ start: revisionsEnd, end: Uint8Array.of(revisionPrefix), reverse: true, limit: 1 });
+  for (const key of range as Iterable<Uint8Array>) return mainOf(key.subarray(1));
+  return 0;
+}
+
 /** Call it inside `tree.batch`. */
 export function writePending(tree: Tree, keys: RevisionKeys, batch: PendingWrites): void {
   batch.scan(0, 0, (main, sub, tombstone, value) => {
@@ -80,16 +87,22 @@ export function treeBytes(tree: Tree): { readonly total: number; readonly inUse:
 /** @throws HaplanError `store/open-failed`, `store/cut-off`, `store/newer-version` */
 export function openTree(path: string, mapSize: number): Tree {
   const tree = openDatabase(path, mapSize);
-  assertComplete(tree, path);
-  assertKnownLayout(tree, path);
+  verifyTree(tree, path);
   return tree;
 }
 
+/** Comes before any other read. Returns the size of the file. @throws HaplanError `store/cut-off`, `store/newer-version` */
+export function verifyTree(tree: Tree, path: string): number {
+  const size = assertComplete(tree, path);
+  assertKnownLayout(tree, path);
+  return size;
+}
+
 /** Comes before any read: reading past the end of the file kills the process without a message (SIGBUS). */
-function assertComplete(tree: Tree, path: string): void {
+function assertComplete(tree: Tree, path: string): number {
   const { size } = statSync(path);
   const { inUse } = treeBytes(tree);
-  if (size >= inUse) return;
+  if (size >= inUse) return size;
   void tree.close();
   throw new HaplanError(
     "store/cut-off",
