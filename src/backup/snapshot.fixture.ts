@@ -1,9 +1,7 @@
 /** Snapshots for tests, as etcd sends them: its buckets, and the SHA-256 of the file at the end. */
 import { createHash } from "node:crypto";
 import { encodeKeyValue } from "../raft-agent/api/key-value.ts";
-import { type BucketSource, layOutDatabase, writeDatabase } from "../raft-agent/bbolt/database-writer.ts";
-
-type Entry = readonly [key: Uint8Array, value: Uint8Array];
+import { databaseBytes } from "../raft-agent/bbolt/database.fixture.ts";
 
 export type SnapshotContent = {
   /** One change each: a put, or a deletion if the value is null. The first is at revision 2. */
@@ -15,11 +13,11 @@ export type SnapshotContent = {
 };
 
 export function snapshotBytes({ changes, storageVersion, keyBucket = "key" }: SnapshotContent): Buffer {
-  const database = databaseBytes([
-    [keyBucket, changes.map(([key, value], place) => entryOf(place + 2, key, value))],
-    ["lease", []],
-    ["meta", storageVersion === undefined ? [] : [[Buffer.from("storageVersion"), Buffer.from(storageVersion)]]],
-  ]);
+  const database = databaseBytes({
+    [keyBucket]: changes.map(([key, value], place) => entryOf(place + 2, key, value)),
+    lease: [],
+    meta: storageVersion === undefined ? [] : [[Buffer.from("storageVersion"), Buffer.from(storageVersion)]],
+  });
   return Buffer.concat([database, createHash("sha256").update(database).digest()]);
 }
 
@@ -32,23 +30,7 @@ export async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-function databaseBytes(content: readonly (readonly [name: string, entries: readonly Entry[]])[]): Buffer {
-  const buckets = content.map(
-    ([name, entries]): BucketSource => ({
-      name,
-      open: () => (add) => {
-        for (const [key, value] of entries) add(key, value);
-        return false;
-      },
-    }),
-  );
-  const layingOut = layOutDatabase(buckets);
-  let step = layingOut.next();
-  while (step.done !== true) step = layingOut.next();
-  return Buffer.concat([...writeDatabase(buckets, step.value)]);
-}
-
-function entryOf(revision: number, key: string, value: string | null): Entry {
+function entryOf(revision: number, key: string, value: string | null): readonly [key: Uint8Array, value: Uint8Array] {
   const at = Buffer.alloc(value === null ? 18 : 17);
   at.writeBigUInt64BE(BigInt(revision), 0);
   at.write("_", 8);

@@ -1,5 +1,6 @@
 /** The certificate authority replaced by one with another key: what is planned from where an earlier plan has ended. */
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   fixtureAuthority,
   fixtureInput,
@@ -58,9 +59,7 @@ const all = (trusts: readonly string[]): Readonly<Record<string, readonly string
 });
 
 function planned(more: Partial<PlannerInput>, spec = three): Plan {
-  const { plan, refusal } = planChanges(fixtureInput(spec, more));
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("; "));
-  return plan;
+  return planOf(fixtureInput(spec, more));
 }
 
 const refusal = (more: Partial<PlannerInput>, spec = three): readonly string[] =>

@@ -1,5 +1,6 @@
 // Certificates as resources with a life: what is planned when they near their end, are past it, or are not haplan's.
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   fixtureAuthority,
   fixtureInput,
@@ -32,9 +33,7 @@ const withAuthority = (more: Partial<ObservedAuthority>): ObservedCluster => ({
 });
 
 function planned(more: Partial<PlannerInput>): Plan {
-  const { plan, refusal } = planChanges(fixtureInput(three, more));
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("; "));
-  return plan;
+  return planOf(fixtureInput(three, more));
 }
 
 const refusals = (more: Partial<PlannerInput>, spec = three): readonly string[] =>

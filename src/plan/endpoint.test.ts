@@ -1,5 +1,6 @@
 /** The load balancer's targets along a plan: each follows its member, and clients always reach one that serves. */
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { formerTargetOf } from "../units/load-balancer-targets.ts";
@@ -26,9 +27,7 @@ function onClientPort(spec: ClusterSpec, clientPort: number): ClusterSpec {
 
 function planFrom(before: ClusterSpec, after: ClusterSpec): Plan {
   const input = fixtureInput(after, { state: settledState(before), observed: settledObservation(before) });
-  const { plan, refusal } = planChanges(input);
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("\n"));
-  return plan;
+  return planOf(input);
 }
 
 /** Targets after each step that changes them, members to come back elsewhere with where they are. */

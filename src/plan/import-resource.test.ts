@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   emptyObservation,
   fixtureInput,
@@ -13,7 +14,6 @@ import { adoptedPair, adoptingInput, adoptingSpec } from "./adopting-cluster.fix
 import { desiredResources } from "./desired-resources.ts";
 import { importResource } from "./import-resource.ts";
 import type { Plan } from "./plan.ts";
-import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
@@ -24,11 +24,6 @@ const imported = (input: PlannerInput, address: string, id: string | null = null
   importResource(input, { address, id }, noLineage);
 const codes = (input: PlannerInput, address: string, id: string | null = null): readonly string[] =>
   imported(input, address, id).refusal?.map(({ code }) => code) ?? [];
-const planned = (input: PlannerInput): Plan => {
-  const { plan, refusal } = planChanges(input);
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join());
-  return plan;
-};
 const imports = (plan: Plan): readonly string[] =>
   plan.changes.filter(({ importing }) => importing !== undefined).map(({ address }) => address);
 
@@ -54,7 +49,7 @@ describe("an import", () => {
       const found = state?.resources.find((resource) => resource.address === address);
       expect(found).toMatchObject({ attributes, generation, dependsOn });
     }
-    const steps = planned(fixtureInput(three, { state, observed: { ...observed, backends: [] } })).steps;
+    const steps = planOf(fixtureInput(three, { state, observed: { ...observed, backends: [] } })).steps;
     expect(steps.map(({ id }) => id)).toEqual(["updateLoadBalancer:m1,m2,m3"]);
   });
 
@@ -141,8 +136,8 @@ describe("two members that are to be adopted", () => {
       { adopted: true, memberId: "id-m1", clientUrl: "http://127.0.1.1:2379", peerUrl: "http://127.0.1.1:2380" },
       { adopted: true, memberId: "id-m2" },
     ]);
-    expect(imports(planned(input))).toEqual(["haplan_raft_member.m1", "haplan_raft_member.m2"]);
-    const plan = planned({ ...input, state });
+    expect(imports(planOf(input))).toEqual(["haplan_raft_member.m1", "haplan_raft_member.m2"]);
+    const plan = planOf({ ...input, state });
     expect(imports(plan)).toEqual([]);
     expect(plan.steps.map(({ id }) => id)).toContain("addLearner:m3");
   });
@@ -161,7 +156,7 @@ describe("two members that are to be adopted", () => {
   });
 
   it("are recorded by a refresh-only plan, which adds no third", () => {
-    const plan = planned({ ...input, refreshOnly: true });
+    const plan = planOf({ ...input, refreshOnly: true });
     expect(plan.steps.map(({ id, addresses }) => [id, addresses])).toEqual([
       ["recordState", ["haplan_raft_member.m1", "haplan_raft_member.m2"]],
     ]);
@@ -172,7 +167,7 @@ describe("two members that are to be adopted", () => {
 
 describe("a refresh-only plan without a state", () => {
   it("takes over all that can be seen", () => {
-    const plan = planned(fixtureInput(three, { state: null, refreshOnly: true }));
+    const plan = planOf(fixtureInput(three, { state: null, refreshOnly: true }));
     expect(plan.steps.map(({ action }) => action.kind)).toEqual(["recordState"]);
     expect([...imports(plan)].sort()).toEqual([...seen].sort());
   });

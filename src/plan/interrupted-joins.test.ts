@@ -1,5 +1,6 @@
 // What a plan does with learners that an apply has started, and that have no votes yet because it was stopped.
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   fixtureInput,
   fixtureMember,
@@ -9,7 +10,6 @@ import {
 } from "../../test/support/planned-cluster.ts";
 import type { ObservedMember } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
-import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
@@ -33,12 +33,6 @@ function stopped(more: Partial<ObservedMember>, hasData = true): PlannerInput {
     state: { ...state, resources },
     observed: { ...observed, machines, membership: { ...observed.membership!, members } },
   });
-}
-
-function planOf(input: PlannerInput): Plan {
-  const { plan, refusal } = planChanges(input);
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("\n"));
-  return plan;
 }
 
 const titles = (plan: Plan): readonly string[] => plan.steps.map(({ title }) => title);

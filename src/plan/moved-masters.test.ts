@@ -1,5 +1,6 @@
 // A master with another name and the same machine: as the spec tells it, as a state tells it, and what is left unclear.
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   fixtureInput,
   fixtureMachine,
@@ -10,7 +11,6 @@ import {
 import type { ClusterSpec, MovedMaster } from "../spec/cluster-spec.ts";
 import { moveResources } from "./moved-masters.ts";
 import type { Plan } from "./plan.ts";
-import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 
 const before = fixtureSpec(["m1", "m2", "m3"]);
@@ -25,9 +25,7 @@ function renamed(moved?: readonly MovedMaster[]): ClusterSpec {
 
 function planned(spec: ClusterSpec, more: Partial<PlannerInput> = {}): Plan {
   const input = fixtureInput(spec, { state: settledState(before), observed: settledObservation(before), ...more });
-  const { plan, refusal } = planChanges(input);
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("\n"));
-  return plan;
+  return planOf(input);
 }
 
 const titles = (plan: Plan): readonly string[] => plan.steps.map(({ title }) => title);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   fixtureInput,
   fixtureMachine,
@@ -27,11 +28,7 @@ function refusals(spec: ClusterSpec, observed: ObservedCluster = settledObservat
 }
 
 function planned(spec: ClusterSpec): Plan {
-  const { plan, refusal } = planChanges(
-    fixtureInput(spec, { state: settledState(now), observed: settledObservation(now) }),
-  );
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join("\n"));
-  return plan;
+  return planOf(fixtureInput(spec, { state: settledState(now), observed: settledObservation(now) }));
 }
 
 /** Agents that stop and machines that are made, in their order. */

@@ -1,6 +1,7 @@
 /** T5: what `-replace` asks for is done, or refused with what can be asked for; never dropped. */
 
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   emptyObservation,
   fixtureInput,
@@ -19,9 +20,7 @@ const settled = (more: Partial<PlannerInput>): PlannerInput =>
   fixtureInput(spec, { state: settledState(spec), observed: settledObservation(spec), ...more });
 
 function planned(more: Partial<PlannerInput>): Plan {
-  const { plan, refusal } = planChanges(settled(more));
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join());
-  return plan;
+  return planOf(settled(more));
 }
 
 const steps = (plan: Plan): readonly string[] => plan.steps.map(({ title }) => title);

@@ -1,5 +1,6 @@
 /** Plans for a part of the view: targets, refresh only, and plans made from memory. */
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import {
   emptyObservation,
   fixtureInput,
@@ -14,12 +15,6 @@ import type { PlannerInput } from "./planner-input.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
-
-function planned(input: PlannerInput): Plan {
-  const { plan, refusal } = planChanges(input);
-  if (plan === undefined) throw new Error(refusal.map(({ summary }) => summary).join());
-  return plan;
-}
 
 /** Three masters that are to be five, and both workers dead. */
 function growing(more: Partial<PlannerInput> = {}): PlannerInput {
@@ -37,15 +32,15 @@ const acting = (plan: Plan): readonly string[] =>
 
 describe("a targeted plan", () => {
   it("holds what was asked for and nothing that it does not need", () => {
-    const plan = planned(growing({ target: ["haplan_machine.m4"] }));
+    const plan = planOf(growing({ target: ["haplan_machine.m4"] }));
     expect(plan.steps.map(({ id }) => id)).toEqual(["createMachine:m4#1"]);
     expect(acting(plan)).toEqual(["haplan_machine.m4"]);
     expect(plan.warnings).toMatchObject([{ code: "plan/targeted" }]);
   });
 
   it("takes a membership change whole", () => {
-    const whole = planned(growing());
-    const plan = planned(growing({ target: ["haplan_raft_member.m4"] }));
+    const whole = planOf(growing());
+    const plan = planOf(growing({ target: ["haplan_raft_member.m4"] }));
     const voters = (of: Plan): readonly number[] => of.timeline.map((row) => row.voters);
     expect(voters(plan)).toEqual(voters(whole));
     expect(plan.timeline.at(-1)?.voters).toBe(5);
@@ -54,15 +49,15 @@ describe("a targeted plan", () => {
   });
 
   it("every step that is waited for is in it, whatever the target", () => {
-    for (const { address } of planned(growing()).changes) {
-      const { steps } = planned(growing({ target: [address] }));
+    for (const { address } of planOf(growing()).changes) {
+      const { steps } = planOf(growing({ target: [address] }));
       const ids = new Set(steps.map(({ id }) => id));
       for (const step of steps) for (const id of step.after) expect(ids).toContain(id);
     }
   });
 
   it("an empty list of targets is no target", () => {
-    expect(planned(growing({ target: [] }))).toEqual(planned(growing()));
+    expect(planOf(growing({ target: [] }))).toEqual(planOf(growing()));
   });
 
   it("a target that is not there is refused with the nearest that is", () => {
@@ -73,7 +68,7 @@ describe("a targeted plan", () => {
 
 describe("a refresh-only plan", () => {
   it("shows the drift and takes no step in the world", () => {
-    const plan = planned(growing({ refreshOnly: true }));
+    const plan = planOf(growing({ refreshOnly: true }));
     expect(plan.drift.map(({ address }) => address)).toEqual(["haplan_worker.w1", "haplan_worker.w2"]);
     expect(plan.steps).toEqual([]);
     expect(acting(plan)).toEqual([]);
@@ -82,7 +77,7 @@ describe("a refresh-only plan", () => {
   it("writes into the state what was found and is not there", () => {
     const state = settledState(three);
     const forgotten = { ...state, resources: state.resources.filter(({ type }) => type !== "haplan_lb_backend") };
-    const plan = planned(fixtureInput(three, { state: forgotten, refreshOnly: true }));
+    const plan = planOf(fixtureInput(three, { state: forgotten, refreshOnly: true }));
     expect(plan.steps.map(({ id }) => id)).toEqual(["recordState"]);
   });
 });
@@ -90,14 +85,14 @@ describe("a refresh-only plan", () => {
 describe("a plan from memory", () => {
   it("finds nothing to do where nothing was changed in the spec", () => {
     const state = settledState(three);
-    const plan = planned(fixtureInput(three, { state, observed: observationFromState(three, state) }));
+    const plan = planOf(fixtureInput(three, { state, observed: observationFromState(three, state) }));
     expect(plan.steps).toEqual([]);
   });
 
   it("plans the same steps for a change as one that looked at a healthy cluster", () => {
     const state = settledState(three);
-    const looked = planned(fixtureInput(five, { state, observed: settledObservation(three) }));
-    const remembered = planned(fixtureInput(five, { state, observed: observationFromState(five, state) }));
+    const looked = planOf(fixtureInput(five, { state, observed: settledObservation(three) }));
+    const remembered = planOf(fixtureInput(five, { state, observed: observationFromState(five, state) }));
     expect(remembered.steps).toEqual(looked.steps);
   });
 

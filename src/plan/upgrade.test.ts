@@ -1,10 +1,10 @@
 /** Plans for another version of haplan's programs: in which order, and what is shown. */
 import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
 import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
-import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { State } from "./state.ts";
 
@@ -45,9 +45,7 @@ function observedWith(
 }
 
 function plan(spec: ClusterSpec, more: Partial<PlannerInput>): Plan {
-  const found = planChanges(fixtureInput(spec, more));
-  if (found.plan === undefined) throw new Error(found.refusal.map(({ summary }) => summary).join("\n"));
-  return found.plan;
+  return planOf(fixtureInput(spec, more));
 }
 
 /** The ids of the steps in their order. */

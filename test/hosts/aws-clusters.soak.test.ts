@@ -3,10 +3,9 @@
  * address, a test host.
  */
 import { execFileSync } from "node:child_process";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
-import { isInstalled } from "../e2e/run-program.ts";
 import { counts, emptyAccount, listAccount, prepareAccount } from "../providers/aws/emulated-account.ts";
 import { exampleText } from "../providers/aws/emulated-cluster.ts";
 import {
@@ -17,13 +16,11 @@ import {
   withEnvironment,
 } from "../providers/aws/emulator.ts";
 import { ClusterOnHosts, runOnTestHost } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 
 const emulator = await findEmulator(process.env["HAPLAN_TEST_SOAK"] !== undefined);
-const missing =
-  missingHostSupport() ??
-  ("missing" in emulator ? emulator.missing : null) ??
-  (isInstalled("etcdctl", "version") ? null : "not installed: etcdctl");
+const missing = "missing" in emulator ? emulator.missing : null;
 
 /** The example without workers: nothing forwards what reaches the emulated load balancer. */
 function onHosts({ hosts, keyFile }: HostSet, endpoint: string, members: number): string {
@@ -37,7 +34,9 @@ function onHosts({ hosts, keyFile }: HostSet, endpoint: string, members: number)
     .replace(/ {4}masters:[\s\S]*/, `    masters:\n${masters.join("")}`);
 }
 
-describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skipped: ${missing})`}`, () => {
+describeHosts("aws on hosts", whole, { missing, programs: { etcdctl: "version" } });
+
+function whole(): void {
   let set: HostSet;
   let aws: AwsEmulator;
   let cluster: ClusterOnHosts;
@@ -91,4 +90,4 @@ describe.skipIf(missing !== null)(`aws on hosts${missing === null ? "" : ` (skip
     await cluster.run("destroy", "-auto-approve");
     expect(counts(await listAccount(aws))).toEqual(emptyAccount);
   }, 600_000);
-});
+}

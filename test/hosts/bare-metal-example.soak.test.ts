@@ -88,5 +88,5 @@ describeHosts(
       expect(Math.max(...requests)).toBeLessThanOrEqual(3);
     }
   },
-  { etcdctl: "version" },
+  { programs: { etcdctl: "version" } },
 );

@@ -137,5 +137,5 @@ describeHosts(
       expect(await Promise.all(set.hosts.map((each) => cluster.on(each, leftovers)))).toEqual(set.hosts.map(() => ""));
     }, 600_000);
   },
-  { nft: "--version" },
+  { programs: { nft: "--version" } },
 );

@@ -1,15 +1,13 @@
 /** Backup and restore over ssh: in place, killed on its way and completed, with nothing left on the hosts. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { ClusterOnHosts } from "./cluster-on-hosts.ts";
-import { bringUp, type HostSet, missingHostSupport, takeDown } from "./host-set.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
 
-const missing = missingHostSupport();
-const reason = missing === null ? "" : ` (skipped: ${missing})`;
-
-describe.skipIf(missing !== null)(`backup and restore on hosts${reason}`, () => {
+describeHosts("backup and restore on hosts", () => {
   let set: HostSet;
   let masters: readonly TestHost[];
   let cluster: ClusterOnHosts;

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/random.ts";
 import { encodeKeyValue } from "../api/key-value.ts";
 import { rangeRequest } from "../api/range.ts";
+import { databaseBytes } from "../bbolt/database.fixture.ts";
 import { DatabaseReader } from "../bbolt/database-reader.ts";
-import { type AddEntry, layOutDatabase, writeDatabase } from "../bbolt/database-writer.ts";
 import { damagedDatabase, defaultPageBytes } from "../bbolt/page-format.ts";
 import { bytesSource } from "../bbolt/page-source.ts";
 import { MemoryBackend } from "../mvcc/backend/backend.fake.ts";
@@ -84,21 +84,6 @@ async function fromFile(bytes: Buffer, bumpRevision = 0): Promise<{ store: Store
   return { store: await openStore({ backend }), notices };
 }
 
-/** A file with buckets chosen by the test. */
-function encodeDatabase(content: Record<string, [Uint8Array, Uint8Array][]>): Buffer {
-  const buckets = Object.entries(content).map(([name, entries]) => ({
-    name,
-    open: () => (add: AddEntry) => {
-      for (const [key, value] of entries) add(key, value);
-      return false;
-    },
-  }));
-  const layingOut = layOutDatabase(buckets);
-  let step = layingOut.next();
-  while (step.done !== true) step = layingOut.next();
-  return Buffer.concat([...writeDatabase(buckets, step.value)]);
-}
-
 const kvOfA = { key: Buffer.from("a"), version: 1, value: Buffer.from("1"), lease: 0n };
 
 const values = (store: Store): string[] => store.range(all).kvs.map((kv) => Buffer.from(kv).toString("hex"));
@@ -143,11 +128,11 @@ describe("snapshot in etcd's format", () => {
       ],
       meta: [[Buffer.from("scheduledCompactRev"), mark]],
     };
-    const { store } = await fromFile(encodeDatabase(content));
+    const { store } = await fromFile(databaseBytes(content));
     expect([store.revision, store.compactedRevision]).toEqual([1005, 1005]);
     expect(values(store)).toHaveLength(1);
     const { meta: _unmarked, ...keysOnly } = content;
-    await expect(fromFile(encodeDatabase(keysOnly))).rejects.toThrow(/revision 1005\/0 belongs to another revision/);
+    await expect(fromFile(databaseBytes(keysOnly))).rejects.toThrow(/revision 1005\/0 belongs to another revision/);
   });
 
   it("is rejected by name when a value does not belong in its bucket", async () => {
@@ -175,7 +160,7 @@ describe("snapshot in etcd's format", () => {
       [/a role cannot be read/, { authRoles: [[Buffer.from("r"), Buffer.from([0x0a, 9])]] }],
       [/finishedCompactRev is not a revision/, { meta: [[Buffer.from("finishedCompactRev"), Buffer.from("x")]] }],
     ];
-    for (const [words, content] of wrong) await expect(fromFile(encodeDatabase(content))).rejects.toThrow(words);
+    for (const [words, content] of wrong) await expect(fromFile(databaseBytes(content))).rejects.toThrow(words);
   });
 
   it("includes leases, users, roles and a CORRUPT alarm, but not members and NOSPACE", async () => {
