@@ -104,7 +104,7 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
 
 const observedUnit = record(
   { name: text, running: flag, pid: orNull(count), definitionDigest: text },
-  { present: list(text), tasks: list(text), artifact: text },
+  { changedFiles: list(text), overrides: list(text), present: list(text), tasks: list(text), artifact: text },
 );
 const observedMachine = record(
   {

@@ -35,15 +35,16 @@ export type MemberView = {
   readonly adopted: boolean;
 };
 
-export type FoundLoadBalancer = ObservedLoadBalancer & {
-  readonly name: string;
-  /** Of its process; null if it has none on this machine. */
-  readonly pid: number | null;
-  /** False for a cloud load balancer. */
-  readonly onMachine: boolean;
-  /** The unit that holds a virtual address for it; null if there is none. */
-  readonly virtualAddress: ObservedUnit | null;
-};
+export type FoundLoadBalancer = ObservedLoadBalancer &
+  Pick<ObservedUnit, "changedFiles"> & {
+    readonly name: string;
+    /** Of its process; null if it has none on this machine. */
+    readonly pid: number | null;
+    /** False for a cloud load balancer. */
+    readonly onMachine: boolean;
+    /** The unit that holds a virtual address for it; null if there is none. */
+    readonly virtualAddress: ObservedUnit | null;
+  };
 
 /**
  * `none`: no cluster yet. `forming`: its first start is not confirmed. `formed`: it has voting members, so from here on

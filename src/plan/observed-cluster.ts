@@ -11,6 +11,10 @@ export type ObservedUnit = {
   readonly pid: number | null;
   /** SHA-256 over the unit's definition (arguments, environment, files) as it was last written. */
   readonly definitionDigest: string;
+  /** Paths of its files that were changed or removed by others; absent if there are none, or the provider cannot tell. */
+  readonly changedFiles?: readonly string[];
+  /** Paths of files of others that override its definition, such as drop-ins of systemd; absent if there are none. */
+  readonly overrides?: readonly string[];
   /** The files that it watches and that exist; absent if there are none. */
   readonly present?: readonly string[];
   /** Names of tasks that were started for it; absent if there were none. */

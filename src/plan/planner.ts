@@ -35,6 +35,7 @@ import { classifyMasters, noteDrift, noteFoundVoters } from "./rules/masters.ts"
 import { planMembership } from "./rules/membership.ts";
 import { clearSpares } from "./rules/new-member-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
+import { noteOverrides } from "./rules/overrides.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { decideRecovery } from "./rules/recover.ts";
 import { replacementFault } from "./rules/replacement-request.ts";
@@ -75,6 +76,7 @@ export function decideSteps(
   if (input.restore !== undefined) checkRestore(planning, input.restore);
   if (builder.refusals.length > 0) return { view, builder, steps: [], timeline: [], refusal: builder.refusals };
 
+  noteOverrides(planning);
   if (input.mode === "destroy") planDestroy(planning);
   else planApply(planning, moves);
 

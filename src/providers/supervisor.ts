@@ -69,8 +69,10 @@ export type Supervisor = {
    * @throws HaplanError `provider/unit-exited` with the last lines of its log
    */
   start(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit>;
-  /** Whether its definition was changed by others, such as its unit file, or it is no longer started when the host boots. */
-  isAltered(place: UnitPlace): Promise<boolean>;
+  /** Files of its definition that were changed or removed by others: its unit file, the link that starts it when the host boots. */
+  changedFiles(place: UnitPlace): Promise<readonly string[]>;
+  /** Files of others that override its definition. They are the operator's, and stay. */
+  overrides(place: UnitPlace): Promise<readonly string[]>;
   /** Makes its definition what it was started with, without touching its process. */
   redefine(place: UnitPlace, request: ProcessRequest): Promise<void>;
   /** Tells it to reload changed files. */

@@ -6,6 +6,8 @@ import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
 
 const unit = (member: string): string => `haplan-damaged-${member}-agent.service`;
+const bootLink = `/etc/systemd/system/multi-user.target.wants/${unit("m2")}`;
+const certificate = "/var/lib/haplan/damaged/machines/m3/units/agent/files/tls/tls.crt";
 const fileOf = (member: string): string => `/etc/systemd/system/${unit(member)}`;
 
 describeHosts("damaged hosts", () => {
@@ -32,7 +34,7 @@ describeHosts("damaged hosts", () => {
     };
     cluster = new ClusterOnHosts(set, spec);
     // A file system of its own for the data, as it comes from mkfs.ext4.
-    await cluster.on(host(3), "mkdir -p /var/lib/haplan && mount -t tmpfs -o size=300m,mode=755 none /var/lib/haplan");
+    await cluster.on(host(3), "mkdir -p /var/lib/haplan && mount -t tmpfs -o size=600m,mode=755 none /var/lib/haplan");
     await cluster.on(host(3), "mkdir -m 700 /var/lib/haplan/lost+found");
     before = await contents();
   }, 900_000);
@@ -69,24 +71,27 @@ describeHosts("damaged hosts", () => {
       "a line of its unit file",
       1,
       `sed -i s/^OOMScoreAdjust=.*/OOMScoreAdjust=0/ ${fileOf("m1")}; systemctl daemon-reload`,
+      fileOf("m1"),
       true,
     ],
-    ["that it starts when the host boots", 2, `systemctl disable -q ${unit("m2")}`, true],
-    ["its unit file as a whole", 3, `rm ${fileOf("m3")}; systemctl daemon-reload`, true],
+    ["that it starts when the host boots", 2, `systemctl disable -q ${unit("m2")}`, bootLink, true],
+    ["its unit file as a whole", 3, `rm ${fileOf("m3")}; systemctl daemon-reload`, fileOf("m3"), true],
     [
       "its command, restarted with it",
       1,
       `sed -i s/--election-timeout=[0-9]*/--election-timeout=5000/ ${fileOf("m1")}; systemctl daemon-reload; systemctl restart ${unit("m1")}`,
+      fileOf("m1"),
       false,
     ],
+    ["a file of its certificate", 3, `echo >> ${certificate}`, certificate, true],
   ])(
     "show in a plan what a member has lost, and get it back: %s",
-    async (_, number, damage, keepsProcess) => {
+    async (_, number, damage, file, keepsProcess) => {
       expect(await planCode()).toBe(0);
       await cluster.on(host(number), damage);
       const pid = await pidOf(number);
       const plan = await cluster.try("plan", "-detailed-exitcode");
-      expect([plan.code, plan.stdout]).toEqual([2, expect.stringContaining("changed outside of haplan")]);
+      expect([plan.code, plan.stdout]).toEqual([2, expect.stringContaining(`changed outside of haplan: ${file}`)]);
       await cluster.run("apply", "-auto-approve");
       expect(await planCode()).toBe(0);
       expect((await pidOf(number)) === pid).toBe(keepsProcess);
@@ -101,6 +106,21 @@ describeHosts("damaged hosts", () => {
     },
     300_000,
   );
+
+  it("keep drop-ins of the operator, which plans tell of", async () => {
+    const directory = `${fileOf("m2")}.d`;
+    await cluster.on(host(2), `mkdir ${directory}; printf "[Service]\nMemoryMax=900M\n" > ${directory}/limits.conf`);
+    // Before systemd has read it, and after.
+    for (const reload of ["true", "systemctl daemon-reload"]) {
+      await cluster.on(host(2), reload);
+      const { code, stdout, stderr } = await cluster.try("plan", "-detailed-exitcode");
+      const said = `${stdout}${stderr}`.replaceAll(/[\s│╷╵]+/g, " ");
+      expect([code, said.match(/haplan_agent\.m2 has settings of systemd/g)]).toEqual([0, [expect.any(String)]]);
+      expect(said).toContain(`${directory}/limits.conf`);
+    }
+    await cluster.on(host(2), `rm -r ${directory}; systemctl daemon-reload`);
+    expect(await cluster.run("plan")).not.toContain("settings of systemd");
+  }, 60_000);
 
   it("are never taken for empty where haplan's programs are gone, and get them back", async () => {
     await cluster.on(host(2), "rm -rf /opt/haplan");

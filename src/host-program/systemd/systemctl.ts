@@ -1,4 +1,6 @@
 /** systemd's tools, run as they are by hand. */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { execa } from "execa";
 import { HaplanError } from "../../base/haplan-error.ts";
 
@@ -36,6 +38,15 @@ const shown = ["Job", "ActiveState", "SubState", "MainPID", "NRestarts", "ExecMa
 
 export async function readUnitState(name: string): Promise<UnitState> {
   return parseUnitState(await systemctl("show", `--property=${shown.join(",")}`, `${name}.service`));
+}
+
+/** Drop-ins that systemd has read for the unit, from wherever it reads them, and those that it will read on the next reload. */
+export async function dropInsOf(name: string, unitsDirectory = "/etc/systemd/system"): Promise<readonly string[]> {
+  const read = await systemctl("show", "--value", "--property=DropInPaths", `${name}.service`);
+  const directory = join(unitsDirectory, `${name}.service.d`);
+  const own = existsSync(directory) ? readdirSync(directory).filter((file) => file.endsWith(".conf")) : [];
+  const found = [...read.split(/\s+/).filter((path) => path !== ""), ...own.map((file) => join(directory, file))];
+  return [...new Set(found)].sort();
 }
 
 /** What CLD_EXITED, CLD_KILLED and CLD_DUMPED are (waitid(2)). */

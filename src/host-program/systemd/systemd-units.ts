@@ -13,7 +13,7 @@ import {
 } from "../../providers/supervisor.ts";
 import { makeUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
-import { readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
+import { dropInsOf, readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { transientUnits } from "./transient-units.ts";
 import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
 import { systemdName, unitPrefix } from "./unit-name.ts";
@@ -29,7 +29,8 @@ export const systemdUnits: Supervisor = {
   find: async (place) => running(await readUnitState(systemdName(place))),
   prepare: (root) => makeUser(dirname(root)),
   start: startUnit,
-  isAltered,
+  changedFiles,
+  overrides: (place) => dropInsOf(systemdName(place)),
   redefine,
   reload: async (place, signal) => {
     // Named "kill-whom" from systemd 252 on, which still takes this.
@@ -84,12 +85,12 @@ async function redefine(place: UnitPlace, request: ProcessRequest): Promise<void
 }
 
 /** Units that an earlier version has started have no copy of their file: nothing is known of them. */
-async function isAltered(place: UnitPlace): Promise<boolean> {
-  if (!existsSync(copyOf(place))) return false;
+async function changedFiles(place: UnitPlace): Promise<readonly string[]> {
+  if (!existsSync(copyOf(place))) return [];
   const name = systemdName(place);
-  const isIntact =
-    existsSync(fileOf(name)) && readFileSync(fileOf(name), "utf8") === readFileSync(copyOf(place), "utf8");
-  return !isIntact || !isEnabled(name);
+  const file = fileOf(name);
+  const isIntact = existsSync(file) && readFileSync(file, "utf8") === readFileSync(copyOf(place), "utf8");
+  return [...(isIntact ? [] : [file]), ...(isEnabled(name) ? [] : [enabledLink(name)])];
 }
 
 function isEnabled(name: string): boolean {

@@ -15,7 +15,7 @@ import { balancerNames, named, presentAddress } from "./endpoint.ts";
 import { changedAttributes, forcingAttributes, haveChanged, machineAddress, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
-import { filesChanged, noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import { filesChangedReason, noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /**
  * One whose address is known only once it is made, and is in the masters' certificates, is made before all else, and serves
@@ -221,7 +221,7 @@ function whyChanged(
   const changed = changedAttributes(resource, resource.changedInPlace, view);
   if (changed.length > 0) return haveChanged(changed);
   const reason = whyUnitStartsAgain(resource, found, known, issued) ?? whyVirtualAddressDiffers(resource, found, known);
-  return reason === filesChanged && !found.onMachine ? "it was changed outside of haplan" : reason;
+  return reason === filesChangedReason(found) && !found.onMachine ? "it was changed outside of haplan" : reason;
 }
 
 /** Of the unit beside it. */
@@ -233,7 +233,9 @@ function whyVirtualAddressDiffers(
   if (attributes["routerId"] === undefined) return null;
   if (virtualAddress === null) return "keepalived is gone";
   const written = known?.["virtualAddressDigest"];
-  return typeof written === "string" && virtualAddress.definitionDigest !== written ? filesChanged : null;
+  return typeof written === "string" && virtualAddress.definitionDigest !== written
+    ? filesChangedReason(virtualAddress)
+    : null;
 }
 
 /**

@@ -5,11 +5,21 @@ import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Attributes, ResourceAddress } from "../resource.ts";
 
-export const filesChanged = "its files were changed outside of haplan";
+const filesChanged = "its files were changed outside of haplan";
+
+/** Of more changed files, the rest is counted. */
+const filesNamed = 3;
+
+/** With the paths of the files, where they are known. */
+export function filesChangedReason({ changedFiles = [] }: Pick<ObservedUnit, "changedFiles">): string {
+  if (changedFiles.length === 0) return filesChanged;
+  const more = changedFiles.length - filesNamed;
+  return `${filesChanged}: ${changedFiles.slice(0, filesNamed).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
 
 export const versionChanges = "its version of haplan changes";
 
-type FoundUnit = Pick<ObservedUnit, "definitionDigest" | "artifact">;
+type FoundUnit = Pick<ObservedUnit, "definitionDigest" | "artifact" | "changedFiles">;
 
 /** Whether its program has to be started with another version, or the state does not say that it was. */
 export function needsVersion(
@@ -29,12 +39,11 @@ export function whyUnitDiffers(
   recorded: Attributes,
   found: FoundUnit | undefined,
 ): string | null {
-  const digest = found?.definitionDigest;
   if (needsVersion(resource, recorded, found)) return versionChanges;
   if (recorded["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
   const written = recorded["definitionDigest"];
-  const differs = typeof written === "string" && digest !== undefined && digest !== written;
-  return differs ? filesChanged : null;
+  if (typeof written !== "string" || found === undefined || found.definitionDigest === written) return null;
+  return filesChangedReason(found);
 }
 
 /**

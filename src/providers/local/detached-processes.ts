@@ -12,7 +12,8 @@ export const detachedProcesses: Supervisor = {
   prepare: async () => null,
   start: (place, request) => startProcess(pathsOf(place), { ...request, workingDir: place.files }),
   // A process is all that there is.
-  isAltered: async () => false,
+  changedFiles: async () => [],
+  overrides: async () => [],
   redefine: async () => {},
   reload: async (place, signal) => {
     const running = findUnitProcess(pathsOf(place));

@@ -157,13 +157,13 @@ function checkNotTaken(
   if (present.lineage !== machine.lineage) {
     throw new HaplanError(
       "provider/machine-taken",
-      `Cannot create machine "${machine.name}": "${machinePaths(root, directory).directory}" belongs to another cluster (lineage ${present.lineage})`,
+      `Cannot create machine "${machine.name}": "${machinePaths(root, directory).directory}" belongs to another cluster (lineage ${present.lineage}). Destroy that cluster where its state is, or give this machine another name`,
     );
   }
   if (present.generation !== machine.generation && present.generation !== beside) {
     throw new HaplanError(
       "provider/machine-taken",
-      `Cannot create machine "${machine.name}" of generation ${machine.generation}: generation ${present.generation} still exists`,
+      `Cannot create machine "${machine.name}" of generation ${machine.generation}: generation ${present.generation} still exists in "${machinePaths(root, directory).directory}". It was not seen when the plan was made: plan again, and it is kept. To have it replaced all the same, plan with -replace=haplan_machine.${machine.name}`,
     );
   }
 }

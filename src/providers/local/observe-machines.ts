@@ -5,7 +5,6 @@ import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { FoundMachines, MachineIdentity } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
-import { contentDigest } from "../unit-digest.ts";
 import { freeBytesAt } from "./free-space.ts";
 import { type LocalPlace, tasksOf } from "./local-place.ts";
 import {
@@ -19,7 +18,7 @@ import {
   unitPaths,
 } from "./machine-dir.ts";
 import { UnitCopies } from "./unit-copies.ts";
-import { observedDigest, readUnitRecord, type UnitRecord } from "./unit-files.ts";
+import { changedUnitFiles, digestWith, readUnitRecord, type UnitRecord } from "./unit-files.ts";
 
 export async function observeMachines(
   place: LocalPlace,
@@ -75,37 +74,43 @@ async function observeUnit(place: LocalPlace, directory: string, unit: string): 
   if (record?.program.kind === "none") return [observedFiles(record, paths, place)];
   const running = await supervisor.find(paths);
   if (record === null && running === null) return [];
+  const overrides = await supervisor.overrides(paths);
+  const changedFiles = record === null ? [] : await changedFilesOf(place, paths, record);
   return [
     {
       name: unit,
       running: running !== null,
       pid: running?.pid ?? null,
-      definitionDigest: record === null ? "" : await digestFound(place, paths, record),
+      definitionDigest: record === null ? "" : digestWith(record, changedFiles),
+      ...(changedFiles.length === 0 ? {} : { changedFiles }),
+      ...(overrides.length === 0 ? {} : { overrides }),
       ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
     },
   ];
 }
 
-/** Another one where its files, or its definition at what supervises it, were changed by others. */
-async function digestFound(
+/** Its files, and those that define it at what supervises it. */
+async function changedFilesOf(
   { supervisor, systemRoot }: LocalPlace,
   paths: UnitPaths,
   record: UnitRecord,
-): Promise<string> {
-  const digest = observedDigest(paths, record, new UnitCopies(paths, systemRoot));
-  return (await supervisor.isAltered(paths)) ? contentDigest(`${digest} altered`) : digest;
+): Promise<readonly string[]> {
+  const own = changedUnitFiles(paths, record, new UnitCopies(paths, systemRoot));
+  return [...own, ...(await supervisor.changedFiles(paths))];
 }
 
 /** A unit of files is there or not: nothing of it can be down. */
 function observedFiles(record: UnitRecord, paths: UnitPaths, place: LocalPlace): ObservedUnit {
   const copies = new UnitCopies(paths, place.systemRoot);
+  const changedFiles = changedUnitFiles(paths, record, copies);
   const tasks = tasksOf(place, paths).begun();
   const present = (record.watches ?? []).filter((path) => existsSync(copies.pathOf(path)));
   return {
     name: record.name,
     running: true,
     pid: null,
-    definitionDigest: observedDigest(paths, record, copies),
+    definitionDigest: digestWith(record, changedFiles),
+    ...(changedFiles.length === 0 ? {} : { changedFiles }),
     ...(present.length === 0 ? {} : { present }),
     ...(tasks.length === 0 ? {} : { tasks }),
   };

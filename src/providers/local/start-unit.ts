@@ -60,7 +60,7 @@ export async function startUnit(
   const running = await supervisor.find(paths);
   const isInForce = record !== null && running !== null && isOfVersion(record, unit);
   const request = { ...command, program: unit.program, listens: unit.listens, dataDir };
-  const isAltered = isInForce && (await supervisor.isAltered(paths));
+  const isAltered = isInForce && (await supervisor.changedFiles(paths)).length > 0;
   if (isAltered) await supervisor.redefine(paths, { ...request, isUp: null });
   // It may have been started again with another definition.
   const keepsProcess = isInForce && (!isAltered || isRunAs(running.pid, command));

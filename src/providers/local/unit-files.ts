@@ -142,14 +142,22 @@ export function readUnitRecord(paths: UnitPaths): UnitRecord | null {
 
 /** The recorded digest as long as the files are as they were written, else another one. */
 export function observedDigest(paths: UnitPaths, record: UnitRecord, copies: UnitCopies): string {
+  return digestWith(record, changedUnitFiles(paths, record, copies));
+}
+
+/** The digest of the definition where these files were changed. */
+export function digestWith({ digest }: UnitRecord, changed: readonly string[]): string {
+  return changed.length === 0 ? digest : contentDigest(`${digest} changed ${changed.join(" ")}`);
+}
+
+/** Paths of the unit's files that are not as they were written. */
+export function changedUnitFiles(paths: UnitPaths, record: UnitRecord, copies: UnitCopies): readonly string[] {
   const byPath = new Map(record.files.map((file) => [file.path, file]));
   const places = [
     ...record.files.map((file) => ({ file, path: fileInside(paths.files, file.path) })),
     ...(record.copies ?? []).map(({ file, to }) => ({ file: byPath.get(file), path: copies.pathOf(to) })),
   ];
-  const changed = places.filter(({ file, path }) => file === undefined || !isIntact(path, file));
-  if (changed.length === 0) return record.digest;
-  return contentDigest(`${record.digest} changed ${changed.map(({ file, path }) => file?.path ?? path).join(" ")}`);
+  return places.filter(({ file, path }) => file === undefined || !isIntact(path, file)).map(({ path }) => path);
 }
 
 function isIntact(path: string, file: UnitRecord["files"][number]): boolean {

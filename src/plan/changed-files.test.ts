@@ -1,0 +1,50 @@
+/** Plans name the files of a unit that were changed, and those of others that override it. */
+import { describe, expect, it } from "vitest";
+import { planOf } from "../../test/support/plan-of.ts";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
+import type { ObservedUnit } from "./observed-cluster.ts";
+import type { Plan } from "./plan.ts";
+
+const spec = fixtureSpec(["m1", "m2", "m3"]);
+
+/** The plan of a settled cluster, one of whose machines has other units. */
+function planWith(machine: string, change: Partial<ObservedUnit>): Plan {
+  const observed = settledObservation(spec);
+  const machines = observed.machines.map((each) =>
+    each.name === machine ? { ...each, units: each.units.map((unit) => ({ ...unit, ...change })) } : each,
+  );
+  return planOf(fixtureInput(spec, { state: settledState(spec), observed: { ...observed, machines } }));
+}
+
+const unitFile = "/etc/systemd/system/haplan-demo-m2-agent.service";
+const certificate = "/var/lib/haplan/demo/machines/m2/units/agent/files/tls.crt";
+
+describe("a plan of units that were changed outside of haplan", () => {
+  it.each([
+    ["haplan_agent.m2", "m2", [certificate], `: ${certificate}`],
+    ["haplan_agent.m2", "m2", [certificate, unitFile], `: ${certificate}, ${unitFile}`],
+    ["haplan_worker.w1", "w1", ["/a", "/b", "/c", "/d", "/e"], ": /a, /b, /c and 2 more"],
+    ["haplan_load_balancer.load-balancer", "load-balancer", ["/a"], ": /a"],
+    // A haplan-host of an earlier version does not tell.
+    ["haplan_agent.m2", "m2", undefined, ""],
+  ])("names the files of %s", (address, machine, changedFiles, named) => {
+    const change = { definitionDigest: "other", ...(changedFiles === undefined ? {} : { changedFiles }) };
+    const changes = planWith(machine, change).changes.filter(({ action }) => action !== "noop");
+    expect(changes).toMatchObject([
+      { address, action: "update", reason: `its files were changed outside of haplan${named}` },
+    ]);
+  });
+
+  it("warns of drop-ins of others, and leaves them", () => {
+    const dropIn = "/etc/systemd/system/haplan-demo-m2-agent.service.d/limits.conf";
+    const { steps, warnings } = planWith("m2", { overrides: [dropIn] });
+    expect(steps).toEqual([]);
+    expect(warnings).toMatchObject([
+      {
+        code: "plan/unit-overrides",
+        summary: "haplan_agent.m2 has settings of systemd that are not from haplan",
+        detail: expect.stringContaining(`${dropIn}. It overrides`),
+      },
+    ]);
+  });
+});
