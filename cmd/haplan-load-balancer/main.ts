@@ -13,7 +13,7 @@ const { config } = new Command("haplan-load-balancer")
   .opts<{ config: string }>();
 
 const standardOutput = 1;
-const log = createProgramLog([standardOutput], { name: "haplan-load-balancer" });
+const log = createProgramLog([standardOutput]);
 logUncaughtErrors(log);
 const { logger } = log;
 const starting = runLoadBalancer(resolve(config), (event, facts) => logger.info(facts, event));

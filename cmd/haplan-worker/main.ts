@@ -15,7 +15,7 @@ const { config: path } = new Command("haplan-worker")
   .opts<{ config: string }>();
 
 const standardOutput = 1;
-const log = createProgramLog([standardOutput], { name: "haplan-worker" });
+const log = createProgramLog([standardOutput]);
 logUncaughtErrors(log);
 const { logger } = log;
 const stop = new AbortController();

@@ -65,7 +65,7 @@ it("R19: an error that is not caught is in the log, with its stack and behind al
   const lines = readFileSync(path, "utf8").trim().split("\n");
   const parsed = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(parsed.slice(2, 52).map(({ at }) => at)).toEqual(Array.from({ length: 50 }, (_, at) => at));
-  expect(parsed.at(-1)).toMatchObject({ msg: "an unexpected error ends this process", level: 60 });
+  expect(parsed.at(-1)).toMatchObject({ msg: "an unexpected error ends this process", level: "fatal" });
   expect(parsed.at(-1)?.["stacktrace"]).toContain("TypeError");
 });
 

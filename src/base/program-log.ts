@@ -1,4 +1,7 @@
-/** The log of a server program: one JSON object per line, to outputs that may fail without affecting the program. */
+/**
+ * The log of a server program: one JSON object per line, with etcd's field names, so that existing log pipelines can read it; to
+ * outputs that may fail without affecting the program.
+ */
 import { type Logger, type LoggerOptions, pino } from "pino";
 import { errorText } from "./haplan-error.ts";
 import { LogSink } from "./log-sink.ts";
@@ -18,11 +21,21 @@ export type ProgramLog = {
   endNow(code: number, say: (logger: Logger) => void): never;
 };
 
-export function createProgramLog(descriptors: readonly number[], options: LoggerOptions): ProgramLog {
+const fields: LoggerOptions = {
+  base: null,
+  messageKey: "msg",
+  timestamp: () => `,"ts":"${new Date().toISOString()}"`,
+  formatters: { level: (label) => ({ level: label }) },
+};
+
+export function createProgramLog(
+  descriptors: readonly number[],
+  options: { readonly level?: string } = {},
+): ProgramLog {
   const onRecovered = (lines: number, reason: string): void =>
     logger.warn({ dropped: lines, error: reason }, "log lines were dropped");
   const sinks = descriptors.map((descriptor) => new LogSink(descriptor, { onRecovered }));
-  const logger = pino(options, { write: (line) => sinks.forEach((sink) => void sink.write(line)) });
+  const logger = pino({ ...fields, ...options }, { write: (line) => sinks.forEach((sink) => void sink.write(line)) });
   const exit = (code: number): never => {
     // Exiting would wait for the thread, which may hang on a lost disk.
     if (sinks.some((sink) => sink.isInThread)) process.kill(process.pid, "SIGKILL");

@@ -2,6 +2,7 @@
 import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
 import type { LogEntry, LogRequest } from "../../../src/providers/log-entry.ts";
 import { mergeLogs } from "../../../src/providers/merge-logs.ts";
+import { resumeLogs } from "../../../src/providers/resume-logs.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterNodes, requireNode } from "../cluster-nodes.ts";
 import { parseDuration } from "../duration.ts";
@@ -61,7 +62,18 @@ async function showLogs(
     const detail = errorText(error);
     reporter.warn([{ severity: "warning", code: "logs/unreadable", summary: `The log of ${name} ends here`, detail }]);
   };
-  const logs = names.map((name) => provider.logs(name, request, signal));
+  const tell = (name: string, summary: string, detail: string): void =>
+    reporter.warn([{ severity: "warning", code: "logs/connection", summary: `${name}: ${summary}`, detail }]);
+  const logs = names.map((name) =>
+    resumeLogs({
+      request,
+      open: (wanted) => provider.logs(name, wanted, signal),
+      clock,
+      signal,
+      onLost: (error) => tell(name, "its log is not reached, and is tried again", errorText(error)),
+      onResumed: () => tell(name, "its log is reached again", "It goes on where it was."),
+    }),
+  );
   const patience = request.follow ? { patience: clock.sleep(patienceMs, signal).catch(() => undefined) } : {};
   for await (const event of mergeLogs(logs, { onFailure, ...patience })) {
     if (event === "current") continue;

@@ -1,4 +1,4 @@
-/** Log entries as lines, each with its node in front, as `docker compose logs` shows them. */
+/** Log entries as lines, each with its time and its node in front, whatever the line itself says. */
 import type { LogEntry } from "../../../src/providers/log-entry.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../../src/units/unit-definition.ts";
 import type { Paint } from "../paint.ts";
@@ -14,10 +14,10 @@ const mainUnits: ReadonlySet<string> = new Set([agentUnitName, loadBalancerUnitN
 export function createLogView(nodes: readonly string[], paint: Paint): (entry: LogEntry) => string {
   const width = Math.max(0, ...nodes.map((name) => name.length));
   const colors = [paint.cyan, paint.yellow, paint.green, paint.bold, paint.red];
-  return ({ machine, unit, message }) => {
+  return ({ machine, unit, timeMs, message }) => {
     const color = colors[Math.max(0, nodes.indexOf(machine)) % colors.length]!;
     const name = mainUnits.has(unit) ? machine : `${machine}/${unit}`;
-    return `${color(`${name.padEnd(width)} |`)} ${message.replace(controls, visible)}`;
+    return `${new Date(timeMs).toISOString()} ${color(`${name.padEnd(width)} |`)} ${message.replace(controls, visible)}`;
   };
 }
 

@@ -1,4 +1,4 @@
-/** The agent's log: one JSON object per line, with etcd's field names, so that existing log pipelines can read it. */
+/** The agent's log: its level, and where it goes. */
 import { openSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeDirDurably } from "../../base/durable-file.ts";
@@ -13,13 +13,7 @@ const levelOf: Readonly<Record<string, string>> = { panic: "fatal" };
 /** @throws SettingsError naming an output that cannot be written */
 export function createAgentLog(options: { readonly level: string; readonly outputs: readonly string[] }): ProgramLog {
   const outputs = options.outputs.length === 0 ? ["default"] : options.outputs;
-  return createProgramLog(outputs.map(outputOf), {
-    level: levelOf[options.level] ?? options.level,
-    base: null,
-    messageKey: "msg",
-    timestamp: () => `,"ts":"${new Date().toISOString()}"`,
-    formatters: { level: (label) => ({ level: label }) },
-  });
+  return createProgramLog(outputs.map(outputOf), { level: levelOf[options.level] ?? options.level });
 }
 
 /** Under systemd the journal receives stderr. */
