@@ -108,8 +108,9 @@ describe("init", () => {
       if (host === "10.0.0.1") throw new Error("There is no route to 10.0.0.1. Check the cable");
       return facts(host === "10.0.0.2" ? { systemdVersion: null } : { becomesRoot: false });
     };
-    const { code, err } = await haplan("init -hosts 10.0.0.1,10.0.0.2,10.0.0.3");
-    expect(code).toBe(0);
+    const { code, out, err } = await haplan("init -hosts 10.0.0.1,10.0.0.2,10.0.0.3");
+    expect({ code, isWritten: existsSync(join(cli.cwd, "cluster.yaml")) }).toEqual({ code: 1, isWritten: true });
+    expect(out).toContain("\n    haplan check cluster.yaml");
     expect(err).toContain("The host 10.0.0.1 was not reached");
     expect(err).toContain("The host 10.0.0.2 does not run systemd");
     expect(err).toContain("The user cannot become root on 10.0.0.3");
@@ -182,14 +183,15 @@ describe("hosts on the command line", () => {
 describe("what a host says of itself", () => {
   it("is read from lines, whatever is missing", () => {
     const said = [
-      "hostname=m1",
-      "architecture=x86_64",
-      "os=Debian GNU/Linux 12 (bookworm)",
-      "systemd=systemd 252 (252.38-1~deb12u1)",
-      "memory=MemTotal:        8000000 kB",
-      "route=192.0.2.1 via 10.0.0.254 dev eth0 src 10.0.0.1 uid 1000 \\    cache ",
-      "addresses=172.17.0.1 10.0.0.1 fe80::1 fd00::1 ",
-      "root=yes",
+      "system\tLinux\t6.1.0-13-amd64\tx86_64\tm1",
+      "user\t1000",
+      "os\tDebian GNU/Linux 12 (bookworm)",
+      "systemd\t252",
+      "booted\tsystemd",
+      "memory\t8000000",
+      ...["127.0.0.1", "::1", "172.17.0.1", "10.0.0.1", "fe80::1", "fd00::1"].map((each) => `address\t${each}`),
+      "route\t10.0.0.1",
+      "root\tyes",
     ].join("\n");
     expect(parseSurvey(said)).toEqual({
       hostname: "m1",

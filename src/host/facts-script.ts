@@ -18,14 +18,8 @@ const writes = 100;
 /** A slow disk is measured with fewer writes. */
 const writeSeconds = 3;
 
-/**
- * Prints one fact a line: its name, a tab, its values with tabs between them. What cannot be told is left out. A word that
- * comes from outside is in `question` alone, and is quoted.
- */
-export function factsScript(question: FactsQuestion): string {
-  const { dataDirectory, programsDirectory, programs } = question;
-  return `
-export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+/** What the system is, and its addresses. Other parts may follow, which call `fact` as well. */
+export const systemScript: string = `export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 fact() { name=$1; shift; printf '%s' "$name"; printf '\\t%s' "$@"; printf '\\n'; }
 fact system "$(uname -s)" "$(uname -r)" "$(uname -m)" "$(uname -n)"
 fact user "$(id -u)"
@@ -38,9 +32,19 @@ fact cgroup "$(stat -fc %T /sys/fs/cgroup 2>/dev/null)"
 fact memory "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo 2>/dev/null)"
 fact machine-id "$(cat /etc/machine-id 2>/dev/null)"
 fact boot-id "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
+(ip -o address show 2>/dev/null || ifconfig 2>/dev/null) | sed -n 's/.*inet6* \\([0-9A-Fa-f.:]*\\).*/\\1/p' |
+  while read -r each; do fact address "$each"; done`;
+
+/**
+ * Prints one fact a line: its name, a tab, its values with tabs between them. What cannot be told is left out. A word that
+ * comes from outside is in `question` alone, and is quoted.
+ */
+export function factsScript(question: FactsQuestion): string {
+  const { dataDirectory, programsDirectory, programs } = question;
+  return `
+${systemScript}
 for each in ${programs.map(shellWord).join(" ")}; do command -v "$each" >/dev/null 2>&1 && fact program "$each"; done
 [ -x ${shellWord(programsDirectory)}/current/bin/haplan-host ] && fact installed yes
-${addressesPart}
 ${listeningPart}
 nearest() { at=$1; while [ ! -e "$at" ]; do at=$(dirname "$at"); done; echo "$at"; }
 disk() { fact "$1" $(df -Pk "$2" 2>/dev/null | sed -n '2s/.* \\([0-9][0-9]*\\)  *[0-9]*% */\\1 /p'); }
@@ -51,24 +55,33 @@ ${writesPart}
 `;
 }
 
-const addressesPart = `
-(ip -o address show 2>/dev/null || ifconfig 2>/dev/null) | sed -n 's/.*inet6* \\([0-9A-Fa-f.:]*\\).*/\\1/p' |
-  while read -r each; do fact address "$each"; done`;
-
-/** /proc/net/tcp has an inode for each socket; the processes that hold it have links to it. */
+/**
+ * /proc/net/tcp has an inode for each socket; the processes that hold it have links to it. A socket that was closed meanwhile, such
+ * as that of a member that does not stay up, is none. A thread may have renamed a process: its program has not.
+ */
 const listeningPart = `
-sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ local _ state _ _ _ _ _ inode _; do
-  [ "$state" = 0A ] && echo "$local $inode"
-done)
-inodes=" $(echo "$sockets" | cut -d ' ' -f 2 | tr '\\n' ' ')"
-echo "$sockets" | while read -r local inode; do [ -n "$inode" ] && fact listening "$local" "$inode"; done
-find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %l\\n' 2>/dev/null | while read -r at link; do
+listening() {
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ local _ state _ _ _ _ _ inode _; do
+    [ "$state" = 0A ] && echo "$local $inode"
+  done
+}
+inodesOf() { echo " $(echo "$1" | cut -d ' ' -f 2 | tr '\\n' ' ')"; }
+sockets=$(listening)
+inodes=$(inodesOf "$sockets")
+owners=$(find /proc/[0-9]*/fd -lname 'socket:*' -printf '%h %l\\n' 2>/dev/null | while read -r at link; do
   inode=\${link#socket:?}; inode=\${inode%?}
   case $inodes in *" $inode "*) ;; *) continue ;; esac
   pid=\${at#/proc/}; pid=\${pid%/fd}
   unit=$(sed -n 's/.*\\/\\([^/]*\\)\\.service.*/\\1/p' "/proc/$pid/cgroup" 2>/dev/null | tail -n 1)
-  fact owner "$inode" "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" "$unit"
-done`;
+  program=$(readlink "/proc/$pid/exe" 2>/dev/null) || program=$(cat "/proc/$pid/comm" 2>/dev/null)
+  program=\${program% (deleted)}
+  fact owner "$inode" "$pid" "\${program##*/}" "$unit"
+done)
+left=$(inodesOf "$(listening)")
+echo "$sockets" | while read -r local inode; do
+  case $left in *" $inode "*) fact listening "$local" "$inode" ;; esac
+done
+echo "$owners"`;
 
 /**
  * The file has no name while it is written, so that nothing is left whatever ends the script. dd says how long it took from

@@ -23,6 +23,8 @@ export type DraftMachines = {
     /** The virtual address of several hosts, instead of `address`; null if there is one host. */
     readonly shared: { readonly vip: string; readonly hosts: readonly DraftHost[] } | null;
   };
+  /** What to run next: `check` where hosts and their network may lack what a cluster needs. */
+  readonly nextCommand: "check" | "plan";
   /** The address of a worker, for a comment. */
   readonly workerExample: string;
 };
@@ -72,6 +74,9 @@ export type DraftRequest = {
   readonly clock: Clock;
   readonly signal: AbortSignal;
 };
+
+/** The code of the warning of a host that was not reached: what is written of it was guessed. */
+export const unreachedHost = "init/unreached";
 
 /** Null for a request that is for another provider. @throws HaplanError `init/...` */
 export type DraftProvider = (request: DraftRequest) => Promise<DraftMachines | null>;

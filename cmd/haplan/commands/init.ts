@@ -5,6 +5,7 @@ import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import { writeFileDurably } from "../../../src/base/durable-file.ts";
 import { errorText } from "../../../src/base/haplan-error.ts";
 import { draftMachines } from "../../../src/providers/registry.ts";
+import { unreachedHost } from "../../../src/providers/spec-draft.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
 import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
@@ -35,11 +36,15 @@ export async function runInit(context: CliContext, file: string | undefined, fla
   const path = file ?? defaultFile;
   const toStandardOutput = path === standardInput;
   if (!toStandardOutput && existsSync(resolve(context.cwd, path))) throw exists(path);
-  const draft = await draftSpec(context, toStandardOutput ? defaultFile : path, flags);
+  const warnings: Diagnostic[] = [];
+  const draft = await draftSpec(context, toStandardOutput ? defaultFile : path, flags, warnings);
   const { text, spec } = validText(draft, flags);
+  context.reporter.warn(warnings);
+  // What is written of such a host was guessed: a script has to notice.
+  const code: ExitCode = warnings.some((warning) => warning.code === unreachedHost) ? 1 : 0;
   if (toStandardOutput) {
     context.terminal.print(text.trimEnd());
-    return 0;
+    return code;
   }
   try {
     writeFileDurably(resolve(context.cwd, path), text, { mode: 0o644 });
@@ -49,8 +54,8 @@ export async function runInit(context: CliContext, file: string | undefined, fla
   const names = spec.controlPlane.masters.map(({ name }) => name).join(", ");
   context.invocation.about({ spec: path });
   context.terminal.print(`Wrote ${path}: masters ${names}. Look through it, then run:\n`);
-  context.terminal.print(`    ${context.invocation.line(["plan"])}`);
-  return 0;
+  context.terminal.print(`    ${context.invocation.line([draft.nextCommand])}`);
+  return code;
 }
 
 /** @throws RefusalError if it would not be valid */
@@ -61,7 +66,12 @@ function validText(draft: DraftSpec, flags: InitFlags): { readonly text: string;
   return { text, spec };
 }
 
-async function draftSpec(context: CliContext, file: string, flags: InitFlags): Promise<DraftSpec> {
+async function draftSpec(
+  context: CliContext,
+  file: string,
+  flags: InitFlags,
+  warnings: Diagnostic[],
+): Promise<DraftSpec> {
   const running = await runningMembers(context, flags);
   const common = { file, name: flags.name ?? nameOfDirectory(context.cwd), adopted: running?.adopted ?? null };
   const { askHost } = await context.loadDependencies();
@@ -74,7 +84,7 @@ async function draftSpec(context: CliContext, file: string, flags: InitFlags): P
     reach: { identityFile: flags.identityFile ?? null, jump: flags.jump ?? null, options: flags.sshOption },
     check: (found) => void validText({ ...common, ...found }, flags),
     askHost,
-    warn: (warnings) => context.reporter.warn(warnings),
+    warn: (found) => void warnings.push(...found),
     clock: context.clock,
     signal: context.stop.signal,
   });

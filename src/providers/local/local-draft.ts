@@ -23,6 +23,7 @@ export const draftLocal: DraftProvider = async (request) => {
       shared: null,
       notes: ["the address for clients: any master may fail"],
     },
+    nextCommand: "plan",
     workerExample: `${network}.11`,
   };
 };

@@ -2,7 +2,7 @@
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText } from "../../base/haplan-error.ts";
 import { MachineCalls } from "../machine-calls.ts";
-import type { DraftRequest } from "../spec-draft.ts";
+import { type DraftRequest, unreachedHost } from "../spec-draft.ts";
 import type { HostSurvey, SurveyedHosts } from "./draft-host.ts";
 import type { HostArgument } from "./host-argument.ts";
 
@@ -38,10 +38,10 @@ export async function askHosts(
 }
 
 function warningOf({ host }: HostArgument, survey: HostSurvey): readonly Diagnostic[] {
-  const warn = (summary: string, detail: string): readonly Diagnostic[] => [
-    { severity: "warning", code: "init/host", summary, detail },
+  const warn = (summary: string, detail: string, code: string = "init/host"): readonly Diagnostic[] => [
+    { severity: "warning", code, summary, detail },
   ];
-  if ("unreached" in survey) return warn(`The host ${host} was not reached`, survey.unreached);
+  if ("unreached" in survey) return warn(`The host ${host} was not reached`, survey.unreached, unreachedHost);
   if (survey.systemdVersion === null)
     return warn(`The host ${host} does not run systemd`, "haplan starts its programs as systemd units.");
   if (!survey.becomesRoot)

@@ -29,6 +29,7 @@ export const draftSsh: DraftProvider = async (request) => {
       provider: providerLines(user, request.reach),
       ...machines,
       loadBalancer: own.length === 0 ? besideOthers(machines, members) : ofItsOwn(own, request.vip),
+      nextCommand: "check",
       workerExample: "10.0.0.11",
     };
   };
