@@ -88,7 +88,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
 }
 
 /** Commands whose -json is a stream of events. */
-const streaming = new Set(["plan", "apply", "destroy", "check", "logs", "rotate", "restore", "recover"]);
+const streaming = new Set(["plan", "apply", "destroy", "check", "events", "logs", "rotate", "restore", "recover"]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -220,6 +220,12 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
     .option("--interval <duration>", "with -watch: how often to look; 2s if omitted")
     .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/status.ts")).runStatus));
+  verb("events [spec]", "show elections, membership changes, starts of members and applies, in the order of time")
+    .option("-f, --follow", "also show events as they happen, until Ctrl-C")
+    .option("--since <time>", "only from this time on: a duration such as 10m, or a time such as 2026-11-29T12:00:00Z")
+    .option("--json", "stream events, one JSON object per line")
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/events.ts")).runEvents));
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")
     .option("--json", json)
     .option("--raw <name>", "print the value of a single output")

@@ -5,10 +5,10 @@ import { mergeLogs } from "../../../src/providers/merge-logs.ts";
 import { resumeLogs } from "../../../src/providers/resume-logs.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterNodes, requireNode } from "../cluster-nodes.ts";
-import { parseDuration } from "../duration.ts";
 import { openCluster } from "../open-cluster.ts";
 import { refuse } from "../refusal.ts";
 import type { Session } from "../session.ts";
+import { sinceOf } from "../since.ts";
 import { createLogView } from "../views/log-view.ts";
 
 export type LogFlags = {
@@ -98,17 +98,6 @@ function logLine({ machine, unit, timeMs, message }: LogEntry): Parameters<CliCo
 function requestOf({ follow = false, since, lines, unit }: LogFlags, nowMs: number): LogRequest {
   const sinceMs = since === undefined ? null : sinceOf(since, nowMs);
   return { unit: unit ?? null, lines: linesOf(lines, sinceMs), sinceMs, follow };
-}
-
-function sinceOf(text: string, nowMs: number): number {
-  if (!/^\d{4}-/.test(text)) return nowMs - parseDuration("-since", text);
-  const timeMs = Date.parse(text);
-  if (!Number.isNaN(timeMs)) return timeMs;
-  throw refuse(
-    "cli/bad-time",
-    `-since ${text} is not a time`,
-    "Write a duration such as 10m, or a time such as 2026-11-29T12:00:00Z.",
-  );
 }
 
 /** `-since` alone asks for everything since then. */

@@ -1,0 +1,67 @@
+/** `haplan events` as whole command lines: one timeline from what each member logs and from the journal of applies. */
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
+
+let cli: CliFixture;
+/** What the agents log after the apply. */
+const logged: Record<string, readonly string[]> = {};
+const unreachable = new Set<string>();
+
+beforeEach(async () => {
+  cli = createCliFixture();
+  unreachable.clear();
+  cli.openProvider = (_, inMemory) => ({
+    ...inMemory,
+    logs: async function* (machine) {
+      const name = typeof machine === "string" ? machine : machine.name;
+      if (unreachable.has(name)) throw new Error("no route to host");
+      for (const message of logged[name] ?? [])
+        yield { machine: name, unit: "agent", timeMs: Date.parse("2031-01-01T00:00:00Z"), message };
+      yield "current";
+    },
+  });
+  expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
+  const id = [...cli.world.voters()].find(({ name }) => name === "m2")!.id;
+  const elected = JSON.stringify({ msg: "leader elected", leader: id, term: 7 });
+  Object.assign(logged, { m1: [elected], m2: [elected, '{"msg":"stopping"}'], m3: ["not JSON", elected] });
+});
+afterEach(() => cli.remove());
+
+describe("events", () => {
+  it("tells once what every member logs, by name, after the apply", async () => {
+    const { code, out } = await cli.haplan("events three.yaml");
+    expect(code).toBe(0);
+    const lines = out.split("\n").map((line) => line.replace(/^\S+Z /, "").replace(/plan \w{12}/, "plan ID"));
+    expect(lines).toEqual([
+      "apply of plan ID began",
+      expect.stringMatching(/^apply of plan ID is complete \(\d\d steps\)$/),
+      "m2 is the leader in term 7",
+      "m2 stops",
+    ]);
+  });
+
+  it("streams objects with -json", async () => {
+    const { out } = await cli.haplan("events three.yaml -json");
+    const last = JSON.parse(out.split("\n").at(-1)!);
+    expect(last).toMatchObject({
+      type: "event",
+      "@message": "m2 stops",
+      event: { time: "2031-01-01T00:00:00.000Z", kind: "member", member: "m2" },
+    });
+  });
+
+  it("names a member whose log is not read, tells what the others say, and exits with 1", async () => {
+    unreachable.add("m1");
+    const { code, out, err } = await cli.haplan("events three.yaml");
+    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining("The log of m1 could not be read") });
+    expect(out).toContain("m2 is the leader in term 7");
+  });
+
+  it("refuses a time that it does not understand", async () => {
+    const { code, err } = await cli.haplan("events three.yaml -since yesterday");
+    expect({ code, err }).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("-since yesterday is not a duration"),
+    });
+  });
+});
