@@ -121,6 +121,8 @@ export type StepAction =
         readonly sizeBytes: number;
       };
       readonly bumpRevision: number;
+      /** The cluster whose place the new one takes; null if there is none, or its id is unknown. */
+      readonly replacesCluster: string | null;
       readonly token: string;
       readonly join: InitialCluster;
     }

@@ -18,7 +18,13 @@ const join: InitialCluster = {
 
 describe("the command that restores a member", () => {
   it("of haplan's agent raises the revision itself", () => {
-    const command = restoreCommand(three, { member: "m2", join, token: "t-1", bumpRevision: 5 });
+    const command = restoreCommand(three, {
+      member: "m2",
+      join,
+      token: "t-1",
+      bumpRevision: 5,
+      replacesCluster: "0a1b2c3d4e5f6071",
+    });
     expect(command).toEqual({
       programs: [{ kind: "haplan", command: "haplan-agent" }],
       arguments: [
@@ -32,13 +38,20 @@ describe("the command that restores a member", () => {
         "--initial-advertise-peer-urls=http://127.0.1.2:2380",
         "--bump-revision=5",
         "--mark-compacted",
+        "--replaces-cluster=0a1b2c3d4e5f6071",
       ],
       environment: {},
     });
   });
 
   it("of a real etcd gets a snapshot whose revision was raised before", () => {
-    const command = restoreCommand(withEtcd(), { member: "m1", join, token: "t", bumpRevision: 5 });
+    const command = restoreCommand(withEtcd(), {
+      member: "m1",
+      join,
+      token: "t",
+      bumpRevision: 5,
+      replacesCluster: "0a1b2c3d4e5f6071",
+    });
     expect(command.arguments.some((word) => word.includes("bump"))).toBe(false);
     expect(command.environment).toEqual({ ETCDCTL_API: "3" });
   });

@@ -21,6 +21,8 @@ export type RestoredMember = {
   /** Of the new cluster. */
   readonly token: string;
   readonly bumpRevision: number;
+  /** The id of the cluster that it takes the place of; null if there is none, or it is unknown. */
+  readonly replacesCluster: string | null;
 };
 
 /**
@@ -29,7 +31,7 @@ export type RestoredMember = {
  */
 export function restoreCommand(
   spec: ClusterSpec,
-  { member, join, token, bumpRevision }: RestoredMember,
+  { member, join, token, bumpRevision, replacesCluster }: RestoredMember,
 ): RestoreCommand {
   const own = join.initialCluster.find(({ name }) => name === member);
   const master = spec.controlPlane.masters.find(({ name }) => name === member);
@@ -47,7 +49,8 @@ export function restoreCommand(
   if (spec.controlPlane.engine === "agent") {
     const bump = [`--bump-revision=${bumpRevision}`, "--mark-compacted"];
     const programs = [{ kind: "haplan", command: "haplan-agent" }] as const;
-    return { programs, arguments: [...shared, ...bump], environment: {} };
+    const replaced = replacesCluster === null ? [] : [`--replaces-cluster=${replacesCluster}`];
+    return { programs, arguments: [...shared, ...bump, ...replaced], environment: {} };
   }
   const programs = restoreTools(spec).map((command) => ({ kind: "system", command }) as const);
   return { programs, arguments: shared, environment: { ETCDCTL_API: "3" } };

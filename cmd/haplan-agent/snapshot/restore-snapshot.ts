@@ -14,6 +14,7 @@ export type RestoreFlags = {
   readonly initialAdvertisePeerUrls?: string;
   readonly bumpRevision: string;
   readonly markCompacted?: boolean;
+  readonly replacesCluster?: readonly string[];
   readonly skipHashCheck: boolean;
 };
 
@@ -35,6 +36,7 @@ export async function restoreSnapshot(
     database: file.database,
     config,
     bumpRevision,
+    replacesClusters: readClusterIds(flags),
   });
   const summary =
     `Restored "${path}" into "${config.dataDir}": revision ${revision}, ${changes} changes of keys, ${leases} leases; ` +
@@ -54,6 +56,15 @@ function readConfig(flags: RestoreFlags): AgentConfig {
   };
   const argv = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   return createAgentConfig(readSettings(argv, {}, () => ""));
+}
+
+function readClusterIds({ replacesCluster = [] }: RestoreFlags): readonly string[] {
+  const wrong = replacesCluster.find((id) => !/^[0-9a-f]{16}$/.test(id));
+  if (wrong === undefined) return replacesCluster;
+  throw new HaplanError(
+    "snapshot/cluster-id",
+    `--replaces-cluster="${wrong}" is wrong: expected the id of a cluster, 16 hexadecimal digits`,
+  );
 }
 
 /** etcd requires both flags or none: a revision that jumps without a compaction leaves watchers with a silent gap. */

@@ -93,6 +93,12 @@ function withRestoreFlags(command: Command): Command {
     .option("--mark-compacted", "mark all earlier revisions as compacted (always done when the revision is bumped)")
     .addOption(new Option("--no-mark-compacted").hideHelp())
     .option(
+      "--replaces-cluster <id>",
+      "a cluster that this one takes the place of: its members stop when they reach this one; may be repeated",
+      (id: string, ids: readonly string[]) => [...ids, id],
+      [],
+    )
+    .option(
       "--skip-hash-check",
       "accept a file without SHA-256, copied from a data directory, or with a wrong one",
       false,

@@ -12,7 +12,8 @@ export async function restoreMember(
   const { member, source, join, bumpRevision } = action;
   // Members of an earlier restore, or of the cluster before, have another cluster id, and cannot join these.
   const token = `${keeper.state.lineage}-${action.token}`;
-  const command = restoreCommand(plan.spec, { member, join, token, bumpRevision });
+  const { replacesCluster } = action;
+  const command = restoreCommand(plan.spec, { member, join, token, bumpRevision, replacesCluster });
   context.detail(`restoring ${source.sizeBytes} bytes`);
   await ports.provider.restoreData(member, { snapshot: source.snapshot, id: action.token, command }, signal);
   // A member makes a call with a token of the former cluster wait until its log is as long as that one's (etcd's auth.go).

@@ -113,6 +113,7 @@ export function planRestore(planning: WithCertificates, restore: PlannedRestore)
   const stopped = all
     .filter(({ name }) => unitOf(view.machines.get(name), agentUnitName) !== undefined)
     .map(({ name }) => builder.add({ kind: "stopAgent", member: name }, [], [builder.lastSerialStep]));
+  const replacesCluster = recovery?.clusterId ?? planning.observed.membership?.clusterId ?? null;
   const saved = recovery === undefined ? null : saveSurvivor(planning, restore, recovery, stopped);
   const filled = members.map(({ name, address }) => {
     const resource = desired.find((each) => each.address === machineAddress(name))!;
@@ -122,7 +123,7 @@ export function planRestore(planning: WithCertificates, restore: PlannedRestore)
     const why = recovery === undefined ? `restored from ${restore.backup}` : `rebuilt from ${restore.backup}`;
     builder.setAction(address, view.resources.has(address) ? "deleteThenCreate" : "create", why);
     return builder.add(
-      { kind: "restoreMember", member: name, source, bumpRevision, token, join },
+      { kind: "restoreMember", member: name, source, bumpRevision, replacesCluster, token, join },
       [address],
       [builder.lastSerialStep, ...stopped, saved, machine],
     );

@@ -56,6 +56,8 @@ type AgentEventMap = {
   snapshotReceived: [snapshot: ReceivedSnapshot, durationMs: number];
   /** A peer reports that the cluster has removed this member. */
   removed: [];
+  /** A peer reports that its cluster has replaced this one. */
+  replaced: [reason: string];
 
   // Consensus.
   softStateChanged: [state: SoftState];

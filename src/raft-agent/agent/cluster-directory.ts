@@ -13,6 +13,8 @@ import type { Member } from "../state-machine/membership.ts";
 import type { RunningCluster } from "./disk/member-identity.ts";
 
 const clusterIdHeader = "x-etcd-cluster-id";
+/** Of clusters that this one was rebuilt in place of. */
+const replacesHeader = "x-haplan-replaces-clusters";
 const responseBytesMax = 1024 * 1024;
 const requestTimeoutMs = 3_000;
 /** Less than a caller waits for the response to its greeting. */
@@ -31,11 +33,15 @@ export function createDirectoryHandler(directory: {
   readonly clusterId: string;
   readonly version: string;
   members(): readonly Member[];
+  /** Ids of clusters that this one was rebuilt in place of. */
+  replaces?(): readonly string[];
 }): RequestListener {
   return (request, response) => {
     const path = (request.url ?? "/").split("?")[0];
     response.setHeader("X-Etcd-Cluster-ID", directory.clusterId);
     response.setHeader("Content-Type", "application/json");
+    const replaces = directory.replaces?.() ?? [];
+    if (replaces.length > 0) response.setHeader("X-Haplan-Replaces-Clusters", replaces.join(","));
     if (request.method !== "GET") response.writeHead(405).end();
     else if (path === "/members") response.end(JSON.stringify(directory.members().map(toJson)));
     else if (path === "/version") {
@@ -104,7 +110,13 @@ async function readCluster(response: IncomingMessage): Promise<RunningCluster> {
   if (response.statusCode !== 200 || typeof clusterId !== "string")
     throw new Error(`HTTP status ${response.statusCode}`);
   if (!/^[0-9a-f]{1,16}$/.test(clusterId)) throw new Error(`the cluster id "${clusterId}" is not hexadecimal`);
-  return { clusterId: clusterId.padStart(16, "0"), members: readMembers(Buffer.concat(pieces).toString("utf8")) };
+  const members = readMembers(Buffer.concat(pieces).toString("utf8"));
+  const replaces = response.headers[replacesHeader];
+  return {
+    clusterId: clusterId.padStart(16, "0"),
+    members,
+    ...(typeof replaces === "string" ? { replaces: replaces.split(",") } : {}),
+  };
 }
 
 /** @throws Error that names the member and the field. Unknown fields are ignored, all but the id may be missing. */

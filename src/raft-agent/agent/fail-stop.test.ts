@@ -5,6 +5,7 @@ import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { type AgentEvents, createAgentEvents } from "./agent-events.ts";
 import { assertNoLostEntries } from "./disk/lost-entries.ts";
+import { assertNotReplaced } from "./disk/replaced-cluster.ts";
 import { FailStop } from "./fail-stop.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "haplan-fail-stop-"));
@@ -33,6 +34,13 @@ describe("a member that must stop", () => {
   it("says that it was removed from the cluster", () => {
     events.emit("removed");
     expect(reasons).toEqual(["the member was removed from the cluster"]);
+  });
+
+  it("does not start again with the data of a cluster that was replaced", () => {
+    expect(() => assertNotReplaced(dataDir)).not.toThrow();
+    events.emit("replaced", "cluster a was replaced by cluster b");
+    expect(reasons).toEqual(["the member's cluster was replaced"]);
+    expect(() => assertNotReplaced(dataDir)).toThrow(/its cluster was replaced by another one.*cluster a was replaced/);
   });
 
   it("does not start again with its data when it has lost entries", () => {

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { AgentEvents } from "./agent-events.ts";
 import { rememberLostEntries } from "./disk/lost-entries.ts";
+import { rememberReplacement, replacedError } from "./disk/replaced-cluster.ts";
 
 export type FailStopOptions = {
   readonly dataDir: string;
@@ -20,6 +21,7 @@ export class FailStop {
     this.#options = options;
     events.on("failed", (error) => this.#fail(error));
     events.on("removed", () => this.stopRemoved());
+    events.on("replaced", (reason) => this.#stopReplaced(reason));
   }
 
   get hasStopped(): boolean {
@@ -37,6 +39,18 @@ export class FailStop {
     if (!this.#begin()) return;
     logger.fatal({ error: removedError(dataDir).message }, "this member was removed from the cluster and is stopping");
     this.#options.onStopped("the member was removed from the cluster");
+  }
+
+  /** It may hold a majority of the former cluster: two clusters that serve would be worse than one that does not. */
+  #stopReplaced(reason: string): void {
+    const { dataDir, logger } = this.#options;
+    if (!this.#begin()) return;
+    rememberReplacement(dataDir, reason);
+    logger.fatal(
+      { error: replacedError(dataDir, reason).message },
+      "this member's cluster was replaced; it is stopping",
+    );
+    this.#options.onStopped("the member's cluster was replaced");
   }
 
   #fail(error: unknown): void {

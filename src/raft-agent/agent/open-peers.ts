@@ -39,6 +39,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     clusterId: identity.clusterId,
     version: reportedEtcdVersion,
     members: () => membership.list(),
+    replaces: () => membership.replacedClusters,
   });
   const tls = openPeerTls(config, parts, logger);
   // A joining member knows only the members of its flags.
@@ -48,6 +49,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     clusterId: identity.clusterId,
     advertisedUrls: config.advertisePeerUrls,
     random,
+    hasReplaced: (clusterId) => membership.replacedClusters.includes(clusterId),
     // Features of a version may be in the log once it is agreed on: a peer that does not support it could not read on.
     versions: () => ({ ...supportedVersions, lowest: Math.max(supportedVersions.lowest, membership.protocolVersion) }),
     httpServer: createDetachedServer(directory),
@@ -118,6 +120,7 @@ function handlersFor(snapshots: SnapshotExchange, events: AgentEvents, logger: L
       );
     },
     onRemoved: () => events.emit("removed"),
+    onReplaced: (reason) => events.emit("replaced", reason),
     onRejected: (rejection) => rejections.add(rejection),
     onLog: (level, text) => logger[level](text),
     onRoundTrip: (peer, durationMs) => events.emit("peerRoundTrip", peer, durationMs),

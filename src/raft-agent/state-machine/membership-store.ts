@@ -26,6 +26,7 @@ export class MembershipStore extends Membership {
   #clusterVersion = "";
   #configurationIndex: LogIndex = 0;
   #downgradeTarget = "";
+  #replacedClusters: readonly string[] = [];
   #protocolVersion = firstProtocolVersion;
 
   constructor(metadata: Metadata) {
@@ -82,6 +83,8 @@ export class MembershipStore extends Membership {
     const version = this.#metadata.get(cluster, "protocolVersion");
     this.#protocolVersion = version === undefined ? firstProtocolVersion : parse<number>(version);
     this.#downgradeTarget = text(this.#metadata.get(cluster, "downgradeTarget"));
+    const replaced = this.#metadata.get(cluster, "replacedClusters");
+    this.#replacedClusters = replaced === undefined ? [] : parse<readonly string[]>(replaced);
     this.replace(
       members,
       removed,
@@ -91,10 +94,21 @@ export class MembershipStore extends Membership {
     );
   }
 
-  /** Writes the initial members of a new cluster, the same on each of them, before the first entry. */
-  seed(members: readonly Member[], configuration: Configuration): void {
+  /**
+   * Writes the initial members of a new cluster, the same on each of them, before the first entry. `replaces`: ids of the clusters
+   * that it is rebuilt in place of.
+   */
+  seed(members: readonly Member[], configuration: Configuration, replaces: readonly string[] = []): void {
     this.replace(members, [], configuration);
     this.#keep({ changed: members, removed: [] });
+    if (replaces.length === 0) return;
+    this.#replacedClusters = replaces;
+    this.#metadata.put(cluster, "replacedClusters", json(replaces));
+  }
+
+  /** Ids of the clusters that this one was rebuilt in place of: their members must not serve any more. */
+  get replacedClusters(): readonly string[] {
+    return this.#replacedClusters;
   }
 
   applyConfiguration(index: LogIndex, configuration: Configuration, context: Uint8Array): MembershipChange {

@@ -27,7 +27,8 @@ export type Dialed = {
 
 /**
  * @throws HaplanError `transport/unreachable` when there is no connection, `transport/refused` when the other side
- * rejects it, `transport/removed` when it reports that this member was removed from the cluster.
+ * rejects it, `transport/removed` when it reports that this member was removed from the cluster, `transport/replaced` when its cluster has
+ * replaced this one.
  */
 export async function dialPeer(
   context: TransportContext,
@@ -48,15 +49,14 @@ export async function dialPeer(
     });
     if (reply.status !== HandshakeStatus.accepted) {
       const reason = explainRejection(reply.status, { versions, clusterId, from: self, to: peer }, reply);
-      const code = reply.status === HandshakeStatus.removed ? "transport/removed" : "transport/refused";
-      throw new HaplanError(code, `Cannot connect to member ${peer} at ${url}: ${reason}`);
+      throw new HaplanError(rejectionCode(reply.status), `Cannot connect to member ${peer} at ${url}: ${reason}`);
     }
     socket.removeAllListeners("error");
     return { socket, rest, versions: reply.versions };
   } catch (error) {
     socket.on("error", () => {}); // The socket is being closed: its further errors do not matter.
     socket.destroy();
-    if (error instanceof HaplanError && /^transport\/(refused|removed)$/.test(error.code)) throw error;
+    if (error instanceof HaplanError && /^transport\/(refused|removed|replaced)$/.test(error.code)) throw error;
     throw new HaplanError("transport/unreachable", `Cannot connect to member ${peer} at ${url}: ${errorText(error)}`, {
       cause: error,
     });
@@ -125,4 +125,9 @@ function readReply(socket: Socket): Promise<{ reply: Reply; rest: Uint8Array }> 
     socket.on("close", onEnd);
     socket.on("error", (error) => finish(() => reject(error)));
   });
+}
+
+function rejectionCode(status: number): string {
+  if (status === HandshakeStatus.removed) return "transport/removed";
+  return status === HandshakeStatus.replaced ? "transport/replaced" : "transport/refused";
 }

@@ -30,6 +30,18 @@ const judged = (versions: VersionRange): HandshakeStatus => {
   return checkHello(hello, { clusterId, self: answerer, isRemoved: () => false });
 };
 
+it("a member of a cluster that was replaced is told so, whatever member it calls", () => {
+  const own = { clusterId: "00000000000000dd", self: answerer, isRemoved: () => false };
+  const { hello } = decodeHello(encodeHello({ ...greeting, to: "00000000000000ee" }))!;
+  expect(checkHello(hello, own)).toBe(HandshakeStatus.wrongCluster);
+  const status = checkHello(hello, { ...own, hasReplaced: (id) => id === clusterId });
+  expect(status).toBe(HandshakeStatus.replaced);
+  const reply = { versions: supportedVersions, clusterId: own.clusterId, member: answerer };
+  expect(explainRejection(status, hello, reply)).toBe(
+    "cluster 00000000000000cc was replaced by cluster 00000000000000dd, in a restore or a recovery: member 00000000000000aa is no member of it",
+  );
+});
+
 describe("protocol versions", () => {
   it.each<[string, VersionRange, VersionRange, number | null]>([
     ["the same one", { lowest: 1, highest: 1 }, { lowest: 1, highest: 1 }, 1],

@@ -63,6 +63,8 @@ export const HandshakeStatus = {
   notPermitted: 5,
   /** The caller has the answering member's own id. */
   sameMember: 6,
+  /** The answering member's cluster was rebuilt in place of the caller's: what the caller has is no longer the cluster. */
+  replaced: 7,
 } as const;
 export type HandshakeStatus = (typeof HandshakeStatus)[keyof typeof HandshakeStatus];
 
@@ -178,10 +180,17 @@ function checkMagic(bytes: Uint8Array): void {
 /** Whether this member accepts the caller's connection. */
 export function checkHello(
   hello: Hello,
-  own: { clusterId: string; self: MemberId; isRemoved(id: MemberId): boolean; versions?: VersionRange },
+  own: {
+    clusterId: string;
+    self: MemberId;
+    isRemoved(id: MemberId): boolean;
+    hasReplaced?(clusterId: string): boolean;
+    versions?: VersionRange;
+  },
 ): HandshakeStatus {
   if (commonVersion(hello.versions, own.versions ?? supportedVersions) === null) return HandshakeStatus.wrongVersion;
-  if (hello.clusterId !== own.clusterId) return HandshakeStatus.wrongCluster;
+  if (hello.clusterId !== own.clusterId)
+    return own.hasReplaced?.(hello.clusterId) ? HandshakeStatus.replaced : HandshakeStatus.wrongCluster;
   // Checked first: all members may have been replaced since, and others respond at the addresses that the caller
   // knows.
   if (own.isRemoved(hello.from)) return HandshakeStatus.removed;
@@ -209,6 +218,8 @@ export function explainRejection(
       return answerer.reason
         ? `member ${answerer.member} rejects the connection: ${answerer.reason}`
         : `member ${answerer.member} does not accept the caller's certificate as that of member ${caller.from}; see its log for the reason`;
+    case HandshakeStatus.replaced:
+      return `cluster ${caller.clusterId} was replaced by cluster ${answerer.clusterId}, in a restore or a recovery: member ${caller.from} is no member of it`;
     case HandshakeStatus.sameMember:
       return `two members have the id ${caller.from}: give each its own data directory, never a copy`;
     default:

@@ -236,9 +236,10 @@ export class PeerListener {
   }
 
   async #answer(socket: Socket, hello: Hello, rest: Uint8Array): Promise<void> {
-    const { self, clusterId } = this.#parts.context.options;
+    const { self, clusterId, hasReplaced } = this.#parts.context.options;
     const versions = this.#parts.context.versions();
-    const status = checkHello(hello, { self, clusterId, isRemoved: this.#parts.isRemoved, versions });
+    const own = { self, clusterId, isRemoved: this.#parts.isRemoved, versions };
+    const status = checkHello(hello, hasReplaced === undefined ? own : { ...own, hasReplaced });
     if (status !== HandshakeStatus.accepted) {
       this.#reject(socket, status, explainRejection(status, hello, { versions, clusterId, member: self }));
       return;

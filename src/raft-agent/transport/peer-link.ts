@@ -63,6 +63,8 @@ export class PeerLink {
       } catch (error) {
         this.#logOnce(errorText(error));
         if (error instanceof HaplanError && error.code === "transport/removed") context.options.handlers.onRemoved?.();
+        if (error instanceof HaplanError && error.code === "transport/replaced")
+          context.options.handlers.onReplaced?.(error.message);
       }
       if (!this.#stopped) await this.#pause();
       this.#attempts++;

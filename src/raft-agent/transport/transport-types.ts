@@ -53,6 +53,8 @@ export type TransportHandlers = {
   onSnapshot?(peer: MemberId, metadata: SnapshotMetadata, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** A peer reports that this member was removed from the cluster, which is final: ids are never reused. */
   onRemoved?(): void;
+  /** A peer reports that its cluster has replaced this one: `reason` names both. */
+  onReplaced?(reason: string): void;
   /** A client was rejected on the peer port. */
   onRejected?(rejection: RejectedConnection): void;
   onLog?(level: "info" | "warn", text: string): void;
@@ -101,6 +103,8 @@ export type TransportOptions = {
   readonly handlers: TransportHandlers;
   readonly random: Random;
   readonly clock?: Clock;
+  /** Whether this cluster was rebuilt in place of that one. */
+  readonly hasReplaced?: (clusterId: string) => boolean;
   /** The protocol versions that this member supports now; `supportedVersions` if absent. */
   readonly versions?: () => VersionRange;
   readonly tls?: PeerTls;

@@ -22,6 +22,7 @@ import { askForCluster } from "../cluster-directory.ts";
 import { peerUrlsByMember } from "./logged-members.ts";
 import { assertNoLostEntries, forgetLostEntries } from "./lost-entries.ts";
 import type { MemberIdentity } from "./member-identity.ts";
+import { assertNotReplacedBy } from "./replaced-cluster.ts";
 
 export type Survivor = {
   readonly identity: MemberIdentity;
@@ -58,7 +59,7 @@ export async function forceNewCluster(config: AgentConfig, survivor: Survivor): 
       "it has not received the cluster's data, or was removed from it; start another survivor with the flag",
     );
   }
-  await assertLost(configuration, survivor);
+  await assertLost(config, configuration, survivor);
   const alone = appendSoleConfiguration(restored, identity.memberId);
   await wal.append({ hardState: alone.hardState, entries: alone.entries.slice(-1), snapshot: null });
   forgetLostEntries(config);
@@ -87,7 +88,7 @@ function lastConfiguration({ snapshot, entries }: RestoredState): Configuration 
 }
 
 /** If there is a majority, with or without this member, a second cluster beside it would be a disaster. */
-async function assertLost(configuration: Configuration, survivor: Survivor): Promise<void> {
+async function assertLost({ dataDir }: AgentConfig, configuration: Configuration, survivor: Survivor): Promise<void> {
   const { memberId: self, clusterId } = survivor.identity;
   const urls = peerUrlsByMember(survivor.storedMembers, survivor.restored, self);
   const others = membersOf(configuration)
@@ -95,6 +96,7 @@ async function assertLost(configuration: Configuration, survivor: Survivor): Pro
     .map((id) => ({ id, peerUrls: urls.get(id) ?? [] }));
   assertReachable(others);
   const answers = await Promise.allSettled(others.map(({ peerUrls }) => askForCluster(peerUrls, survivor.callingTls)));
+  assertNotReplacedBy(answers, { dataDir, clusterId });
   const present = others.filter((_, at) => {
     const answer = answers[at];
     return answer?.status === "fulfilled" && answer.value.clusterId === clusterId;

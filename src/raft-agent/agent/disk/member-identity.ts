@@ -63,7 +63,12 @@ export function bootstrapCluster(
 }
 
 /** The cluster as described by its current members. */
-export type RunningCluster = { readonly clusterId: string; readonly members: readonly Member[] };
+export type RunningCluster = {
+  readonly clusterId: string;
+  readonly members: readonly Member[];
+  /** Ids of clusters that it was rebuilt in place of; absent if there are none. */
+  readonly replaces?: readonly string[];
+};
 
 /**
  * Finds this member, by its peer URLs, among those known to the cluster: it has to be added first. A joining member

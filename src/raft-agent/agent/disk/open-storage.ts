@@ -39,6 +39,7 @@ import {
   joinCluster,
   type MemberIdentity,
 } from "./member-identity.ts";
+import { assertNotReplaced, assertNotReplacedBy } from "./replaced-cluster.ts";
 import { writeInitialMembers } from "./write-initial-members.ts";
 
 export type MemberStorage = {
@@ -58,6 +59,7 @@ export async function openStorage(config: AgentConfig, events: AgentEvents): Pro
   const snapDir = snapshotDir(config);
   assertNotEtcds(config);
   if (!config.forceNewCluster) assertNoLostEntries(config);
+  assertNotReplaced(config.dataDir);
   const hasLog = holdsLog(config.walDir);
   if (!hasLog) await assertNoOtherData(config);
   makeDir("data-dir", snapDir);
@@ -150,6 +152,7 @@ async function decideIdentity(config: AgentConfig, callingTls: ConnectionOptions
   const { identity } = bootstrapCluster(config);
   // Usually no member responds: the others are starting as well.
   const answers = await Promise.allSettled(others.map((peerUrl) => askForCluster([peerUrl], callingTls)));
+  assertNotReplacedBy(answers, { dataDir: config.dataDir, clusterId: identity.clusterId });
   assertFirstStart(
     identity,
     answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),

@@ -28,6 +28,8 @@ export type RestoreOptions = {
   >;
   /** 0 keeps the revision; see `importKeys`. */
   readonly bumpRevision: number;
+  /** Ids of the clusters that the restored one takes the place of. */
+  readonly replacesClusters: readonly string[];
 };
 
 export type RestoredMember = ImportedKeys &
@@ -71,7 +73,7 @@ function assertEmpty(directory: string): void {
 
 async function fillStore(
   directory: string,
-  { database, bumpRevision }: RestoreOptions,
+  { database, bumpRevision, replacesClusters }: RestoreOptions,
   initialCluster: InitialCluster,
   state: RestoredState,
 ): Promise<ImportedKeys & ImportedMetadata> {
@@ -83,7 +85,7 @@ async function fillStore(
       keys = await importKeys(database, empty, bumpRevision);
     });
     const metadata = importMetadata(database, backend.metadata);
-    new MembershipStore(backend.metadata).seed(initialCluster.members, state.snapshot.configuration);
+    new MembershipStore(backend.metadata).seed(initialCluster.members, state.snapshot.configuration, replacesClusters);
     backend.setConsistentIndex(state.snapshot.index, state.snapshot.term);
     await backend.commit();
     return { ...keys!, ...metadata };

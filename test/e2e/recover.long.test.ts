@@ -1,0 +1,61 @@
+/**
+ * A quorum that is lost while a client writes, the recovery from the leader, and the lost majority that returns: processes that
+ * were paused, and disks.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { until } from "./cluster-fixture.ts";
+import { isAlive } from "./dir-processes.ts";
+import { RecoverCluster } from "./recover-cluster.ts";
+import { type FormerMember, ways } from "./returning-members.ts";
+
+describe("a cluster of three that has lost two", () => {
+  const cluster = new RecoverCluster(94, 3);
+  let survivor: string;
+  let former: readonly FormerMember[];
+  let pids: ReadonlyMap<string, number>;
+
+  beforeAll(async () => {
+    await cluster.fixture.apply();
+    survivor = (await cluster.fixture.leader()).name;
+    former = await cluster.former(
+      cluster.names.filter((name) => name !== survivor),
+      "early",
+    );
+    cluster.startWriting();
+    await until("some writes are acknowledged", () => cluster.acknowledged.length > 100);
+    pids = await cluster.pause(former);
+    await cluster.stopWriting();
+  }, 60_000);
+  afterAll(() => cluster.teardown(pids), 60_000);
+
+  it("is not recovered while the others may be alive", async () => {
+    const { code, stderr } = await cluster.fixture.haplan(["recover", "-auto-approve"]);
+    expect(code).toBe(1);
+    for (const { name } of former)
+      expect(stderr).toContain(`${name} cannot be reached, which does not mean that it is lost`);
+  });
+
+  it("has everything that was acknowledged, as the leader had it", async () => {
+    const lost = former.map(({ name }) => `-lost=${name}`);
+    const shown = await cluster.fixture.mustRun("recover", ...lost, "-auto-approve");
+    expect(shown).toContain(`from the data of ${survivor}`);
+    const keys = await cluster.keys();
+    expect(cluster.acknowledged.filter((key) => !keys.has(key))).toEqual([]);
+  }, 60_000);
+
+  it("refuses those that were paused and go on, and they say why and stop", async () => {
+    const before = await cluster.facts();
+    for (const { name } of former) process.kill(pids.get(name)!, "SIGCONT");
+    for (const { name } of former) {
+      await until(`${name} has ended`, () => !isAlive(pids.get(name)!), 20_000);
+      expect(cluster.logOf(name)).toMatch(/was replaced by cluster/);
+    }
+    expect(await cluster.facts()).toEqual(before);
+  }, 60_000);
+
+  it.each(["with the disk that it had", "wiped, as a founder"])(
+    "refuses those that return %s",
+    async (way) => cluster.expectRefused(ways[way]!, former),
+    30_000,
+  );
+});
