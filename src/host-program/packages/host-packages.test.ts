@@ -10,6 +10,8 @@ const known = {
   haproxy: { programs: ["haproxy"], needs: ["liblua", "libc"] },
 };
 
+const names = { etcd: ["etcd-server"] };
+
 describe("the packages of a host", () => {
   let clusters: string;
   beforeEach(() => {
@@ -36,6 +38,23 @@ describe("the packages of a host", () => {
     expect([...manager.present]).toEqual(["libc", "haproxy", "liblua"]);
     await open(manager).release("two/load-balancer");
     expect([...manager.present]).toEqual(["libc"]);
+    expect(existsSync(join(clusters, packagesFile))).toBe(false);
+  });
+
+  it("are told apart when two clusters install at the same time", async () => {
+    const manager = new FakePackageManager(
+      [],
+      { ...known, haproxy: { programs: ["haproxy"], needs: ["liblua"] } },
+      names,
+    );
+    manager.pauseMs = 20;
+    // Two processes: nothing of memory is shared.
+    await Promise.all([open(manager).install("one/lb", ["haproxy"]), open(manager).install("two/m1", ["etcd"])]);
+    await Promise.all([open(manager).release("one/lb"), open(manager).install("three/m1", ["etcd"])]);
+    await open(manager).release("two/m1");
+    expect([...manager.present].toSorted()).toEqual(["etcd-server", "libc"]);
+    await open(manager).release("three/m1");
+    expect([...manager.present]).toEqual([]);
     expect(existsSync(join(clusters, packagesFile))).toBe(false);
   });
 

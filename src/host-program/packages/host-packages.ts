@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { withDirectoryLock } from "./directory-lock.ts";
 import { findPackageManager, type PackageManager, refreshIndexes } from "./package-manager.ts";
 import { disableServices, withoutServices } from "./service-policy.ts";
 
@@ -33,8 +34,6 @@ export type HostPackagesOptions = {
 
 export class HostPackages {
   readonly #options: Required<HostPackagesOptions>;
-  /** Changes are made one after the other. */
-  #last: Promise<void> = Promise.resolve();
 
   constructor({ manager = findPackageManager, guard = withoutServices, ...options }: HostPackagesOptions) {
     this.#options = { ...options, manager, guard };
@@ -45,6 +44,7 @@ export class HostPackages {
    * @throws HaplanError `host/packages`
    */
   install(user: string, programs: readonly string[]): Promise<void> {
+    if (programs.every((program) => this.#isForeign(program))) return Promise.resolve();
     return this.#inTurn(async () => {
       for (const program of programs) await this.#install(user, program);
     });
@@ -52,6 +52,7 @@ export class HostPackages {
 
   /** `user` needs nothing any more: removes what haplan has installed and no other machine needs. */
   release(user: string): Promise<void> {
+    if (!existsSync(join(this.#options.clusters, packagesFile))) return Promise.resolve();
     return this.#inTurn(async () => {
       for (const [program, { users, packages }] of Object.entries(this.#read())) {
         if (!users.includes(user)) continue;
@@ -62,10 +63,14 @@ export class HostPackages {
     });
   }
 
+  /** It was there before haplan: nothing is to be recorded. */
+  #isForeign(program: string): boolean {
+    return this.#read()[program] === undefined && this.#options.find(program) !== null;
+  }
+
+  /** One after the other, of all processes on this host: each cluster has one of its own. */
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return withDirectoryLock(this.#options.clusters, work);
   }
 
   async #install(user: string, program: string): Promise<void> {

@@ -1,4 +1,5 @@
 /** A package manager in memory: of each package, the programs that it has and the packages that come with it. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { PackageManager } from "./package-manager.ts";
 
@@ -7,6 +8,8 @@ export type FakePackage = { readonly programs: readonly string[]; readonly needs
 export class FakePackageManager implements PackageManager {
   readonly name = "fake";
   readonly present: Set<string>;
+  /** How long an installation takes. */
+  pauseMs = 0;
   readonly #known: ReadonlyMap<string, FakePackage>;
   readonly #names: ReadonlyMap<string, readonly string[]>;
 
@@ -30,6 +33,7 @@ export class FakePackageManager implements PackageManager {
 
   async install(packageName: string): Promise<void> {
     const found = this.#known.get(packageName);
+    await sleep(this.pauseMs);
     if (found === undefined) throw new HaplanError("host/packages", `there is no package ${packageName}`);
     for (const each of [packageName, ...(found.needs ?? [])]) this.present.add(each);
   }
