@@ -21,8 +21,11 @@ if (nodeModule.enableCompileCache !== undefined) {
 await import("./program.js");
 `;
 
-/** Files that a program starts in a thread, by the names that it knows them by. */
-const threads = { "haplan/write-probe": "cmd/haplan/write-probe-thread.ts" };
+/** Files that a program starts in a thread, or loads before another one, by the names that it knows them by. */
+const threads = {
+  "haplan/write-probe": "cmd/haplan/write-probe-thread.ts",
+  "haplan-rehearsal/peer-hook": "cmd/haplan-rehearsal/peer-hook.ts",
+};
 
 /**
  * Bundles each program, of cmd/ unless `sourceOf` names another file, into `<into>/<program>/program.js` with chunks that they share, beside the `main.js`

@@ -33,6 +33,8 @@ export type Dependencies = {
   readonly askPresented: AskPresented;
   readonly runInTerminal: RunInTerminal;
   readonly askHost: AskHost;
+  /** The program that applies in the copies of a rehearsal; null: haplan's own. */
+  readonly rehearsedProgram: string | null;
   /** Reads the reports of workers through the load balancer. @throws if no member answers within `timeoutMs` */
   readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;
 };
@@ -65,7 +67,7 @@ export type CliContext = {
 };
 
 /**
- * 0 success, 1 failure, 2 success with changes (`-detailed-exitcode`), 3 not formatted (`fmt -check`), 4 no quorum
- * (`status`).
+ * 0 success, 1 failure, 2 success with changes (`-detailed-exitcode`), 3 not formatted (`fmt -check`) or a fault was not held
+ * (`rehearse`), 4 no quorum (`status`).
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | ForeignExitCode;

@@ -23,5 +23,6 @@ export const productionDependencies: Dependencies = {
   askPresented,
   runInTerminal,
   askHost,
+  rehearsedProgram: null,
   readWorkerReports,
 };

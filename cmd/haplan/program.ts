@@ -74,6 +74,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
   addChangeCommands(verb, lazily);
   addDataCommands(verb, lazily);
   addShowCommands(verb, lazily);
+  addRehearseCommand(verb, lazily);
   addInspectCommands(verb, lazily);
   addNodeCommands(verb, lazily);
   addCertificateCommands(program, lazily);
@@ -184,6 +185,24 @@ function addShowCommands(verb: AddCommand, lazily: Lazily): void {
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/import.ts")).runImport));
+}
+
+function addRehearseCommand(verb: AddCommand, lazily: Lazily): void {
+  verb(
+    "rehearse [spec-or-plan]",
+    "play a plan on a local copy, with a fault at each step; exit with 3 if one was not held",
+  )
+    .option("--backup <file>", "the data of the copy: this backup")
+    .option("--keys <count>", "the data of the copy: this many generated keys", "1000")
+    .option("--faults <kinds>", "faults to try: some of kill,pause,cut,haplan", "kill,pause,cut,haplan")
+    .option("--steps <steps>", "only at these steps: numbers, ranges, kinds, such as 3,5-7,changeVoters")
+    .option("--members <names>", "only faults of these members, such as m1,m3")
+    .option("--budget <duration>", "time for all trials; those that do not fit are listed as left out", "10m")
+    .option("--html <file>", "also write the report as a page with timelines")
+    .option("--json", "print JSON")
+    .option("--replace <address>", replaceHelp, collect, [])
+    .addOption(parallelismOption("how many copies run at once (default: a quarter of the processors)"))
+    .action(lazily(async () => (await import("./commands/rehearse.ts")).runRehearse));
 }
 
 function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
@@ -354,11 +373,8 @@ function inputOption(): Option {
   return new Option("--input <true|false>", "false never asks: a run that needs approval fails").default("true");
 }
 
-function parallelismOption(): Option {
-  return new Option(
-    "--parallelism <n>",
-    "accepted for scripts; haplan itself decides which steps run concurrently",
-  ).argParser((text: string) => {
+function parallelismOption(help = "accepted for scripts; haplan itself decides which steps run concurrently"): Option {
+  return new Option("--parallelism <n>", help).argParser((text: string) => {
     if (/^[1-9]\d*$/.test(text)) return text;
     throw refuse(
       "cli/bad-parallelism",

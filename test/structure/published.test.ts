@@ -6,10 +6,11 @@ import { describe, expect, it } from "vitest";
 import { importsOf, productSources, root, testOnly } from "./imports.ts";
 
 const sources = productSources();
-/** Programs, and the file that one of them starts in a thread. */
+/** Programs, and the files that one of them starts in a thread, or loads before another one. */
+const loaded = ["cmd/haplan/write-probe-thread.ts", "cmd/haplan-rehearsal/peer-hook.ts"];
 const entries = sources
   .map(({ path }) => path)
-  .filter((path) => /^cmd\/[^/]+\/main\.ts$/.test(path) || path === "cmd/haplan/write-probe-thread.ts");
+  .filter((path) => /^cmd\/[^/]+\/main\.ts$/.test(path) || loaded.includes(path));
 
 function reachable(): ReadonlySet<string> {
   const byPath = new Map(sources.map((source) => [source.path, source]));

@@ -82,14 +82,18 @@ describe("a provider", () => {
   /** What haplan-host does on its machine is what the local provider does. */
   const hostProgram = "cmd/haplan-host/main.ts";
 
+  /** A copy of a cluster is one of provider local, whatever the cluster's own provider is. */
+  const isOfCopies = (path: string): boolean => /^(src\/rehearse|cmd\/haplan-rehearsal)\//.test(path);
+
   /** Its instances are hosts that ssh reaches. */
   const onSshHosts = "src/providers/aws/";
 
-  it("is imported only by its own files, the registry, aws for hosts over ssh, and the program on a host for local ones", () => {
+  it("is imported only by its own files, the registry, aws for hosts over ssh, and for local ones the program on a host and copies", () => {
     const outside = sources
       .flatMap(importsOf)
       .filter(({ from, to }) => /^src\/providers\/[^/]+\//.test(to) && !from.startsWith(to.replace(/[^/]+$/, "")))
       .filter(({ from, to }) => !(from.startsWith(onSshHosts) && to.startsWith("src/providers/ssh/")))
+      .filter(({ from, to }) => !(isOfCopies(from) && to.startsWith("src/providers/local/")))
       .map(({ from }) => from);
     expect([...new Set(outside)].toSorted()).toEqual([hostProgram, registry]);
   });
@@ -100,7 +104,9 @@ describe("a provider", () => {
     !path.startsWith("src/providers/local/") && path !== registry && aboutLocal.test(text);
 
   it("named local, its addresses and its defaults are known by its own files and the registry alone", () => {
-    expect(sources.filter(namesLocal).map(({ path }) => path)).toEqual([]);
+    expect(sources.filter((source) => namesLocal(source) && !isOfCopies(source.path)).map(({ path }) => path)).toEqual(
+      [],
+    );
   });
 
   it("is named by no code but its own and the registry's", () => {
@@ -108,6 +114,7 @@ describe("a provider", () => {
     const naming = sources.filter(
       ({ path, text }) =>
         path !== registry &&
+        !isOfCopies(path) &&
         types.some(
           (type) => !path.startsWith(`src/providers/${type}/`) && text.includes(`provider.type === "${type}"`),
         ),

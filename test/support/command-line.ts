@@ -102,6 +102,7 @@ export function createCliFixture(directory?: string): CliFixture {
             fixture.processes.push([file, ...given].join(" "));
             return 7 as ForeignExitCode;
           },
+          rehearsedProgram: null,
           readWorkerReports: async () => [
             { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
           ],
