@@ -54,12 +54,11 @@ export function startApply(
   child.stderr.setEncoding("utf8").on("data", (text: string) => told.push(text));
   const end = new Promise<Awaited<ApplyProcess["end"]>>((resolve) => {
     child.once("error", (failure) => resolve({ exitCode: 1, error: failure.message }));
-    child.once("close", (exitCode, signal) =>
-      resolve({
-        exitCode: signal === null ? exitCode : null,
-        error: exitCode === 0 ? null : (error ?? lastLine(told)),
-      }),
-    );
+    child.once("close", (exitCode, signal) => {
+      // One that was killed had no chance to say anything.
+      if (signal !== null || exitCode === 0) resolve({ exitCode: signal === null ? 0 : null, error: null });
+      else resolve({ exitCode, error: error ?? lastLine(told) });
+    });
   });
   return { kill: () => void child.kill("SIGKILL"), end };
 }
