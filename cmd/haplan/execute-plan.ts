@@ -4,7 +4,7 @@ import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
 import { createSnapshotDir } from "../../src/backup/backup-dir.ts";
-import { prepareSnapshot } from "../../src/backup/bump-snapshot-file.ts";
+import { verifyBackup } from "../../src/backup/open-backup.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { finishedReplacements } from "../../src/plan/finished-replacements.ts";
 import type { Plan } from "../../src/plan/plan.ts";
@@ -107,7 +107,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
       secret: () => backupSecret(context, session),
       now: () => context.clock.now(),
     }),
-    prepareSnapshot,
+    verifySnapshot: (path) => verifyBackup(path, async () => null),
     clock: context.clock,
     newLineage,
   };

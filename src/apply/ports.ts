@@ -53,11 +53,8 @@ export type ApplyPorts = {
   readonly stateStore: Omit<StateStore, "overwrite">;
   readonly journal: Journal;
   readonly snapshots: SnapshotDir;
-  /**
-   * Reads the whole snapshot as a restore would, and raises its revision unless `bumpRevision` is null. @throws HaplanError if a
-   * restore would not take it
-   */
-  readonly prepareSnapshot: (path: string, bumpRevision: number | null) => Promise<SavedSnapshot>;
+  /** Reads the whole snapshot as a restore would. @throws HaplanError if a restore would not take it */
+  readonly verifySnapshot: (path: string) => Promise<SavedSnapshot>;
   readonly clock: Clock;
   /** A new random lineage, created once in a cluster's life. */
   readonly newLineage: () => string;

@@ -1,24 +1,11 @@
-/** Snapshots that members are to be restored from: verified, and with a higher revision for tools that cannot raise it. */
+/** Raises the revision of a snapshot's file, for tools that cannot do it themselves. */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { syncDir } from "../base/durable-file.ts";
 import { bumpedDatabase } from "../raft-agent/etcd-snapshot/bump-snapshot.ts";
 import { openSnapshotFile } from "../raft-agent/etcd-snapshot/snapshot-file.ts";
-import { verifyBackup, writeAll } from "./open-backup.ts";
-
-/**
- * Reads the whole file as a restore would, and raises its revision unless `bumpRevision` is null.
- * @throws HaplanError `snapshot/hash`, `snapshot/no-hash`, `bbolt/damaged`
- */
-export async function prepareSnapshot(
-  path: string,
-  bumpRevision: number | null,
-): Promise<{ readonly revision: number; readonly keys: number }> {
-  const { revision, keys } = await verifyBackup(path, async () => null);
-  if (bumpRevision !== null) bumpSnapshotFile(path, revision + bumpRevision);
-  return { revision, keys };
-}
+import { writeAll } from "./open-backup.ts";
 
 /** Replaces the file as a whole. `revision`: the new one. */
 export function bumpSnapshotFile(path: string, revision: number): void {

@@ -98,7 +98,7 @@ export type StepAction =
     }
   /**
    * Writes all that the stopped member has to a snapshot on haplan's machine, once it is certain that no other survivor has
-   * more. `bumpRevision`: how much the snapshot's revision is raised by; null if the members raise it themselves.
+   * more.
    */
   | {
       readonly kind: "saveSurvivor";
@@ -106,7 +106,6 @@ export type StepAction =
       readonly survivors: readonly Survivor[];
       readonly snapshot: string;
       readonly sizeBytes: number;
-      readonly bumpRevision: number | null;
     }
   /**
    * Replaces the data of a member that is stopped by that of a snapshot, as a member of the new cluster `join`. `token`: with

@@ -1,5 +1,4 @@
 /** The commands that read the data of a member which does not run, as pure values. */
-import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { dataDirPlaceholder, type UnitDefinition } from "./unit-definition.ts";
 
 /** Placeholder in `arguments` for the path of the file that the command writes. */
@@ -18,8 +17,7 @@ export function showDataCommand(): DataCommand {
   return { program, arguments: ["data", "show", `--data-dir=${dataDirPlaceholder}`] };
 }
 
-/** Writes all that the member has, as a snapshot. A real etcd has to carry out its log itself. */
-export function exportDataCommand({ controlPlane: { engine, etcd } }: ClusterSpec): DataCommand {
-  const own = ["data", "export", `--data-dir=${dataDirPlaceholder}`, `--out=${exportPlaceholder}`];
-  return { program, arguments: engine === "etcd" ? [...own, `--etcd=${etcd?.binary ?? "etcd"}`] : own };
+/** Writes all that the member has, as a snapshot. */
+export function exportDataCommand(): DataCommand {
+  return { program, arguments: ["data", "export", `--data-dir=${dataDirPlaceholder}`, `--out=${exportPlaceholder}`] };
 }

@@ -174,7 +174,7 @@ export class FakeWorld {
           });
         },
       },
-      prepareSnapshot: async () => ({ revision: this.revision, keys: 0 }),
+      verifySnapshot: async () => ({ revision: this.revision, keys: 0 }),
       clock: this.clock,
       newLineage: () => "lineage-1",
       emit: (event) => void this.events.push(event),

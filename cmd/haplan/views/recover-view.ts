@@ -66,8 +66,8 @@ export function recoverQuestion(cluster: string, { bold }: Paint): string {
 /** What is left to do; null if nothing is. */
 export function joinsLater({ later }: PlannedRecovery): string | null {
   if (later.length === 0) return null;
-  const [pronoun, verb] = later.length === 1 ? ["it", "is"] : ["they", "are"];
-  return `${later.join(", ")} ${verb} not in the cluster yet: haplan apply adds ${pronoun} once ${pronoun} can be reached, or -replace=haplan_machine.NAME once the spec has another host.`;
+  const [verb, object, subject] = later.length === 1 ? ["is", "it", "it"] : ["are", "them", "they"];
+  return `${later.join(", ")} ${verb} not in the cluster yet: haplan apply adds ${object} once ${subject} can be reached, or with -replace=haplan_machine.NAME once the spec has another host.`;
 }
 
 export function recoveryLine({ cluster, restore }: RecoveryView): UiLine {

@@ -18,7 +18,7 @@ export async function saveSurvivor(
   action: StepAction & { readonly kind: "saveSurvivor" },
 ): Promise<StepOutputs> {
   const { plan, ports, signal } = context;
-  const { member, survivors, snapshot, bumpRevision } = action;
+  const { member, survivors, snapshot } = action;
   context.detail("comparing the logs of the survivors");
   const read = await Promise.all(survivors.map((survivor) => readSurvivor(context, survivor)));
   const saved = read.find(({ survivor }) => survivor.master === member);
@@ -27,8 +27,8 @@ export async function saveSurvivor(
   if (ahead !== undefined) throw changed(`${ahead.survivor.master} has more than ${member} by now`);
   context.detail("reading its data, and copying it");
   const id = plan.restore?.token ?? "";
-  await ports.provider.exportData(member, { command: exportDataCommand(plan.spec), id, file: snapshot }, signal);
-  const { revision, keys } = await ports.prepareSnapshot(snapshot, bumpRevision);
+  await ports.provider.exportData(member, { command: exportDataCommand(), id, file: snapshot }, signal);
+  const { revision, keys } = await ports.verifySnapshot(snapshot);
   context.detail(`${keys} keys, revision ${revision}`);
   return {};
 }

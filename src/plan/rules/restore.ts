@@ -151,16 +151,15 @@ export function planRestore(planning: WithCertificates, restore: PlannedRestore)
   endpoint.flush();
 }
 
-/** The one source of all members; a real etcd does not raise the revision itself. */
+/** The one source of all members. */
 function saveSurvivor(
-  { builder, spec }: WithCertificates,
-  { snapshot, snapshotBytes, bumpRevision }: PlannedRestore,
+  { builder }: WithCertificates,
+  { snapshot, snapshotBytes }: PlannedRestore,
   { from, survivors }: PlannedRecovery,
   stopped: readonly (string | null)[],
 ): string | null {
-  const bump = spec.controlPlane.engine === "etcd" ? bumpRevision : null;
   return builder.add(
-    { kind: "saveSurvivor", member: from, survivors, snapshot, sizeBytes: snapshotBytes, bumpRevision: bump },
+    { kind: "saveSurvivor", member: from, survivors, snapshot, sizeBytes: snapshotBytes },
     [],
     [builder.lastSerialStep, ...stopped],
   );

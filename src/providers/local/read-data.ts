@@ -10,6 +10,9 @@ import { findExecutable } from "./programs.ts";
 /** As long as a restore may take. */
 const readMs = 3_600_000;
 const errorLinesMax = 10;
+/** What `haplan-agent data` writes before it ends with exit code 1. */
+const dataErrorPrefix = "Error: ";
+const damageSignals = ["SIGBUS", "SIGSEGV", "SIGABRT"];
 
 export type ReadData = {
   readonly paths: MachinePaths;
@@ -29,12 +32,18 @@ export async function readData({ paths, request, programsDir, file }: ReadData):
   const words = command.arguments.map((word) =>
     word.replaceAll(dataDirPlaceholder, paths.data).replaceAll(exportPlaceholder, file ?? ""),
   );
-  const { failed, stdout, stderr, shortMessage } = await execa(
+  const { failed, stdout, stderr, shortMessage, exitCode, signal } = await execa(
     executable.file,
     [...executable.leadingArguments, ...words],
     { reject: false, timeout: readMs, stdin: "ignore" },
   );
   if (!failed) return stdout;
-  const said = (stderr || shortMessage || "").trimEnd().split("\n").slice(-errorLinesMax);
-  throw new HaplanError("provider/data-unreadable", said.join("\n").replace(/^Error: /, ""));
+  const said = (stderr || shortMessage || "").trimEnd().split("\n").slice(-errorLinesMax).join("\n");
+  // A program that did not get to the data says nothing of it. Reading a store that is damaged may kill it.
+  const isOfData = (exitCode === 1 && stderr.startsWith(dataErrorPrefix)) || damageSignals.includes(signal ?? "");
+  if (!isOfData) throw new HaplanError("provider/program-failed", `Cannot read the data\n${said}`);
+  throw new HaplanError(
+    "provider/data-unreadable",
+    said.slice(said.startsWith(dataErrorPrefix) ? dataErrorPrefix.length : 0),
+  );
 }

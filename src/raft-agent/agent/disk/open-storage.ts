@@ -39,7 +39,7 @@ import {
   joinCluster,
   type MemberIdentity,
 } from "./member-identity.ts";
-import { assertNotReplaced, assertNotReplacedBy } from "./replaced-cluster.ts";
+import { assertNotBesideRebuilt, assertNotReplaced, assertNotReplacedBy } from "./replaced-cluster.ts";
 import { writeInitialMembers } from "./write-initial-members.ts";
 
 export type MemberStorage = {
@@ -153,6 +153,7 @@ async function decideIdentity(config: AgentConfig, callingTls: ConnectionOptions
   // Usually no member responds: the others are starting as well.
   const answers = await Promise.allSettled(others.map((peerUrl) => askForCluster([peerUrl], callingTls)));
   assertNotReplacedBy(answers, { dataDir: config.dataDir, clusterId: identity.clusterId });
+  assertNotBesideRebuilt(answers, identity.clusterId);
   assertFirstStart(
     identity,
     answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : [])),

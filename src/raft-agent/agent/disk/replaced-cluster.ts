@@ -32,6 +32,25 @@ export function assertNotReplacedBy(
   }
 }
 
+/**
+ * A founder without data, whose first start is that of a cluster beside one that was rebuilt: with another token, a member that was
+ * wiped would found it. @throws HaplanError `agent/rebuilt-beside`
+ */
+export function assertNotBesideRebuilt(
+  answers: readonly PromiseSettledResult<RunningCluster>[],
+  clusterId: string,
+): void {
+  for (const answer of answers) {
+    if (answer.status === "rejected" || answer.value.replaces === undefined) continue;
+    if (answer.value.clusterId === clusterId) continue;
+    throw new HaplanError(
+      "agent/rebuilt-beside",
+      `Cannot found cluster ${clusterId}: a member of --initial-cluster is one of cluster ${answer.value.clusterId} by now, which was ` +
+        "rebuilt in a restore or a recovery; to join it, add this machine as a new member (haplan apply)",
+    );
+  }
+}
+
 export function replacedError(dataDir: string, reason: string): HaplanError {
   return new HaplanError(
     "agent/replaced",
