@@ -5,11 +5,10 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createGunzip } from "node:zlib";
-import { extract } from "tar-stream";
 import { syncDir } from "../base/durable-file.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { type Architecture, architectures } from "./artifact-entries.ts";
+import { firstEntry } from "./first-entry.ts";
 
 /** As the spec has it: `file` or `url`, and for a URL always `sha256`. */
 export type ArtifactLocation = { readonly file?: string; readonly url?: string; readonly sha256?: string };
@@ -101,18 +100,4 @@ async function readArtifactName(path: string): Promise<Pick<GivenArtifact, "vers
     );
   }
   return { version, architecture };
-}
-
-async function firstEntry(path: string): Promise<string> {
-  const file = createReadStream(path);
-  const archive = extract();
-  const ended = pipeline(file, createGunzip(), archive);
-  ended.catch(() => undefined);
-  try {
-    for await (const { header } of archive) return header.name;
-    return "";
-  } finally {
-    file.destroy();
-    archive.destroy();
-  }
 }

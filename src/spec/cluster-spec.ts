@@ -89,7 +89,7 @@ type ControlPlaneSpec = {
   /** The software of each master: haplan's Raft agent, or a real etcd. */
   readonly engine: FilledPart<"controlPlane">["engine"];
   /** The etcd that masters run; absent if it is whatever is on their path. */
-  readonly etcd?: FilledPart<"etcdProgram">;
+  readonly etcd?: EtcdProgram;
   readonly clientPort: number;
   readonly peerPort: number;
   readonly tls: {
@@ -107,6 +107,9 @@ type ControlPlaneSpec = {
   /** Renamed masters, each with its current name; absent if there are none. */
   readonly moved?: readonly MovedMaster[];
 };
+
+/** With an archive, `binary` is where haplan puts its etcd. */
+export type EtcdProgram = FilledPart<"etcdProgram"> & { readonly binary: string };
 
 /** `spec.provider` with the provider's own keys. */
 type ProviderSpec = FilledPart<"provider">;

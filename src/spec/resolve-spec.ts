@@ -1,9 +1,12 @@
 /** Converts a valid document with its defaults to the cluster that it describes. */
+
 import { isIPv6 } from "node:net";
+import { uploadedEtcd } from "../base/host-paths.ts";
 import type {
   AdoptedTls,
   BackendSpec,
   ClusterSpec,
+  EtcdProgram,
   KubernetesSpec,
   LoadBalancerSpec,
   MasterSpec,
@@ -34,7 +37,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
     controlPlane: {
       members: masters.length as MemberCount,
       engine,
-      ...(controlPlane.etcd === undefined ? {} : { etcd: controlPlane.etcd }),
+      ...(controlPlane.etcd === undefined ? {} : { etcd: resolveEtcd(controlPlane.etcd) }),
       clientPort,
       peerPort,
       tls: {
@@ -174,4 +177,10 @@ function resolveBackend({ backend, etcd, s3 }: FilledPart<"state">): BackendSpec
     };
   }
   return { type: "local" };
+}
+
+/** Either has been written: a rule checks that. */
+function resolveEtcd(etcd: NonNullable<FilledCluster["spec"]["controlPlane"]["etcd"]>): EtcdProgram {
+  const { binary, archive } = etcd;
+  return { ...etcd, binary: binary ?? uploadedEtcd(archive?.sha256 ?? "") };
 }

@@ -56,6 +56,9 @@ describe("the etcd that masters run", () => {
     ["etcd", "{ binary: etcd, version: 3.6.14 }", "spec/bad-value 6:61"],
     ["etcd", "{ binary: /opt/etcd, version: v3.6 }", "spec/bad-value 6:81"],
     ["etcd", "{ binary: /opt/etcd }", "spec/missing-key 6:45"],
+    ["etcd", "{ version: 3.6.14 }", "spec/etcd-place 6:51"],
+    // The fixture's provider is local: the file is there already.
+    ["etcd", `{ archive: { file: a.tgz, sha256: ${"a".repeat(64)} }, version: 3.6.14 }`, "spec/etcd-archive 6:62"],
   ])("rejects %s with %s", (engine, etcd, place) => {
     expect(places(withEtcd(engine, etcd))).toEqual([place]);
   });

@@ -1,8 +1,11 @@
 /** Real etcd and HAProxy on hosts, through every kind of change, while clients write. */
 import { existsSync } from "node:fs";
-import { copyFile, mkdir, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { copyFile, cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { execa } from "execa";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { fileDigest } from "../../src/artifact/given-artifact.ts";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
@@ -107,6 +110,38 @@ describeHosts("engines on hosts", () => {
     expect((await cluster.teardown()).destroy.code).toBe(0);
     expect(await Promise.all(set.hosts.map((host) => contentsOf(set, host)))).toEqual(before);
   }, 900_000);
+
+  it.runIf(newer.every((version) => existsSync(etcdAt(version))))(
+    "puts the etcd of an archive on masters, upgrades it, and removes it with the cluster",
+    async () => {
+      const archives = await mkdtemp(join(tmpdir(), "haplan-etcd-archives-"));
+      const before = await Promise.all(set.hosts.slice(0, 3).map((host) => contentsOf(set, host)));
+      const runningEtcd = (host: TestHost): Promise<string> =>
+        cluster!.on(
+          host,
+          '$(readlink /proc/$(systemctl show --value -p MainPID "haplan-engines-*-agent.service")/exe) --version',
+        );
+      const written = async (version: string): Promise<HostsSpec> => {
+        const { file, sha256 } = await releaseOf(version, archives);
+        return etcd({
+          controlPlane: `    etcd: { archive: { file: ${file}, sha256: ${sha256} }, version: ${version} }\n`,
+        });
+      };
+      cluster = new ClusterOnHosts(set, await written("3.6.14"));
+      await cluster.run("apply", "-auto-approve");
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+      for (const host of [hosts.h1, hosts.h2, hosts.h3])
+        expect(await runningEtcd(host)).toContain("etcd Version: 3.6.14");
+      cluster.write(await written("3.7.1"));
+      await applyUnderWriter("archive");
+      for (const host of [hosts.h1, hosts.h2, hosts.h3])
+        expect(await runningEtcd(host)).toContain("etcd Version: 3.7.1");
+      expect((await cluster.teardown()).destroy.code).toBe(0);
+      expect(await Promise.all(set.hosts.slice(0, 3).map((host) => contentsOf(set, host)))).toEqual(before);
+      await rm(archives, { recursive: true });
+    },
+    600_000,
+  );
 
   it("replaces certificates and their authority of etcd while a client writes, without a failed write", async () => {
     cluster = new ClusterOnHosts(set, etcd());
@@ -299,3 +334,12 @@ ${servers.map(({ name, ipv4 }) => `  server ${name} ${ipv4}:2379 check\n`).join(
     }, 300_000);
   });
 });
+
+/** An archive as etcd's project publishes it, from what this machine has. */
+async function releaseOf(version: string, directory: string): Promise<{ file: string; sha256: string }> {
+  const name = `etcd-v${version}-linux-amd64`;
+  await cp(dirname(etcdAt(version)), join(directory, name), { recursive: true });
+  const file = join(directory, `${name}.tar.gz`);
+  await execa("tar", ["-czf", file, "-C", directory, name]);
+  return { file, sha256: await fileDigest(file) };
+}

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { errorText } from "../../src/base/haplan-error.ts";
-import { installDir } from "../../src/host/host-paths.ts";
+import { installDir } from "../../src/base/host-paths.ts";
 import { runOnHost } from "../../src/providers/ssh/run-ssh.ts";
 import { pinnedName, type SshTarget } from "../../src/providers/ssh/ssh-target.ts";
 import { architectureOf, type Host, uploadArtifact } from "../../src/providers/ssh/upload-artifact.ts";

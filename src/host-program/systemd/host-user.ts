@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import { restoreDir } from "../../host/host-paths.ts";
+import { restoreDir } from "../../base/host-paths.ts";
 import type { UnitOwner } from "../../providers/supervisor.ts";
 import { runTool } from "./systemctl.ts";
 

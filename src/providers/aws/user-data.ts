@@ -1,6 +1,6 @@
 /** The script that cloud-init runs at the first boot of a master. It holds no secret: everything on the instance can read it. Pure. */
 
-import { dataDir } from "../../host/host-paths.ts";
+import { dataDir } from "../../base/host-paths.ts";
 
 /** The name of the data volume's device for EC2. The instance sees another one, which depends on its type. */
 export const dataDeviceName = "/dev/sdf";

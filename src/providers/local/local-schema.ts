@@ -42,6 +42,15 @@ const checkBootstrap: SpecRule = ({ kubernetes }) => {
   ];
 };
 
+/** What is on this computer needs no upload. */
+const checkEtcdArchive: SpecRule = ({ controlPlane }) => {
+  const archive = controlPlane?.entries.etcd?.entries.archive ?? null;
+  if (archive === null) return [];
+  const summary = "Provider local uploads no etcd";
+  const detail = "Unpack the archive on this computer, and write the path of its etcd as `binary`.";
+  return [findingAt(archive.pointer, { code: "spec/etcd-archive", summary, detail })];
+};
+
 export const localSchema: ProviderSchema = {
   type: "local",
   description: "local: each machine is a directory with processes on this computer",
@@ -67,5 +76,5 @@ export const localSchema: ProviderSchema = {
   },
   hasBalancerHosts: false,
   loadBalancerAddress: "127.0.1.100",
-  rules: [checkAddresses, checkBootstrap, checkArtifact],
+  rules: [checkAddresses, checkEtcdArchive, checkBootstrap, checkArtifact],
 };

@@ -5,9 +5,9 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { dataDir, installDir } from "../../base/host-paths.ts";
 import { factsScript } from "../../host/facts-script.ts";
 import type { HostFacts } from "../../host/host-facts.ts";
-import { dataDir, installDir } from "../../host/host-paths.ts";
 import { parseFacts } from "../../host/parse-facts.ts";
 import { checkHosts, hasAddress, requiredTools } from "../host-checks.ts";
 import { type HostToCheck, labelOf, type MachineToCheck, type TakenAddress } from "../hosts-to-check.ts";

@@ -5,7 +5,7 @@ import { dirname, posix } from "node:path";
 import { fileDigest } from "../../artifact/given-artifact.ts";
 import { makeDirDurably, syncDir } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { dataDir, restoreDir } from "../../host/host-paths.ts";
+import { dataDir, restoreDir } from "../../base/host-paths.ts";
 import { runOnHost } from "./run-ssh.ts";
 import { type Host, rootCommand } from "./upload-artifact.ts";
 

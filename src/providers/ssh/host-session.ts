@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { dataDir, installDir } from "../../base/host-paths.ts";
 import { HostClient } from "../../host/host-client.ts";
-import { dataDir, installDir } from "../../host/host-paths.ts";
 import { noSsh } from "./run-ssh.ts";
 import { sshFailedCode, sshFailure } from "./ssh-failure.ts";
 import { withoutDebug } from "./ssh-output.ts";

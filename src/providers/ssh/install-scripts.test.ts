@@ -68,7 +68,7 @@ function installed(name: string, more: Omit<Content, "name"> = {}): string {
   const { bytes, digest } = archive({ name, ...more });
   if (received(digest) === "installed") return digest;
   run(appendScript(install, digest, 0), bytes);
-  run(installScript(install, digest, units));
+  run(installScript(install, { digest }, units));
   return digest;
 }
 
@@ -101,7 +101,7 @@ describe("an artifact on a host", () => {
     run(appendScript(install, digest, 0), bytes.subarray(0, 40));
     expect(received(digest)).toBe("40");
     run(appendScript(install, digest, 40), bytes.subarray(40));
-    run(installScript(install, digest, units));
+    run(installScript(install, { digest }, units));
     expect(readFileSync(join(install, "current/name"), "utf8")).toBe("one");
   });
 
@@ -111,9 +111,9 @@ describe("an artifact on a host", () => {
     run(appendScript(install, digest, 0), bytes.subarray(0, 40));
     expect(() => run(appendScript(install, digest, 0), bytes)).toThrow();
     run(appendScript(install, digest, 40), bytes.subarray(40));
-    run(installScript(install, digest, units));
+    run(installScript(install, { digest }, units));
     run(appendScript(install, digest, 40), bytes.subarray(40));
-    run(installScript(install, digest, units));
+    run(installScript(install, { digest }, units));
     expect(visible(install)).toEqual([digest, "current"].toSorted());
   });
 
@@ -121,7 +121,7 @@ describe("an artifact on a host", () => {
     const { bytes, digest } = archive({ name: "one" });
     run(receivedScript(install, { digest, cluster: "demo" }));
     run(appendScript(install, digest, 0), Buffer.concat([bytes.subarray(1), bytes.subarray(0, 1)]));
-    expect(() => run(installScript(install, digest, units))).toThrow();
+    expect(() => run(installScript(install, { digest }, units))).toThrow();
     expect(received(digest)).toBe("0");
     expect(existsSync(join(install, "current"))).toBe(false);
   });
@@ -136,7 +136,7 @@ describe("an artifact on a host", () => {
     const digest = createHash("sha256").update(bytes).digest("hex");
     received(digest);
     run(appendScript(install, digest, 0), bytes);
-    expect(errorOf(() => run(installScript(install, digest, units)))).toMatchObject({
+    expect(errorOf(() => run(installScript(install, { digest }, units)))).toMatchObject({
       status: 93,
       stderr: expect.stringMatching(/^([^\n]+\n){1,3}$/),
     });
@@ -194,6 +194,25 @@ describe("an artifact on a host", () => {
     mkdirSync(join(state, "lost+found"), { recursive: true });
     run(removal());
     expect([existsSync(install), existsSync(join(state, "lost+found"))]).toEqual([false, true]);
+  });
+
+  it("is kept beside the etcd of an archive, which units run and `current` does not lead to", () => {
+    const own = installed("own");
+    const top = join(base, "etcd-v3.6.14-linux-amd64");
+    mkdirSync(top);
+    writeFileSync(join(top, "etcd"), "#!/bin/sh\necho etcd Version: 3.6.14\n", { mode: 0o755 });
+    const bytes = execFileSync("tar", ["-cz", "-C", base, "etcd-v3.6.14-linux-amd64"]);
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    received(digest);
+    run(appendScript(install, digest, 0), bytes);
+    run(installScript(install, { digest, content: "etcd" }, units));
+    expect(existsSync(join(install, digest, "etcd"))).toBe(true);
+    expect(readlinkSync(join(install, "current"))).toBe(own);
+    runs("demo-m1-agent", digest);
+    for (const name of ["two", "three", "four", "five"]) installed(name);
+    expect(visible(install)).toContain(digest);
+    run(removal());
+    expect(existsSync(install)).toBe(false);
   });
 
   it("M2: is removed with the rest of an upload that was cut short, and not while another cluster installs it", () => {

@@ -3,7 +3,7 @@
  * its digest, from which units run its programs; the link `current` leads to the one whose haplan-host serves haplan's
  * sessions. Pure. No script has a single quote or anything that a user wrote.
  */
-import { restoreDir } from "../../host/host-paths.ts";
+import { restoreDir } from "../../base/host-paths.ts";
 
 const unitFiles = "/etc/systemd/system";
 
@@ -63,11 +63,24 @@ export const installFailures: { readonly [exitCode: number]: string } = {
   97: "its programs do not run there",
 };
 
+/** What an archive has: haplan's programs, or those of another project. */
+export type ArchiveContent = "haplan" | "etcd";
+
+/** A command of each that ends with exit code 0 where the programs run. */
+const probes: { readonly [Content in ArchiveContent]: string } = {
+  haplan: "bin/haplan-host --help",
+  etcd: "etcd --version",
+};
+
 /**
  * Unpacks what was received, and checks that its programs run on this host before anything uses them. A failure leaves
  * nothing behind. The programs of units are kept, and of the versions that no unit runs the newest.
  */
-export function installScript(directory: string, digest: string, units: string = unitFiles): string {
+export function installScript(
+  directory: string,
+  { digest, content = "haplan" }: { readonly digest: string; readonly content?: ArchiveContent },
+  units: string = unitFiles,
+): string {
   return `
     set -e
     cd ${directory}
@@ -78,21 +91,27 @@ export function installScript(directory: string, digest: string, units: string =
       rm -rf ${digest}.new
       mkdir ${digest}.new
       tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new 2>.log || failed 93
-      ${digest}.new/bin/haplan-host --help >/dev/null 2>.log </dev/null || failed 97
+      ${digest}.new/${probes[content]} >/dev/null 2>.log </dev/null || failed 97
       rm -f .log
       sync -f ${digest}.new
       mv ${digest}.new ${digest}
     fi
     rm -f ${digest}.part
+${content === "haplan" ? currentScript(digest) : ""}
+    sync -f .
+    ${pruneScript(digest, units)}`;
+}
+
+/** The link leads to the newest haplan-host. */
+function currentScript(digest: string): string {
+  return `
     revision() { sed -n "s/.*\\"hostRevision\\": *\\([0-9]*\\).*/\\1/p" $1/package.json 2>/dev/null; }
     new=$(revision ${digest} || true)
     present=$(revision current || true)
     if [ ! -e current ] || [ "\${new:-0}" -ge "\${present:-0}" ]; then
       ln -sfn ${digest} current.new
       mv -T current.new current
-    fi
-    sync -f .
-    ${pruneScript(digest, units)}`;
+    fi`;
 }
 
 /** Removes all but the versions in use, and what is left of uploads. */

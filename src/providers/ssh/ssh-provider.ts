@@ -30,6 +30,7 @@ import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
 import { openArtifactSource } from "./artifact-source.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
 import { exportedSnapshot, uploadSnapshot } from "./copy-snapshot.ts";
+import { EtcdArchive } from "./etcd-archive.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
 import { HostSessions } from "./host-sessions.ts";
@@ -94,6 +95,7 @@ class SshProvider implements Hosts {
   readonly #options: Options;
   readonly #directory: HostDirectory;
   readonly #sessions: HostSessions;
+  readonly #etcd: EtcdArchive | null;
   readonly #artifacts: InstalledArtifacts;
 
   constructor(options: Options, directory: HostDirectory, model: ProviderModel) {
@@ -101,7 +103,8 @@ class SshProvider implements Hosts {
     this.#options = options;
     this.#directory = directory;
     this.#sessions = new HostSessions(options);
-    this.#artifacts = new InstalledArtifacts(options, this.#sessions, openArtifactSource(options));
+    this.#etcd = EtcdArchive.of(options);
+    this.#artifacts = new InstalledArtifacts(options, this.#sessions, openArtifactSource(options), this.#etcd);
     this.limits = sshLimits(options.spec);
   }
 
@@ -202,7 +205,10 @@ class SshProvider implements Hosts {
     const { spec, calls, clock } = this.#options;
     const hosts = this.#hostsOf(request);
     const reach = (host: KnownHost, given: AbortSignal): Promise<Host> => this.#sessions.reach(host, given);
-    const installsOf = (machine: string): readonly string[] => this.#directory.packagesOf(machine);
+    const installsOf = (machine: string): readonly string[] => this.#installsOn(machine);
+    const changed = [...request.machines.map(({ name }) => name), ...request.units.map(({ machine }) => machine)];
+    const unfit = (await this.#etcd?.diagnose(changed)) ?? [];
+    if (unfit.length > 0) return { hosts: [], diagnostics: unfit };
     const report = await checkSshHosts({ cluster: spec.name, hosts, request, calls, clock, signal, reach, installsOf });
     if (report.diagnostics.some(({ severity }) => severity === "error")) return report;
     const found: Diagnostic[] = [];
@@ -218,6 +224,12 @@ class SshProvider implements Hosts {
       found.push(...withoutInstalled(unfit, host.machines.flatMap(installsOf)));
     });
     return { ...report, diagnostics: [...found, ...report.diagnostics] };
+  }
+
+  /** The programs that haplan puts on the host of a machine before a unit needs them. */
+  #installsOn(machine: string): readonly string[] {
+    const uploaded = this.#etcd?.isFor([machine]) === true ? [this.#etcd.binary] : [];
+    return [...this.#directory.packagesOf(machine), ...uploaded];
   }
 
   /** The hosts of all machines of the request, each with their names. */

@@ -10,8 +10,9 @@ import { pipeline } from "node:stream/promises";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
 import { fileDigest } from "../../artifact/given-artifact.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { dataDir, installDir } from "../../host/host-paths.ts";
+import { dataDir, installDir } from "../../base/host-paths.ts";
 import {
+  type ArchiveContent,
   appendedMeanwhile,
   appendScript,
   installFailures,
@@ -66,13 +67,20 @@ export type InstalledArtifact = {
   readonly isNew: boolean;
 };
 
+export type ArchiveUpload = {
+  readonly file: string;
+  /** The cluster that needs it. */
+  readonly cluster: string;
+  readonly content?: ArchiveContent;
+};
+
 /**
  * Puts the artifact into its own directory on the host, unless it is there.
  * @throws HaplanError `ssh/no-space` before anything is sent, `ssh/install`
  */
 export async function uploadArtifact(
   host: Host,
-  { file, cluster }: { readonly file: string; readonly cluster: string },
+  { file, cluster, content = "haplan" }: ArchiveUpload,
 ): Promise<InstalledArtifact> {
   const digest = await fileDigest(file);
   const directory = `${installDir}/${digest}`;
@@ -87,7 +95,7 @@ export async function uploadArtifact(
     const append = appendScript(installDir, digest, Number(received));
     const { exitCode } = await run(host, append, uploadMs, rest.file).finally(rest.remove);
     if (exitCode === appendedMeanwhile) continue;
-    await run(host, installScript(installDir, digest), uploadMs);
+    await run(host, installScript(installDir, { digest, content }), uploadMs);
     return { directory, isNew: true };
   }
 }

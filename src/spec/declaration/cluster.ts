@@ -10,6 +10,7 @@ import {
   authority,
   certificateName,
   controlPlane,
+  etcdArchive,
   etcdProgram,
   masters,
   movedMaster,
@@ -96,6 +97,7 @@ export type ClusterShapes = {
   readonly controlPlane: Checked<typeof controlPlane>;
   readonly masters: Checked<typeof masters>;
   readonly movedMaster: Checked<typeof movedMaster>;
+  readonly etcdArchive: Checked<typeof etcdArchive>;
   readonly etcdProgram: Checked<typeof etcdProgram>;
   readonly tls: Checked<typeof tls>;
   readonly authority: Checked<typeof authority>;
@@ -135,6 +137,7 @@ export const clusterShapes: ClusterShapes = {
   controlPlane,
   masters,
   movedMaster,
+  etcdArchive,
   etcdProgram,
   tls,
   authority,

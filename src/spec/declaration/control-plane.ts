@@ -148,17 +148,40 @@ export const controlPlane = {
   },
 } as const;
 
+/** A release of etcd that haplan uploads. */
+export const etcdArchive = {
+  type: "object",
+  description: "a release of etcd on the machine that runs haplan, which puts it on each master",
+  keys: {
+    file: {
+      type: "string",
+      required: true,
+      minLength: 1,
+      description: "its archive, as etcd's project publishes it for the masters' architecture",
+      example: "etcd-v3.6.14-linux-amd64.tar.gz",
+    },
+    sha256: {
+      type: "string",
+      required: true,
+      pattern: "^[0-9a-fA-F]{64}$",
+      description: "the SHA-256 digest of the file, as `sha256sum` prints it; another file is refused",
+      example: "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+    },
+  },
+} as const;
+
 export const etcdProgram = {
   type: "object",
   description: "the etcd that masters run, with `engine: etcd`",
   keys: {
     binary: {
       type: "string",
-      required: true,
+      absent: "it is in `archive`",
       pattern: "^/[^\\s\"']+$",
       description: "the absolute path of etcd on each master",
       example: "/opt/etcd-3.6.14/etcd",
     },
+    archive: { shape: "etcdArchive", absent: "masters have `binary`" },
     version: {
       type: "string",
       required: true,

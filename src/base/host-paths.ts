@@ -1,4 +1,4 @@
-/** Where haplan is on a host. */
+/** Where haplan, and what it uploads, is on a host. */
 
 /** Where artifacts are. Sessions run `bin/haplan-host` of `current`. */
 export const installDir = "/opt/haplan";
@@ -6,3 +6,7 @@ export const installDir = "/opt/haplan";
 export const dataDir = "/var/lib/haplan";
 /** Below the directory of a cluster: snapshots, for the time of a restore. */
 export const restoreDir = ".restore";
+/** The etcd of an archive with this SHA-256 digest. The directory is one of haplan's own: `install-scripts.ts` keeps and removes it. */
+export function uploadedEtcd(sha256: string): string {
+  return `${installDir}/${sha256.toLowerCase()}/etcd`;
+}
