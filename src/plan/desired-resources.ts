@@ -11,7 +11,7 @@ import { loadBalancerConfigDigest, loadBalancerName } from "../units/load-balanc
 import { hasPeerCertificate, peerCertificateName } from "../units/peer-certificate.ts";
 import { priorityAt } from "../units/virtual-address.ts";
 import { workerConfigDigest } from "../units/worker-unit.ts";
-import type { LoadBalancerDescription, ProviderModel } from "./provider-model.ts";
+import type { ChangedWhileStopped, LoadBalancerDescription, ProviderModel } from "./provider-model.ts";
 import { type Attributes, parseAddress, type ResourceAddress, type ResourceType, resourceAddress } from "./resource.ts";
 
 export type DesiredResource = {
@@ -26,6 +26,8 @@ export type DesiredResource = {
   readonly replacedBy: readonly string[];
   /** Attributes that the provider changes in place, by a step of its own. */
   readonly changedInPlace: readonly string[];
+  /** Those of them for which the agent of a master's machine stops. */
+  readonly whileStopped: ChangedWhileStopped;
   readonly dependsOn: readonly ResourceAddress[];
 };
 
@@ -38,7 +40,9 @@ export const toldByTheSpec: ReadonlySet<ResourceType> = new Set(["haplan_machine
 /** The client certificate of `haplan` and of its users' clients. */
 export const adminCertificateName = "admin";
 
-type Draft = Partial<Pick<DesiredResource, "unknown" | "sensitive" | "replacedBy" | "changedInPlace" | "dependsOn">>;
+type Draft = Partial<
+  Pick<DesiredResource, "unknown" | "sensitive" | "replacedBy" | "changedInPlace" | "whileStopped" | "dependsOn">
+>;
 
 function resource(type: ResourceType, name: string, attributes: Attributes, more: Draft = {}): DesiredResource {
   return {
@@ -50,6 +54,7 @@ function resource(type: ResourceType, name: string, attributes: Attributes, more
     sensitive: more.sensitive ?? [],
     replacedBy: more.replacedBy ?? [],
     changedInPlace: more.changedInPlace ?? [],
+    whileStopped: more.whileStopped ?? { names: [], renews: [] },
     dependsOn: more.dependsOn ?? [],
   };
 }
@@ -200,7 +205,7 @@ function machines(
 ): readonly DesiredResource[] {
   return machineHosts(spec, hosts).map((host) => {
     const { name, address, zone, role } = host;
-    const { attributes, unknown, replacedBy } = provider.describeMachine(spec, host);
+    const { attributes, unknown, replacedBy, whileStopped } = provider.describeMachine(spec, host);
     return resource(
       "haplan_machine",
       name,
@@ -209,6 +214,7 @@ function machines(
         unknown: ["generation", ...unknown],
         replacedBy: ["address", ...replacedBy],
         changedInPlace: Object.keys(attributes).filter((each) => !replacedBy.includes(each)),
+        ...(whileStopped === undefined ? {} : { whileStopped }),
       },
     );
   });

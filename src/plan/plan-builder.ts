@@ -18,6 +18,8 @@ export type PlannedAction = {
   readonly reason: ChangeReason | null;
   /** Attributes that force replacement. */
   readonly forces?: readonly string[];
+  /** Attributes of a resource changed in place whose values are known only after the change. */
+  readonly renews?: readonly string[];
 };
 
 export type DriftNote = {
@@ -111,6 +113,13 @@ export class PlanBuilder {
       return;
     }
     this.actions.set(address, forces === undefined ? { action, reason } : { action, reason, forces });
+  }
+
+  /** An update after which the values of `renews` are others. */
+  setRenewal(address: ResourceAddress, reason: ChangeReason, renews: readonly string[]): void {
+    this.setAction(address, "update", reason);
+    const decision = this.actions.get(address);
+    if (decision?.action === "update") this.actions.set(address, { ...decision, renews });
   }
 
   /** Why the resource changes, as planned so far. */

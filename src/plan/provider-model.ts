@@ -14,6 +14,16 @@ export type ResourceDescription = {
   readonly unknown: readonly string[];
   /** Names of those `attributes` whose change forces replacement. The others are changed in place. */
   readonly replacedBy: readonly string[];
+  /** Absent if there is nothing that changes so. */
+  readonly whileStopped?: ChangedWhileStopped;
+};
+
+/** Attributes of a master's machine for whose change its agent stops. The member keeps its data and its id. */
+export type ChangedWhileStopped = {
+  /** Names of those `attributes`; none of them is in `replacedBy`. */
+  readonly names: readonly string[];
+  /** Names of those `unknown` that have other values after such a change. */
+  readonly renews: readonly string[];
 };
 
 export type LoadBalancerDescription = ResourceDescription & {

@@ -40,7 +40,7 @@ function change(
   const replaced = decision.action === "deleteThenCreate" || decision.action === "createThenDelete";
   const fresh = before === null || replaced;
   // A resource changed in place keeps its known attributes, except those that the change renews.
-  const remade = new Set(decision.action === "update" ? remadeByUpdate(resource.type) : []);
+  const remade = new Set(decision.action === "update" ? (decision.renews ?? remadeByUpdate(resource.type)) : []);
   const kept = Object.fromEntries(Object.entries(fresh ? {} : before).filter(([name]) => !remade.has(name)));
   // The spec's value of a known resource is not yet applied: it does not make the state outdated.
   const notYet = refreshOnly && known !== undefined && toldByTheSpec.has(resource.type);

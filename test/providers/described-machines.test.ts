@@ -94,6 +94,34 @@ describe("machines that a provider describes", () => {
     expect((await cli.haplan("plan -detailed-exitcode three.yaml")).code).toBe(0);
   });
 
+  it("A3: are changed with their agents stopped for the rest that keeps the data, one at a time and the leader last", async () => {
+    cli.world.model = fakeRemoteModel({ ...small, size: "s" });
+    await describedAs({ ...small, size: "l" });
+    const ids = cli.world.facts.members.map(({ id }) => id);
+    const leader = cli.world.facts.members.find(({ id }) => id === cli.world.facts.leader)?.name;
+    const { out } = await cli.haplan("plan three.yaml");
+    const block = blockOf(out, "haplan_machine.m1");
+    expect(block).toContain("its size has changed, with its data kept");
+    expect(block).toMatch(/~ size += "s" -> "l"/);
+    expect(block).toMatch(/~ instance_id += "i-m1-1" -> \(known after apply\)/);
+    const applied = await cli.haplan("apply -auto-approve three.yaml");
+    expect(applied).toMatchObject({ code: 0 });
+    const acts = [...applied.out.matchAll(/\] ((?:stop|restart|update) (?:agent|machine) m\d) \.\.\./g)].map(
+      ([, act]) => act,
+    );
+    const others = ["m1", "m2", "m3"].filter((name) => name !== leader);
+    const each = (name: string | undefined): string[] => [
+      `stop agent ${name}`,
+      `update machine ${name}`,
+      `restart agent ${name}`,
+    ];
+    expect(acts).toEqual([...others.flatMap(each), ...each(leader)]);
+    expect(cli.world.violations).toEqual([]);
+    for (const name of ["m1", "m2", "m3", "w1"]) expect(recorded(name)).toMatchObject({ size: "l" });
+    expect(cli.world.facts.members.map(({ id }) => id)).toEqual(ids);
+    expect((await cli.haplan("plan -detailed-exitcode three.yaml")).code).toBe(0);
+  });
+
   it("are told of as drift when they were changed outside of haplan, and put right", async () => {
     await describedAs(small);
     cli.world.facts.machines.get("w1")!.attributes = { ...small, diskGb: 10 };

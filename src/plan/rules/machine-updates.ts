@@ -3,7 +3,7 @@
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, resourceAddress } from "../resource.ts";
-import { changedAttributes, describedAttributes, haveChanged, itsNamed } from "./machines.ts";
+import { changedAttributes, describedAttributes, haveChanged, itsNamed, presentAttributes } from "./machines.ts";
 
 /** Masters one at a time, after all other changes of the membership; the others in parallel. */
 export function planMachineUpdates(planning: Planning): void {
@@ -12,18 +12,25 @@ export function planMachineUpdates(planning: Planning): void {
     if (machine.type !== "haplan_machine" || !view.machines.has(machine.name)) continue;
     if (builder.actions.has(machine.address)) continue;
     noteMachineDrift(planning, machine);
-    const changed = changedAttributes(machine, machine.changedInPlace, view);
+    const { names: stopping } = machine.whileStopped;
+    // They are changed with an agent that has stopped, or by a later plan.
+    const running = machine.changedInPlace.filter((name) => !stopping.includes(name));
+    const changed = changedAttributes(machine, running, view);
     if (changed.length === 0) continue;
     builder.setAction(machine.address, "update", haveChanged(changed));
     const action = {
       kind: "updateMachine",
       machine: machine.name,
-      attributes: describedAttributes(machine),
+      attributes: { ...without(describedAttributes(machine), stopping), ...presentAttributes(machine, stopping, view) },
     } as const;
     const isMaster = view.resources.has(resourceAddress("haplan_raft_member", machine.name));
     if (isMaster) builder.chain(action, [machine.address]);
     else builder.add(action, [machine.address]);
   }
+}
+
+function without(attributes: Attributes, names: readonly string[]): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([name]) => !names.includes(name)));
 }
 
 /** Attributes that were observed with other values than they were created with. */

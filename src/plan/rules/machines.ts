@@ -107,6 +107,16 @@ export function changedAttributes(
   return names.filter((each) => present[each] !== undefined && !sameJson(present[each], attributes[each]));
 }
 
+/** Those of `names` with the values that they have, as far as they are known. */
+export function presentAttributes(
+  { address, name }: DesiredResource,
+  names: readonly string[],
+  view: ClusterView,
+): Attributes {
+  const present = { ...view.resources.get(address)?.attributes, ...view.machines.get(name)?.attributes };
+  return Object.fromEntries(names.flatMap((each) => (present[each] === undefined ? [] : [[each, present[each]]])));
+}
+
 /** `its type and its image have changed`. */
 export function haveChanged(names: readonly string[]): string {
   return `${itsNamed(names)} ${names.length === 1 ? "has" : "have"} changed`;

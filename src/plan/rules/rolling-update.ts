@@ -26,6 +26,7 @@ import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedB
 import { moveMember } from "./move-member.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
+import { changedWhileStopped, planStoppedChange } from "./stopped-machines.ts";
 import { needsVersion, noteVersion, versionChanges, whyUnitDiffers } from "./unit-condition.ts";
 
 /**
@@ -74,7 +75,9 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
     if (isUnreachable(view, master.name)) continue;
     const change = plannedChange(planning, agentOf(desired, master));
     const moves = memberUpdate(desired, master.voter) !== null;
-    if (master.kind === "keep" && ((change === null && !moves) || membership.started.has(master.name))) continue;
+    const stopped = master.kind === "keep" ? changedWhileStopped(planning, master.name) : [];
+    const isAsWanted = (change === null && !moves) || membership.started.has(master.name);
+    if (master.kind === "keep" && isAsWanted && stopped.length === 0) continue;
     const handsOver = (): void => {
       if (master.voter.id === leader?.memberId) leader = handOver(planning, master, done, leader, voters);
     };
@@ -88,11 +91,12 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
       done.add(master.name);
       continue;
     }
-    const stops = master.kind === "rebuild" || change?.kind !== "reload" || moves;
+    const isAway = master.kind === "rebuild" || stopped.length > 0;
+    const stops = isAway || change?.kind !== "reload" || moves;
     if (stops) {
       // A member that moves is removed from the load balancer before it stops; a short restart is detected by the load
       // balancer.
-      if (master.kind === "rebuild" || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.voter.name]);
+      if (isAway || endpoint.isElsewhere(master.name)) endpoint.withdraw([master.voter.name]);
       else endpoint.flush();
       handsOver();
     }
@@ -102,7 +106,8 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
       done.add(master.name);
       continue;
     }
-    updateInPlace(planning, master, change);
+    updateInPlace(planning, master, change, stopped);
+    if (isAway) done.add(master.name);
     endpoint.offer(master.name);
   }
   for (const master of masterChanges.kept) endpoint.offer(master.name);
@@ -113,15 +118,26 @@ function agentOf(desired: readonly DesiredResource[], { name }: KeptMaster): Des
   return desired.find(({ address }) => address === resourceAddress("haplan_agent", name))!;
 }
 
-/** The peers get the member's new URL first; it listens there once it has restarted. */
-function updateInPlace(planning: WithCertificates, master: KeptMaster, change: AgentChange | null): void {
+/**
+ * The peers get the member's new URL first; it listens there once it has restarted. `stopped`: attributes of its machine that
+ * change meanwhile.
+ */
+function updateInPlace(
+  planning: WithCertificates,
+  master: KeptMaster,
+  change: AgentChange | null,
+  stopped: readonly string[] = [],
+): void {
   const { desired, certificates, builder } = planning;
   const { name } = master;
   const update = memberUpdate(desired, master.voter);
   if (update !== null) builder.chain(update, []);
-  if (change !== null) {
-    const agent = resourceAddress("haplan_agent", name);
-    builder.setAction(agent, "update", change.reason);
+  const agent = resourceAddress("haplan_agent", name);
+  if (change !== null) builder.setAction(agent, "update", change.reason);
+  if (stopped.length > 0) {
+    const isNew = change !== null && change.kind !== "restart";
+    planStoppedChange(planning, { name, changed: stopped, start: isNew ? "updateAgent" : "restartAgent" });
+  } else if (change !== null) {
     if (change.kind === "restart") builder.chain({ kind: "stopAgent", member: name }, [agent]);
     const join = initialClusterInState(planning, name);
     const act: StepAction =

@@ -18,6 +18,11 @@ export type AwsCallTypes = {
   RunInstances: Call<Ec2.RunInstancesCommandInput, Ec2.RunInstancesCommandOutput>;
   StartInstances: Call<Ec2.StartInstancesCommandInput, Ec2.StartInstancesCommandOutput>;
   TerminateInstances: Call<Ec2.TerminateInstancesCommandInput, Ec2.TerminateInstancesCommandOutput>;
+  DescribeVolumesModifications: Call<
+    Ec2.DescribeVolumesModificationsCommandInput,
+    Ec2.DescribeVolumesModificationsCommandOutput
+  >;
+  ModifyVolume: Call<Ec2.ModifyVolumeCommandInput, Ec2.ModifyVolumeCommandOutput>;
   AttachVolume: Call<Ec2.AttachVolumeCommandInput, Ec2.AttachVolumeCommandOutput>;
   DeleteVolume: Call<Ec2.DeleteVolumeCommandInput, Ec2.DeleteVolumeCommandOutput>;
   CreateSecurityGroup: Call<Ec2.CreateSecurityGroupCommandInput, Ec2.CreateSecurityGroupCommandOutput>;
@@ -99,6 +104,8 @@ export const awsCalls: { readonly [Name in AwsCallName]: AwsCallFacts } = {
   RunInstances: writes("ec2"),
   StartInstances: writes("ec2"),
   TerminateInstances: writes("ec2"),
+  DescribeVolumesModifications: reads("ec2"),
+  ModifyVolume: writes("ec2"),
   AttachVolume: writes("ec2"),
   DeleteVolume: writes("ec2"),
   CreateSecurityGroup: writes("ec2"),

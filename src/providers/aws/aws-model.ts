@@ -15,7 +15,9 @@ export const awsModel: ProviderModel = {
   describeMachine: (spec, host) => ({
     attributes: machineAttributes(spec, host),
     unknown: unknownOf(spec, host),
-    replacedBy: [...replacedBy],
+    ...(host.role === "master"
+      ? { replacedBy: [...volumeOfItsOwn], whileStopped: { names: [...anotherInstance], renews: [...renewed] } }
+      : { replacedBy: [...volumeOfItsOwn, ...anotherInstance] }),
   }),
   describeLoadBalancer: (spec) => ({
     attributes: balancerAttributes(spec),
@@ -27,18 +29,11 @@ export const awsModel: ProviderModel = {
   exportResource: awsResources,
 };
 
-const replacedBy = [
-  "image",
-  "instance_type",
-  "key_name",
-  "iam_instance_profile",
-  "placement_group",
-  "volume_size",
-  "volume_iops",
-  "volume_throughput",
-  "volume_kms_key",
-  "vpc",
-] as const;
+/** What an instance has from its creation on. Another instance of the same machine takes over the data volume. */
+const anotherInstance = ["image", "instance_type", "key_name", "iam_instance_profile", "placement_group"] as const;
+const renewed = ["instance_id", "ami", "machine_id", "host_key"] as const;
+/** What the data volume cannot be taken along to. */
+const volumeOfItsOwn = ["volume_kms_key", "vpc"] as const;
 
 function unknownOf({ provider }: ClusterSpec, { role, settings }: MachineHost): readonly string[] {
   const ssh = (settings?.["ssh"] ?? {}) as ProviderSettings;

@@ -6,9 +6,18 @@ import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMachine, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { Attributes } from "../../plan/resource.ts";
+import { machineHosts } from "../../spec/machine-hosts.ts";
 import { CurrentWaits } from "../current-waits.ts";
 import type { MachineCalls } from "../machine-calls.ts";
-import type { CheckReport, FoundMachines, MachineRef, NewMachine, PreflightRequest, Provider } from "../provider.ts";
+import type {
+  CheckReport,
+  FoundMachines,
+  MachineIdentity,
+  MachineRef,
+  NewMachine,
+  PreflightRequest,
+  Provider,
+} from "../provider.ts";
 import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
 import { createHosts, type Hosts } from "../ssh/ssh-provider.ts";
 import { AwsClient } from "./aws-client.ts";
@@ -16,7 +25,7 @@ import type { AwsContext } from "./aws-context.ts";
 import { awsLimits, awsModel } from "./aws-model.ts";
 import { findBalancer } from "./balancer-objects.ts";
 import { checkAws } from "./check-aws.ts";
-import { attachVolume, deleteVolumes } from "./data-volumes.ts";
+import { deleteVolumes, findUsable, modifyVolume } from "./data-volumes.ts";
 import { readHostKey } from "./host-key.ts";
 import { updateTags } from "./instance-tags.ts";
 import {
@@ -26,17 +35,19 @@ import {
   findInstances,
   type InstanceQuery,
   isAlive,
+  type NewInstance,
   startInstance,
   terminateInstances,
   untilRunning,
 } from "./instances.ts";
+import { ensureKept, isLike } from "./kept-volume.ts";
 import { resolveImage } from "./machine-image.ts";
 import { findNetwork, type Network, subnetOf } from "./network.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
 import { ensurePlacementGroup, removePlacementGroups } from "./placement-groups.ts";
 import { ensureGroups, findGroups, type GroupIds, removeGroups } from "./security-groups.ts";
-import { dataDeviceName, isPrepared } from "./user-data.ts";
+import { dataDeviceName, growFileSystem, isPrepared } from "./user-data.ts";
 
 type Options = ProviderOptions & { readonly calls: MachineCalls };
 
@@ -60,8 +71,8 @@ class AwsProvider implements Provider {
   readonly #hosts: Hosts;
   /** The state's machines at the start of the run, and those that were created since. */
   readonly #recorded: RecordedMachine[];
-  /** Instances that were found stopped. They are started by the first call that needs them. */
-  readonly #stopped: Map<string, FoundInstance> = new Map();
+  /** Machines on whose instance nothing runs, or that have none. They are brought back by the first call that needs them. */
+  readonly #down: Map<string, DownMachine> = new Map();
   #network: Promise<Network> | null = null;
   #groups: Promise<GroupIds> | null = null;
   #removing: Promise<void> = Promise.resolve();
@@ -92,12 +103,6 @@ class AwsProvider implements Provider {
     const own = found.filter(({ machine, ...instance }) => instance.lineage === lineage || names.includes(machine));
     const running = new Set(own.filter(({ state }) => state === "running").map(({ machine }) => machine));
     this.#hosts.setAbsent(new Set(known.filter((name) => !running.has(name))));
-    this.#stopped.clear();
-    for (const instance of own) {
-      // One that is pending has nothing yet: creating its machine adopts it.
-      const isStopped = instance.state === "stopped" || instance.state === "stopping";
-      if (isStopped && !running.has(instance.machine)) this.#stopped.set(instance.machine, instance);
-    }
     const onHosts = await this.#hosts.observe(
       lineage,
       names.filter((name) => running.has(name)),
@@ -110,11 +115,55 @@ class AwsProvider implements Provider {
       // Each machine once: a second one of its name and generation would be taken for a former one, and removed.
       return instance?.state !== "running" ? [] : [{ ...machine, attributes: attributesOf(instance) }];
     });
-    const stopped = [...this.#stopped.values()].map((instance) => stoppedMachine(instance, attributesOf(instance)));
+    this.#down.clear();
+    const answered = new Set([...onHosts.machines, ...onHosts.unreachable].map(({ name }) => name));
+    for (const machine of await this.#findDown(lineage, own, answered, signal)) this.#down.set(machine.name, machine);
+    const down = [...this.#down.values()].map((machine) => observedDown(machine, attributesOf));
     return {
-      machines: [...machines, ...stopped],
+      machines: [...machines, ...down],
       unreachable: await this.#withStatus(onHosts.unreachable, own, signal),
     };
+  }
+
+  /**
+   * Machines that an apply has completed, or found, and that do not run: their instance is stopped, has not got their volume back, or
+   * is gone while the volume is there. What is pending has nothing yet: creating its machine adopts it.
+   */
+  async #findDown(
+    lineage: string | null,
+    own: readonly FoundInstance[],
+    answered: ReadonlySet<string>,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly DownMachine[]> {
+    const found: DownMachine[] = [];
+    const withoutInstance: (DownMachine & { readonly volumeId: string })[] = [];
+    for (const instance of own) {
+      const { machine: name, generation, address, zone } = instance;
+      const isStopped = instance.state === "stopped" || instance.state === "stopping";
+      const isEmpty = instance.state === "running" && this.#recordedVolume(name, generation) !== null;
+      if (!answered.has(name) && (isStopped || isEmpty))
+        found.push({ name, generation, address, zone, lineage: instance.lineage, instance });
+    }
+    for (const { name, generation, attributes, leftBehind = false } of this.#recorded) {
+      const volumeId = this.#recordedVolume(name, generation);
+      const exists = own.some((instance) => instance.machine === name && instance.generation === generation);
+      if (exists || leftBehind || volumeId === null || lineage === null) continue;
+      const zone = attributes["availability_zone"];
+      withoutInstance.push({
+        ...{ name, generation, address: String(attributes["address"]), lineage, instance: null, volumeId },
+        zone: typeof zone === "string" ? zone : null,
+      });
+    }
+    const ids = withoutInstance.map(({ volumeId }) => volumeId);
+    const usable = await findUsable(this.#context, ids, signal);
+    return [...found, ...withoutInstance.filter(({ volumeId }) => usable.has(volumeId))];
+  }
+
+  /** The data volume of a machine in the state. */
+  #recordedVolume(name: string, generation: number): string | null {
+    const machine = this.#recorded.findLast((each) => each.name === name && each.generation === generation);
+    const id = machine?.attributes["volume_id"];
+    return typeof id === "string" ? id : null;
   }
 
   /** AWS may know why an instance does not answer. */
@@ -176,18 +225,10 @@ class AwsProvider implements Provider {
   }
 
   async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {
-    const { name, lineage, generation } = machine;
-    const address = machine.address ?? "";
+    const { name, generation } = machine;
     await this.#assertFree(machine, signal);
-    const network = await this.#findNetwork(signal);
-    const subnet = subnetOf(network, { name, address, zone: machine.zone });
-    const groups = await this.#ensureGroups(lineage, network, signal);
-    const group = attributes["placement_group"];
-    if (typeof group === "string") await ensurePlacementGroup(this.#context, lineage, group, signal);
-    const ami = await resolveImage(this.#context, String(attributes["image"]), this.#recorded, signal);
-    const groupId = attributes["volume_size"] === undefined ? groups.workers : groups.masters;
-    const wanted = { machine: name, lineage, generation, address, subnetId: subnet.id, ami, groupId, attributes };
-    const instance = await ensureInstance(this.#context, wanted, signal);
+    const wanted = await this.#wantedInstance({ ...machine, address: machine.address ?? "" }, attributes, signal);
+    const instance = await ensureInstance(this.#context, { ...wanted, volumeId: null }, signal);
     const running = await untilRunning(this.#context, instance, signal);
     const facts = await this.#prepareHost(running, attributes, signal);
     const reach = facts["host_key"] === undefined ? attributes : { ssh_host_key: facts["host_key"], ...attributes };
@@ -200,15 +241,40 @@ class AwsProvider implements Provider {
     return created;
   }
 
+  /** What an instance of the machine needs, created where it is missing. */
+  async #wantedInstance(
+    { name, address, zone, lineage, generation }: MachineIdentity,
+    attributes: Attributes,
+    signal?: AbortSignal,
+  ): Promise<Omit<NewInstance, "volumeId">> {
+    const network = await this.#findNetwork(signal);
+    const subnet = subnetOf(network, { name, address, zone });
+    const groups = await this.#ensureGroups(lineage, network, signal);
+    const group = attributes["placement_group"];
+    if (typeof group === "string") await ensurePlacementGroup(this.#context, lineage, group, signal);
+    const ami = await resolveImage(this.#context, String(attributes["image"]), this.#recorded, signal);
+    const groupId = attributes["volume_size"] === undefined ? groups.workers : groups.masters;
+    return { machine: name, lineage, generation, address, subnetId: subnet.id, ami, groupId, attributes };
+  }
+
   /** Learns the host key, and waits until the instance is reached and its data volume is mounted. */
   async #prepareHost(instance: FoundInstance, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
-    const isPinned = attributes["ssh_host_key"] !== undefined;
-    const fromConsole = this.#context.spec.provider["hostKeyFrom"] === "console" && !isPinned;
-    const facts = fromConsole ? { host_key: await readHostKey(this.#context, instance, signal) } : {};
-    const reach = fromConsole ? { ssh_host_key: facts.host_key!, ...attributes } : attributes;
+    const facts = await this.#hostKey(instance, attributes, signal);
+    const reach = facts.host_key === undefined ? attributes : { ssh_host_key: facts.host_key, ...attributes };
     const command = attributes["volume_size"] === undefined ? "true" : isPrepared;
     await this.#untilReady(instance.machine, reach, command, signal);
     return facts;
+  }
+
+  /** The key of a new instance, unless the spec says where it is known from. */
+  async #hostKey(
+    instance: FoundInstance,
+    attributes: Attributes,
+    signal?: AbortSignal,
+  ): Promise<{ readonly host_key?: string }> {
+    const isPinned = attributes["ssh_host_key"] !== undefined;
+    if (this.#context.spec.provider["hostKeyFrom"] !== "console" || isPinned) return {};
+    return { host_key: await readHostKey(this.#context, instance, signal) };
   }
 
   async #untilReady(name: string, reach: Attributes, command: string, signal?: AbortSignal): Promise<void> {
@@ -247,13 +313,61 @@ class AwsProvider implements Provider {
   }
 
   async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
+    const name = nameOf(machine);
+    const before = this.#recordedOf(name);
+    await this.#bringBack(name, attributes, signal);
     const instance = await this.#instanceOf(machine, signal);
     await this.#ensureGroups(instance.lineage, await this.#findNetwork(signal), signal);
     await updateTags(this.#context, instance, signal);
-    if (attributes["volume_state"] === "attached") await attachVolume(this.#context, instance, signal);
-    await this.#ensureStarted(machine, signal);
-    const onHost = await this.#hosts.updateMachine(machine, attributes, signal);
-    return { ...factsOf(instance), ...this.#learnedKey(instance.machine), ...onHost };
+    const volumeId = this.#recordedVolume(name, instance.generation) ?? instance.volumes.get(dataDeviceName) ?? null;
+    if (volumeId === null) {
+      const onHost = await this.#hosts.updateMachine(machine, attributes, signal);
+      return { ...factsOf(instance), ...this.#learnedKey(name), ...onHost };
+    }
+    const kept = { ...instance, name, instance };
+    const facts = await this.#keep(kept, volumeId, attributes, signal);
+    await this.#resizeVolume(name, volumeId, { before, attributes }, signal);
+    return facts;
+  }
+
+  /** A volume that has grown has a file system that has not. */
+  async #resizeVolume(
+    name: string,
+    volumeId: string,
+    { before, attributes }: { readonly before: Attributes; readonly attributes: Attributes },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const names = ["volume_size", "volume_iops", "volume_throughput"];
+    if (names.every((each) => before[each] === undefined || before[each] === attributes[each])) return;
+    await modifyVolume(this.#context, name, volumeId, attributes, signal);
+    if (before["volume_size"] === attributes["volume_size"]) return;
+    await this.#untilReady(name, this.#reach(name, attributes), growFileSystem, signal);
+  }
+
+  /** Brings the instance of a master that keeps its data to what is wanted: see `ensureKept`. */
+  async #keep(
+    machine: DownMachine,
+    volumeId: string,
+    attributes: Attributes,
+    signal?: AbortSignal,
+  ): Promise<Attributes> {
+    const { name, generation, instance: former } = machine;
+    const described = await this.#wantedInstance(machine, attributes, signal);
+    const { image } = this.#recordedOf(name);
+    const keepsImage = former !== null && (image === undefined || image === attributes["image"]);
+    const wanted = { ...described, ...(keepsImage ? { ami: former.ami } : {}), volumeId };
+    const isAsItWas = former !== null && former.state === "running" && isLike(former, wanted);
+    if (!isAsItWas) await this.#hosts.forget(name);
+    const running = await ensureKept(this.#context, wanted, signal);
+    const isSame = running.id === former?.id;
+    const facts = isSame ? this.#learnedKey(name) : await this.#hostKey(running, attributes, signal);
+    const reach = facts.host_key === undefined ? attributes : { ssh_host_key: facts.host_key, ...attributes };
+    await this.#untilReady(name, reach, isPrepared, signal);
+    this.#down.delete(name);
+    const onHost = await this.#hosts.updateMachine({ name, generation }, attributes, signal);
+    const kept = { ...factsOf(running), volume_id: volumeId, ...facts, ...onHost };
+    this.#recorded.push({ name, generation, attributes: { ...this.#recordedOf(name), ...attributes, ...kept } });
+    return kept;
   }
 
   /** @throws HaplanError `provider/no-machine` */
@@ -265,17 +379,38 @@ class AwsProvider implements Provider {
     return instance;
   }
 
-  async #ensureStarted(machine: MachineRef, signal?: AbortSignal): Promise<void> {
-    const name = typeof machine === "string" ? machine : machine.name;
-    const instance = this.#stopped.get(name);
-    if (instance === undefined) return;
-    await startInstance(this.#context, instance, signal);
-    const recorded = this.#recorded.findLast((each) => each.name === name)?.attributes ?? {};
+  /** Brings back a machine that is down; `attributes`: null for those that it had, or the spec's if its instance is gone. */
+  async #bringBack(name: string, attributes: Attributes | null, signal?: AbortSignal): Promise<void> {
+    const machine = this.#down.get(name);
+    if (machine === undefined) return;
+    const volumeId = this.#recordedVolume(name, machine.generation);
+    const recorded = this.#recordedOf(name);
+    if (volumeId !== null) {
+      const wanted = attributes ?? (machine.instance === null ? this.#described(name) : null) ?? recorded;
+      await this.#keep(machine, volumeId, wanted, signal);
+      return;
+    }
+    if (machine.instance !== null) await startInstance(this.#context, machine.instance, signal);
+    const command = machine.instance?.volumes.has(dataDeviceName) ? isPrepared : "true";
+    await this.#untilReady(name, this.#reach(name, recorded), command, signal);
+    this.#down.delete(name);
+  }
+
+  /** The attributes of a machine of the spec; null if the spec has none of this name. */
+  #described(name: string): Attributes | null {
+    const { spec } = this.#context;
+    const host = machineHosts(spec, []).find((each) => each.name === name);
+    return host === undefined ? null : awsModel.describeMachine(spec, host).attributes;
+  }
+
+  #recordedOf(name: string): Attributes {
+    return this.#recorded.findLast((each) => each.name === name)?.attributes ?? {};
+  }
+
+  /** How the host of a machine is reached. */
+  #reach(name: string, attributes: Attributes): Attributes {
     const { host_key: key } = this.#learnedKey(name);
-    const reach = key === undefined ? recorded : { ssh_host_key: key, ...recorded };
-    const command = instance.volumes.has(dataDeviceName) ? isPrepared : "true";
-    await this.#untilReady(name, reach, command, signal);
-    this.#stopped.delete(name);
+    return key === undefined ? attributes : { ssh_host_key: key, ...attributes };
   }
 
   /** The host key that was read from the console when the instance was created. */
@@ -301,7 +436,7 @@ class AwsProvider implements Provider {
     );
     await this.#hosts.forget(machine);
     await deleteVolumes(this.#context, query, signal);
-    await this.#removeUnused(typeof machine === "string" ? machine : machine.name, signal);
+    await this.#removeUnused(nameOf(machine), signal);
   }
 
   /** One after the other: machines are destroyed at the same time. */
@@ -326,7 +461,7 @@ class AwsProvider implements Provider {
   }
 
   async startUnit(...[machine, unit, signal]: Parameters<Provider["startUnit"]>): ReturnType<Provider["startUnit"]> {
-    await this.#ensureStarted(machine, signal);
+    await this.#bringBack(nameOf(machine), null, signal);
     return await this.#hosts.startUnit(machine, unit, signal);
   }
 
@@ -352,9 +487,9 @@ class AwsProvider implements Provider {
   startTask: Provider["startTask"] = (...given) => this.#hosts.startTask(...given);
   taskReport: Provider["taskReport"] = (...given) => this.#hosts.taskReport(...given);
 
-  /** On an instance that is stopped, nothing runs. */
+  /** On a machine that is down, nothing runs. */
   async stopUnit(...[machine, unit, graceMs, signal]: Parameters<Provider["stopUnit"]>): Promise<void> {
-    if (this.#stopped.has(typeof machine === "string" ? machine : machine.name)) return;
+    if (this.#down.has(nameOf(machine))) return;
     await this.#hosts.stopUnit(machine, unit, graceMs, signal);
   }
 
@@ -362,6 +497,16 @@ class AwsProvider implements Provider {
     await this.#hosts.close();
     await this.#context.client.close();
   }
+}
+
+/** A machine of the cluster on which nothing runs. */
+type DownMachine = MachineIdentity & {
+  /** Null: it is gone, and the data volume is there. */
+  readonly instance: FoundInstance | null;
+};
+
+function nameOf(machine: MachineRef): string {
+  return typeof machine === "string" ? machine : machine.name;
 }
 
 function queryOf(machine: MachineRef): InstanceQuery {
@@ -388,7 +533,10 @@ function factsOf({ id, ami, subnetId, zone, volumes }: FoundInstance): Attribute
 }
 
 /** Its data is on its volume; nothing runs on it. */
-function stoppedMachine(instance: FoundInstance, attributes: Attributes): ObservedMachine {
-  const { machine: name, address, lineage, generation } = instance;
+function observedDown(
+  { name, address, lineage, generation, instance }: DownMachine,
+  attributesOf: (instance: FoundInstance) => Attributes,
+): ObservedMachine {
+  const attributes = instance === null ? { instance_state: "terminated" } : attributesOf(instance);
   return { name, address, lineage, generation, hasData: true, units: [], attributes };
 }

@@ -29,6 +29,7 @@ describe("a spec for EC2", () => {
       ["10.0.1.10", "m1.example.com"],
       '27:30 spec/bad-address "m1.example.com" is not a private IPv4 address',
     ],
+    ["an IPv6 address", ["10.0.1.10", '"fd00::10"'], "With provider aws, haplan uses IPv4 only"],
     [
       "an address twice",
       ["10.0.2.10", "10.0.1.10"],
@@ -97,6 +98,22 @@ describe("the model of instances", () => {
     const { attributes } = machine(example, "w1");
     expect(attributes).toMatchObject({ instance_type: "t3.small", ingress: ["tcp/22 from 10.0.0.0/16"] });
     expect(attributes).not.toHaveProperty("volume_size");
+  });
+
+  it("A8: lets ssh in at the ports of its machines, of each role at its own", () => {
+    const text = example
+      .replace("    keyName:", "    port: 2222\n    keyName:")
+      .replace("zone: eu-central-1a }", "zone: eu-central-1a, ssh: { port: 22 } }")
+      .replace("address: 10.0.2.20,", "address: 10.0.2.20, ssh: { port: 2022 },");
+    const { spec, diagnostics } = specReader.parse("cloud.yaml", text);
+    expect(diagnostics).toEqual([]);
+    const portsOf = (name: string): readonly string[] => {
+      const machine = desiredResources(spec!, awsModel).find(({ address }) => address === `haplan_machine.${name}`);
+      const ingress = machine?.attributes["ingress"] as readonly string[];
+      return ingress.filter((rule) => /from 10\./.test(rule) && !rule.startsWith("tcp/2379"));
+    };
+    expect(portsOf("m1")).toEqual(["tcp/22 from 10.0.0.0/16", "tcp/2222 from 10.0.0.0/16"]);
+    expect(portsOf("w1")).toEqual(["tcp/2022 from 10.0.0.0/16", "tcp/2222 from 10.0.0.0/16"]);
   });
 
   it("puts masters of one zone on different racks", () => {

@@ -1,5 +1,5 @@
 /** What is checked of a spec whose machines are EC2 instances, before any call to AWS. */
-import { isIPv4 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
 import type { SpecDraft } from "../../spec/draft.ts";
 import { findingAt, type SpecFinding } from "../../spec/finding.ts";
 import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
@@ -15,7 +15,8 @@ const checkAddresses: SpecRule = (draft) => {
   const malformed = machinesOf(draft).flatMap(({ address }): SpecFinding[] => {
     if (address === null || address.value === "" || isIPv4(address.value)) return [];
     const summary = `${JSON.stringify(address.value)} is not a private IPv4 address`;
-    const detail = "Write an unused address of one of the subnets, such as 10.0.1.10, without port.";
+    const own = "Write an unused address of one of the subnets, such as 10.0.1.10, without port.";
+    const detail = isIPv6(address.value) ? `With provider aws, haplan uses IPv4 only. ${own}` : own;
     return [findingAt(address.pointer, { code: "spec/bad-address", summary, detail })];
   });
   return [...malformed, ...findSharedAddresses(machinesOf(draft))];

@@ -10,7 +10,7 @@ const idOrFilter = "an id, or a filter as `aws ec2 describe-...` takes it: `tag:
 const instanceType = {
   type: "string",
   pattern: "^[a-z][a-z0-9-]*\\.[a-z0-9-]+$",
-  description: "the type of the instance; a change replaces it",
+  description: "the type of the instance; with another one, a master gets another instance and keeps its data",
   example: "m7i.large",
 } as const;
 
@@ -26,7 +26,13 @@ const volume = {
   default: {},
   description: "the volume for the data of each master: encrypted, of type gp3, and kept when its instance is lost",
   keys: {
-    sizeGiB: { type: "integer", minimum: 1, maximum: 16_384, default: 20, description: "its size in GiB" },
+    sizeGiB: {
+      type: "integer",
+      minimum: 1,
+      maximum: 16_384,
+      default: 20,
+      description: "its size in GiB; it can grow in place",
+    },
     iops: { type: "integer", minimum: 3000, maximum: 16_000, default: 3000, description: "operations a second" },
     throughputMiBs: { type: "integer", minimum: 125, maximum: 1000, default: 125, description: "MiB a second" },
     kmsKey: {
@@ -119,7 +125,7 @@ export const awsSchema: ProviderSchema = {
       type: "string",
       pattern: "^ami-[0-9a-f]+$|^ssm:/.+$",
       description:
-        "the image with Linux and systemd: its id, or `ssm:` and the name of a public parameter that has the id. What the parameter says is read once, and kept in the state; another value here replaces the instances",
+        "the image with Linux and systemd: its id, or `ssm:` and the name of a public parameter that has the id. What the parameter says is read once, and kept in the state; with another value here, masters get other instances and keep their data",
       absent: "Debian 13, for the architecture of the instance type",
       example: "ami-0a1b2c3d4e5f60718",
     },

@@ -37,6 +37,7 @@ export async function checkAws(
   });
   if (network === null) return found;
   const isNew = ({ name }: MachineIdentity): boolean => recorded.every((machine) => machine.name !== name);
+  found.push(...shrunkVolumes(context, recorded));
   const placed = machines.filter((machine) => isPlaced(network, machine, report));
   const images = await checkImages(context, recorded, report, signal);
   found.push(...(await newerImages(context, recorded, report, signal)));
@@ -44,6 +45,23 @@ export async function checkAws(
   const [first] = placed.filter(isNew);
   if (first !== undefined) await checkPermissions(context, network, { machine: first, images }, report, signal);
   return found;
+}
+
+/** AWS makes no volume smaller. */
+function shrunkVolumes(context: AwsContext, recorded: readonly RecordedMachine[]): readonly Diagnostic[] {
+  return machineHosts(context.spec, []).flatMap((host): Diagnostic[] => {
+    const present = recorded.findLast(({ name }) => name === host.name)?.attributes["volume_size"];
+    const wanted = attributesOf(context, host)["volume_size"];
+    if (typeof present !== "number" || typeof wanted !== "number" || wanted >= present) return [];
+    return [
+      {
+        severity: "error",
+        code: "aws/volume-shrinks",
+        summary: `The data volume of ${host.name} has ${present} GiB, and cannot have ${wanted} GiB`,
+        detail: `AWS makes volumes larger only. Write \`sizeGiB: ${present}\` or more.`,
+      },
+    ];
+  });
 }
 
 function diagnosticOf(error: HaplanError): Diagnostic {

@@ -1,14 +1,37 @@
 /** Volumes with the data of masters. They survive their instances, and are deleted with their machines. */
-
+import type { Volume } from "@aws-sdk/client-ec2";
+import { sameJson } from "../../base/canonical-json.ts";
+import { HaplanError } from "../../base/haplan-error.ts";
+import type { Attributes } from "../../plan/resource.ts";
 import { type AwsContext, until } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
 import { tagKeys } from "./aws-names.ts";
 import type { FoundInstance, InstanceQuery } from "./instances.ts";
 import { dataDeviceName } from "./user-data.ts";
 
-type FoundVolume = { readonly id: string; readonly state: string };
+type FoundVolume = {
+  readonly id: string;
+  readonly state: string;
+  /** The id of an instance; null if it is attached to none. */
+  readonly attachedTo: string | null;
+  readonly isAttached: boolean;
+  readonly settings: { readonly Size: number; readonly Iops: number; readonly Throughput: number };
+};
 
 const deleteTimeoutMs = 120_000;
+const attachTimeoutMs = 300_000;
+const modifyTimeoutMs = 600_000;
+
+function describe({ VolumeId = "", State = "available", Attachments = [], ...volume }: Volume): FoundVolume {
+  const [attachment] = Attachments;
+  return {
+    id: VolumeId,
+    state: State,
+    attachedTo: attachment?.InstanceId ?? null,
+    isAttached: attachment?.State === "attached",
+    settings: { Size: volume.Size ?? 0, Iops: volume.Iops ?? 0, Throughput: volume.Throughput ?? 0 },
+  };
+}
 
 /** All volumes of a machine, its root volume included. */
 async function findVolumes(
@@ -23,7 +46,7 @@ async function findVolumes(
   ];
   const options = { purpose: `find the volumes of ${machine}`, signal };
   const found = await client.all("DescribeVolumes", { Filters }, options, ({ Volumes }) => Volumes);
-  return found.map(({ VolumeId = "", State = "available" }) => ({ id: VolumeId, state: State }));
+  return found.map(describe);
 }
 
 /** Deletes the volumes of a machine whose instance is gone. A root volume goes with its instance by itself. */
@@ -44,13 +67,87 @@ export async function deleteVolumes(context: AwsContext, machine: InstanceQuery,
   });
 }
 
-/** Attaches the data volume of an instance that was detached from it. Does nothing if there is none left to attach. */
-export async function attachVolume(context: AwsContext, instance: FoundInstance, signal?: AbortSignal): Promise<void> {
-  const { id, machine, generation } = instance;
-  if (instance.volumes.has(dataDeviceName)) return;
-  const found = await findVolumes(context, { machine, generation }, signal);
-  const free = found.find(({ state }) => state === "available");
-  if (free === undefined) return;
-  const input = { InstanceId: id, VolumeId: free.id, Device: dataDeviceName };
-  await context.client.call("AttachVolume", input, { purpose: `attach the data volume of ${machine}`, signal });
+/** The data volume with an id; null if it does not exist. */
+async function findVolume({ client }: AwsContext, id: string, signal?: AbortSignal): Promise<FoundVolume | null> {
+  const Filters = [{ Name: "volume-id", Values: [id] }];
+  const options = { purpose: `find the volume ${id}`, signal };
+  const [found] = await client.all("DescribeVolumes", { Filters }, options, ({ Volumes }) => Volumes);
+  return found === undefined ? null : describe(found);
+}
+
+/** Of the volumes with these ids those that exist, and that an instance may have. */
+export async function findUsable(
+  { client }: AwsContext,
+  ids: readonly string[],
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
+  const Filters = [{ Name: "volume-id", Values: [...ids] }];
+  const options = { purpose: "find the data volumes of masters without an instance", signal };
+  const found = await client.all("DescribeVolumes", { Filters }, options, ({ Volumes }) => Volumes);
+  const usable = found.map(describe).filter(({ state }) => state === "available" || state === "in-use");
+  return new Set(usable.map(({ id }) => id));
+}
+
+/** Attaches the data volume of a machine to its instance, once its former instance has released it. */
+export async function attachVolume(
+  context: AwsContext,
+  instance: FoundInstance,
+  volumeId: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { id, machine } = instance;
+  if (instance.volumes.get(dataDeviceName) === volumeId) return;
+  const purpose = `attach the data volume ${volumeId} of ${machine}`;
+  const what = `the data volume of ${machine} to be attached`;
+  await until(context, { subject: machine, what, timeoutMs: attachTimeoutMs, signal }, async () => {
+    const volume = await findVolume(context, volumeId, signal);
+    if (volume === null) {
+      const advice = `Its data is lost: apply again with -replace=haplan_machine.${machine}`;
+      throw new HaplanError("aws/no-volume", `The data volume ${volumeId} of ${machine} does not exist\n${advice}`);
+    }
+    if (volume.attachedTo === id) return volume.isAttached ? { done: null } : { waiting: "it is attaching" };
+    if (volume.state !== "available") return { waiting: `it is ${volume.state}` };
+    const input = { InstanceId: id, VolumeId: volumeId, Device: dataDeviceName };
+    await context.client.call("AttachVolume", input, { purpose, signal });
+    return { waiting: "it is attaching" };
+  });
+}
+
+/** Brings size and performance of a data volume to what is wanted, while it is in use. The file system on it is not changed. */
+export async function modifyVolume(
+  context: AwsContext,
+  machine: string,
+  volumeId: string,
+  attributes: Attributes,
+  signal?: AbortSignal,
+): Promise<void> {
+  const volume = await findVolume(context, volumeId, signal);
+  const wanted = {
+    Size: Number(attributes["volume_size"]),
+    Iops: Number(attributes["volume_iops"]),
+    Throughput: Number(attributes["volume_throughput"]),
+  };
+  if (volume === null || sameJson(volume.settings, wanted)) return;
+  const purpose = `change the data volume of ${machine}`;
+  await context.client.call("ModifyVolume", { VolumeId: volumeId, ...wanted }, { purpose, signal });
+  const wait = {
+    subject: machine,
+    what: `the data volume of ${machine} to change`,
+    timeoutMs: modifyTimeoutMs,
+    signal,
+  };
+  await until(context, wait, async () => {
+    const { VolumesModifications: [last] = [] } = await context.client.call(
+      "DescribeVolumesModifications",
+      { VolumeIds: [volumeId] },
+      { purpose, signal },
+    );
+    // It has its new size from "optimizing" on.
+    const state = last?.ModificationState ?? "completed";
+    if (state === "failed") {
+      throw new HaplanError("aws/volume-unchanged", `Cannot ${purpose}: AWS says ${last?.StatusMessage ?? state}`);
+    }
+    return state === "modifying" ? { waiting: `it is ${state}` } : { done: null };
+  });
 }

@@ -1,5 +1,6 @@
 /** What the security groups let in, as text that plans show: `tcp/2380 from masters`. Pure. */
-import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
+import { machineHosts } from "../../spec/machine-hosts.ts";
 import { healthPort } from "../../units/health-port.ts";
 import type { GroupRole } from "./aws-names.ts";
 
@@ -13,11 +14,12 @@ export function ingressOf(spec: ClusterSpec, role: GroupRole): readonly string[]
   return rulesOf(spec, role).map(formatRule).sort();
 }
 
-function rulesOf({ controlPlane, loadBalancer, provider }: ClusterSpec, role: GroupRole): readonly IngressRule[] {
+function rulesOf(spec: ClusterSpec, role: GroupRole): readonly IngressRule[] {
+  const { controlPlane, loadBalancer, provider } = spec;
   const { clientPort, peerPort } = controlPlane;
   const operators = provider["allowFrom"] as readonly string[];
   const clients = provider["clientsFrom"] as readonly string[];
-  const ssh = openTo(Number(provider["port"] ?? sshPort), operators);
+  const ssh = sshPorts(spec, role).flatMap((port) => openTo(port, operators));
   switch (role) {
     case "workers":
       return ssh;
@@ -31,6 +33,16 @@ function rulesOf({ controlPlane, loadBalancer, provider }: ClusterSpec, role: Gr
         ...openTo(healthPort({ loadBalancer }) ?? clientPort, ["load-balancer"]),
       ];
   }
+}
+
+/** Those of the machines of the role, each once. */
+function sshPorts(spec: ClusterSpec, role: GroupRole): readonly number[] {
+  const hosts = machineHosts(spec, []).filter((host) => (host.role === "master") === (role === "masters"));
+  const ports = hosts.map(({ settings }) => {
+    const { port } = (settings?.["ssh"] ?? {}) as ProviderSettings;
+    return Number(port ?? spec.provider["port"] ?? sshPort);
+  });
+  return [...new Set(ports)];
 }
 
 /** Each source once: two lists may have the same range. */

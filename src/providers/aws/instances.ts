@@ -21,6 +21,7 @@ export type FoundInstance = {
   readonly instanceType: string;
   readonly keyName: string | null;
   readonly profile: string | null;
+  readonly placementGroup: string | null;
   /** Security groups of its network interfaces. */
   readonly groupIds: readonly string[];
   /** By the names of their devices. */
@@ -81,6 +82,7 @@ function describe(instance: Instance): FoundInstance {
     instanceType: instance.InstanceType ?? "",
     keyName: instance.KeyName ?? null,
     profile: instance.IamInstanceProfile?.Arn?.replace(/^.*\//, "") ?? null,
+    placementGroup: instance.Placement?.GroupName || null,
     groupIds: (instance.SecurityGroups ?? []).flatMap(({ GroupId }) => (GroupId === undefined ? [] : [GroupId])),
     volumes: new Map(volumes),
     tags,
@@ -96,6 +98,8 @@ export type NewInstance = {
   readonly ami: string;
   readonly groupId: string;
   readonly attributes: Attributes;
+  /** The data volume of the machine, which a former instance had; null for a new one, which is created with the instance. */
+  readonly volumeId: string | null;
 };
 
 /** The instance of a machine: the one that exists, or a new one. It may still be booting. */
@@ -139,8 +143,15 @@ async function runInstance(context: AwsContext, wanted: NewInstance, signal: Abo
     const token = clientToken(lineage, machine, generation, attempt);
     const input = runInput(context, wanted, token);
     const options = { purpose: `create the instance of ${machine}`, signal };
-    const { Instances = [] } = await context.client.call("RunInstances", input, options);
-    const [made] = Instances;
+    const made = await context.client.call("RunInstances", input, options).then(
+      ({ Instances = [] }) => Instances[0],
+      (error: unknown) => {
+        // The former instance of the machine, which has other settings, was created with this token.
+        if (wanted.volumeId !== null && causeCode(error) === "IdempotentParameterMismatch") return null;
+        throw error;
+      },
+    );
+    if (made === null) continue;
     const state = made?.State?.Name ?? "pending";
     if (state !== "terminated" && state !== "shutting-down") return present(made?.InstanceId, "InstanceId");
   }
@@ -151,7 +162,7 @@ async function runInstance(context: AwsContext, wanted: NewInstance, signal: Abo
 }
 
 function runInput(context: AwsContext, wanted: NewInstance, token: string): RunInstancesCommandInput {
-  const { attributes, machine, lineage, generation, address, subnetId, ami, groupId } = wanted;
+  const { attributes, machine, lineage, generation, address, subnetId, ami, groupId, volumeId } = wanted;
   const text = (name: string): string | null => {
     const value = attributes[name];
     return typeof value === "string" ? value : null;
@@ -182,7 +193,13 @@ function runInput(context: AwsContext, wanted: NewInstance, token: string): RunI
     ...(isMaster
       ? {
           UserData: Buffer.from(prepareDataVolume).toString("base64"),
-          BlockDeviceMappings: [{ DeviceName: dataDeviceName, Ebs: dataVolume(attributes, text("volume_kms_key")) }],
+          ...(volumeId === null
+            ? {
+                BlockDeviceMappings: [
+                  { DeviceName: dataDeviceName, Ebs: dataVolume(attributes, text("volume_kms_key")) },
+                ],
+              }
+            : {}),
         }
       : {}),
     TagSpecifications: (["instance", "volume", "network-interface"] as const).map((ResourceType) => ({

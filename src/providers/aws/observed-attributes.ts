@@ -18,6 +18,7 @@ export function observedAttributes(
     instance_type: instance.instanceType,
     ...(instance.keyName === null ? {} : { key_name: instance.keyName }),
     ...(instance.profile === null ? {} : { iam_instance_profile: instance.profile }),
+    ...(instance.placementGroup === null ? {} : { placement_group: instance.placementGroup }),
     instance_state: instance.state === "running" || instance.state === "pending" ? "running" : "stopped",
     ...(isMaster ? { volume_state: instance.volumes.has(dataDeviceName) ? "attached" : "detached" } : {}),
     ingress: [...describeIngress(permissions, groupIds(groups)).keys()].sort(),

@@ -5,6 +5,9 @@ import { dataDir } from "../../base/host-paths.ts";
 /** The name of the data volume's device for EC2. The instance sees another one, which depends on its type. */
 export const dataDeviceName = "/dev/sdf";
 
+const label = "haplan-data";
+const fstabLine = `LABEL=${label} ${dataDir} ext4 defaults,noatime,nofail,x-systemd.device-timeout=60s 0 2`;
+
 /**
  * Makes a file system on the data volume unless it has one, and mounts it now and at each boot. The directory below it is
  * immutable: without the volume nothing can be written there, so that a member never starts on the wrong disk.
@@ -12,7 +15,7 @@ export const dataDeviceName = "/dev/sdf";
 export const prepareDataVolume: string = `#!/bin/sh
 set -eu
 at=${dataDir}
-label=haplan-data
+label=${label}
 findmnt -n "$at" >/dev/null && exit
 disk() {
   if blkid -L $label; then return; fi
@@ -31,9 +34,15 @@ done
 blkid -p "$found" >/dev/null || mkfs.ext4 -q -L $label "$found"
 mkdir -p "$at"
 chattr +i "$at" || true
-grep -q "LABEL=$label" /etc/fstab || echo "LABEL=$label $at ext4 defaults,noatime,nofail,x-systemd.device-timeout=60s 0 2" >> /etc/fstab
+grep -q "LABEL=$label" /etc/fstab || echo "${fstabLine}" >> /etc/fstab
 mount "$at"
 `;
 
-/** Exits with 0 once the data volume is mounted. */
-export const isPrepared: string = `findmnt -n ${dataDir}`;
+/**
+ * Exits with 0 once the data volume is mounted. It mounts one that has a file system, for an instance that got its volume after
+ * its first boot; it makes none.
+ */
+export const isPrepared: string = `findmnt -n ${dataDir} || { blkid -L ${label} && mkdir -p ${dataDir} && { chattr +i ${dataDir} || true; } && { grep -q LABEL=${label} /etc/fstab || echo ${fstabLine} >> /etc/fstab; } && mount ${dataDir}; }`;
+
+/** The file system gets as large as its volume. */
+export const growFileSystem: string = `if [ "$(findmnt -no FSTYPE ${dataDir})" = xfs ]; then xfs_growfs ${dataDir}; else resize2fs "$(findmnt -no SOURCE ${dataDir})"; fi`;

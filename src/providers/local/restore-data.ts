@@ -94,7 +94,8 @@ function firstOf(found: readonly (Executable | null)[]): Executable | null {
   return found.find((each) => each !== null) ?? null;
 }
 
-function giveTo(path: string, owner: UnitOwner): void {
+/** With everything below it. */
+export function giveTo(path: string, owner: UnitOwner): void {
   chownSync(path, owner.userId, owner.groupId);
   if (!lstatSync(path).isDirectory()) return;
   for (const entry of readdirSync(path)) giveTo(join(path, entry), owner);

@@ -1,6 +1,6 @@
 /** Makes a unit run with exactly one definition: the wanted one, or the one that it had before an upgrade. */
 
-import { chownSync } from "node:fs";
+import { statSync } from "node:fs";
 import { makeDirDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
@@ -14,6 +14,7 @@ import { type LocalPlace, restartGraceMs } from "./local-place.ts";
 import { dirOf, machinePaths, readLabel, type UnitPaths, unitPaths } from "./machine-dir.ts";
 import { isRunAs } from "./process-table.ts";
 import { type Executable, findExecutable } from "./programs.ts";
+import { giveTo } from "./restore-data.ts";
 import { assertRouterIdFree } from "./router-ids.ts";
 import { UnitCopies } from "./unit-copies.ts";
 import {
@@ -80,7 +81,8 @@ export async function startUnit(
   await supervisor.stop(paths, restartGraceMs);
   makeDirDurably(dataDir);
   const owner = await supervisor.prepare(root);
-  if (owner !== null) chownSync(dataDir, owner.userId, owner.groupId);
+  // On a host that was made anew around its data, the user may have another id.
+  if (owner !== null && statSync(dataDir).uid !== owner.userId) giveTo(dataDir, owner);
   writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
   return await start(supervisor, paths, request);
 }

@@ -39,7 +39,9 @@ async function tryOnce(host: Host, command: string): Promise<HaplanError | null>
     const result = await runOnHost({ ...host, command: rootCommand(host, command), timeoutMs: commandTimeoutMs });
     if (result.exitCode === 0) return null;
     const said = result.stderr.trim().split("\n").slice(-3).join("\n");
-    const what = `${host.target.host} is not ready: "${command}" ended with exit code ${result.exitCode}`;
+    // What follows makes it ready.
+    const [asked] = command.split(" || ");
+    const what = `${host.target.host} is not ready: "${asked}" ended with exit code ${result.exitCode}`;
     return new HaplanError("ssh/not-ready", said === "" ? what : `${what}\n${said}`);
   } catch (error) {
     if (error instanceof HaplanError && whileBooting.has(error.code)) return error;

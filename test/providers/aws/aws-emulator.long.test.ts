@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   DeleteTagsCommand,
+  DeleteVolumeCommand,
   RevokeSecurityGroupIngressCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
@@ -14,6 +15,9 @@ import { root } from "../../structure/imports.ts";
 import { counts, emptyAccount, type Inventory, listAccount, prepareAccount, tagOf } from "./emulated-account.ts";
 import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
 import { findEmulator, useEmulator } from "./emulator.ts";
+
+/** Another image that moto has. */
+const otherImage = "ami-03cf127a";
 
 const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 /** Of instances with a data volume, moto makes no root volume. */
@@ -171,18 +175,65 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await expectNoChanges();
   });
 
-  it("gets a new instance for one that was terminated, at the same address, as a new member", async () => {
+  const dataVolumes = (found: Inventory): readonly (string | undefined)[] =>
+    ["m1", "m2", "m3"].map(
+      (name) =>
+        instanceOf(found, name).BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs?.VolumeId,
+    );
+  const memberIds = (): readonly string[] => cluster.cli.world.facts.members.map(({ id }) => id);
+
+  it("A3: gets a new instance for one that was terminated, as the same member with its data", async () => {
     await apply();
-    const id = instanceOf(await listAccount(emulated.aws), "m2").InstanceId!;
-    cluster.cli.world.facts.machines.delete("m2");
+    const before = await listAccount(emulated.aws);
+    const ids = memberIds();
+    const id = instanceOf(before, "m2").InstanceId!;
+    cluster.cli.world.facts.machines.get("m2")!.units.get("agent")!.running = false;
     await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    const plan = await haplan("plan");
+    expect(plan).toMatch(/~ instance_state += "running" -> "terminated"/);
+    expect(plan).not.toContain("destroy machine");
+    await apply();
+    const after = await listAccount(emulated.aws);
+    const m2 = instanceOf(after, "m2");
+    expect(m2.InstanceId).not.toBe(id);
+    expect(m2.PrivateIpAddress).toBe("10.0.2.10");
+    expect(tagOf(m2.Tags, "haplan:generation")).toBe("1");
+    expect(dataVolumes(after)).toEqual(dataVolumes(before));
+    // Of an instance without a data volume in the call, moto makes the root volume as well.
+    expect(counts(after)).toEqual({ ...full, volumes: 6 });
+    expect(memberIds()).toEqual(ids);
+    expect(await healthyTargets()).toHaveLength(3);
+    await expectNoChanges();
+  });
+
+  it("A3: gets another master for one whose data volume is gone as well, which copies the data", async () => {
+    await apply();
+    const found = await listAccount(emulated.aws);
+    const [, VolumeId] = dataVolumes(found);
+    cluster.cli.world.facts.machines.delete("m2");
+    await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [instanceOf(found, "m2").InstanceId!] }));
+    await emulated.aws.ec2.send(new DeleteVolumeCommand({ VolumeId }));
     expect(await haplan("plan")).toContain("it is gone");
     await apply();
     const m2 = instanceOf(await listAccount(emulated.aws), "m2");
-    expect(m2.InstanceId).not.toBe(id);
     expect(m2.PrivateIpAddress).toBe("10.0.2.10");
     expect(tagOf(m2.Tags, "haplan:generation")).toBe("2");
     expect(await healthyTargets()).toHaveLength(3);
+    await expectNoChanges();
+  });
+
+  it("A3: gives a data volume another size while it is in use", async () => {
+    await apply();
+    cluster.writeSpec((text) => text.replace("sizeGiB: 20", "sizeGiB: 40, iops: 4000"));
+    const plan = await haplan("plan");
+    expect(plan).toMatch(/~ volume_size += 20 -> 40/);
+    expect(plan).not.toMatch(/will be destroyed|replaced|stop agent/);
+    const before = await listAccount(emulated.aws);
+    await apply();
+    const after = await listAccount(emulated.aws);
+    expect(dataVolumes(after)).toEqual(dataVolumes(before));
+    const sizes = after.volumes.filter(({ VolumeId }) => dataVolumes(after).includes(VolumeId)).map(({ Size }) => Size);
+    expect(sizes).toEqual([40, 40, 40]);
     await expectNoChanges();
   });
 
@@ -209,19 +260,41 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await expectNoChanges();
   });
 
-  it("replaces masters of another instance type one at a time, the leader last", async () => {
-    await apply();
-    const { facts } = cluster.cli.world;
-    const leader = facts.members.find(({ id }) => id === facts.leader)?.name;
-    cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
-    const before = cluster.cli.world.made.length;
-    await apply();
-    const found = await listAccount(emulated.aws);
-    expect(counts(found)).toEqual(full);
-    for (const name of ["m1", "m2", "m3"]) expect(instanceOf(found, name).InstanceType).toBe("m7i.xlarge");
-    expect(cluster.cli.world.made.slice(before).at(-1)).toBe(leader);
-    await expectNoChanges();
-  });
+  it.each([
+    ["instance type", (text: string) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge")],
+    ["image", (text: string) => text.replace(/image: .*/, `image: ${otherImage}`)],
+  ])(
+    "A4: gives masters another %s one at a time, the leader last, as the same members with their data",
+    async (_, change) => {
+      await apply();
+      const { facts } = cluster.cli.world;
+      const leader = facts.members.find(({ id }) => id === facts.leader)?.name;
+      const others = ["m1", "m2", "m3"].filter((name) => name !== leader);
+      const [before, ids] = [await listAccount(emulated.aws), memberIds()];
+      cluster.writeSpec(change);
+      const plan = await haplan("plan");
+      expect(plan).toContain("has changed, with its data kept");
+      expect(plan).not.toContain("destroy machine m");
+      const out = await apply();
+      const acts = [...out.matchAll(/\] ((?:stop|restart|update) (?:agent|machine) m\d) \.\.\./g)].map(
+        ([, act]) => act,
+      );
+      const each = (name = ""): string[] => [`stop agent ${name}`, `update machine ${name}`, `restart agent ${name}`];
+      expect(acts).toEqual([...others.flatMap(each), ...each(leader)]);
+      const after = await listAccount(emulated.aws);
+      expect(counts(after)).toEqual({ ...full, volumes: 8 });
+      expect(dataVolumes(after)).toEqual(dataVolumes(before));
+      expect(memberIds()).toEqual(ids);
+      for (const name of ["m1", "m2", "m3"]) {
+        const [old, now] = [instanceOf(before, name), instanceOf(after, name)];
+        expect(now.InstanceId).not.toBe(old.InstanceId);
+        expect([now.InstanceType, now.ImageId]).not.toEqual([old.InstanceType, old.ImageId]);
+        expect(tagOf(now.Tags, "haplan:generation")).toBe("1");
+      }
+      expect(await healthyTargets()).toHaveLength(3);
+      await expectNoChanges();
+    },
+  );
 
   it("needs at most 15 calls for a plan without changes, with 7 masters and 20 workers", async () => {
     const list = (count: number, line: (at: number) => string): string =>

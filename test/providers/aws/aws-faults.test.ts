@@ -16,6 +16,7 @@ import {
   type NewInstance,
   untilRunning,
 } from "../../../src/providers/aws/instances.ts";
+import { ensureKept } from "../../../src/providers/aws/kept-volume.ts";
 import { ensurePlacementGroup } from "../../../src/providers/aws/placement-groups.ts";
 import { CurrentWaits } from "../../../src/providers/current-waits.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
@@ -24,7 +25,7 @@ import type { Hosts } from "../../../src/providers/ssh/ssh-provider.ts";
 import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
 import { root } from "../../structure/imports.ts";
 import { emulatedEnvironment, withEnvironment } from "./emulator.ts";
-import { answer, FaultyApi, failure, fakeEndpoint, instances, instanceXml, run } from "./faulty-api.ts";
+import { answer, FaultyApi, failure, fakeEndpoint, instances, instanceXml, type Reply, run } from "./faulty-api.ts";
 
 const example = readFileSync(join(root, "examples/aws-3-masters.yaml"), "utf8");
 const spec = specReader.parse("cloud.yaml", example.replace("    vpc:", `    endpoint: ${fakeEndpoint}\n    vpc:`))
@@ -44,6 +45,7 @@ const wanted: NewInstance = {
   subnetId: "subnet-0a",
   ami: "ami-0a1b2c3d",
   groupId: "sg-0a",
+  volumeId: null,
   attributes: awsModel.describeMachine(spec, { ...m1, role: "master" }).attributes,
 };
 const token = (attempt: number): string => clientToken("lineage-1", "m1", 1, attempt);
@@ -163,6 +165,60 @@ describe("an instance", () => {
     api.on("DescribeInstances", instances(), instances(made)).on("RunInstances", run(dead), run(made));
     expect(await ensureInstance(context, wanted)).toMatchObject({ id: "i-0a" });
     expect(api.of("RunInstances").map(({ ClientToken }) => ClientToken)).toEqual([token(0), token(1)]);
+  });
+
+  it("A3: in place of a former one takes over its volume, and the next token where the former had other settings", async () => {
+    const made = instanceXml("i-0b", "running", tags);
+    const volume = (state: string, attachment: string): Reply =>
+      answer(
+        "DescribeVolumes",
+        `<volumeSet><item><volumeId>vol-0a</volumeId><status>${state}</status>${attachment}</item></volumeSet>`,
+      );
+    const attached =
+      "<attachmentSet><item><instanceId>i-0b</instanceId><status>attached</status></item></attachmentSet>";
+    const former = instanceXml("i-0a", "running", tags).replace("m7i.large", "m7i.medium");
+    api
+      .on(
+        "DescribeInstances",
+        instances(former),
+        instances(former.replace("running", "terminated")),
+        instances(),
+        instances(made),
+      )
+      .on("TerminateInstances", answer("TerminateInstances", "<instancesSet/>"))
+      .on("RunInstances", failure("IdempotentParameterMismatch", "Client token already used"), run(made))
+      .on("DescribeVolumes", volume("in-use", ""), volume("available", ""), volume("in-use", attached))
+      .on("AttachVolume", answer("AttachVolume", "<status>attaching</status>"));
+    const kept = { ...wanted, volumeId: "vol-0a" };
+    expect(await ensureKept(context, kept)).toMatchObject({ id: "i-0b" });
+    expect(api.of("TerminateInstances")).toMatchObject([{ "InstanceId.1": "i-0a" }]);
+    const runs = api.of("RunInstances");
+    expect(runs.map(({ ClientToken }) => ClientToken)).toEqual([token(0), token(1)]);
+    for (const request of runs) expect(request["BlockDeviceMapping.1.DeviceName"]).toBeUndefined();
+    expect(api.of("AttachVolume")).toMatchObject([{ InstanceId: "i-0b", VolumeId: "vol-0a", Device: "/dev/sdf" }]);
+  });
+
+  it("A3: is not replaced while it has what is wanted", async () => {
+    const running = instanceXml("i-0a", "running", tags).replace(
+      "<placement>",
+      "<keyName>operators</keyName><placement>",
+    );
+    const attached =
+      "<blockDeviceMapping><item><deviceName>/dev/sdf</deviceName><ebs><volumeId>vol-0a</volumeId></ebs></item></blockDeviceMapping>";
+    api.on("DescribeInstances", instances(running.replace("<placement>", `${attached}<placement>`)));
+    expect(await ensureKept(context, { ...wanted, volumeId: "vol-0a" })).toMatchObject({ id: "i-0a" });
+    expect(api.requests.filter(({ Action }) => Action !== "DescribeInstances")).toEqual([]);
+  });
+
+  it("A3: whose volume is gone ends with how to get another master", async () => {
+    const running = instanceXml("i-0a", "running", tags).replace(
+      "<placement>",
+      "<keyName>operators</keyName><placement>",
+    );
+    api.on("DescribeInstances", instances(running)).on("DescribeVolumes", answer("DescribeVolumes", "<volumeSet/>"));
+    const error = await errorOf(ensureKept(context, { ...wanted, volumeId: "vol-0a" }));
+    expect(error).toMatchObject({ code: "aws/no-volume" });
+    expect(error.message).toContain("-replace=haplan_machine.m1");
   });
 
   it("waits for its address while the instance before it is being terminated", async () => {

@@ -17,6 +17,7 @@ const onOwn: ReadonlySet<string> = new Set([
   "StartInstances",
   "TerminateInstances",
   "AttachVolume",
+  "ModifyVolume",
   "DeleteVolume",
   "DeleteSecurityGroup",
   "AuthorizeSecurityGroupIngress",
