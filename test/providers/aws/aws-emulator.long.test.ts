@@ -4,17 +4,19 @@ import { join } from "node:path";
 import {
   DeleteTagsCommand,
   DeleteVolumeCommand,
+  DescribeImagesCommand,
   RevokeSecurityGroupIngressCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
 import { DeregisterTargetsCommand, DescribeTargetHealthCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { clientToken } from "../../../src/providers/aws/aws-names.ts";
 import { root } from "../../structure/imports.ts";
 import { counts, emptyAccount, type Inventory, listAccount, prepareAccount, tagOf } from "./emulated-account.ts";
 import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
-import { findEmulator, useEmulator } from "./emulator.ts";
+import { emulatedRegion, findEmulator, useEmulator } from "./emulator.ts";
 
 /** Another image that moto has. */
 const otherImage = "ami-03cf127a";
@@ -295,6 +297,27 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
       await expectNoChanges();
     },
   );
+
+  it("A4: keeps its image when the parameter has a newer one, which check tells of", async () => {
+    const ssm = new SSMClient({ region: emulatedRegion, endpoint: emulated.aws.endpoint });
+    const release = async (Value: string): Promise<void> =>
+      void (await ssm.send(new PutParameterCommand({ Name: "/own/image", Value, Type: "String", Overwrite: true })));
+    const { Images = [] } = await emulated.aws.ec2.send(new DescribeImagesCommand({}));
+    const [first = "", second = ""] = Images.flatMap(({ ImageId = "" }) =>
+      /^ami-[0-9a-f]+$/.test(ImageId) ? [ImageId] : [],
+    );
+    await release(first);
+    cluster.writeSpec((text) => text.replace(/image: .*/, "image: ssm:/own/image"));
+    await apply();
+    await release(second);
+    await expectNoChanges();
+    expect((await cluster.cli.haplan("check cloud.yaml")).err).toContain(`There is a newer image: ${second}`);
+    // A machine that is created now has the image of the others.
+    const replaced = await cluster.cli.haplan("apply -auto-approve -replace=haplan_machine.w1 cloud.yaml");
+    expect(replaced.code).toBe(0);
+    expect(instanceOf(await listAccount(emulated.aws), "w1").ImageId).toBe(first);
+    ssm.destroy();
+  });
 
   it("needs at most 15 calls for a plan without changes, with 7 masters and 20 workers", async () => {
     const list = (count: number, line: (at: number) => string): string =>

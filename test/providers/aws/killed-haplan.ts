@@ -1,5 +1,5 @@
 /** haplan as a process that is killed at its calls to the emulated AWS, with agents as processes of this machine. */
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,8 +44,12 @@ export class KilledHaplan {
   readonly #directory: string = realpathSync(mkdtempSync(join(tmpdir(), "haplan-aws-killed-")));
   readonly #proxy: KillingProxy;
 
+  /** Nothing survives this process, whatever ends it. */
+  readonly #endAtExit = (): void => this.#endProcesses();
+
   private constructor(proxy: KillingProxy) {
     this.#proxy = proxy;
+    process.once("exit", this.#endAtExit);
   }
 
   static async open(aws: AwsEmulator): Promise<KilledHaplan> {
@@ -55,6 +59,12 @@ export class KilledHaplan {
     const cluster = new KilledHaplan(proxy);
     writeFileSync(join(cluster.#directory, "cloud.yaml"), specText(await proxy.listen()));
     return cluster;
+  }
+
+  /** Changes the spec. */
+  edit(change: (text: string) => string): void {
+    const file = join(this.#directory, "cloud.yaml");
+    writeFileSync(file, change(readFileSync(file, "utf8")));
   }
 
   async run(words: string, at: Omit<Kill, "kill"> | null = null): Promise<KilledRun> {
@@ -72,6 +82,11 @@ export class KilledHaplan {
   /** Ends whatever runs on the instances. */
   async close(): Promise<void> {
     await this.#proxy.close();
+    process.off("exit", this.#endAtExit);
+    this.#endProcesses();
+  }
+
+  #endProcesses(): void {
     for (const pid of processesOfDir(this.#directory)) kill(pid, "SIGKILL");
     rmSync(this.#directory, { recursive: true, force: true });
   }
