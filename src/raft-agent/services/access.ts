@@ -38,6 +38,8 @@ export type AccessOptions = {
   readonly settings: AuthSettings;
   readonly clock: { now(): number; monotonicMs(): number };
   readonly requestTimeoutMs: number;
+  /** Runs `done` once this member has applied all that the leader had committed; with an error if that is unknown. */
+  readonly awaitCommitted: (done: (error: EtcdError | null) => void) => void;
 };
 
 /** A call whose token was created by another member, in an entry that is not applied here yet. */
@@ -105,15 +107,22 @@ export class Access {
     return index !== null && index > this.#options.consensus.appliedIndex();
   }
 
-  /** Runs `run` once the call's token can be known here, or it times out. */
+  /**
+   * Runs `run` once the call's token can be known here, or it times out. A token that is ahead of everything committed is
+   * another cluster's: etcd lets such a call wait until its deadline, here it is rejected at once, so that the client logs in again.
+   */
   awaitToken(call: ServerCall, run: () => void): void {
-    const { clock, requestTimeoutMs } = this.#options;
+    const { clock, requestTimeoutMs, awaitCommitted } = this.#options;
     if (this.#pendingTokens.length >= pendingTokensMax) {
       run();
       return;
     }
     const deadlineMs = clock.monotonicMs() + requestTimeoutMs;
-    this.#pendingTokens.push({ index: indexOfToken(call) ?? 0, deadlineMs, run });
+    const pending = { index: indexOfToken(call) ?? 0, deadlineMs, run };
+    this.#pendingTokens.push(pending);
+    awaitCommitted((error) => {
+      if (error === null) this.#release((each) => each === pending);
+    });
   }
 
   applied(index: LogIndex): void {

@@ -449,16 +449,28 @@ describe("logins", () => {
   it("the token of an entry that is not applied here yet is waited for", async () => {
     const { harness } = await guardedHarness();
     const index = harness.consensus.index + 2;
+    // The leader does not say what is committed.
+    harness.consensus.swallowReads = true;
     let done = false;
-    const early = harness.unary(`${kv}Range`, rangeBytes("a"), { token: `AAAAAAAAAAAAAAAA.${index}` });
+    const early = harness.unary(`${kv}Put`, putBytes("b"), { token: `AAAAAAAAAAAAAAAA.${index}` });
     void early.then(() => {
       done = true;
     });
     await new Promise((resolve) => setImmediate(resolve));
     expect(done).toBe(false);
+    harness.consensus.swallowReads = false;
+    harness.clock.nowMs += 1_000;
+    harness.services.tick();
     await login(harness, "ann");
     await login(harness, "ann");
     expect((await early).status).toEqual(pick(EtcdErrors.invalidAuthToken));
+  });
+
+  it("14/4: a token ahead of everything committed, as of a former cluster, is rejected at once", async () => {
+    const { harness } = await guardedHarness();
+    const token = `AAAAAAAAAAAAAAAA.${harness.consensus.index + 1_000}`;
+    const { status } = await harness.unary(`${kv}Range`, rangeBytes("a"), { token });
+    expect(status).toEqual(pick(EtcdErrors.invalidAuthToken));
   });
 
   it("a command based on older users and roles is rejected where it is applied", async () => {

@@ -19,7 +19,7 @@ import type { ChangeId } from "../state-machine/change-id.ts";
 import { Lessor } from "../state-machine/lessor.ts";
 import type { MembershipChange } from "../state-machine/membership.ts";
 import type { StateMachine } from "../state-machine/state-machine.ts";
-import { Access, type AuthSettings, defaultAuthSettings } from "./access.ts";
+import { Access, type AccessOptions, type AuthSettings, defaultAuthSettings } from "./access.ts";
 import { createAuthMethods } from "./auth-service.ts";
 import { authorizedStream } from "./authorized-stream.ts";
 import { AutoCompaction, type AutoCompactionMode } from "./auto-compaction.ts";
@@ -113,7 +113,8 @@ export class MemberServices {
     this.machine = machine;
     const { alarms, auth, leases, membership } = machine;
     const settings = { ...defaultAuthSettings, ...options.auth };
-    const access = new Access({ auth, consensus, settings, clock, requestTimeoutMs });
+    const awaitCommitted: AccessOptions["awaitCommitted"] = (done) => this.context.reads.request(done);
+    const access = new Access({ auth, consensus, settings, clock, requestTimeoutMs, awaitCommitted });
     const lessor = new Lessor(leases, clock);
     machine.listen({
       completed: (requestNumber, result) => proposer.complete(requestNumber, result),
