@@ -39,6 +39,13 @@ const apiServers = {
   properties: { listens, backends, healthCheck },
 };
 
+const hold = {
+  type: "object",
+  additionalProperties: false,
+  required: ["forMs"],
+  properties: { forMs: { type: "integer", minimum: 1, maximum: 60_000 } },
+};
+
 const virtual = {
   type: "object",
   additionalProperties: false,
@@ -50,7 +57,7 @@ const schema = {
   type: "object",
   additionalProperties: false,
   required: ["listens", "backends", "healthCheck", "tls"],
-  properties: { listens, backends, healthCheck, tls: certificateFilesSchema, apiServers, virtual },
+  properties: { listens, backends, healthCheck, tls: certificateFilesSchema, apiServers, virtual, hold },
 };
 
 const validate = compileSchema<LoadBalancerConfig>(schema, { allErrors: true });

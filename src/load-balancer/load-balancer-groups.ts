@@ -64,6 +64,7 @@ export class LoadBalancerGroups implements AsyncDisposable {
 
 /** Whether the load balancer serves is told by the members: an API server needs them. */
 function membersOf({ config, tls }: LoadedLoadBalancerConfig): BackendGroup {
-  const { virtual } = config;
-  return virtual === undefined ? { config, tls } : { config, tls, isVirtual: true, healthListen: virtual.healthListen };
+  const { virtual, hold } = config;
+  const group = { config, tls, ...(hold === undefined ? {} : { hold }) };
+  return virtual === undefined ? group : { ...group, isVirtual: true, healthListen: virtual.healthListen };
 }

@@ -24,6 +24,8 @@ export type LoadBalancerStatus = {
   /** Connections since its start: ended, and rejected because there was no backend or no capacity. */
   readonly served: number;
   readonly refused: number;
+  /** While clients wait: whether all connections of before are closed, and how many had no moment between two calls. */
+  readonly held?: { readonly complete: boolean; readonly cut: number };
   readonly backends: readonly BackendStatus[];
   /** The API servers of Kubernetes; absent without it. */
   readonly apiServers?: readonly BackendStatus[];

@@ -118,6 +118,32 @@ async function hold(balancer: LoadBalancer): Promise<{ socket: Socket; name: str
 }
 
 describe("the load balancer", () => {
+  it("14/4: holds clients without a failure, closes what is open, and forwards those that wait to other backends", async () => {
+    const [old, next] = await members("old", "new");
+    const balancer = await start([old!]);
+    await until(balancer, { old: "ready" });
+    const before = await hold(balancer);
+    const closed = once(before.socket, "close");
+    const listens = ["127.77.18.100:0"];
+    await balancer.reconfigure({ ...configFor([old!], listens), hold: { forMs: 5_000 } });
+    await closed;
+    const waiting = exchange(balancer, "during the hold");
+    for (let i = 0; i < 100 && balancer.counters().held?.complete !== true; i++) await systemClock.sleep(10);
+    expect(balancer.counters().held).toEqual({ complete: true, cut: 0 });
+    await balancer.reconfigure(configFor([next!], listens));
+    expect(await waiting).toBe("new:during the hold");
+    expect(balancer.counters()).not.toHaveProperty("held");
+  });
+
+  it("14/4: releases clients by itself if nothing else does", async () => {
+    const [old] = await members("old");
+    const balancer = await start([old!]);
+    await until(balancer, { old: "ready" });
+    const listens = ["127.77.18.100:0"];
+    await balancer.reconfigure({ ...configFor([old!], listens), hold: { forMs: 100 } });
+    expect(await exchange(balancer, "x")).toBe("old:x");
+  });
+
   it("carries bytes both ways, spreads connections and keeps half-open ones", async () => {
     const pool = await members("m1", "m2", "m3");
     const balancer = await start(pool);

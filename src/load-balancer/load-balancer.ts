@@ -10,10 +10,11 @@ import { stopListening } from "../base/stop-listening.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 import { listenOnceThere } from "./awaited-listener.ts";
 import { type Backend, chooseBackend, createBackend, mustShed, type ProbeOutcome, recordOutcome } from "./backend.ts";
+import { ClientHold } from "./client-hold.ts";
 import { type CheckTls, createHealthCheck, type HealthCheck, isCertain, probe } from "./health-probe.ts";
 import { createHealthServer, openHealthServer } from "./health-server.ts";
 import { parseListen } from "./listen-address.ts";
-import type { BackendStatus } from "./load-balancer-status.ts";
+import type { BackendStatus, LoadBalancerStatus } from "./load-balancer-status.ts";
 import { Session, type SessionHost } from "./session.ts";
 
 export type LoadBalancerLog = (event: string, facts: Readonly<Record<string, unknown>>) => void;
@@ -26,6 +27,8 @@ export type BackendGroup = {
   readonly isVirtual?: boolean;
   /** Where the host asks whether it serves. */
   readonly healthListen?: string;
+  /** Clients wait: see `LoadBalancerConfig.hold`. */
+  readonly hold?: { readonly forMs: number };
 };
 
 const connectionsMax = 10_000;
@@ -50,6 +53,8 @@ export class LoadBalancer implements AsyncDisposable {
   #previous: Backend | null = null;
   #served = 0;
   #refused = 0;
+  /** Not null while clients wait. */
+  #hold: ClientHold | null = null;
 
   private constructor(log: LoadBalancerLog, loaded: BackendGroup) {
     this.#log = log;
@@ -96,6 +101,7 @@ export class LoadBalancer implements AsyncDisposable {
       this.#shedLater(watched.backend);
     }
     for (const watched of this.#watched) if (!kept.has(placeOf(watched.backend))) void this.#watch(watched);
+    this.#holdClients(loaded.hold ?? null);
     this.#log("configured", { listens, backends: backends.map((backend) => backend.name) });
   }
 
@@ -113,13 +119,16 @@ export class LoadBalancer implements AsyncDisposable {
     });
   }
 
-  counters(): { readonly connections: number; readonly served: number; readonly refused: number } {
-    return { connections: this.#sessions.size, served: this.#served, refused: this.#refused };
+  counters(): Pick<LoadBalancerStatus, "connections" | "served" | "refused" | "held"> {
+    const counted = { connections: this.#sessions.size, served: this.#served, refused: this.#refused };
+    return this.#hold === null ? counted : { ...counted, held: this.#hold.progress() };
   }
 
   /** Stops listening, and closes each connection between two calls as far as there is such a moment within a second. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    this.#hold?.end();
+    this.#hold = null;
     for (const watched of this.#watched) watched.stop.abort();
     this.#watched = [];
     await this.#stopListening(() => true);
@@ -165,7 +174,8 @@ export class LoadBalancer implements AsyncDisposable {
         }
         const session = new Session(client, this.#sessionHost);
         this.#sessions.add(session);
-        session.start();
+        if (this.#hold === null) session.start();
+        else this.#hold.add(session);
       });
       server.once("error", (error) =>
         reject(
@@ -180,6 +190,23 @@ export class LoadBalancer implements AsyncDisposable {
         resolve(server);
       });
     });
+  }
+
+  /** Null releases the clients that wait. */
+  #holdClients(wanted: NonNullable<BackendGroup["hold"]> | null): void {
+    if (wanted === null) {
+      this.#hold?.end();
+      this.#hold = null;
+      return;
+    }
+    if (this.#hold !== null) return;
+    const present = [...this.#sessions];
+    const hold = new ClientHold(present, wanted.forMs, () => {
+      if (this.#hold === hold) this.#hold = null;
+      this.#log("holdExpired", { forMs: wanted.forMs });
+    });
+    this.#hold = hold;
+    void hold.closed.then((cut) => this.#log("clientsHeld", { connections: present.length, cut }));
   }
 
   async #stopListening(unwanted: (listen: string) => boolean): Promise<void> {

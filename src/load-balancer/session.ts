@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from "node:net";
 import type { Backend } from "./backend.ts";
-import { untilQuiet } from "./until-quiet.ts";
+import { type Quiet, untilQuiet } from "./until-quiet.ts";
 
 export type SessionHost = {
   /** The next backend to try; null if there is none left. */
@@ -32,11 +32,13 @@ export class Session {
   constructor(client: Socket, host: SessionHost) {
     this.#client = client;
     this.#host = host;
+    // It may end before it is forwarded.
+    client.on("error", () => this.close());
   }
 
   start(): void {
+    if (!this.#open) return;
     this.#client.setKeepAlive(true, keepAliveDelayMs);
-    this.#client.on("error", () => this.close());
     this.#client.on("close", (hadError) => this.#onClosed(hadError));
     this.#tryNext();
   }
@@ -55,6 +57,12 @@ export class Session {
   async closeWhenQuiet(signal: AbortSignal): Promise<void> {
     if (this.#open && this.#upstream?.readyState === "open") await untilQuiet(this.#client, this.#upstream, signal);
     this.close();
+  }
+
+  /** Whether there is such a moment before `signal` is aborted; also one that is closed, or not connected yet. */
+  async isQuiet(quiet: Quiet, signal: AbortSignal): Promise<boolean> {
+    if (!this.#open || this.#upstream?.readyState !== "open") return true;
+    return untilQuiet(this.#client, this.#upstream, signal, quiet);
   }
 
   #tryNext(): void {

@@ -5,7 +5,7 @@ import { untilQuiet } from "./until-quiet.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-type Act = "request" | "response" | "close" | "limit" | "unread" | "read";
+type Act = "request" | "acknowledgment" | "response" | "close" | "limit" | "unread" | "read";
 
 /** What happens on the connection at which ms, and when that is a moment to close it, to the ms. */
 it.each<[string, Readonly<Record<number, Act>>, number]>([
@@ -14,6 +14,7 @@ it.each<[string, Readonly<Record<number, Act>>, number]>([
   ["responses come in several pieces", { 20: "request", 50: "response", 53: "response", 57: "response" }, 62],
   ["the response of an earlier request comes", { 40: "response" }, 45],
   ["the next request follows at once", { 10: "response", 12: "request", 30: "response" }, 35],
+  ["14/4: a request is acknowledged before its response", { 20: "request", 22: "acknowledgment", 60: "response" }, 65],
   ["a request has no response", { 20: "request" }, 270],
   ["the client closes", { 20: "request", 30: "close" }, 30],
   ["the limit is reached", { 20: "request", 30: "limit" }, 30],
@@ -26,7 +27,8 @@ it.each<[string, Readonly<Record<number, Act>>, number]>([
   vi.spyOn(client, "writableLength", "get").mockImplementation(() => unread);
   const act: Record<Act, () => void> = {
     request: () => client.emit("data", "x"),
-    response: () => backend.emit("data", "x"),
+    acknowledgment: () => backend.emit("data", "x".repeat(52)),
+    response: () => backend.emit("data", "x".repeat(120)),
     close: () => client.emit("close"),
     limit: () => limit.abort(),
     unread: () => void (unread = 1),

@@ -5,6 +5,10 @@ export type LoadBalancerTargets = {
   readonly backends: readonly string[];
   /** `host:port` of masters that are not at the address in the spec: those that have yet to move, or that leave. */
   readonly formerTargets?: { readonly [name: string]: string };
+  /** The software of the targets, if it is not the spec's: they belong to a cluster that this one is to replace. */
+  readonly engine?: "agent" | "etcd";
+  /** Clients wait: see `LoadBalancerConfig.hold`. */
+  readonly hold?: { readonly forMs: number };
   /** Its current listen address, if its own machine has yet to move; absent if it is the spec's. */
   readonly listensAt?: { readonly address: string; readonly ports: readonly number[] };
 };

@@ -36,6 +36,11 @@ export type LoadBalancerConfig = {
    * host asks whether it serves.
    */
   readonly virtual?: { readonly healthListen: string };
+  /**
+   * Clients wait: their connections are closed between two calls, and new ones are accepted but not forwarded, until the
+   * configuration has no `hold`, or this much time has passed.
+   */
+  readonly hold?: { readonly forMs: number };
 };
 
 /**
@@ -97,7 +102,7 @@ export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTarge
     backends: [...targets.backends].sort().map((name) => ({ name, ...placeOfTarget(spec, targets, name) })),
     // etcd has had `/readyz` only since 3.4.29; `/health` of every version answers 503 without a leader.
     healthCheck: {
-      path: spec.controlPlane.engine === "agent" ? "/readyz?stopping=404" : "/health",
+      path: (targets.engine ?? spec.controlPlane.engine) === "agent" ? "/readyz?stopping=404" : "/health",
       intervalMs: 500,
       timeoutMs: 1000,
     },
@@ -109,6 +114,7 @@ export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTarge
         }
       : null,
     ...apiServers(spec, targets),
+    ...(targets.hold === undefined ? {} : { hold: targets.hold }),
     ...(isVirtual ? { virtual: { healthListen: healthListen(spec) } } : {}),
   };
 }
