@@ -17,3 +17,8 @@ export function restoreDir(directory: string): string {
 export function snapshotDir(directory: string): string {
   return join(directory, "snapshots");
 }
+
+/** How far a migration is, and the snapshot that it copies. */
+export function migrationDir(directory: string): string {
+  return join(directory, "migration");
+}

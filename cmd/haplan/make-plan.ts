@@ -9,6 +9,7 @@ import type { RecoverRequest } from "../../src/plan/recover-request.ts";
 import type { RestoreRequest } from "../../src/plan/restore-request.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
+import { refuseDuringMigration } from "./migrate/migration-record.ts";
 import { refuseDuringRestore } from "./pending-restore.ts";
 import { RefusalError } from "./refusal.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
@@ -29,6 +30,8 @@ export type PlanOptions = {
   readonly restore?: RestoreRequest;
   /** Recover from a lost quorum: compares the data of the survivors, which it reads for this. */
   readonly recover?: (input: PlannerInput) => Promise<RecoverRequest>;
+  /** The migration itself plans. */
+  readonly duringMigration?: boolean;
   /** False trusts the state instead of observing the cluster. */
   readonly refresh?: boolean;
 };
@@ -36,6 +39,8 @@ export type PlanOptions = {
 /** @throws RefusalError if there is no safe plan */
 export async function makePlan(context: CliContext, session: Session, options: PlanOptions): Promise<Plan> {
   if (options.mode === "apply") await refuseDuringRestore(context, session);
+  const ownPlan = options.duringMigration === true || options.restore?.follows !== undefined;
+  if (!ownPlan) refuseDuringMigration(session, options.mode, (await sessionState(context, session)) !== null);
   const input = await plannerInput(context, session, options);
   const recover = await options.recover?.(input);
   const result = planChanges(recover === undefined ? input : { ...input, recover });

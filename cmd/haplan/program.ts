@@ -170,6 +170,14 @@ function addDataCommands(verb: AddCommand, lazily: Lazily): void {
     .addOption(lockOption())
     .addOption(lockTimeoutOption())
     .action(lazily(async () => (await import("./commands/recover.ts")).runRecover));
+  verb("migrate [spec]", "replace a running cluster of etcd or of agents by the spec's, with its data and clients")
+    .option("--rollback", "move the clients back to the old cluster, with what was written since")
+    .option("--finish", "give up the way back")
+    .option("--auto-approve", "do not ask")
+    .addOption(inputOption())
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
+    .action(lazily(async () => (await import("./commands/migrate.ts")).runMigrate));
 }
 
 function addShowCommands(verb: AddCommand, lazily: Lazily): void {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { lockDir } from "../../src/state/local-backend.ts";
 import { appliedSpecFile } from "./applied-spec.ts";
 import { newestPlanFile } from "./choose-spec.ts";
-import { journalFile, restoreDir } from "./cluster-files.ts";
+import { journalFile, migrationDir, restoreDir } from "./cluster-files.ts";
 
 /** Files of others are kept, and so are their directories. */
 export function removeClusterDir(directory: string): void {
@@ -16,6 +16,7 @@ export function removeClusterDir(directory: string): void {
     join(directory, appliedSpecFile),
     lockDir(directory),
     restoreDir(directory),
+    migrationDir(directory),
   ];
   // Temporary files of a killed run.
   const aside = existsSync(directory) ? readdirSync(directory).filter((file) => /\.\d+\.tmp$/.test(file)) : [];

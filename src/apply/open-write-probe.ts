@@ -31,6 +31,8 @@ export type OpenedProbe = {
 export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe | null> {
   const { plan, ports, keeper, connection, done } = context;
   const { spec } = keeper;
+  // A copy has the writes of what it follows, and no others.
+  if (plan.restore?.follows !== undefined) return null;
   const kinds = new Set(plan.steps.filter(({ id }) => !done.has(id)).map(({ action }) => action.kind));
   const { endpoint: before, type } = recordedBalancer(keeper)?.attributes ?? {};
   const steady = before === clusterEndpoint(spec) && type === spec.loadBalancer.type;

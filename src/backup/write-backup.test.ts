@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { BackupSecret } from "./backup-cipher.ts";
 import { readManifest } from "./backup-manifest.ts";
-import { bumpSnapshotFile } from "./bump-snapshot-file.ts";
 import { extractSnapshot, verifyBackup } from "./open-backup.ts";
+import { bumpSnapshotFile } from "./rewrite-snapshot-file.ts";
 import { inPieces, snapshotBytes, snapshotOfKeys } from "./snapshot.fixture.ts";
 import { writeBackup } from "./write-backup.ts";
 

@@ -19,6 +19,18 @@ export type RestoreRequest = {
   readonly createdAtMs: number | null;
   /** Present if it is no backup, but the data of a member that has survived the loss of the quorum. */
   readonly recovery?: PlannedRecovery;
+  /** The cluster that the snapshot is from goes on, and is followed: see `FollowedCluster`. Absent for a backup. */
+  readonly follows?: FollowedCluster;
+};
+
+/**
+ * A cluster of which this one becomes a copy, to replace it. Its clients stay with it meanwhile: they are behind the load
+ * balancer of this one. The copy has the revisions of the snapshot as they are.
+ */
+export type FollowedCluster = {
+  readonly engine: "agent" | "etcd";
+  /** `host:port` of its members, by names for the load balancer. */
+  readonly targets: Readonly<Record<string, string>>;
 };
 
 export type PlannedRestore = RestoreRequest & {

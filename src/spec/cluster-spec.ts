@@ -90,6 +90,8 @@ type ControlPlaneSpec = {
   readonly engine: FilledPart<"controlPlane">["engine"];
   /** The etcd that masters run; absent if it is whatever is on their path. */
   readonly etcd?: EtcdProgram;
+  /** The cluster that this one replaces; absent if there is none. Paths as written. */
+  readonly migrateFrom?: FilledPart<"migrateFrom">;
   readonly clientPort: number;
   readonly peerPort: number;
   readonly tls: {

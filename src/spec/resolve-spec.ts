@@ -38,6 +38,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
       members: masters.length as MemberCount,
       engine,
       ...(controlPlane.etcd === undefined ? {} : { etcd: resolveEtcd(controlPlane.etcd) }),
+      ...(controlPlane.migrateFrom === undefined ? {} : { migrateFrom: controlPlane.migrateFrom }),
       clientPort,
       peerPort,
       tls: {

@@ -26,6 +26,7 @@ import { checkExtraNames } from "./rules/extra-names.ts";
 import { checkKubernetes } from "./rules/kubernetes.ts";
 import { checkLoadBalancerHosts } from "./rules/load-balancer-hosts.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
+import { checkMigrateFrom } from "./rules/migrate-from.ts";
 import { checkMovedMasters } from "./rules/moved-masters.ts";
 import { checkPorts } from "./rules/ports.ts";
 import type { SpecRule } from "./rules/rule.ts";
@@ -58,6 +59,7 @@ const rules: readonly SpecRule[] = [
   checkUniqueNames,
   checkPorts,
   checkEtcdProgram,
+  checkMigrateFrom,
   checkTimeouts,
   checkStateBackend,
   checkAdoption,

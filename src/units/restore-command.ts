@@ -47,7 +47,7 @@ export function restoreCommand(
     `--initial-advertise-peer-urls=${ownUrl}`,
   ];
   if (spec.controlPlane.engine === "agent") {
-    const bump = [`--bump-revision=${bumpRevision}`, "--mark-compacted"];
+    const bump = [`--bump-revision=${bumpRevision}`, ...(bumpRevision === 0 ? [] : ["--mark-compacted"])];
     const programs = [{ kind: "haplan", command: "haplan-agent" }] as const;
     const replaced = replacesCluster === null ? [] : [`--replaces-cluster=${replacesCluster}`];
     return { programs, arguments: [...shared, ...bump, ...replaced], environment: {} };

@@ -15,6 +15,7 @@ import { executePlan } from "../execute-plan.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
 import { type LockFlags, withLock } from "../lock-state.ts";
 import { makePlan, type PlanOptions } from "../make-plan.ts";
+import { refuseDuringMigration } from "../migrate/migration-record.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
 import { openJournal } from "../open-journal.ts";
 import { refuseDuringRestore } from "../pending-restore.ts";
@@ -118,6 +119,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   const session = await sessionFor(context, { spec: plan.spec, specPath: saved.specPath, specDigest });
   return locked(context, session, flags, plan.mode, async (lock) => {
     if (plan.mode === "apply") await refuseDuringRestore(context, session);
+    refuseDuringMigration(session, plan.mode, (await sessionState(context, session)) !== null);
     const code = await executePlan(context, session, plan, { lock, json: flags.json === true, saved: true });
     return removeDestroyed(context, session, plan, code);
   });

@@ -5,12 +5,14 @@
 
 import { unknownAddresses } from "../../spec/address-reference.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
+import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { asRequested, type ChangeReason, notInSpec } from "../change-reason.ts";
 import { type ClusterView, type FoundLoadBalancer, isUnreachable } from "../cluster-view.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
+import type { FollowedCluster } from "../restore-request.ts";
 import { balancerNames, named, presentAddress } from "./endpoint.ts";
 import { changedAttributes, forcingAttributes, haveChanged, machineAddress, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
@@ -52,6 +54,9 @@ type Change = {
 export function planLoadBalancers(planning: WithFirst): string | null {
   const { desired, view, builder, spec, observed } = planning;
   const names = balancerNames(desired);
+  // It serves the cluster that is followed.
+  if (planning.restore?.follows !== undefined && [...view.loadBalancers.values()].some(({ running }) => running))
+    return null;
   if (names.length > 1 && names.every((name) => isUnreachable(view, name))) return null;
   const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
   warnOfMove(planning);
@@ -91,14 +96,15 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
   const found = view.loadBalancers.get(name) ?? null;
   const known = view.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, ...change.after];
-  const start = { kind: "startLoadBalancer", ...balancer, backends: wanted } as const;
+  const targets = targetsFollowed(planning.restore?.follows) ?? { backends: wanted };
+  const start = { kind: "startLoadBalancer", ...balancer, ...targets } as const;
   if (found === null || made !== null) {
     const replaced = found === null || made === null ? null : builder.reasonFor(machine!.address);
     const reason = replaced ?? (known === undefined ? null : "it is gone");
     builder.setAction(address, replaced !== null ? "deleteThenCreate" : "create", reason);
-    const targets = serving ? changed : planFirstTargets(planning, backends, replaced, reason);
+    const served = serving ? changed : planFirstTargets(planning, backends, replaced, reason);
     const kind = createdFirst === null ? "startLoadBalancer" : "updateLoadBalancer";
-    return builder.add({ ...start, kind }, [address, ...targets], [...after, createdFirst]);
+    return builder.add({ ...start, kind }, [address, ...served], [...after, createdFirst]);
   }
   const forces = forcingAttributes(resource, view);
   if (hasUnknownAddress(spec) && (forces.length > 0 || isRequested(planning, address))) {
@@ -129,6 +135,13 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
   // The last step of the membership chain has already written the wanted configuration.
   if (settled !== null) return settled;
   return builder.add({ ...start, kind: "updateLoadBalancer" }, [address, ...changed], after);
+}
+
+/** The members of a cluster that is followed, which are no masters of the spec. */
+function targetsFollowed(follows: FollowedCluster | undefined): LoadBalancerTargets | null {
+  if (follows === undefined) return null;
+  const { engine, targets } = follows;
+  return { backends: Object.keys(targets).sort(), formerTargets: targets, engine };
 }
 
 /** Whether it has another address for clients than before, on the same machine. */

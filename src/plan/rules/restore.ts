@@ -26,7 +26,7 @@ export function plannedRestore({ restore, observed, view, nowMs }: Planning): Pl
     ...restore,
     token: canonicalDigest([restore.snapshotSha256, nowMs, restore.recovery ?? null]).slice(0, 12),
     presentRevision,
-    bumpRevision: ahead + bumpMin,
+    bumpRevision: restore.follows === undefined ? ahead + bumpMin : 0,
     inPlace: view.phase !== "none",
   };
 }
@@ -53,7 +53,8 @@ export function checkRestore(planning: Planning, restore: RestoreRequest): void 
   }
   checkSameMasters(planning);
   checkStorageVersion(planning, restore);
-  if (view.phase === "none" || restore.cluster === null || restore.cluster === spec.name) return;
+  if (view.phase === "none" || restore.follows !== undefined) return;
+  if (restore.cluster === null || restore.cluster === spec.name) return;
   builder.refuse(
     "plan/restore-other-cluster",
     `${restore.backup} is a backup of cluster "${restore.cluster}", and not of "${spec.name}"`,
@@ -106,10 +107,11 @@ export function planRestore(planning: WithCertificates, restore: PlannedRestore)
     clusterState: "new",
     initialCluster: members.map((member) => ({ name: member.name, peerUrl: String(member.attributes["peerUrl"]) })),
   };
-  endpoint.close();
+  // Clients of a cluster that is followed are elsewhere, and what this one has is a copy.
+  if (restore.follows === undefined) endpoint.close();
   // With the load balancer closed: it has all writes that clients know of.
-  if (restore.inPlace && view.hasLeader && restore.recovery === undefined)
-    builder.chain({ kind: "takeSnapshot", required: false }, []);
+  const isLost = restore.inPlace && restore.follows === undefined && restore.recovery === undefined;
+  if (isLost && view.hasLeader) builder.chain({ kind: "takeSnapshot", required: false }, []);
   const stopped = all
     .filter(({ name }) => unitOf(view.machines.get(name), agentUnitName) !== undefined)
     .map(({ name }) => builder.add({ kind: "stopAgent", member: name }, [], [builder.lastSerialStep]));
@@ -147,6 +149,7 @@ export function planRestore(planning: WithCertificates, restore: PlannedRestore)
     members.map((member) => member.address),
     [...started, certificates.get("admin") ?? null],
   );
+  if (restore.follows !== undefined) return;
   for (const { name } of members) endpoint.offer(name);
   endpoint.flush();
 }

@@ -20,6 +20,7 @@ import {
 import { hostFields, hostList, hostsFrom } from "./hosts-from.ts";
 import { kubernetes, subnets } from "./kubernetes.ts";
 import { loadBalancer, loadBalancerHost } from "./load-balancer.ts";
+import { migrateFrom, migrateFromTls } from "./migrate-from.ts";
 import { policy } from "./policy.ts";
 import { encryption, etcdState, s3State, state } from "./state.ts";
 
@@ -106,6 +107,8 @@ export type ClusterShapes = {
   readonly adopt: Checked<typeof adopt>;
   readonly adoptedTls: Checked<typeof adoptedTls>;
   readonly readyCertificate: Checked<typeof readyCertificate>;
+  readonly migrateFrom: Checked<typeof migrateFrom>;
+  readonly migrateFromTls: Checked<typeof migrateFromTls>;
   readonly loadBalancer: Checked<typeof loadBalancer>;
   readonly kubernetes: Checked<typeof kubernetes>;
   readonly subnets: Checked<typeof subnets>;
@@ -146,6 +149,8 @@ export const clusterShapes: ClusterShapes = {
   adopt,
   adoptedTls,
   readyCertificate,
+  migrateFrom,
+  migrateFromTls,
   loadBalancer,
   kubernetes,
   subnets,

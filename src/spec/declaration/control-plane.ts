@@ -105,6 +105,7 @@ export const controlPlane = {
     },
     etcd: { shape: "etcdProgram", absent: "`etcd` on the PATH of each master, of whatever version" },
     adopt: { shape: "adopt", absent: "no member is adopted" },
+    migrateFrom: { shape: "migrateFrom", absent: "the cluster starts empty" },
     masters: { shape: "masters", absent: "as many as `members` says, if the provider gives them addresses" },
     moved: {
       type: "array",

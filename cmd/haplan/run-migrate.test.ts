@@ -1,0 +1,70 @@
+/** What `haplan migrate` refuses, and what it has refused meanwhile; nothing is changed. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
+
+let cli: CliFixture;
+beforeEach(() => {
+  cli = createCliFixture();
+});
+afterEach(() => cli.remove());
+
+const endpoints = '["http://127.77.65.1:2379", "http://127.77.65.2:2379", "http://127.77.65.3:2379"]';
+
+/** The spec of three masters, with another cluster to migrate from. */
+function writeSpec(name: string, change: (text: string) => string = (text) => text): void {
+  const text = readFileSync(join(cli.cwd, "three.yaml"), "utf8");
+  const from = `controlPlane:\n    migrateFrom: { endpoints: ${endpoints} }\n`;
+  writeFileSync(join(cli.cwd, name), change(text.replace("controlPlane:\n", from)));
+}
+
+async function refusalOf(line: string): Promise<string> {
+  const { code, out, err } = await cli.haplan(line);
+  expect({ code, out }).toEqual({ code: 1, out: "" });
+  return err.replace(/\n│ */g, " ");
+}
+
+describe("migrate", () => {
+  it.each([
+    ["migrate three.yaml -auto-approve", "names no cluster to migrate from"],
+    ["migrate new.yaml -auto-approve -rollback -finish", "-rollback and -finish exclude each other"],
+    ["migrate new.yaml -auto-approve -rollback", "There is no migration"],
+    ["migrate new.yaml -auto-approve -finish", "There is no migration"],
+    ["plan new.yaml", "is made by a migration"],
+    ["apply new.yaml -auto-approve", "haplan migrate"],
+  ])("14/4: %s is refused", async (line, text) => {
+    writeSpec("new.yaml");
+    expect(await refusalOf(line)).toContain(text);
+    expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
+  });
+
+  it("14/4: a load balancer that cannot hold its clients is refused", async () => {
+    writeSpec("new.yaml", (text) =>
+      text.replace(/loadBalancer:[\s\S]*?(?=\n {2}\w|$)/, "loadBalancer: { type: haproxy, address: 127.0.1.100 }"),
+    );
+    expect(await refusalOf("migrate new.yaml -auto-approve")).toContain("only haplan's own can hold its clients");
+  });
+
+  it.each([
+    ["switched", "haplan migrate -finish"],
+    ["following", "haplan migrate"],
+    ["returning", "haplan migrate -rollback"],
+  ])("14/4: plan and apply are refused in the phase %s, with the way out", async (phase, way) => {
+    writeSpec("cluster.yaml");
+    const directory = join(cli.cwd, ".haplan/demo/migration");
+    mkdirSync(directory, { recursive: true });
+    const record = { formatVersion: 1, phase, clusterId: "a", engine: "etcd", endpoints: ["http://127.77.65.1:2379"] };
+    writeFileSync(
+      join(directory, "record.json"),
+      JSON.stringify({ ...record, snapshotRevision: 5, switchRevision: null }),
+    );
+    for (const line of ["plan", "apply -auto-approve"]) {
+      const said = await refusalOf(line);
+      expect(said).toContain("The migration is not complete");
+      expect(said).toContain(way);
+    }
+    writeFileSync(join(directory, "record.json"), "{}");
+    expect(await refusalOf("plan")).toContain("it is not what haplan writes");
+  });
+});
