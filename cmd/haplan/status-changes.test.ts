@@ -70,7 +70,7 @@ const cases: readonly (readonly [string, ClusterStatus, ClusterStatus, readonly 
     "a quorum that comes back",
     { ...withMember("m3", lost), healthyVoters: 1, canLose: null },
     { ...before, canLose: 1 },
-    ["quorum is there: 3 of 3 voters healthy, quorum 2", "m3 answers again"],
+    ["quorum is there: 3 of 3 voters healthy, quorum 2", "m3 answers"],
   ],
   ["a learner", before, { ...before, members: [...before.members, m4] }, ["m4 (id-m4) joined as a learner"]],
   [

@@ -25,10 +25,10 @@ export function statusChanges(before: ClusterStatus, after: ClusterStatus): read
     ...pairs(before.members, after.members).flatMap(([was, is]) => memberChanges(was, is)),
     ...loadBalancerChanges(before.loadBalancer, after.loadBalancer),
     ...pairs(before.workers, after.workers).flatMap(([was, is]) => [
-      ...flip("worker", is.name, was.running, is.running, "runs again", "does not run"),
+      ...flip("worker", is.name, was.running, is.running, "runs", "does not run"),
       ...(was.reporting === null || is.reporting === null
         ? []
-        : flip("worker", is.name, was.reporting, is.reporting, "reports again", "does not report")),
+        : flip("worker", is.name, was.reporting, is.reporting, "reports", "does not report")),
     ]),
   ];
 }
@@ -79,17 +79,17 @@ function memberChanges(was: MemberStatus, is: MemberStatus): readonly StatusChan
   const { name } = is;
   const down = (member: MemberStatus): boolean => member.role === "unreachable";
   const full = ({ freeBytes }: MemberStatus): boolean => freeBytes !== null && freeBytes < freeBytesMin;
-  const answering = flip("member", name, !down(was), !down(is), "answers again", "is unreachable");
+  const answering = flip("member", name, !down(was), !down(is), "answers", "is unreachable");
   return [
     ...answering,
     ...(answering.length > 0 || down(is)
       ? []
-      : flip("member", name, was.healthy, is.healthy, "is healthy again", "is not healthy")),
+      : flip("member", name, was.healthy, is.healthy, "is healthy", "is not healthy")),
     ...(was.version === null || is.version === null || was.version === is.version
       ? []
       : [{ kind: "version", subject: name, text: `${name} runs ${is.version} (was ${was.version})` } as const]),
     ...alarmChanges(was, is),
-    ...flip("disk", name, !full(was), !full(is), "has free disk space again", "has almost no free disk space"),
+    ...flip("disk", name, !full(was), !full(is), "has free disk space", "has almost no free disk space"),
   ];
 }
 
@@ -120,11 +120,9 @@ function loadBalancerChanges(before: LoadBalancerStatus, after: LoadBalancerStat
     ...(before.endpoint === after.endpoint
       ? []
       : [said(null, `the endpoint is ${after.endpoint} (was ${before.endpoint})`)]),
-    ...(single
-      ? flip("loadBalancer", "the load balancer", before.running, after.running, "runs again", "does not run")
-      : []),
+    ...(single ? flip("loadBalancer", "the load balancer", before.running, after.running, "runs", "does not run") : []),
     ...pairs(before.hosts ?? [], after.hosts ?? []).flatMap(([was, is]) =>
-      flip("loadBalancer", is.name, was.running, is.running, "runs again", "does not run"),
+      flip("loadBalancer", is.name, was.running, is.running, "runs", "does not run"),
     ),
     ...(held === holds
       ? []

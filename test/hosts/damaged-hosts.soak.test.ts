@@ -8,6 +8,7 @@ import type { TestHost } from "./test-host.ts";
 const unit = (member: string): string => `haplan-damaged-${member}-agent.service`;
 const bootLink = `/etc/systemd/system/multi-user.target.wants/${unit("m2")}`;
 const certificate = "/var/lib/haplan/damaged/machines/m3/units/agent/files/tls/tls.crt";
+const data = "/var/lib/haplan/damaged/machines/m3/data";
 const fileOf = (member: string): string => `/etc/systemd/system/${unit(member)}`;
 
 describeHosts("damaged hosts", () => {
@@ -83,6 +84,7 @@ describeHosts("damaged hosts", () => {
       fileOf("m1"),
       false,
     ],
+    ["the owner of its data", 3, `chown -R root:root ${data}/member`, `${data}/member`, true],
     ["a file of its certificate", 3, `echo >> ${certificate}`, certificate, true],
   ])(
     "show in a plan what a member has lost, and get it back: %s",

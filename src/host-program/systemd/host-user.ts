@@ -45,7 +45,7 @@ async function addUser(clusters: string): Promise<UnitOwner> {
   }
 }
 
-function readUser(): UnitOwner | null {
+export function readUser(): UnitOwner | null {
   const [, userId, groupId] =
     new RegExp(`^${userName}:[^:]*:(\\d+):(\\d+):`, "m").exec(readFileSync("/etc/passwd", "utf8")) ?? [];
   return userId === undefined ? null : { userId: Number(userId), groupId: Number(groupId) };

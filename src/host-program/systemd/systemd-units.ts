@@ -11,7 +11,7 @@ import {
   type UnitPlace,
   watchMs,
 } from "../../providers/supervisor.ts";
-import { makeUser, removeWhatIsLeft } from "./host-user.ts";
+import { makeUser, readUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
 import { dropInsOf, readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { transientUnits } from "./transient-units.ts";
@@ -28,6 +28,7 @@ export const systemdUnits: Supervisor = {
   tasks: transientUnits,
   find: async (place) => running(await readUnitState(systemdName(place))),
   prepare: (root) => makeUser(dirname(root)),
+  owner: readUser,
   start: startUnit,
   changedFiles,
   overrides: (place) => dropInsOf(systemdName(place)),

@@ -10,6 +10,7 @@ export const detachedProcesses: Supervisor = {
   tasks: null,
   find: async (place) => findUnitProcess(pathsOf(place)),
   prepare: async () => null,
+  owner: () => null,
   start: (place, request) => startProcess(pathsOf(place), { ...request, workingDir: place.files }),
   // A process is all that there is.
   changedFiles: async () => [],

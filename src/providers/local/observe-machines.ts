@@ -3,8 +3,10 @@
 import { existsSync } from "node:fs";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
+import { agentUnitName } from "../../units/unit-definition.ts";
 import type { FoundMachines, MachineIdentity } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
+import { pathsOfOthers } from "./data-owner.ts";
 import { freeBytesAt } from "./free-space.ts";
 import { type LocalPlace, tasksOf } from "./local-place.ts";
 import {
@@ -96,7 +98,13 @@ async function changedFilesOf(
   record: UnitRecord,
 ): Promise<readonly string[]> {
   const own = changedUnitFiles(paths, record, new UnitCopies(paths, systemRoot));
-  return [...own, ...(await supervisor.changedFiles(paths))];
+  return [...own, ...(await supervisor.changedFiles(paths)), ...dataOfOthers(supervisor, paths)];
+}
+
+/** Its member could not start again: what belongs to another user counts as changed. */
+function dataOfOthers(supervisor: Supervisor, { root, machine, unit }: UnitPaths): readonly string[] {
+  const owner = supervisor.owner();
+  return owner === null || unit !== agentUnitName ? [] : pathsOfOthers(machinePaths(root, machine).data, owner);
 }
 
 /** A unit of files is there or not: nothing of it can be down. */

@@ -4,7 +4,7 @@
  * the same call again finishes the work.
  */
 import { randomUUID } from "node:crypto";
-import { chownSync, existsSync, lstatSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { syncDir } from "../../base/durable-file.ts";
@@ -13,6 +13,7 @@ import { snapshotPlaceholder } from "../../units/restore-command.ts";
 import { dataDirPlaceholder } from "../../units/unit-definition.ts";
 import type { RestoreDataRequest } from "../restore-data.ts";
 import type { UnitOwner } from "../supervisor.ts";
+import { giveTo } from "./data-owner.ts";
 import { listDir, type MachinePaths } from "./machine-dir.ts";
 import { type Executable, findExecutable } from "./programs.ts";
 
@@ -92,11 +93,4 @@ async function runRestore({ command, snapshot }: RestoreDataRequest, programsDir
 
 function firstOf(found: readonly (Executable | null)[]): Executable | null {
   return found.find((each) => each !== null) ?? null;
-}
-
-/** With everything below it. */
-export function giveTo(path: string, owner: UnitOwner): void {
-  chownSync(path, owner.userId, owner.groupId);
-  if (!lstatSync(path).isDirectory()) return;
-  for (const entry of readdirSync(path)) giveTo(join(path, entry), owner);
 }

@@ -1,6 +1,5 @@
 /** Makes a unit run with exactly one definition: the wanted one, or the one that it had before an upgrade. */
 
-import { statSync } from "node:fs";
 import { makeDirDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
@@ -8,13 +7,13 @@ import type { MachineRef } from "../provider.ts";
 import type { ProcessRequest, Supervisor } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
+import { giveTo, pathsOfOthers } from "./data-owner.ts";
 import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
 import { listenCheck } from "./listening-sockets.ts";
 import { type LocalPlace, restartGraceMs } from "./local-place.ts";
 import { dirOf, machinePaths, readLabel, type UnitPaths, unitPaths } from "./machine-dir.ts";
 import { isRunAs } from "./process-table.ts";
 import { type Executable, findExecutable } from "./programs.ts";
-import { giveTo } from "./restore-data.ts";
 import { assertRouterIdFree } from "./router-ids.ts";
 import { UnitCopies } from "./unit-copies.ts";
 import {
@@ -56,6 +55,7 @@ export async function startUnit(
       `Cannot start "${unit.program.command}": the program does not exist`,
     );
   }
+  repairOwner(supervisor, dataDir);
   const record = readUnitRecord(paths);
   const command = commandOf(executable, unit, fillIn);
   const running = await supervisor.find(paths);
@@ -81,10 +81,16 @@ export async function startUnit(
   await supervisor.stop(paths, restartGraceMs);
   makeDirDurably(dataDir);
   const owner = await supervisor.prepare(root);
-  // On a host that was made anew around its data, the user may have another id.
-  if (owner !== null && statSync(dataDir).uid !== owner.userId) giveTo(dataDir, owner);
+  // It was made just now; or the host was made anew around its data, and the user has another id.
+  if (owner !== null) giveTo(dataDir, owner);
   writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
   return await start(supervisor, paths, request);
+}
+
+/** Its process does not have to start again for it, but could not. */
+function repairOwner(supervisor: Supervisor, dataDir: string): void {
+  const owner = supervisor.owner();
+  if (owner !== null && pathsOfOthers(dataDir, owner).length > 0) giveTo(dataDir, owner);
 }
 
 function commandOf({ file, leadingArguments, program }: Executable, unit: UnitDefinition, fillIn: FillIn): UnitCommand {
