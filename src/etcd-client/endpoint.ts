@@ -130,7 +130,8 @@ export class Endpoint {
   #tlsOptions(): SecureClientSessionOptions {
     const { tls } = this.#options;
     if (this.url.protocol === "http:") return {};
-    const name = tls?.serverName ?? this.url.hostname;
+    // A URL has an IPv6 address in brackets.
+    const name = tls?.serverName ?? this.url.hostname.replace(/^\[(.*)\]$/, "$1");
     return {
       ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
       ...(tls?.cert === undefined ? {} : { cert: tls.cert }),

@@ -37,6 +37,9 @@ describeHosts("damaged hosts", () => {
     // A file system of its own for the data, as it comes from mkfs.ext4.
     await cluster.on(host(3), "mkdir -p /var/lib/haplan && mount -t tmpfs -o size=600m,mode=755 none /var/lib/haplan");
     await cluster.on(host(3), "mkdir -m 700 /var/lib/haplan/lost+found");
+    // A link to another disk, and a directory that has a file of the operator.
+    await cluster.on(host(2), "mkdir -m 755 /srv/data && ln -s /srv/data /var/lib/haplan");
+    await cluster.on(host(1), "mkdir -m 755 /var/lib/haplan && touch /var/lib/haplan/notes");
     before = await contents();
   }, 900_000);
   afterAll(async () => {

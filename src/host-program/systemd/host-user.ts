@@ -15,8 +15,6 @@ const pollMs = 50;
 const userName = "haplan";
 /** Beside the clusters, when haplan made the user: one that was there before stays. */
 const madeFile = ".made-user";
-/** In the root of an ext4 file system: the directory may be a mount point, which stays. */
-const fileSystemsOwn = "lost+found";
 
 /** Makes the user where there is none, and the directory of all clusters. */
 export async function makeUser(clusters: string): Promise<UnitOwner> {
@@ -56,15 +54,15 @@ export async function removeWhatIsLeft(clusters: string, cluster: string): Promi
   // A restore that was killed leaves its snapshot.
   if (!existsSync(join(cluster, "machines"))) rmSync(join(cluster, restoreDir), { recursive: true, force: true });
   removeIfEmpty(cluster);
-  const left = listIfThere(clusters);
-  if (left.some((entry) => entry !== madeFile && entry !== fileSystemsOwn)) return;
+  // What others have put there needs no user of haplan's.
+  if (listIfThere(clusters).some((entry) => existsSync(join(clusters, entry, "machines")))) return;
   const made = join(clusters, madeFile);
   if (existsSync(made)) {
     if (readUser() !== null) await runTool("userdel", [userName]);
     rmSync(made);
   }
   removeIfEmpty(clusters);
-  // A mount point stays, and has to belong to a user that there is.
+  // A mount point, a link or a directory with files of others stays, and has to belong to a user that there is.
   if (!existsSync(clusters)) return;
   await chown(clusters, 0, 0);
   await chmod(clusters, 0o755);
@@ -78,6 +76,6 @@ function removeIfEmpty(directory: string): void {
   try {
     rmdirSync(directory);
   } catch (error) {
-    if (!["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY"].includes(systemErrorCode(error) ?? "")) throw error;
+    if (!["ENOENT", "ENOTEMPTY", "EEXIST", "EBUSY", "ENOTDIR"].includes(systemErrorCode(error) ?? "")) throw error;
   }
 }

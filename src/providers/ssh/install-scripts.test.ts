@@ -9,6 +9,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -189,11 +190,31 @@ describe("an artifact on a host", () => {
     run(removal());
   });
 
-  it("is removed from a host whose data has a file system of its own, which stays", () => {
+  it.each([
+    ["lost+found of a file system of its own", () => mkdirSync(join(state, "lost+found"), { recursive: true })],
+    ["a directory of the operator", () => mkdirSync(join(state, "notes"), { recursive: true })],
+    [
+      "a file of the operator",
+      () => {
+        mkdirSync(state);
+        writeFileSync(join(state, "notes"), "precious");
+      },
+    ],
+    [
+      "a link to another disk",
+      () => {
+        mkdirSync(join(base, "disk"));
+        symlinkSync(join(base, "disk"), state);
+      },
+    ],
+  ])("B8, B9: is removed from a host whose data directory is not haplan's alone, which stays: %s", (_, make) => {
+    make();
+    const others = readdirSync(state);
     installed("one");
-    mkdirSync(join(state, "lost+found"), { recursive: true });
+    mkdirSync(join(state, "demo"));
     run(removal());
-    expect([existsSync(install), existsSync(join(state, "lost+found"))]).toEqual([false, true]);
+    expect(existsSync(install)).toBe(false);
+    expect(readdirSync(state)).toEqual(others);
   });
 
   it("is kept beside the etcd of an archive, which units run and `current` does not lead to", () => {

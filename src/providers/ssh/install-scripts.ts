@@ -143,15 +143,15 @@ export type RemovalRequest = {
 const uploadEndsSeconds = 60;
 
 /**
- * Removes what an interrupted restore or upload of the cluster has left, and the artifacts once no cluster needs them: none has anything
- * below `stateDirectory`, or has begun to install. Ends with another exit code than 0 where it could not.
+ * Removes what an interrupted restore or upload of the cluster has left, and the artifacts once no cluster needs them: none has machines
+ * below `stateDirectory`, or has begun to install. What others have put there stays. Ends with another exit code than 0 where it could not.
  */
 export function removeScript({ directory, stateDirectory, cluster }: RemovalRequest): string {
   const machines = `${stateDirectory}/${cluster}/machines`;
   return `
     if ls -A ${machines} 2>/dev/null | grep -q .; then exit 0; fi
     rm -rf ${stateDirectory}/${cluster}/${restoreDir}
-    for each in ${stateDirectory}/*; do [ "\${each##*/}" = lost+found ] || rmdir "$each" 2>/dev/null; done
+    rmdir ${stateDirectory}/${cluster} 2>/dev/null
     rmdir ${stateDirectory} 2>/dev/null
     cd ${directory} 2>/dev/null || exit 0
     exec 7<.; flock -w 600 7 || exit 95
@@ -159,7 +159,7 @@ export function removeScript({ directory, stateDirectory, cluster }: RemovalRequ
     rm -f ${clusters}/${cluster}
     rmdir ${clusters} 2>/dev/null
     [ ! -d ${clusters} ] || exit 0
-    [ -z "$(ls -A ${stateDirectory} 2>/dev/null | grep -vx lost+found)" ] || exit 0
+    ! ls -d ${stateDirectory}/*/machines >/dev/null 2>&1 || exit 0
     exec 9>>.lock; flock -w ${uploadEndsSeconds} 9
     rm -f current current.new .lock .log
     for each in *; do
