@@ -109,11 +109,12 @@ export function withLogin(channel: CallChannel, login: Login): CallChannel {
   };
 }
 
-/** It has expired, the member does not know it (yet), or users have changed since; the call was not processed. */
+/** It has expired, the member does not know it (yet), users have changed since, or there are users only now; the call was not processed. */
 function isStale(error: unknown): boolean {
   return (
     error instanceof GrpcError &&
-    (error.code === StatusCode.unauthenticated || /revision .* is old|auth token/.test(error.message))
+    (error.code === StatusCode.unauthenticated ||
+      /revision .* is old|auth token|user name is empty/.test(error.message))
   );
 }
 

@@ -9,7 +9,7 @@ import { RecoverCluster } from "./recover-cluster.ts";
 import { type FormerMember, ways } from "./returning-members.ts";
 
 describe("a cluster of three that has lost two", () => {
-  const cluster = new RecoverCluster(94, 3);
+  const cluster = new RecoverCluster(96, 3);
   let survivor: string;
   let former: readonly FormerMember[];
   let pids: ReadonlyMap<string, number>;

@@ -1,0 +1,31 @@
+import { expect, it } from "vitest";
+import type { CallChannel } from "../etcd-client/call-channel.ts";
+import { GrpcError } from "../etcd-client/grpc-error.ts";
+import { StatusCode } from "../raft-agent/api/status-code.ts";
+import { Login, withLogin } from "./login.ts";
+import type { MemberPool } from "./member-pool.ts";
+
+it("logs in once a cluster has users that had none before", async () => {
+  let hasUsers = false;
+  const pool = {
+    tryEach: async () => {
+      if (!hasUsers) throw new GrpcError(StatusCode.failedPrecondition, "etcdserver: authentication is not enabled");
+      return "token-1";
+    },
+    close: () => {},
+  } as unknown as MemberPool;
+  const sent: unknown[] = [];
+  const channel = {
+    unary: async (_path: string, _request: Uint8Array, { metadata }: { readonly metadata?: { token?: string } }) => {
+      sent.push(metadata?.token ?? null);
+      if (hasUsers && metadata?.token === undefined)
+        throw new GrpcError(StatusCode.invalidArgument, "etcdserver: user name is empty");
+      return new Uint8Array();
+    },
+  } as unknown as CallChannel;
+  const user = withLogin(channel, new Login(pool, { name: "root", password: "secret" }));
+  await user.unary("/etcdserverpb.KV/Range", new Uint8Array());
+  hasUsers = true;
+  await user.unary("/etcdserverpb.KV/Range", new Uint8Array());
+  expect(sent).toEqual([null, null, "token-1"]);
+});
