@@ -12,6 +12,7 @@ import type {
   ObservedMachine,
   ObservedMembership,
   ObservedPresentation,
+  UnreachableMachine,
 } from "../plan/observed-cluster.ts";
 import type { State } from "../plan/state.ts";
 import type { LoadBalancerObservation } from "../providers/load-balancer.ts";
@@ -60,7 +61,7 @@ export async function observeCluster(
   ]);
   const lost =
     balancer.kind === "unreachable" ? [...unreachable, { name: loadBalancerName, ...balancer }] : unreachable;
-  const away = lost.length === 0 ? {} : { unreachable: lost.map(({ name, reason }) => ({ name, reason })) };
+  const away = lost.length === 0 ? {} : { unreachable: lost.map(unreachableOnly) };
   const found = loadBalancerFound(balancer, state);
   return {
     machines,
@@ -73,6 +74,11 @@ export async function observeCluster(
     backends: knownBackends(state),
     problems,
   };
+}
+
+/** Of a load balancer, what an unreachable machine has. */
+function unreachableOnly({ name, reason, programsMissing }: UnreachableMachine): UnreachableMachine {
+  return { name, reason, ...(programsMissing === undefined ? {} : { programsMissing }) };
 }
 
 /** An unreachable one is assumed to be as it was left. */

@@ -48,7 +48,12 @@ export type ObservedLoadBalancer = {
 };
 
 /** An unreachable machine. Nothing is known about its content. */
-export type UnreachableMachine = { readonly name: string; readonly reason: string };
+export type UnreachableMachine = {
+  readonly name: string;
+  readonly reason: string;
+  /** Its host answers, but has lost haplan's programs, which apply installs again before it plans. */
+  readonly programsMissing?: true;
+};
 
 /** Why the machine is unreachable; null if it is not. */
 export function whyUnreachable(unreachable: readonly UnreachableMachine[], name: string): string | null {

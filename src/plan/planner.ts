@@ -43,6 +43,7 @@ import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts
 import { checkRestore, plannedRestore, planRestore } from "./rules/restore.ts";
 import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
 import type { WithCertificates } from "./rules/stages.ts";
+import { installsPrograms } from "./rules/unreachable.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
 import { applyTargets, targetedChanges } from "./targeting.ts";
@@ -244,7 +245,7 @@ export function planHasChanges(plan: Plan): boolean {
   return plan.steps.length > 0;
 }
 
-/** Reports whether there is anything to show: something to do, or drift. The result of `-detailed-exitcode`. */
+/** Reports whether there is anything to show: something to do, programs to install again, or drift. The result of `-detailed-exitcode`. */
 export function planTellsChanges(plan: Plan): boolean {
-  return planHasChanges(plan) || plan.drift.length > 0;
+  return planHasChanges(plan) || plan.drift.length > 0 || installsPrograms(plan);
 }

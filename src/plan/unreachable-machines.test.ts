@@ -3,7 +3,7 @@ import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
-import { type PlanResult, planChanges } from "./planner.ts";
+import { type PlanResult, planChanges, planTellsChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { StepAction } from "./step.ts";
 
@@ -43,6 +43,13 @@ describe("a machine that is unreachable", () => {
     expect(made!.changes.filter(({ action }) => action !== "noop")).toEqual([]);
     expect(made!.warnings.map(({ summary }) => summary)).toContain("haplan_machine.m2 is unreachable");
     expect(made!.drift.map((each) => each.address)).toEqual(answers ? [] : ["haplan_raft_member.m2"]);
+  });
+
+  it.each([true, false])("B5: is a change for apply where its host lacks haplan's programs alone (%s)", (missing) => {
+    const lost = { name: "m2", reason, ...(missing ? { programsMissing: true as const } : {}) };
+    const { plan: made } = plan(three, { ...without("m2", true), unreachable: [lost] });
+    expect([titles(made!), planTellsChanges(made!)]).toEqual([[], missing]);
+    expect(made!.warnings).toMatchObject([{ code: missing ? "plan/programs-missing" : "plan/unreachable" }]);
   });
 
   it("is told apart from one that is gone, whose voter is replaced", () => {

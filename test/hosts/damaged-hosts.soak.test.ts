@@ -112,6 +112,30 @@ describeHosts("damaged hosts", () => {
     300_000,
   );
 
+  it.each([
+    // As where another version was installed after `/opt/haplan` was removed.
+    ["its version of haplan", "cp -a $own other && ln -sfn other current && rm -rf $own", "$own"],
+    ["a file of its programs", "rm $own/cmd/haplan-agent/main.js", "$own/cmd/haplan-agent/main.js"],
+    ["its runtime", "cp -a $own other && ln -sfn other current && rm $own/bin/node", "$own/bin/node"],
+  ])(
+    "B5: show in a plan that a running member has lost %s, and get it back without a restart",
+    async (_, damage, missing) => {
+      const own = await cluster.on(host(1), `grep -Eo "/opt/haplan/[0-9a-f]{64}" ${fileOf("m1")} | head -n 1`);
+      const pid = await pidOf(1);
+      await cluster.on(host(1), `cd /opt/haplan; own=$(basename ${own}); ${damage}`);
+      const { code, stdout } = await cluster.try("plan", "-detailed-exitcode");
+      expect([code, stdout]).toEqual([
+        2,
+        expect.stringContaining(`changed outside of haplan: ${missing.replace("$own", own)}`),
+      ]);
+      await cluster.run("apply", "-auto-approve");
+      expect([await planCode(), await pidOf(1)]).toEqual([0, pid]);
+      await cluster.on(host(1), `rm -rf /opt/haplan/other; systemctl restart ${unit("m1")}`);
+      expect(await planCode()).toBe(0);
+    },
+    300_000,
+  );
+
   it("keep drop-ins of the operator, which plans tell of", async () => {
     const directory = `${fileOf("m2")}.d`;
     await cluster.on(host(2), `mkdir ${directory}; printf "[Service]\nMemoryMax=900M\n" > ${directory}/limits.conf`);
@@ -129,12 +153,25 @@ describeHosts("damaged hosts", () => {
 
   it("are never taken for empty where haplan's programs are gone, and get them back", async () => {
     await cluster.on(host(2), "rm -rf /opt/haplan");
-    const plan = await cluster.try("plan");
-    expect(plan.stdout + plan.stderr).toMatch(/haplan_machine\.m2 is unreachable[\s\S]*no longer in \/opt\/haplan/);
+    const plan = await cluster.try("plan", "-detailed-exitcode");
+    const said = (plan.stdout + plan.stderr).replaceAll(/[\s│╷╵]+/g, " ");
+    expect([plan.code, said]).toEqual([
+      2,
+      expect.stringMatching(
+        /programs are missing on the host of haplan_machine\.m2.* no longer complete in \/opt\/haplan/,
+      ),
+    ]);
+    expect(said).toContain("haplan's programs have to be installed again.");
     const applied = await cluster.try("apply", "-auto-approve");
     expect([applied.code, applied.stderr]).toEqual([0, expect.stringContaining("have been installed again")]);
     await cluster.on(host(2), `systemctl restart ${unit("m2")}`);
     expect(await planCode()).toBe(0);
+    for (const file of ["bin/node", "cmd/haplan-host/main.js", "cmd/chunks"]) {
+      await cluster.on(host(2), `rm -r /opt/haplan/current/${file}`);
+      expect([file, await planCode()]).toEqual([file, 2]);
+      await cluster.run("apply", "-auto-approve");
+      expect([file, await planCode()]).toEqual([file, 0]);
+    }
     expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
   }, 300_000);
 

@@ -9,6 +9,7 @@ import { desiredResources } from "../../../src/plan/desired-resources.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Attributes } from "../../../src/plan/resource.ts";
+import { installsPrograms } from "../../../src/plan/rules/unreachable.ts";
 import { providerModel } from "../../../src/providers/registry.ts";
 import { shownAttributes, shownChange } from "./attribute-names.ts";
 import { exportedChanges, exportedConfiguration, exportedValues } from "./exported-resources.ts";
@@ -45,7 +46,7 @@ export function planToJson(plan: Plan): object {
     configuration: configurationOf(plan),
     relevant_attributes: [],
     checks: quorumChecks(plan),
-    applyable: planHasChanges(plan),
+    applyable: planHasChanges(plan) || installsPrograms(plan),
     complete: true,
     errored: false,
     haplan: {

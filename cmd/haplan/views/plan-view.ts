@@ -4,6 +4,7 @@
  */
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
+import { installsPrograms } from "../../../src/plan/rules/unreachable.ts";
 import type { Paint } from "../paint.ts";
 import { attributeLines, paintSymbol } from "./attribute-lines.ts";
 import { renderTimeline } from "./timeline-view.ts";
@@ -48,6 +49,12 @@ export function planSentence(plan: Plan): string {
 /** The two parts of the message for a plan without steps; the first one is the result. */
 export function nothingToDo(plan: Plan): readonly [string, string] {
   const { mode, drift, refreshOnly } = plan;
+  if (installsPrograms(plan) && !refreshOnly) {
+    return [
+      "haplan's programs have to be installed again.",
+      "apply does that before anything else, and then plans what else is to be done.",
+    ];
+  }
   if (drift.length > 0 && refreshOnly) {
     return ["Changes outside of haplan, and nothing to record.", "A refresh-only plan takes no actions to undo them."];
   }
@@ -104,8 +111,9 @@ export function renderPlan(plan: Plan, paint: Paint, refreshed = true): string {
 function renderNoChanges(plan: Plan, paint: Paint, refreshed: boolean): string {
   const [first, second] = nothingToDo(plan);
   const hasDrift = plan.drift.length > 0 && plan.mode === "apply";
-  const line = `${paint.bold(hasDrift ? paint.yellow(first) : paint.green(first))} ${second}`;
-  if (plan.mode === "destroy" || plan.refreshOnly || hasDrift) return line;
+  const isWarning = hasDrift || installsPrograms(plan);
+  const line = `${paint.bold(isWarning ? paint.yellow(first) : paint.green(first))} ${second}`;
+  if (plan.mode === "destroy" || plan.refreshOnly || hasDrift || installsPrograms(plan)) return line;
   if (!refreshed) return `${line}\n\nhaplan compared the state with the spec, without refreshing it (-refresh=false).`;
   const { members } = plan.spec.controlPlane;
   return `${line}\n\nhaplan compared ${members} running masters with the spec and found no differences.`;

@@ -2,13 +2,21 @@
 
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
+import type { Plan } from "../plan.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { isDeposed, masterTypes, type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
 
+const programsMissingCode = "plan/programs-missing";
+
+/** Whether apply has programs to install on a host before it can plan for what is there. */
+export function installsPrograms({ mode, warnings }: Pick<Plan, "mode" | "warnings">): boolean {
+  return mode === "apply" && warnings.some(({ code }) => code === programsMissingCode);
+}
+
 export function checkUnreachable(planning: Planning): void {
   const { mode, state, desired, view, builder } = planning;
-  for (const { name, reason } of view.unreachable) {
+  for (const { name, reason, programsMissing } of view.unreachable) {
     const machine = resourceAddress("haplan_machine", name);
     const runsElsewhere = name === loadBalancerName && !desired.some((resource) => resource.address === machine);
     const address = runsElsewhere ? loadBalancerAddress : machine;
@@ -40,6 +48,12 @@ export function checkUnreachable(planning: Planning): void {
         `${address} is unreachable, and not in the state`,
         `${reason}. Make it reachable, or remove it from the spec.`,
         address,
+      );
+    } else if (isKnown && programsMissing) {
+      builder.warn(
+        programsMissingCode,
+        `haplan's programs are missing on the host of ${address}`,
+        `${reason}, and then plans what else is to be done there. Until then nothing is known of what runs there.`,
       );
     } else if (isKnown) {
       builder.warn(

@@ -19,6 +19,7 @@ import {
   type UnitPaths,
   unitPaths,
 } from "./machine-dir.ts";
+import { missingPrograms } from "./missing-programs.ts";
 import { UnitCopies } from "./unit-copies.ts";
 import { changedUnitFiles, digestWith, readUnitRecord, type UnitRecord } from "./unit-files.ts";
 
@@ -91,14 +92,15 @@ async function observeUnit(place: LocalPlace, directory: string, unit: string): 
   ];
 }
 
-/** Its files, and those that define it at what supervises it. */
+/** Its files, those that define it at what supervises it, and its programs. */
 async function changedFilesOf(
   { supervisor, systemRoot }: LocalPlace,
   paths: UnitPaths,
   record: UnitRecord,
 ): Promise<readonly string[]> {
   const own = changedUnitFiles(paths, record, new UnitCopies(paths, systemRoot));
-  return [...own, ...(await supervisor.changedFiles(paths)), ...dataOfOthers(supervisor, paths)];
+  const programs = missingPrograms(record);
+  return [...own, ...(await supervisor.changedFiles(paths)), ...programs, ...dataOfOthers(supervisor, paths)];
 }
 
 /** Its member could not start again: what belongs to another user counts as changed. */

@@ -12,6 +12,7 @@ import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
 import { listenCheck } from "./listening-sockets.ts";
 import { type LocalPlace, restartGraceMs } from "./local-place.ts";
 import { dirOf, machinePaths, readLabel, type UnitPaths, unitPaths } from "./machine-dir.ts";
+import { missingPrograms } from "./missing-programs.ts";
 import { isRunAs } from "./process-table.ts";
 import { type Executable, findExecutable } from "./programs.ts";
 import { assertRouterIdFree } from "./router-ids.ts";
@@ -61,17 +62,22 @@ export async function startUnit(
   const running = await supervisor.find(paths);
   const isInForce = record !== null && running !== null && isOfVersion(record, unit);
   const request = { ...command, program: unit.program, listens: unit.listens, dataDir };
-  const isAltered = isInForce && (await supervisor.changedFiles(paths)).length > 0;
+  // The same version may be in another directory by now.
+  const isMoved = isInForce && missingPrograms(record).length > 0;
+  const isAltered = isMoved || (isInForce && (await supervisor.changedFiles(paths)).length > 0);
   if (isAltered) await supervisor.redefine(paths, { ...request, isUp: null });
   // It may have been started again with another definition.
-  const keepsProcess = isInForce && (!isAltered || isRunAs(running.pid, command));
-  if (keepsProcess && observedDigest(paths, record, copies) === unitDigest(unit)) return { pid: running.pid };
+  const keepsProcess = isInForce && (!isAltered || isRunAs(running.pid, (isMoved ? record.command : null) ?? command));
+  if (keepsProcess && observedDigest(paths, record, copies) === unitDigest(unit)) {
+    if (isMoved) writeUnitFiles(paths, unit, { command, fillIn, owner: await supervisor.prepare(root), copies });
+    return { pid: running.pid };
+  }
   if (unit.routerId !== undefined) assertRouterIdFree(root, unit.routerId);
   await checkUnitFiles(paths, unit, executable, (files) => createFillIn({ files }, dataDir));
   if (keepsProcess) {
     if (unit.reload !== undefined && record.restartDigest === unitRestartDigest(unit)) {
       forgetFormer(paths);
-      const present = record.command ?? command;
+      const present = isMoved ? command : (record.command ?? command);
       writeUnitFiles(paths, unit, { command: present, fillIn, owner: await supervisor.prepare(root), copies });
       if (unit.reload.signal !== null) await supervisor.reload(paths, unit.reload.signal);
       return { pid: running.pid };

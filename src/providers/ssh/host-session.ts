@@ -28,7 +28,12 @@ export type HostSession = {
 };
 
 const closeMs = 2_000;
-export const programsLostError = "ssh/programs-lost";
+const programsLostError = "ssh/programs-lost";
+
+/** Whether haplan's programs are gone from a host where the cluster has machines. */
+export function isProgramsLost(error: unknown): boolean {
+  return error instanceof HaplanError && error.code === programsLostError;
+}
 
 /** The host's shell ends with it where there is no haplan-host. */
 export const notInstalledCode = 91;
@@ -36,6 +41,14 @@ export const notInstalledCode = 91;
 const programsLostCode = 92;
 /** And with this where the user is not root, and is not to become it. */
 const notRootCode = 94;
+
+/** What its runtime says where some of its files are gone, and how a shell ends that cannot run the runtime. */
+const missesModules = /MODULE_NOT_FOUND/;
+const notRunnableCodes: ReadonlySet<number | null> = new Set([126, 127]);
+
+function isDamaged({ exitCode, stderr }: Ending): boolean {
+  return missesModules.test(stderr) || (notRunnableCodes.has(exitCode) && stderr.includes(`${installDir}/`));
+}
 
 type Ending = { readonly exitCode: number | null; readonly stderr: string };
 
@@ -66,7 +79,7 @@ export async function openHostSession(request: HostRequest): Promise<HostSession
     }
     const end = await ending;
     if (end.exitCode === notInstalledCode) return null;
-    if (end.exitCode === programsLostCode) throw programsLost(target);
+    if (end.exitCode === programsLostCode || isDamaged(end)) throw programsLost(target);
     throw explainEnd(request, end);
   }
 }
@@ -85,7 +98,8 @@ async function endOnceIdle(client: HostClient, child: ChildProcess, stop: AbortS
 
 /** Runs haplan-host with `flags`. For the host's shell, as the user that ssh logs in as. */
 export function hostCommand({ become, cluster }: HostRequest, flags: readonly string[]): string {
-  const program = `${installDir}/current/bin/haplan-host`;
+  const current = `${installDir}/current`;
+  const program = `${current}/bin/haplan-host`;
   const words = [program, `--cluster ${cluster}`, `--artifacts-dir ${installDir}`, ...flags].join(" ");
   const run = `exec ${words}`;
   const asRoot = `exec sudo -n ${words}`;
@@ -94,7 +108,8 @@ export function hostCommand({ become, cluster }: HostRequest, flags: readonly st
     sudo: asRoot,
     auto: `if [ "$(id -u)" = 0 ]; then ${run}; else ${asRoot}; fi`,
   }[become];
-  return `[ -x ${program} ] || { ${lostTest(become, cluster)} && exit ${programsLostCode}; exit ${notInstalledCode}; }; ${start}`;
+  const complete = [`-x ${program}`, `-x ${current}/bin/node`, `-f ${current}/cmd/haplan-host/main.js`];
+  return `${complete.map((test) => `[ ${test} ]`).join(" && ")} || { ${lostTest(become, cluster)} && exit ${programsLostCode}; exit ${notInstalledCode}; }; ${start}`;
 }
 
 /** Whether the cluster has machines on the host; only root can look there. */
@@ -105,7 +120,7 @@ function lostTest(become: Become, cluster: string): string {
 function programsLost({ host }: SshTarget): HaplanError {
   return new HaplanError(
     programsLostError,
-    `haplan's programs are no longer in ${installDir} on ${host}, and machines of this cluster are there: apply installs the programs again`,
+    `haplan's programs are no longer complete in ${installDir} on ${host}, and machines of this cluster are there: apply installs the programs again`,
   );
 }
 

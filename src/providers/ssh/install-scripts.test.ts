@@ -73,6 +73,10 @@ function installed(name: string, more: Omit<Content, "name"> = {}): string {
   return digest;
 }
 
+function keepOnly(directory: string, kept: string): void {
+  for (const name of readdirSync(directory)) if (name !== kept) rmSync(join(directory, name), { recursive: true });
+}
+
 /** A unit of systemd that runs a program of this artifact. */
 function runs(unit: string, digest: string): void {
   const text = `[Service]\nExecStart="${install}/${digest}/bin/node" "${install}/${digest}/cmd/haplan-agent/main.js"\n`;
@@ -93,6 +97,45 @@ describe("an artifact on a host", () => {
     const digest = installed("one");
     expect(readlinkSync(join(install, "current"))).toBe(digest);
     expect(readFileSync(join(install, "current/name"), "utf8")).toBe("one");
+    expect(received(digest)).toBe("installed");
+  });
+
+  it.each<[string, (directory: string) => void]>([
+    ["a file is missing", (directory) => rmSync(join(directory, "name"))],
+    ["a file is cut short", (directory) => writeFileSync(join(directory, "name"), "")],
+    ["its programs are missing", (directory) => rmSync(join(directory, "bin"), { recursive: true })],
+    ["its list of files is left of it", (directory) => keepOnly(directory, ".files")],
+  ])("B5: is installed again where %s", (_, damage) => {
+    const { bytes, digest } = archive({ name: "one" });
+    installed("one");
+    damage(join(install, digest));
+    expect(received(digest)).toBe("0");
+    run(appendScript(install, digest, 0), bytes);
+    run(installScript(install, { digest }, units));
+    expect(received(digest)).toBe("installed");
+    expect(readFileSync(join(install, "current/name"), "utf8")).toBe("one");
+    expect(visible(install)).toEqual([digest, "current"].toSorted());
+  });
+
+  it("B5: is `current` where the one that was is damaged, however new", () => {
+    const newer = installed("newer", { hostRevision: 3 });
+    const digest = installed("one", { hostRevision: 2 });
+    expect(readlinkSync(join(install, "current"))).toBe(newer);
+    rmSync(join(install, newer, "name"));
+    expect(received(digest)).toBe("0");
+    run(appendScript(install, digest, 0));
+    run(installScript(install, { digest }, units));
+    expect(readlinkSync(join(install, "current"))).toBe(digest);
+  });
+
+  it("B5: of a version without a list of its files, the programs count", () => {
+    const digest = installed("one");
+    rmSync(join(install, digest, ".files"));
+    expect(received(digest)).toBe("0");
+    const programs = ["haplan-agent", "haplan-host", "haplan-load-balancer", "haplan-worker"];
+    for (const program of programs) mkdirSync(join(install, digest, "cmd", program), { recursive: true });
+    for (const file of ["bin/node", ...programs.map((program) => `cmd/${program}/main.js`)])
+      writeFileSync(join(install, digest, file), "", { mode: 0o755 });
     expect(received(digest)).toBe("installed");
   });
 

@@ -3,12 +3,26 @@
  * its digest, from which units run its programs; the link `current` leads to the one whose haplan-host serves haplan's
  * sessions. Pure. No script has a single quote or anything that a user wrote.
  */
-import { restoreDir } from "../../base/host-paths.ts";
+import { hostPrograms } from "../../artifact/artifact-entries.ts";
+import { installedFiles, restoreDir } from "../../base/host-paths.ts";
 
 const unitFiles = "/etc/systemd/system";
 
 /** A host keeps this many versions that no unit runs: the one before, for a way back, and one more. */
 const unusedMax = 2;
+
+/**
+ * `intact DIRECTORY`: whether an artifact is complete, as it was installed. One that an earlier version of haplan has installed has no
+ * list of its files: of it, the programs count.
+ */
+const intact = `
+    filesOf() { (cd $1 && find . -type f ! -name ${installedFiles} -exec stat -c "%s %n" {} + | LC_ALL=C sort); }
+    intact() {
+      if [ -f $1/${installedFiles} ]; then [ -z "$(filesOf $1 | LC_ALL=C comm -23 $1/${installedFiles} -)" ]; return; fi
+      if [ -x $1/etcd ]; then return; fi
+      [ -x $1/bin/haplan-host ] && [ -x $1/bin/node ] || return 1
+      for program in ${hostPrograms.join(" ")}; do [ -f $1/cmd/$program/main.js ] || return 1; done
+    }`;
 
 /**
  * Says that the cluster needs the artifacts here, so that no other one removes them, and prints `installed`, or how many bytes of
@@ -23,7 +37,8 @@ export function receivedScript(directory: string, { digest, cluster }: ArtifactU
       [ . -ef ${directory} ] && mkdir -p ${clusters} && : > ${clusters}/${cluster}
     }
     attempt || attempt || attempt || exit
-    if [ -d ${digest} ] && [ -e current ]; then echo installed; exit; fi
+    ${intact}
+    if intact ${digest} && intact current; then echo installed; exit; fi
     received=$(stat -c %s ${digest}.part 2>/dev/null || echo 0)
     echo "$received $(df -Pk ${directory} | tail -n 1 | tr -s " " | cut -d " " -f 4)"`;
 }
@@ -46,7 +61,8 @@ export function appendScript(directory: string, digest: string, from: number): s
   return `
     cd ${directory} || exit
     ${locked}
-    if [ -d ${digest} ]; then cat >/dev/null; exit; fi
+    ${intact}
+    if intact ${digest}; then cat >/dev/null; exit; fi
     touch ${part}
     [ "$(stat -c %s ${part})" = ${from} ] || exit ${appendedMeanwhile}
     cat >> ${part}`;
@@ -74,7 +90,8 @@ const probes: { readonly [Content in ArchiveContent]: string } = {
 
 /**
  * Unpacks what was received, and checks that its programs run on this host before anything uses them. A failure leaves
- * nothing behind. The programs of units are kept, and of the versions that no unit runs the newest.
+ * nothing behind. An artifact that is there and damaged is replaced. The programs of units are kept, and of the versions that no
+ * unit runs the newest.
  */
 export function installScript(
   directory: string,
@@ -86,15 +103,21 @@ export function installScript(
     cd ${directory}
     ${locked}
     failed() { tail -n 3 .log >&2; rm -rf ${digest}.new ${digest}.part .log; exit $1; }
-    if [ ! -d ${digest} ]; then
+    ${intact}
+    if ! intact ${digest}; then
       if ! echo "${digest}  ${digest}.part" | sha256sum -c --quiet >&2; then rm -f ${digest}.part; exit 92; fi
       rm -rf ${digest}.new
       mkdir ${digest}.new
       tar -xzf ${digest}.part --strip-components=1 --no-same-owner -C ${digest}.new 2>.log || failed 93
       ${digest}.new/${probes[content]} >/dev/null 2>.log </dev/null || failed 97
       rm -f .log
+      filesOf ${digest}.new > .list
+      mv .list ${digest}.new/${installedFiles}
       sync -f ${digest}.new
-      mv ${digest}.new ${digest}
+      rm -rf ${digest}.old
+      [ ! -e ${digest} ] || mv -T ${digest} ${digest}.old
+      mv -T ${digest}.new ${digest}
+      rm -rf ${digest}.old
     fi
     rm -f ${digest}.part
 ${content === "haplan" ? currentScript(digest) : ""}
@@ -108,7 +131,7 @@ function currentScript(digest: string): string {
     revision() { sed -n "s/.*\\"hostRevision\\": *\\([0-9]*\\).*/\\1/p" $1/package.json 2>/dev/null; }
     new=$(revision ${digest} || true)
     present=$(revision current || true)
-    if [ ! -e current ] || [ "\${new:-0}" -ge "\${present:-0}" ]; then
+    if ! intact current || [ "\${new:-0}" -ge "\${present:-0}" ]; then
       ln -sfn ${digest} current.new
       mv -T current.new current
     fi`;
@@ -122,13 +145,13 @@ function pruneScript(digest: string, units: string): string {
     for each in $(ls -1t); do
       echo "$each" | grep -Eq "${version}" || continue
       case $used in *$each*) continue ;; esac
-      case $each in *.part|*.new) ;; *) unused=$((unused + 1)); [ $unused -gt ${unusedMax} ] || continue ;; esac
+      case $each in *.part|*.new|*.old) ;; *) unused=$((unused + 1)); [ $unused -gt ${unusedMax} ] || continue ;; esac
       rm -rf -- "$each"
     done`;
 }
 
 /** haplan's own directories and files, by their names. What else is in the directory stays. */
-const version = "^[0-9a-f]{64}([.](part|new))?$";
+const version = "^[0-9a-f]{64}([.](part|new|old))?$";
 
 export type RemovalRequest = {
   /** Where artifacts are. */
@@ -161,7 +184,7 @@ export function removeScript({ directory, stateDirectory, cluster }: RemovalRequ
     [ ! -d ${clusters} ] || exit 0
     ! ls -d ${stateDirectory}/*/machines >/dev/null 2>&1 || exit 0
     exec 9>>.lock; flock -w ${uploadEndsSeconds} 9
-    rm -f current current.new .lock .log
+    rm -f current current.new .lock .log .list
     for each in *; do
       if echo "$each" | grep -Eq "${version}"; then rm -rf -- "$each"; fi
     done

@@ -6,7 +6,7 @@ import type { ProviderOptions } from "../provider-options.ts";
 import type { ArtifactSource } from "./artifact-source.ts";
 import type { EtcdArchive } from "./etcd-archive.ts";
 import type { KnownHost } from "./host-directory.ts";
-import { programsLostError } from "./host-session.ts";
+import { isProgramsLost } from "./host-session.ts";
 import { type HostSessions, untilAborted } from "./host-sessions.ts";
 import { architectureOf, removeArtifact, uploadArtifact } from "./upload-artifact.ts";
 
@@ -53,7 +53,7 @@ export class InstalledArtifacts {
       await this.#sessions.find(host, signal);
       return false;
     } catch (error) {
-      if (!(error instanceof HaplanError) || error.code !== programsLostError) throw error;
+      if (!isProgramsLost(error)) throw error;
     }
     await this.session(host, signal);
     return true;

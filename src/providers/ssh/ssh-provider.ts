@@ -2,6 +2,7 @@
  * The provider whose machines are hosts that exist. haplan-host, which comes with the artifact, carries out the calls on
  * each host; this side finds the hosts, brings the artifact there, and keeps one session a host.
  */
+import { hostPrograms } from "../../artifact/artifact-entries.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { HostClient } from "../../host/host-client.ts";
@@ -33,6 +34,7 @@ import { exportedSnapshot, uploadSnapshot } from "./copy-snapshot.ts";
 import { EtcdArchive } from "./etcd-archive.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
+import { isProgramsLost } from "./host-session.ts";
 import { HostSessions } from "./host-sessions.ts";
 import { InstalledArtifacts } from "./installed-artifacts.ts";
 import { sshLimits, sshModel } from "./ssh-model.ts";
@@ -97,6 +99,8 @@ class SshProvider implements Hosts {
   readonly #sessions: HostSessions;
   readonly #etcd: EtcdArchive | null;
   readonly #artifacts: InstalledArtifacts;
+  /** Hosts that have lost haplan's programs and did not get them back, with the reason. */
+  readonly #notInstalled: Map<string, unknown> = new Map();
 
   constructor(options: Options, directory: HostDirectory, model: ProviderModel) {
     this.model = model;
@@ -141,8 +145,10 @@ class SshProvider implements Hosts {
         );
       } catch (error) {
         if (isStop(error)) throw error;
-        const reason = errorText(error).replace(/\.$/, "");
-        unreachable.push(...host.unreachableAs.map((name) => ({ name, reason })));
+        const failure = this.#notInstalled.get(host.key);
+        const programs = isProgramsLost(error) && failure === undefined ? ({ programsMissing: true } as const) : {};
+        const reason = errorText(failure ?? error).replace(/\.$/, "");
+        unreachable.push(...host.unreachableAs.map((name) => ({ name, reason, ...programs })));
       }
     });
     return { machines: onceEach(machines), unreachable };
@@ -155,6 +161,7 @@ class SshProvider implements Hosts {
         if (await this.#artifacts.reinstall(host, given)) installed.push(host.target.host);
       } catch (error) {
         if (isStop(error)) throw error;
+        this.#notInstalled.set(host.key, error);
         this.#options.log("reinstall failed", { host: host.target.host, error: errorText(error) });
       }
     });
@@ -221,7 +228,8 @@ class SshProvider implements Hosts {
       if (machines.length + units.length === 0) return;
       const rest = { machines, units, space: [], network: [], certificateAgeMs: null };
       const unfit = (await (await this.#sessions.find(host, given))?.preflight(rest, given)) ?? [];
-      found.push(...withoutInstalled(unfit, host.machines.flatMap(installsOf)));
+      // Its own programs haplan installs as well, where they are not there.
+      found.push(...withoutInstalled(unfit, [...host.machines.flatMap(installsOf), ...hostPrograms]));
     });
     return { ...report, diagnostics: [...found, ...report.diagnostics] };
   }
