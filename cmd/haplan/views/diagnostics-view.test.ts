@@ -50,9 +50,9 @@ describe("diagnostics view", () => {
       │      7:     engin: agent
       │             ^^^^^
       │
-      │ Did you mean "engine"? Known keys: members, engine, etcd, adopt, masters,
-      │ moved, zones, tls, clientPort, peerPort, electionTimeoutMs,
-      │ heartbeatIntervalMs.
+      │ Did you mean "engine"? Known keys: members, engine, etcd, adopt,
+      │ migrateFrom, masters, moved, zones, tls, clientPort, peerPort,
+      │ electionTimeoutMs, heartbeatIntervalMs.
       ╵"
     `);
   });
@@ -66,9 +66,9 @@ describe("diagnostics view", () => {
       [31m│[39m      7:     engin: agent
       [31m│[39m             [1m^^^^^[22m
       [31m│[39m
-      [31m│[39m Did you mean "engine"? Known keys: members, engine, etcd, adopt, masters,
-      [31m│[39m moved, zones, tls, clientPort, peerPort, electionTimeoutMs,
-      [31m│[39m heartbeatIntervalMs.
+      [31m│[39m Did you mean "engine"? Known keys: members, engine, etcd, adopt,
+      [31m│[39m migrateFrom, masters, moved, zones, tls, clientPort, peerPort,
+      [31m│[39m electionTimeoutMs, heartbeatIntervalMs.
       [31m╵[39m"
     `);
   });
