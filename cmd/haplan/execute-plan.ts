@@ -24,7 +24,7 @@ import { RefusalError, refuse } from "./refusal.ts";
 import { type Session, sessionState, sessionStore } from "./session.ts";
 import { applyEventLine, outputsLine } from "./views/apply-json.ts";
 import { createApplyView } from "./views/apply-view.ts";
-import { leavesUnreachable } from "./views/plan-view.ts";
+import { leavesUnreachable, postponedUpdates } from "./views/plan-view.ts";
 import { ResourceEvents } from "./views/resource-events.ts";
 
 /** A repainted line may change often; in a log, an occasional line shows that the step is still running. */
@@ -153,6 +153,7 @@ function conclude({ stop, invocation, terminal, reporter }: CliContext, plan: Pl
       reporter.warn(outcome.leftovers.map(leftoverWarning));
       if (leavesUnreachable(plan))
         terminal.printError("Unreachable machines were left as they are. Run haplan apply again once they answer.");
+      refusePostponed(plan);
       return 0;
     case "refused":
       throw new RefusalError(outcome.diagnostics);
@@ -166,6 +167,14 @@ function conclude({ stop, invocation, terminal, reporter }: CliContext, plan: Pl
       throw refuse(error.code, `Step failed: ${step.title}`, detail);
     }
   }
+}
+
+/** What is not applied yet must not look like success. @throws RefusalError */
+function refusePostponed(plan: Plan): void {
+  const updates = postponedUpdates(plan);
+  if (updates === undefined) return;
+  const detail = `${updates.detail ?? ""} All steps of this plan are complete.`;
+  throw refuse("apply/postponed", updates.summary, detail.trim());
 }
 
 function leftoverWarning({ host, reason }: HostFailure): Diagnostic {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { fakeRemoteModel } from "../../test/support/fake-remote-model.ts";
 import { FakeWorld } from "../../test/support/fake-world.ts";
 import { planInWorld } from "../../test/support/plan-in-world.ts";
 import { fixtureNowMs, fixtureSpec } from "../../test/support/planned-cluster.ts";
@@ -109,6 +110,49 @@ describe("applyPlan", () => {
     expect(updated(rest)).toEqual(["m2"]);
     expect(await applyPlan(rest, world.ports())).toMatchObject({ kind: "applied" });
     expect(world.voters().map((voter) => voter.id).length).toBe(3);
+    expect(world.violations).toEqual([]);
+  });
+
+  const stop = (world: FakeWorld, name: string, running = false): void => {
+    for (const unit of world.facts.machines.get(name)!.units.values()) unit.running = running;
+  };
+  const faster = { ...three, controlPlane: { ...three.controlPlane, heartbeatIntervalMs: 50 } };
+  const newSettings: readonly (readonly [string, ClusterSpec, string])[] = [
+    ["another setting", faster, "s"],
+    ["another client port", { ...three, controlPlane: { ...three.controlPlane, clientPort: 2479 } }, "s"],
+    ["larger machines", three, "l"],
+    ["another setting on larger machines", faster, "l"],
+  ];
+  it.each(newSettings)("B3: restores the quorum first, and applies %s once all answer", async (_, wanted, size) => {
+    const world = new FakeWorld();
+    world.model = fakeRemoteModel({ size: "s" });
+    expect((await apply(world, three)).kind).toBe("applied");
+    world.model = fakeRemoteModel({ size });
+    stop(world, "m3");
+    stop(world, "m2");
+    world.unreachable.add("m2");
+    expect(world.hasQuorum()).toBe(false);
+
+    const repair = await planInWorld(world, wanted);
+    expect(repair.warnings.map(({ code }) => code)).toContain("plan/postponed");
+    expect(await applyPlan(repair, world.ports())).toMatchObject({ kind: "applied" });
+    expect(world.hasQuorum()).toBe(true);
+    const sizes = (): readonly unknown[] =>
+      ["m1", "m2", "m3"].map((name) => world.facts.machines.get(name)?.attributes["size"]);
+    const agents = (): readonly string[] =>
+      repair.steps.flatMap(({ action }) => ("member" in action ? [`${action.kind} ${action.member}`] : []));
+    expect(agents()).toEqual(["restartAgent m3"]);
+    expect(sizes()).toEqual(["s", "s", "s"]);
+
+    // The rest waits, and a plan of nothing else is an error.
+    await expect(planInWorld(world, wanted)).rejects.toThrow(/m[13] would lose the quorum while m2 is down/);
+
+    stop(world, "m2", true);
+    world.unreachable.clear();
+    expect(await apply(world, wanted)).toMatchObject({ kind: "applied" });
+    const after = await planInWorld(world, wanted);
+    expect([after.steps, after.warnings, after.drift, sizes()]).toEqual([[], [], [], [size, size, size]]);
+    expect(world.facts.members.map(({ name }) => name).sort()).toEqual(["m1", "m2", "m3"]);
     expect(world.violations).toEqual([]);
   });
 

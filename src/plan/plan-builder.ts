@@ -30,6 +30,18 @@ export type DriftNote = {
   readonly after: Attributes | null;
 };
 
+/** A change that waits for a later plan, since voters are down. */
+export type Postponement = {
+  /** The resources that it would change. */
+  readonly addresses: readonly ResourceAddress[];
+  /** Why its resources stay. */
+  readonly reason: string;
+  /** Names of the voters that are down. */
+  readonly away: readonly string[];
+  /** How many voters are healthy, and would be, as text. */
+  readonly quorum: string;
+};
+
 export class PlanBuilder {
   /** Machines on which no step may act. */
   readonly #unreachable: readonly UnreachableMachine[];
@@ -38,9 +50,11 @@ export class PlanBuilder {
   readonly drift: DriftNote[] = [];
   readonly refusals: Diagnostic[] = [];
   readonly warnings: Diagnostic[] = [];
+  readonly postponements: Postponement[] = [];
   /** Known values that are not in the spec: ids of observed members. */
   readonly facts: Map<ResourceAddress, Attributes> = new Map();
   readonly #ids = new Set<string>();
+  readonly #asRecorded = new Set<ResourceAddress>();
   #lastSerialStep: string | null = null;
   #barrier: string | null = null;
 
@@ -120,6 +134,23 @@ export class PlanBuilder {
     this.setAction(address, "update", reason);
     const decision = this.actions.get(address);
     if (decision?.action === "update") this.actions.set(address, { ...decision, renews });
+  }
+
+  /** Leaves the resources of a change as they are. */
+  postpone(postponement: Postponement): void {
+    this.postponements.push(postponement);
+    const { addresses, reason } = postponement;
+    for (const address of addresses) this.actions.set(address, { action: "noop", reason });
+    this.leaveAsRecorded(addresses);
+  }
+
+  /** The spec's values of these resources are for a later plan, unless a step of this one changes them. */
+  leaveAsRecorded(addresses: readonly ResourceAddress[]): void {
+    for (const address of addresses) this.#asRecorded.add(address);
+  }
+
+  isLeftAsRecorded(address: ResourceAddress): boolean {
+    return this.#asRecorded.has(address);
   }
 
   /** Why the resource changes, as planned so far. */

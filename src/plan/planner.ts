@@ -36,6 +36,7 @@ import { planMembership } from "./rules/membership.ts";
 import { clearSpares } from "./rules/new-member-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
 import { noteOverrides } from "./rules/overrides.ts";
+import { tellPostponed } from "./rules/postponed-updates.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
 import { decideRecovery } from "./rules/recover.ts";
 import { replacementFault } from "./rules/replacement-request.ts";
@@ -84,6 +85,7 @@ export function decideSteps(
   const steps = orderSteps(afterAddressesAreKnown(applyTargets(planning, importable(planning))));
   // A refusal may be the reason that it is not replaced.
   if (builder.refusals.length === 0) checkFulfilled(planning, steps);
+  if (builder.refusals.length === 0) tellPostponed(planning, steps);
   if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
   const guard = guardQuorum(modelOf(view, endpointModel(planning)), steps, {
     // Adopted members keep running, so their quorum must be kept as well. A restore replaces all members at once.

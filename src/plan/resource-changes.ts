@@ -94,7 +94,8 @@ function carriedCertificate({ view, builder }: Planning, resource: DesiredResour
 
 function isLeftAlone({ view, builder }: Planning, address: ResourceAddress): boolean {
   const { unreachable } = view;
-  return (builder.actions.get(address)?.action ?? "noop") === "noop" && isKnownFromStateOnly(unreachable, address);
+  if ((builder.actions.get(address)?.action ?? "noop") !== "noop") return false;
+  return isKnownFromStateOnly(unreachable, address) || builder.isLeftAsRecorded(address);
 }
 
 function leftAlone(known: StateResource, builder: PlanBuilder): ResourceChange {

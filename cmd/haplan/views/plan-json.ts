@@ -13,6 +13,7 @@ import { installsPrograms } from "../../../src/plan/rules/unreachable.ts";
 import { providerModel } from "../../../src/providers/registry.ts";
 import { shownAttributes, shownChange } from "./attribute-names.ts";
 import { exportedChanges, exportedConfiguration, exportedValues } from "./exported-resources.ts";
+import { postponedUpdates } from "./plan-view.ts";
 import { snakeKeys } from "./snake-keys.ts";
 import { terraformActions } from "./terraform-actions.ts";
 
@@ -47,7 +48,7 @@ export function planToJson(plan: Plan): object {
     relevant_attributes: [],
     checks: quorumChecks(plan),
     applyable: planHasChanges(plan) || installsPrograms(plan),
-    complete: true,
+    complete: postponedUpdates(plan) === undefined,
     errored: false,
     haplan: {
       format_version: "2.0",

@@ -2,6 +2,7 @@
  * A plan as text: Terraform's symbols, sentences and summary line, so that tools that read Terraform's output can read
  * it; the drift is a section of its own, and the quorum timeline precedes the summary.
  */
+import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import { installsPrograms } from "../../../src/plan/rules/unreachable.ts";
@@ -72,6 +73,11 @@ export function nothingToDo(plan: Plan): readonly [string, string] {
 /** Whether there are machines that the plan does nothing to, because they are unreachable. */
 export function leavesUnreachable({ warnings }: Plan): boolean {
   return warnings.some(({ code }) => code === "plan/unreachable");
+}
+
+/** The updates that wait for members that are down, told as a warning; undefined if there are none. */
+export function postponedUpdates({ warnings }: Plan): Diagnostic | undefined {
+  return warnings.find(({ code }) => code === "plan/postponed");
 }
 
 /** The same for plans with and without changes. */

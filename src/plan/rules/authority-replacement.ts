@@ -15,6 +15,7 @@ import type { MemberRef } from "../step.ts";
 import { nextAuthorityCommonName, trustedFingerprints, trustsExactly } from "../trusted-authorities.ts";
 import { backendsOf, presentBalancers, toldTargets, wantedTargets } from "./endpoint.ts";
 import { initialClusterInState } from "./join-member.ts";
+import { postpones } from "./postponed-updates.ts";
 
 export type AuthorityReplacement = {
   /** Why certificates of the present authority are issued again; null if they are not. */
@@ -101,7 +102,8 @@ export function planTrust(planning: Planning): void {
   const trusts = trustedFingerprints(authority);
   const rewritten = new Set(builder.steps.flatMap(({ addresses }) => addresses));
   const isDue = (address: ResourceAddress): boolean => lacks(planning, address) && !rewritten.has(address);
-  handOut(planning, { after: null, reason: trusts.length > 1 ? trustsBoth : trustsOne, trusts, isDue });
+  const reason = trusts.length > 1 ? trustsBoth : trustsOne;
+  handOut(planning, { after: null, reason, trusts, isDue, mayWait: true });
   if (previous.length > 0 && !replaceAuthority)
     remindOfDrop(
       planning,
@@ -129,6 +131,8 @@ type HandOut = {
   /** Fingerprints of the authorities that the units trust afterwards; null if one of them does not exist yet. */
   readonly trusts: readonly string[] | null;
   readonly isDue: (address: ResourceAddress) => boolean;
+  /** No other step depends on it: a master that would have to stop for it may wait for members that are down. */
+  readonly mayWait?: true;
 };
 
 /**
@@ -184,15 +188,25 @@ function handKubeadm(
 /** haplan's agents take new authorities while they run; a real etcd restarts, after it has handed over leadership. */
 function handMasters(planning: Planning, given: HandOut): void {
   const { builder, spec, view } = planning;
-  const { after, isDue } = given;
+  const { after, isDue, mayWait = false } = given;
   const leader = leaderSoFar(planning);
   const due = ownMasters(spec)
     .filter(({ name }) => unitOf(view.machines.get(name), agentUnitName)?.running === true)
-    .filter(({ name }) => isDue(resourceAddress("haplan_agent", name)))
+    .filter(({ name }) => isDue(resourceAddress("haplan_agent", name)) && !isUnreachable(view, name))
+    // Its unit would be written with all that waits, and restart.
+    .filter(({ name }) => !builder.isLeftAsRecorded(resourceAddress("haplan_agent", name)))
     .sort((a, b) => Number(a.name === leader?.name) - Number(b.name === leader?.name));
   const restarts = spec.controlPlane.engine === "etcd";
   for (const { name } of due) {
     const agent = resourceAddress("haplan_agent", name);
+    const voter = view.members.find((member) => member.voter && member.name === name);
+    if (
+      restarts &&
+      mayWait &&
+      voter !== undefined &&
+      postpones(planning, { name, voter }, { changes: [agent], keeps: [] })
+    )
+      continue;
     noteUnit(planning, agent, given);
     const other = view.members.find((member) => member.voter && member.healthy && member.name !== name);
     if (restarts && leader?.name === name && other !== undefined) {

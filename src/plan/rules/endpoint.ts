@@ -120,6 +120,8 @@ export class Endpoint {
   #told: Targets;
   /** Its targets after the next step. */
   #next: Map<string, string>;
+  /** Targets of masters that stay at their former address for now. */
+  readonly #kept = new Map<string, string>();
   /** The last step that changed the targets. */
   #lastStep: string | null = null;
 
@@ -153,7 +155,29 @@ export class Endpoint {
   /** The member serves at its address in the spec. */
   offer(name: string): void {
     const target = this.#wanted.get(name);
-    if (target !== undefined) this.#next.set(name, target);
+    if (target !== undefined && !this.#kept.has(name)) this.#next.set(name, target);
+  }
+
+  /** The master is not changed by this plan: its target stays as well. */
+  keep(name: string): void {
+    const target = this.#next.get(name);
+    if (target === undefined || target === this.#wanted.get(name)) return;
+    this.#kept.set(name, target);
+    this.#builder.leaveAsRecorded([resourceAddress("haplan_lb_backend", name)]);
+  }
+
+  /** Whether its target stays at another address than the spec's. */
+  isKept(name: string): boolean {
+    return this.#kept.has(name);
+  }
+
+  /** The targets once the plan is applied: all masters of the spec. */
+  get final(): LoadBalancerTargets {
+    return backendsOf(this.#final(), this.#wanted);
+  }
+
+  #final(): Targets {
+    return new Map([...this.#wanted, ...this.#kept]);
   }
 
   /** Members that serve at their address in the spec and are not targets yet. */
@@ -197,9 +221,9 @@ export class Endpoint {
     }
   }
 
-  /** The step that wrote the spec's configuration; null if none has. */
+  /** The step that wrote the final configuration; null if none has. */
   get settledBy(): string | null {
-    return same(this.#told, this.#wanted) ? this.#lastStep : null;
+    return same(this.#told, this.#final()) ? this.#lastStep : null;
   }
 }
 

@@ -51,6 +51,8 @@ function recordState(
     if (builder.actions.has(resource.address)) continue;
     if (isKnownFromStateOnly(view.unreachable, resource.address)) continue;
     const known = view.resources.get(resource.address);
+    // It gets the spec's values with its process.
+    if (known !== undefined && !refreshOnly && builder.isLeftAsRecorded(resource.address)) continue;
     if (known === undefined) {
       builder.setAction(resource.address, "noop", "it exists already: recorded in the state");
       recorded.push(resource.address);

@@ -6,7 +6,7 @@
 import { unknownAddresses } from "../../spec/address-reference.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
-import { loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { loadBalancerConfigDigest, loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { asRequested, type ChangeReason, notInSpec } from "../change-reason.ts";
 import { type ClusterView, type FoundLoadBalancer, isUnreachable } from "../cluster-view.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
@@ -40,7 +40,7 @@ type WithFirst = WithCertificates & {
 /** What the load balancers of a plan share. */
 type Change = {
   /** All masters of the spec. */
-  readonly wanted: readonly string[];
+  readonly targets: LoadBalancerTargets;
   /** Resources of all targets, and of those that change. */
   readonly backends: readonly DesiredResource[];
   readonly changed: readonly ResourceAddress[];
@@ -52,7 +52,7 @@ type Change = {
 
 /** Returns the id of the step after which the load balancers serve the wanted masters; null if they do already. */
 export function planLoadBalancers(planning: WithFirst): string | null {
-  const { desired, view, builder, spec, observed } = planning;
+  const { desired, view, builder, endpoint, observed } = planning;
   const names = balancerNames(desired);
   // It serves the cluster that is followed.
   if (planning.restore?.follows !== undefined && [...view.loadBalancers.values()].some(({ running }) => running))
@@ -65,7 +65,7 @@ export function planLoadBalancers(planning: WithFirst): string | null {
   const serving = found.some((name) => !names.includes(name) || !remakesMachine(planning, name));
   const served = observed.backends.map((backend) => backend.name);
   const change: Change = {
-    wanted: spec.controlPlane.masters.map((master) => master.name).sort(),
+    targets: endpoint.final,
     backends,
     serving,
     changed: serving ? planBackends(planning, backends, served) : [],
@@ -85,7 +85,7 @@ export function planLoadBalancers(planning: WithFirst): string | null {
 /** Returns the id of its last step; null if it stays as it is. */
 function planLoadBalancer(planning: WithFirst, name: string, change: Change): string | null {
   const { desired, view, certificates, endpoint, createdFirst, builder, spec } = planning;
-  const { wanted, backends, changed, serving } = change;
+  const { targets: masters, backends, changed, serving } = change;
   const address = resourceAddress("haplan_load_balancer", name);
   const balancer = named(name);
   const resource = desired.find((candidate) => candidate.address === address)!;
@@ -96,7 +96,7 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
   const found = view.loadBalancers.get(name) ?? null;
   const known = view.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, ...change.after];
-  const targets = targetsFollowed(planning.restore?.follows) ?? { backends: wanted };
+  const targets = targetsFollowed(planning.restore?.follows) ?? masters;
   const start = { kind: "startLoadBalancer", ...balancer, ...targets } as const;
   if (found === null || made !== null) {
     const replaced = found === null || made === null ? null : builder.reasonFor(machine!.address);
@@ -128,9 +128,14 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
     return builder.add(start, [address, ...changed], [...after, stopped]);
   }
   const settled = movesAddress(planning, name) ? null : endpoint.settledBy;
-  const reason = whyChanged(resource, found, certificates.has(name), view);
+  const written = asWritten(planning.spec, resource, masters);
+  const reason = whyChanged(written, found, certificates.has(name), view);
   // Targets that are removed and added again leave it unchanged.
-  if (reason === null && changed.length === 0) return settled;
+  if (reason === null && changed.length === 0) {
+    // Its configuration is the spec's once all masters are at their addresses.
+    if (masters.formerTargets !== undefined) builder.leaveAsRecorded([address]);
+    return settled;
+  }
   planRunningUnit(address, reason ?? "its masters have changed", builder);
   // The last step of the membership chain has already written the wanted configuration.
   if (settled !== null) return settled;
@@ -223,6 +228,13 @@ function refuseOtherAddress({ builder }: Planning): void {
   );
 }
 
+/** The resource as this plan leaves it: masters that wait for a later plan keep their targets. */
+function asWritten(spec: ClusterSpec, resource: DesiredResource, targets: LoadBalancerTargets): DesiredResource {
+  if (targets.formerTargets === undefined) return resource;
+  const configDigest = loadBalancerConfigDigest(spec, targets);
+  return { ...resource, attributes: { ...resource.attributes, configDigest } };
+}
+
 /** A cloud load balancer has no files of haplan's: its whole configuration is compared. */
 function whyChanged(
   resource: DesiredResource,
@@ -275,14 +287,17 @@ function warnOfMove(planning: Planning): void {
 
 /** Plans each backend by what the load balancer serves; returns the changed addresses. */
 function planBackends(
-  { view, builder }: Planning,
+  { view, builder, endpoint }: WithCertificates,
   backends: readonly DesiredResource[],
   served: readonly string[],
 ): readonly ResourceAddress[] {
   const changed: ResourceAddress[] = [];
   for (const backend of backends) {
     const known = view.resources.get(backend.address);
-    const retargeted = known !== undefined && known.attributes["target"] !== backend.attributes["target"];
+    const retargeted =
+      !endpoint.isKept(backend.name) &&
+      known !== undefined &&
+      known.attributes["target"] !== backend.attributes["target"];
     if (served.includes(backend.name) && !retargeted) continue;
     builder.setAction(backend.address, retargeted ? "update" : "create");
     changed.push(backend.address);

@@ -24,6 +24,7 @@ import { createMachine, machineAddress } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
 import { moveMember } from "./move-member.ts";
+import { postpones } from "./postponed-updates.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
 import { changedWhileStopped, planStoppedChange } from "./stopped-machines.ts";
@@ -72,7 +73,10 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
   const own = masterChanges.kept.filter((master) => !master.voter.adopted).sort((a, b) => turn(a) - turn(b));
   const done = new Set<string>();
   for (const master of inOrderOfPlaces(planning, own)) {
-    if (isUnreachable(view, master.name)) continue;
+    if (isUnreachable(view, master.name)) {
+      endpoint.keep(master.name);
+      continue;
+    }
     const change = plannedChange(planning, agentOf(desired, master));
     const moves = memberUpdate(desired, master.voter) !== null;
     const stopped = master.kind === "keep" ? changedWhileStopped(planning, master.name) : [];
@@ -93,6 +97,7 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
     }
     const isAway = master.kind === "rebuild" || stopped.length > 0;
     const stops = isAway || change?.kind !== "reload" || moves;
+    if (stops && waits(planning, master, { change, moves, stopped })) continue;
     if (stops) {
       // A member that moves is removed from the load balancer before it stops; a short restart is detected by the load
       // balancer.
@@ -112,6 +117,39 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
   }
   for (const master of masterChanges.kept) endpoint.offer(master.name);
   endpoint.flush();
+}
+
+type NeededChanges = {
+  readonly change: AgentChange | null;
+  /** Its peer URL changes. */
+  readonly moves: boolean;
+  /** Attributes of its machine. */
+  readonly stopped: readonly string[];
+};
+
+/** Whether the changes of a master that stops are postponed. */
+function waits(
+  planning: WithMasters & { readonly membership: MembershipResult },
+  master: KeptMaster,
+  { change, moves, stopped }: NeededChanges,
+): boolean {
+  const { spec, view, membership, endpoint } = planning;
+  const { name, kind } = master;
+  const wanted = spec.controlPlane.masters.find((each) => each.name === name)?.address;
+  // Another master may come to its address in this plan.
+  if (view.machines.get(name)?.address !== wanted) return false;
+  const [member, agent, machine] = addressesOf(name);
+  // One that this plan starts gets all but the changes of its machine.
+  const isStarted = membership.started.has(name);
+  const restarts = !isStarted && kind === "keep";
+  const changes = [
+    ...(kind === "rebuild" || (restarts && moves) ? [member] : []),
+    ...(kind === "rebuild" || (restarts && change !== null) ? [agent] : []),
+    ...(kind === "rebuild" || stopped.length > 0 ? [machine] : []),
+  ];
+  if (!postpones(planning, master, { changes, keeps: isStarted ? [] : [member, agent, machine] })) return false;
+  if (!isStarted) endpoint.keep(name);
+  return true;
 }
 
 function agentOf(desired: readonly DesiredResource[], { name }: KeptMaster): DesiredResource {
