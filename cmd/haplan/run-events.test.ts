@@ -1,5 +1,5 @@
 /** `haplan events` as whole command lines: one timeline from what each member logs and from the journal of applies. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
@@ -7,9 +7,8 @@ let cli: CliFixture;
 const logged: Record<string, readonly string[]> = {};
 const unreachable = new Set<string>();
 
-beforeEach(async () => {
+beforeAll(async () => {
   cli = createCliFixture();
-  unreachable.clear();
   cli.openProvider = (_, inMemory) => ({
     ...inMemory,
     logs: async function* (machine) {
@@ -25,7 +24,7 @@ beforeEach(async () => {
   const elected = JSON.stringify({ msg: "leader elected", leader: id, term: 7 });
   Object.assign(logged, { m1: [elected], m2: [elected, '{"msg":"stopping"}'], m3: ["not JSON", elected] });
 });
-afterEach(() => cli.remove());
+afterAll(() => cli.remove());
 
 describe("events", () => {
   it("tells once what every member logs, by name, after the apply", async () => {
@@ -55,6 +54,7 @@ describe("events", () => {
     const { code, out, err } = await cli.haplan("events three.yaml");
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining("The log of m1 could not be read") });
     expect(out).toContain("m2 is the leader in term 7");
+    unreachable.clear();
   });
 
   it("refuses a time that it does not understand", async () => {

@@ -5,7 +5,7 @@ import { type CliFixture, type CliRun, createCliFixture, unstoppable } from "../
 let cli: CliFixture;
 /** How often the machines were looked at. */
 let looks = 0;
-beforeEach(async () => {
+beforeEach(() => {
   cli = createCliFixture();
   cli.openProvider = (_, inMemory) => ({
     ...inMemory,
@@ -14,7 +14,6 @@ beforeEach(async () => {
       return inMemory.observe(...args);
     },
   });
-  expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
 });
 afterEach(() => cli.remove());
 
@@ -29,6 +28,7 @@ async function anotherLook(): Promise<void> {
 
 /** Runs until Ctrl-C, which comes once `acts` were done, some looks apart. */
 async function watched(flags: string, ...acts: readonly (() => void)[]): Promise<CliRun> {
+  expect((await cli.haplan("apply three.yaml -auto-approve")).code).toBe(0);
   cli.stop = unstoppable();
   const run = cli.haplan(`status three.yaml -watch ${flags}`);
   for (const act of acts) {
@@ -69,12 +69,14 @@ describe("status -watch", () => {
     expect(changes).toContainEqual({ kind: "member", subject: "m3", text: "m3 is unreachable" });
     expect(code).toBe(0);
   });
+});
 
+describe("the interval", () => {
   it.each([
     ["status three.yaml -interval=5s", "-interval says how often -watch looks", "Add -watch"],
     ["status three.yaml -watch -interval=1ms", "-interval=1ms is too short", "Write at least 200ms."],
     ["status three.yaml -watch -interval=often", "-interval often is not a duration", "such as 30s"],
-  ])("refuses %s", async (line, summary, detail) => {
+  ])("is refused: %s", async (line, summary, detail) => {
     const { code, err } = await cli.haplan(line);
     expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining(summary) });
     expect(err).toContain(detail);
