@@ -8,7 +8,9 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { errorText } from "../../src/base/haplan-error.ts";
 import { packageVersion } from "../../src/base/package-dir.ts";
+import { lockLeaseMs } from "../../src/host/changing-run.ts";
 import type { LogFlags } from "../../src/host/log-lines.ts";
+import { HostLock } from "../../src/host-program/host-lock.ts";
 import { HostPackages } from "../../src/host-program/packages/host-packages.ts";
 import { providerCalls } from "../../src/host-program/provider-calls.ts";
 import { serveHost } from "../../src/host-program/serve-host.ts";
@@ -52,13 +54,23 @@ try {
     isLeft = true;
   };
   const packages = new HostPackages({ clusters: root, find });
-  const calls = providerCalls({ provider, cluster, packages, leave });
-  if (logs === undefined) await serveHost({ calls, input, output, version: packageVersion() });
-  else await serveLogs({ provider, flags: { ...options, logs }, input, output });
-  // Here and not by another command of haplan: the connection may be lost once the machine is destroyed. Last of all, since
-  // this program is in one of them.
-  if (isLeft && artifactsDir !== undefined)
-    spawnSync("sh", ["-c", removeScript({ directory: artifactsDir, stateDirectory: root, cluster })]);
+  const lock = new HostLock({
+    file: detached === true ? join(root, `${cluster}.lock`) : `/run/haplan-${cluster}.lock`,
+    leaseMs: lockLeaseMs,
+    // As if the connection had ended: calls under way finish.
+    onSilence: () => input.destroy(),
+  });
+  const calls = providerCalls({ provider, cluster, packages, lock, leave });
+  try {
+    if (logs === undefined) await serveHost({ calls, input, output, version: packageVersion() });
+    else await serveLogs({ provider, flags: { ...options, logs }, input, output });
+    // Here and not by another command of haplan: the connection may be lost once the machine is destroyed. Last of all, since
+    // this program is in one of them.
+    if (isLeft && artifactsDir !== undefined)
+      spawnSync("sh", ["-c", removeScript({ directory: artifactsDir, stateDirectory: root, cluster })]);
+  } finally {
+    lock.release();
+  }
 } catch (error) {
   console.error(`haplan-host: ${errorText(error)}`);
   process.exitCode = 1;

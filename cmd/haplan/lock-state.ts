@@ -1,5 +1,5 @@
 /** The lock of a cluster's state, as the flags request it: `-lock-timeout=30s`, `-lock=false`. */
-import { type Lock, noLock } from "../../src/state/lock-holder.ts";
+import { type Lock, newHolder, noLock } from "../../src/state/lock-holder.ts";
 import type { CliContext } from "./cli-context.ts";
 import { parseDuration } from "./duration.ts";
 import { refuse, stoppedBeforeChange } from "./refusal.ts";
@@ -34,6 +34,26 @@ async function lockState({ stop }: CliContext, session: Session, operation: stri
   if (!parseSwitch("-lock", flags.lock)) return noLock;
   try {
     return await session.backend.acquireLock({ operation, timeoutMs, signal: stop.signal });
+  } catch (error) {
+    if (stop.signal.aborted) throw stoppedBeforeChange(stop);
+    throw error;
+  }
+}
+
+/**
+ * Locks the cluster on its hosts as well: the state may be a copy, in another directory or on another machine.
+ * @throws HaplanError `lock/held`, which names the holder
+ */
+export async function lockHosts(
+  { clock, stop }: CliContext,
+  { provider }: Session,
+  operation: string,
+  flags: LockFlags,
+): Promise<void> {
+  const { id, user, host, pid, createdAt } = newHolder(operation, clock.now());
+  const timeoutMs = parseDuration("-lock-timeout", flags.lockTimeout);
+  try {
+    await provider.lock({ id, user, host, pid, operation, createdAt }, { timeoutMs }, stop.signal);
   } catch (error) {
     if (stop.signal.aborted) throw stoppedBeforeChange(stop);
     throw error;

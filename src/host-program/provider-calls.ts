@@ -1,6 +1,7 @@
 import type { HostCalls } from "../host/host-calls.ts";
 import type { MachineRef, Provider } from "../providers/provider.ts";
 import { hostIdentity } from "./host-identity.ts";
+import type { HostLock } from "./host-lock.ts";
 import type { HostPackages } from "./packages/host-packages.ts";
 
 export type HostParts = {
@@ -8,12 +9,13 @@ export type HostParts = {
   /** The cluster's name. */
   readonly cluster: string;
   readonly packages: HostPackages;
+  readonly lock: HostLock;
   /** Removes what was made for machines once there are none. */
   readonly leave: () => Promise<void>;
 };
 
 /** The calls of a host: those of a provider for its machines, their packages, and its identity. */
-export function providerCalls({ provider, cluster, packages, leave }: HostParts): HostCalls {
+export function providerCalls({ provider, cluster, packages, lock, leave }: HostParts): HostCalls {
   const userOf = (machine: string): string => `${cluster}/${machine}`;
   const destroyMachine = async (machine: MachineRef): Promise<void> => {
     await provider.destroyMachine(machine);
@@ -25,6 +27,7 @@ export function providerCalls({ provider, cluster, packages, leave }: HostParts)
   };
   return {
     facts: async () => hostIdentity(),
+    lock: async (run) => lock.take(run),
     observe: (lineage, names) => provider.observe(lineage, names),
     observeOrphans: () => provider.observeOrphans(),
     preflight: (request) => provider.preflight(request),

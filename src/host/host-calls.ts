@@ -3,6 +3,7 @@ import type { MachineRef, NewMachine, PreflightRequest, Provider } from "../prov
 import type { ExportDataRequest, ReadDataRequest, RestoreDataRequest } from "../providers/restore-data.ts";
 import type { HostTask } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
+import type { ChangingRun } from "./changing-run.ts";
 import type { HostIdentity } from "./host-facts.ts";
 
 /** What a host does: the provider's calls for its own machines, and `facts`, which other versions answer with more. */
@@ -31,12 +32,18 @@ export type HostCalls = Pick<
   /** Installs programs that are missing with the host's package manager, for a machine; `destroyMachine` removes them again. */
   installPackages(machine: string, programs: readonly string[], signal?: AbortSignal): Promise<void>;
   facts(signal?: AbortSignal): Promise<HostIdentity>;
+  /**
+   * Takes the lock of the cluster on this host for a run, for as long as the session lasts, or renews it. Null if the run has it, else
+   * the run that does.
+   */
+  lock(run: ChangingRun, signal?: AbortSignal): Promise<ChangingRun | null>;
 };
 
 export type HostCallName = keyof HostCalls;
 
 export type HostArguments = {
   readonly facts: readonly [];
+  readonly lock: readonly [run: ChangingRun];
   readonly observe: readonly [lineage: string | null, names: readonly string[]];
   readonly observeOrphans: readonly [];
   readonly preflight: readonly [request: PreflightRequest];

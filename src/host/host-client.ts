@@ -75,6 +75,10 @@ export class HostClient implements HostCalls {
     return this.#call("facts", [], signal);
   }
 
+  lock(...[run, signal]: Parameters<HostCalls["lock"]>): Promise<HostResults["lock"]> {
+    return this.#call("lock", [run], signal);
+  }
+
   observe(...[lineage, names, signal]: Parameters<HostCalls["observe"]>): Promise<HostResults["observe"]> {
     return this.#call("observe", [lineage, names], signal);
   }

@@ -39,6 +39,7 @@ const readCommand = {
 describe("a request", () => {
   const requests: { readonly [Call in HostCallName]: HostRequest<Call>["arguments"] } = {
     facts: [],
+    lock: [{ id: "a", user: "admin", host: "here", pid: 1, operation: "apply", createdAt: 1_700_000_000_000 }],
     observe: [null, ["m1"]],
     observeOrphans: [],
     preflight: [

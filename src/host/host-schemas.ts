@@ -76,8 +76,11 @@ const preflight = record({
   space: list(record({ machine: text, bytes: number })),
 });
 
+const run = record({ id: text, user: text, host: text, pid: count, operation: text, createdAt: number });
+
 export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   facts: tuple(),
+  lock: tuple(run),
   observe: tuple(orNull(text), list(text)),
   observeOrphans: tuple(),
   preflight: tuple(preflight),
@@ -121,6 +124,7 @@ const facts = record({ hostname: text, machineId: orNull(text) });
 
 export const resultSchemas: { readonly [Call in HostCallName]: object } = {
   facts,
+  lock: { anyOf: [nothing, run] },
   observe: record({
     machines: list(observedMachine),
     unreachable: list(record({ name: text, reason: text })),

@@ -63,7 +63,8 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("startTask", machine, signal), (given) => provider.startTask(machine, unit, task, given)),
     taskReport: (machine, unit, task, signal) =>
       calls.run(on("taskReport", machine, signal), (given) => provider.taskReport(machine, unit, task, given)),
-    // Each host of it is a call of its own.
+    // Each host of these is a call of its own.
+    lock: (run, options, signal) => provider.lock(run, options, signal),
     reinstall: (signal) => provider.reinstall(signal),
     removeLeftovers: (request, signal) => provider.removeLeftovers(request, signal),
     close: () => provider.close(),

@@ -7,6 +7,7 @@
  * next run repeats the call.
  */
 import type { Diagnostic, Severity } from "../base/diagnostic.ts";
+import type { ChangingRun } from "../host/changing-run.ts";
 import type { HostFacts } from "../host/host-facts.ts";
 import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
@@ -241,6 +242,12 @@ export type Provider = {
   startTask(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<void>;
   /** What has become of a task that was started. */
   taskReport(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<TaskReport>;
+  /**
+   * Locks the cluster for a run that changes it, before it observes: on each host that is reached, and on each one that is reached
+   * later. A host's lock ends with the session, so `close` releases all. Hosts that do not answer are left out.
+   * @throws HaplanError `lock/held`, which names the run that has it
+   */
+  lock(run: ChangingRun, options: { readonly timeoutMs: number }, signal?: AbortSignal): Promise<void>;
   /**
    * Installs haplan's own programs again on hosts that have lost them, where the cluster has machines. Returns the names of those
    * hosts. `observe` reports hosts that do not answer.

@@ -85,6 +85,7 @@ export class FakeRemote {
         act(nameOf(machine), signal, () => provider.readUnitFile(machine, unit, path)),
       askUnit: (machine, unit, socket, question, signal) =>
         act(nameOf(machine), signal, () => provider.askUnit(machine, unit, socket, question)),
+      lock: (run, options) => provider.lock(run, options),
       reinstall: () => provider.reinstall(),
       removeLeftovers: (request) => provider.removeLeftovers(request),
       close: async () => {

@@ -36,6 +36,10 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     runTask: (...given) => client.runTask(...given),
     startTask: (...given) => client.startTask(...given),
     taskReport: (...given) => client.taskReport(...given),
+    lock: async (run) => {
+      const holder = await client.lock(run);
+      if (holder !== null) throw new HaplanError("lock/held", `${holder.operation} of pid ${holder.pid} has the lock`);
+    },
     reinstall: async () => [],
     removeLeftovers: async () => [],
     close: () => client.close(),

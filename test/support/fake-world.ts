@@ -400,6 +400,7 @@ export class FakeWorld {
       }),
       readUnitFile: async () => null,
       askUnit: async () => null,
+      lock: async () => {},
       reinstall: async () => [],
       removeLeftovers: async ({ begun, everywhere }) =>
         this.#act("removeLeftovers", () => {

@@ -13,7 +13,7 @@ import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { executePlan } from "../execute-plan.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
-import { type LockFlags, withLock } from "../lock-state.ts";
+import { type LockFlags, lockHosts, withLock } from "../lock-state.ts";
 import { makePlan, type PlanOptions } from "../make-plan.ts";
 import { refuseDuringMigration } from "../migrate/migration-record.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
@@ -182,6 +182,7 @@ function locked(
   work: (lock: Lock) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   return withLock(context, session, operation, flags, async (lock) => {
+    if (lock.fencing !== null) await lockHosts(context, session, operation, flags);
     // A damaged journal is reported before the plan is shown for approval.
     await openJournal(context, session, lock).read();
     await reinstallPrograms(context, session);

@@ -476,6 +476,11 @@ class AwsProvider implements Provider {
   readData: Provider["readData"] = (...given) => this.#hosts.readData(...given);
   exportData: Provider["exportData"] = (...given) => this.#hosts.exportData(...given);
   restoreData: Provider["restoreData"] = (...given) => this.#hosts.restoreData(...given);
+  async lock(...[run, options, signal]: Parameters<Provider["lock"]>): Promise<void> {
+    // Which instances there are to be asked.
+    await this.observe(null, [], signal);
+    await this.#hosts.lock(run, options, signal);
+  }
   async reinstall(signal?: AbortSignal): Promise<readonly string[]> {
     // Which instances there are to be asked.
     await this.observe(null, [], signal);

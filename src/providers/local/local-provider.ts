@@ -98,6 +98,8 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     runTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).run(task),
     startTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).start(task),
     taskReport: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).report(task),
+    // Its directory has a lock: that of the state.
+    lock: async () => {},
     // They run from where haplan itself is installed.
     reinstall: async () => [],
     // They are in the directory of the cluster.

@@ -5,8 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import type { ChangingRun } from "../../host/changing-run.ts";
 import type { HostClient } from "../../host/host-client.ts";
 import type { ProviderOptions } from "../provider-options.ts";
+import { holdLock } from "./held-lock.ts";
 import type { KnownHost } from "./host-directory.ts";
 import { type HostRequest, type HostSession, openHostSession } from "./host-session.ts";
 import { pinnedName, type SshFiles } from "./ssh-target.ts";
@@ -22,14 +24,39 @@ export class HostSessions {
   readonly #options: Options;
   readonly #sessions: Map<string, Promise<HostSession | null>> = new Map();
   readonly #failures: Map<string, { readonly error: unknown; readonly untilMs: number }> = new Map();
+  /** Sessions that hold the lock of their hosts, or are about to. */
+  readonly #locked: WeakMap<HostClient, Promise<void>> = new WeakMap();
+  #lock: { readonly run: ChangingRun; readonly timeoutMs: number } | null = null;
   #scratch: Promise<string> | null = null;
 
   constructor(options: Options) {
     this.#options = options;
   }
 
-  /** The session with a host; null where haplan is not installed. @throws HaplanError `ssh/...` */
+  /** From now on, each session holds the lock of its host for this run; waits `timeoutMs` for another run. */
+  lockFor(run: ChangingRun, timeoutMs: number): void {
+    this.#lock = { run, timeoutMs };
+  }
+
+  /** The session with a host; null where haplan is not installed. @throws HaplanError `ssh/...`, `lock/held` */
   async find(host: HostTarget, signal: AbortSignal | undefined): Promise<HostClient | null> {
+    const client = await this.#find(host, signal);
+    if (client === null || this.#lock === null) return client;
+    const locked = this.#locked.get(client) ?? this.#hold(client, host, this.#lock);
+    await untilAborted(locked, signal);
+    return client;
+  }
+
+  /** Several calls may wait for it. */
+  #hold(client: HostClient, host: HostTarget, lock: { run: ChangingRun; timeoutMs: number }): Promise<void> {
+    const { clock, signal } = this.#options;
+    const held = holdLock(client, { ...lock, host: host.target.host, clock }, signal);
+    this.#locked.set(client, held);
+    held.catch(() => this.#locked.delete(client));
+    return held;
+  }
+
+  async #find(host: HostTarget, signal: AbortSignal | undefined): Promise<HostClient | null> {
     const known = this.#sessions.get(host.key);
     if (known !== undefined && !(await isLost(known))) return (await known)?.client ?? null;
     const failed = this.#failures.get(host.key);

@@ -32,6 +32,7 @@ import { openArtifactSource } from "./artifact-source.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
 import { exportedSnapshot, uploadSnapshot } from "./copy-snapshot.ts";
 import { EtcdArchive } from "./etcd-archive.ts";
+import { isLockHeld } from "./held-lock.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
 import { isProgramsLost } from "./host-session.ts";
@@ -41,6 +42,9 @@ import { sshLimits, sshModel } from "./ssh-model.ts";
 import { shellArguments } from "./ssh-target.ts";
 import { untilHostReady } from "./until-host-ready.ts";
 import type { Host } from "./upload-artifact.ts";
+
+/** A session that is opened again may find that of a run which has just been refused. */
+const lockAgainMs = 10_000;
 
 type Options = ProviderOptions & { readonly calls: MachineCalls };
 
@@ -144,7 +148,7 @@ class SshProvider implements Hosts {
           })),
         );
       } catch (error) {
-        if (isStop(error)) throw error;
+        if (isStop(error) || isLockHeld(error)) throw error;
         const failure = this.#notInstalled.get(host.key);
         const programs = isProgramsLost(error) && failure === undefined ? ({ programsMissing: true } as const) : {};
         const reason = errorText(failure ?? error).replace(/\.$/, "");
@@ -152,6 +156,26 @@ class SshProvider implements Hosts {
       }
     });
     return { machines: onceEach(machines), unreachable };
+  }
+
+  async lock(...[run, { timeoutMs }, signal]: Parameters<Provider["lock"]>): Promise<void> {
+    const { calls } = this.#options;
+    const found: KnownHost[] = [];
+    const open = (host: KnownHost): Promise<void> =>
+      calls.run({ what: `lock ${host.target.host}`, signal, waitMs: timeoutMs }, async (given) => {
+        try {
+          if ((await this.#sessions.find(host, given)) !== null) found.push(host);
+        } catch (error) {
+          if (isStop(error) || isLockHeld(error)) throw error;
+        }
+      });
+    await Promise.all(this.#directory.hosts().map(open));
+    this.#sessions.lockFor(run, timeoutMs);
+    // Of two runs that begin at once, the one goes on that locks the first host.
+    const [first, ...others] = found.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    if (first !== undefined) await open(first);
+    await Promise.all(others.map(open));
+    this.#sessions.lockFor(run, lockAgainMs);
   }
 
   async reinstall(signal?: AbortSignal): Promise<readonly string[]> {
