@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/clock.ts";
+import type { HaplanError } from "../../src/base/haplan-error.ts";
 import type { ChangingRun } from "../../src/host/changing-run.ts";
 import { MachineCalls } from "../../src/providers/machine-calls.ts";
 import type { Provider } from "../../src/providers/provider.ts";
@@ -19,9 +20,12 @@ const path = process.env["PATH"];
 
 let directory: string;
 let opened: Provider[];
+/** How far the clock of runs is ahead. */
+let shiftMs: number;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "haplan-locks-"));
   opened = [];
+  shiftMs = 0;
   for (const host of hosts) mkdirSync(join(directory, host));
   const program = join(root, "dist/cmd/haplan-host/main.js");
   writeFileSync(
@@ -65,7 +69,7 @@ async function open(): Promise<Provider> {
     directory,
     cwd: directory,
     signal: new AbortController().signal,
-    clock: systemClock,
+    clock: { ...systemClock, now: () => systemClock.now() + shiftMs },
     log: () => undefined,
   };
   const limits = { machinesAtOnce: 10, callTimeoutMs: 30_000 };
@@ -127,6 +131,23 @@ describe("B4: the hosts of a cluster", () => {
       .toEqual(["m1", "load-balancer"]);
     await expect(lock(await open(), "c")).rejects.toMatchObject({ code: "lock/held" });
   });
+
+  it("are not changed by a run any more that was cut off for longer than a lock lasts", async () => {
+    const first = await open();
+    await lock(first, "a");
+    for (const pid of pidsOf(hosts[1]!)) process.kill(pid, "SIGKILL");
+    shiftMs = 41_000;
+    await expect.poll(() => first.observe("l", []).catch((error: HaplanError) => error.code)).toBe("lock/lost");
+    await expect(first.stopUnit("m2", "agent", 0)).rejects.toMatchObject({ code: "lock/lost" });
+  });
+
+  it("are locked again by a run whose connection was lost before it has anything to do there", async () => {
+    await lock(await open(), "a");
+    for (const pid of pidsOf(hosts[1]!)) process.kill(pid, "SIGKILL");
+    await expect.poll(() => pidsOf(hosts[1]!), { timeout: 5_000 }).toHaveLength(0);
+    await expect.poll(() => pidsOf(hosts[1]!), { timeout: 20_000 }).toHaveLength(1);
+    await expect(lock(await open(), "b")).rejects.toMatchObject({ code: "lock/held" });
+  }, 30_000);
 
   it("are free after a run that was killed", async () => {
     await lock(await open(), "a");

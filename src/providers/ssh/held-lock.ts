@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import type { Clock } from "../../base/clock.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import { type ChangingRun, lockLeaseMs, renewLockMs } from "../../host/changing-run.ts";
+import { type ChangingRun, lockLeaseMs } from "../../host/changing-run.ts";
 import type { HostClient } from "../../host/host-client.ts";
 
 const pollMs = 500;
@@ -19,23 +19,21 @@ export type HostLockRequest = {
 };
 
 /**
- * Takes the lock, and asks for it again until the session ends.
+ * Takes the lock for as long as the session lasts, if its run asks for it again in time. Returns false where a haplan-host of an
+ * earlier version has no locks: it is replaced before anything is changed.
  * @throws HaplanError `lock/held`, which names the run that has it
  */
-export async function holdLock(client: HostClient, request: HostLockRequest, signal?: AbortSignal): Promise<void> {
+export async function takeLock(client: HostClient, request: HostLockRequest, signal?: AbortSignal): Promise<boolean> {
   const { run, clock, timeoutMs, host } = request;
   const fromMs = clock.monotonicMs();
   for (;;) {
     const holder = await lockOn(client, run, signal);
-    if (holder === null) break;
+    if (holder === null) return true;
+    if (holder === "none") return false;
     const limitMs = hasEndedHere(holder) ? Math.max(timeoutMs, killedRunMs) : timeoutMs;
     if (clock.monotonicMs() >= fromMs + limitMs) throw lockHeldOn(host, holder);
     await clock.sleep(pollMs, signal);
   }
-  const renewing = setInterval(() => {
-    if (client.isLost) clearInterval(renewing);
-    else void client.lock(run).catch(() => undefined);
-  }, renewLockMs).unref();
 }
 
 /** A run of this machine whose process is gone. */
@@ -49,20 +47,32 @@ function hasEndedHere({ host, pid }: ChangingRun): boolean {
   }
 }
 
-/** A haplan-host of an earlier version has no locks: it is replaced before anything is changed. */
-async function lockOn(client: HostClient, run: ChangingRun, signal?: AbortSignal): Promise<ChangingRun | null> {
+type Answer = ChangingRun | null | "none";
+
+async function lockOn(client: HostClient, run: ChangingRun, signal?: AbortSignal): Promise<Answer> {
   try {
     return await client.lock(run, signal);
   } catch (error) {
-    if (error instanceof HaplanError && error.code === "provider/bad-request") return null;
+    if (error instanceof HaplanError && error.code === "provider/bad-request") return "none";
     throw error;
   }
 }
 
 const lockHeldError = "lock/held";
 
-export function isLockHeld(error: unknown): boolean {
-  return error instanceof HaplanError && error.code === lockHeldError;
+const lockLostError = "lock/lost";
+
+/** Another run has the lock, or may have had it. */
+export function isLockRefused(error: unknown): boolean {
+  return error instanceof HaplanError && [lockHeldError, lockLostError].includes(error.code);
+}
+
+/** Of a run that was cut off for longer than it may be. */
+export function lockLostOn(host: string): HaplanError {
+  return new HaplanError(
+    lockLostError,
+    `The lock on ${host} was lost\nThis run was not connected to the host for more than ${lockLeaseMs / 1000} s, in which another run may have changed the cluster. Nothing more was done there. Run the same command again.`,
+  );
 }
 
 function lockHeldOn(host: string, { user, host: place, pid, operation, createdAt }: ChangingRun): HaplanError {

@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import type { ChangingRun } from "../../host/changing-run.ts";
+import { type ChangingRun, lockLeaseMs, renewLockMs } from "../../host/changing-run.ts";
 import type { HostClient } from "../../host/host-client.ts";
 import type { ProviderOptions } from "../provider-options.ts";
-import { holdLock } from "./held-lock.ts";
+import { lockLostOn, takeLock } from "./held-lock.ts";
 import type { KnownHost } from "./host-directory.ts";
 import { type HostRequest, type HostSession, openHostSession } from "./host-session.ts";
 import { pinnedName, type SshFiles } from "./ssh-target.ts";
@@ -18,6 +18,7 @@ import type { Become, Host } from "./upload-artifact.ts";
 const retryAfterMs = 30_000;
 
 type Options = Pick<ProviderOptions, "spec" | "clock" | "signal" | "log">;
+type HeldFor = { readonly run: ChangingRun; readonly timeoutMs: number };
 type HostTarget = Pick<KnownHost, "key" | "target">;
 
 export class HostSessions {
@@ -26,7 +27,9 @@ export class HostSessions {
   readonly #failures: Map<string, { readonly error: unknown; readonly untilMs: number }> = new Map();
   /** Sessions that hold the lock of their hosts, or are about to. */
   readonly #locked: WeakMap<HostClient, Promise<void>> = new WeakMap();
-  #lock: { readonly run: ChangingRun; readonly timeoutMs: number } | null = null;
+  /** Hosts whose locks this run holds: when it last did for certain, and what renews them. */
+  readonly #renewals: Map<string, { heldAtMs: number; readonly timer: NodeJS.Timeout }> = new Map();
+  #lock: HeldFor | null = null;
   #scratch: Promise<string> | null = null;
 
   constructor(options: Options) {
@@ -38,7 +41,7 @@ export class HostSessions {
     this.#lock = { run, timeoutMs };
   }
 
-  /** The session with a host; null where haplan is not installed. @throws HaplanError `ssh/...`, `lock/held` */
+  /** The session with a host; null where haplan is not installed. @throws HaplanError `ssh/...`, `lock/held`, `lock/lost` */
   async find(host: HostTarget, signal: AbortSignal | undefined): Promise<HostClient | null> {
     const client = await this.#find(host, signal);
     if (client === null || this.#lock === null) return client;
@@ -48,12 +51,37 @@ export class HostSessions {
   }
 
   /** Several calls may wait for it. */
-  #hold(client: HostClient, host: HostTarget, lock: { run: ChangingRun; timeoutMs: number }): Promise<void> {
-    const { clock, signal } = this.#options;
-    const held = holdLock(client, { ...lock, host: host.target.host, clock }, signal);
+  #hold(client: HostClient, host: HostTarget, lock: HeldFor): Promise<void> {
+    const held = this.#take(client, host, lock);
     this.#locked.set(client, held);
     held.catch(() => this.#locked.delete(client));
     return held;
+  }
+
+  /** Its own clock may have stood still while it was cut off, so that the time of day counts. */
+  async #take(client: HostClient, host: HostTarget, lock: HeldFor): Promise<void> {
+    const { clock, signal } = this.#options;
+    const known = this.#renewals.get(host.key);
+    if (known !== undefined && clock.now() - known.heldAtMs > lockLeaseMs) throw lockLostOn(host.target.host);
+    const isHeld = await takeLock(client, { ...lock, host: host.target.host, clock }, signal);
+    if (!isHeld) return;
+    if (known !== undefined) known.heldAtMs = clock.now();
+    else {
+      const timer = setInterval(() => void this.#renew(host, lock.run).catch(() => undefined), renewLockMs).unref();
+      this.#renewals.set(host.key, { heldAtMs: clock.now(), timer });
+    }
+  }
+
+  /** A session that was lost is opened again for it. */
+  async #renew(host: HostTarget, run: ChangingRun): Promise<void> {
+    await (await this.find(host, undefined))?.lock(run);
+    const known = this.#renewals.get(host.key);
+    if (known !== undefined) known.heldAtMs = this.#options.clock.now();
+  }
+
+  #endRenewal(key: string): void {
+    clearInterval(this.#renewals.get(key)?.timer);
+    this.#renewals.delete(key);
   }
 
   async #find(host: HostTarget, signal: AbortSignal | undefined): Promise<HostClient | null> {
@@ -97,6 +125,7 @@ export class HostSessions {
 
   /** Later calls open a session of their own. Those under way, of other machines on the host, are finished. */
   async finish({ key }: HostTarget): Promise<void> {
+    this.#endRenewal(key);
     const session = this.#sessions.get(key);
     this.#sessions.delete(key);
     await session?.then((open) => open?.finish(this.#options.signal)).catch(() => undefined);
@@ -104,6 +133,7 @@ export class HostSessions {
 
   /** The host is gone: another one may be reached in the same way. */
   async forget(host: HostTarget): Promise<void> {
+    this.#endRenewal(host.key);
     const session = this.#sessions.get(host.key);
     this.#sessions.delete(host.key);
     this.retry(host);
@@ -111,6 +141,7 @@ export class HostSessions {
   }
 
   async close(): Promise<void> {
+    for (const key of [...this.#renewals.keys()]) this.#endRenewal(key);
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
     await Promise.all(sessions.map((session) => session.then((open) => open?.close()).catch(() => undefined)));

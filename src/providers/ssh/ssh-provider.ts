@@ -32,7 +32,7 @@ import { openArtifactSource } from "./artifact-source.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
 import { exportedSnapshot, uploadSnapshot } from "./copy-snapshot.ts";
 import { EtcdArchive } from "./etcd-archive.ts";
-import { isLockHeld } from "./held-lock.ts";
+import { isLockRefused } from "./held-lock.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
 import { isProgramsLost } from "./host-session.ts";
@@ -148,7 +148,7 @@ class SshProvider implements Hosts {
           })),
         );
       } catch (error) {
-        if (isStop(error) || isLockHeld(error)) throw error;
+        if (isStop(error) || isLockRefused(error)) throw error;
         const failure = this.#notInstalled.get(host.key);
         const programs = isProgramsLost(error) && failure === undefined ? ({ programsMissing: true } as const) : {};
         const reason = errorText(failure ?? error).replace(/\.$/, "");
@@ -166,7 +166,7 @@ class SshProvider implements Hosts {
         try {
           if ((await this.#sessions.find(host, given)) !== null) found.push(host);
         } catch (error) {
-          if (isStop(error) || isLockHeld(error)) throw error;
+          if (isStop(error) || isLockRefused(error)) throw error;
         }
       });
     await Promise.all(this.#directory.hosts().map(open));
