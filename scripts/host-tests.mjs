@@ -3,17 +3,9 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-const everyDay = [
-  "hosts",
-  "ssh",
-  "checks",
-  "bare-metal-example",
-  "vip",
-  "lost-hosts",
-  "damaged-hosts",
-  "cut-connections",
-  "secrets",
-].map((name) => `test/hosts/${name}.soak.test.ts`);
+const everyDay = ["hosts", "ssh", "checks", "bare-metal-example", "vip", "lost-hosts", "damaged-hosts", "secrets"].map(
+  (name) => `test/hosts/${name}.soak.test.ts`,
+);
 const words = process.argv.slice(2);
 const tests = words.includes("--all") ? ["test/hosts"] : everyDay;
 const flags = words.filter((word) => word !== "--all");

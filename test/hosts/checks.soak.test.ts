@@ -58,7 +58,7 @@ const violations: readonly Violation[] = [
     violate: "systemd-run -q --unit=squatter systemd-socket-activate -l 0.0.0.0:2380 cat",
     undo: "systemctl stop squatter",
     code: 1,
-    told: [/Error: h1:2380 on m1 \(h1\) is in use by systemd-socket- \(pid \d+, squatter\.service\)/],
+    told: [/Error: h1:2380 on m1 \(h1\) is in use by systemd-socket-activate \(pid \d+, squatter\.service\)/],
   },
   {
     of: "firewall that drops packets between two hosts",
@@ -87,7 +87,7 @@ const violations: readonly Violation[] = [
     violate: "mkdir /var/lib/haplan; mount -t tmpfs -o size=64M tmpfs /var/lib/haplan",
     undo: "umount /var/lib/haplan; rmdir /var/lib/haplan",
     code: 1,
-    told: ["Error: m1 (h1) has 64 MiB free at /var/lib/haplan", "Its data need 128 MiB."],
+    told: ["Error: m1 (h1) has 64 MiB free at /var/lib/haplan", "Its data need 256 MiB."],
   },
   {
     of: "space for programs",
