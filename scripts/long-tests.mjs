@@ -16,7 +16,6 @@ const tests = [
   "test/fuzz",
   "test/simulator/simulation.test.ts",
   "test/e2e/certificates.test.ts",
-  "test/e2e/interrupted-applies.test.ts",
 ];
 const longForms = {
   HAPLAN_TEST_EVERYTHING: "1",

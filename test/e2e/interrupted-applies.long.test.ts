@@ -9,8 +9,6 @@ import { boundAddresses } from "./dir-processes.ts";
 import { settledHashes } from "./member-facts.ts";
 import { isInstalled } from "./run-program.ts";
 
-const everything = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
-
 const network = 23;
 const hasEtcdctl = isInstalled("etcdctl", "version");
 const cluster = new ClusterFixture({ network, workers: 1, tls: false });
@@ -36,7 +34,7 @@ describe("apply killed with SIGKILL", () => {
     // Which of the agents is still to be started depends on how far the killed run had come.
     /start agent m\d: (done|already exists)/,
     /start load balancer \.\.\./,
-    ...(everything ? [/start worker w1 \.\.\./] : []),
+    /start worker w1 \.\.\./,
   ];
 
   it("again and again on its way is gone on with until the cluster is whole", async () => {
