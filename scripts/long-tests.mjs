@@ -7,7 +7,6 @@ const tests = [
   ".long.test.ts",
   "src/apply/apply-plan.test.ts",
   "src/plan/exhaustive-places.test.ts",
-  "src/plan/exhaustive.test.ts",
   "test/compatibility/differential.test.ts",
   "test/compatibility/go-client.test.ts",
   "test/compatibility/random-sessions.test.ts",
