@@ -66,6 +66,15 @@ export class StopRequests {
     }
   }
 
+  /** Runs `work` until it ends, or has ended because a request aborted its signal. */
+  untilStopped<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    const stop = new AbortController();
+    return this.handleWith(
+      () => stop.abort(),
+      () => work(stop.signal),
+    );
+  }
+
   receive(signal: StopSignal): void {
     const { leave, say, monotonicMs } = this.#options;
     if (this.#handler !== null) {

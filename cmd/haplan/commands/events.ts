@@ -33,10 +33,8 @@ export async function runEvents(
 ): Promise<ExitCode> {
   const sinceMs = flags.since === undefined ? null : sinceOf(flags.since, context.clock.now());
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
-  const stop = new AbortController();
-  return context.stop.handleWith(
-    () => stop.abort(),
-    () => showEvents(context, session, { sinceMs, follow: flags.follow === true, signal: stop.signal }),
+  return context.stop.untilStopped((signal) =>
+    showEvents(context, session, { sinceMs, follow: flags.follow === true, signal }),
   );
 }
 

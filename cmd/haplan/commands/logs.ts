@@ -29,10 +29,8 @@ export async function runLogs(context: CliContext, named: readonly string[], fla
   const session = await openCluster(context, { spec: flags.spec, stateOnly: flags.stateOnly });
   const nodes = await clusterNodes(context, session);
   const names = named.length === 0 ? nodes.names : [...new Set(named.map((name) => requireNode(nodes, name)))];
-  const stop = new AbortController();
-  return context.stop.handleWith(
-    () => stop.abort(),
-    () => showLogs(context, session, { names, isNamed: named.length > 0, request, signal: stop.signal }),
+  return context.stop.untilStopped((signal) =>
+    showLogs(context, session, { names, isNamed: named.length > 0, request, signal }),
   );
 }
 

@@ -42,23 +42,19 @@ export async function runStatus(
 }
 
 async function watch(context: CliContext, session: Session, flags: StatusFlags, intervalMs: number): Promise<ExitCode> {
-  const stop = new AbortController();
   const view = statusWatchView(context.terminal, {
     json: flags.json === true,
     applyLine: context.invocation.line(["apply"]),
   });
-  return context.stop.handleWith(
-    () => stop.abort(),
-    async () => {
-      let last: ClusterStatus | null = null;
-      for await (const watched of watchStatus(context, session, { intervalMs, signal: stop.signal })) {
-        view.show(watched);
-        last = watched.status;
-      }
-      view.close();
-      return last === null ? 4 : exitCode(last, flags);
-    },
-  );
+  return context.stop.untilStopped(async (signal) => {
+    let last: ClusterStatus | null = null;
+    for await (const watched of watchStatus(context, session, { intervalMs, signal })) {
+      view.show(watched);
+      last = watched.status;
+    }
+    view.close();
+    return last === null ? 4 : exitCode(last, flags);
+  });
 }
 
 function exitCode(status: ClusterStatus, { detailedExitcode = false }: StatusFlags): ExitCode {
