@@ -94,6 +94,7 @@ function foundMember({ spec, observed }: StatusInput, member: ObservedMember): M
     raftTerm: member.raftTerm,
     raftIndex: member.raftIndex,
     dbSizeBytes: member.dbSizeBytes,
+    readLatencyMs: member.readLatencyMs === undefined ? null : Math.round(member.readLatencyMs * 10) / 10,
     freeBytes: newestMachine(observed.machines, name)?.freeBytes ?? null,
     healthy: member.healthy,
   };
@@ -135,6 +136,7 @@ function membersInState(input: StatusInput): readonly MemberStatus[] {
       raftTerm: null,
       raftIndex: null,
       dbSizeBytes: null,
+      readLatencyMs: null,
       freeBytes: newestMachine(observed.machines, name)?.freeBytes ?? null,
       healthy: false,
     }));

@@ -76,6 +76,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
   addShowCommands(verb, lazily);
   addRehearseCommand(verb, lazily);
   addInspectCommands(verb, lazily);
+  addFollowCommands(verb, lazily);
   addNodeCommands(verb, lazily);
   addCertificateCommands(program, lazily);
   addStateCommands(program, lazily);
@@ -240,19 +241,6 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   verb("check [spec]", "check the hosts of a spec and the network between them; change nothing")
     .option("--json", "stream events, one JSON object per line")
     .action(lazily(async () => (await import("./commands/check.ts")).runCheck));
-  verb("status [spec]", "show members, leader, quorum, load balancer and workers; exit with 4 without a quorum")
-    .option("--json", json)
-    .option("--detailed-exitcode", "exit with 2 when a voter is missing but there is a quorum")
-    .option("-w, --watch", "look again and again, and tell what changes, until it is stopped")
-    .option("--interval <duration>", "with -watch: how often to look; 2s if omitted")
-    .option("--state-only <cluster>", stateOnlyHelp)
-    .action(lazily(async () => (await import("./commands/status.ts")).runStatus));
-  verb("events [spec]", "show elections, membership changes, starts of members and applies, in the order of time")
-    .option("-f, --follow", "also show events as they happen, until Ctrl-C")
-    .option("--since <time>", "only from this time on: a duration such as 10m, or a time such as 2026-11-29T12:00:00Z")
-    .option("--json", "stream events, one JSON object per line")
-    .option("--state-only <cluster>", stateOnlyHelp)
-    .action(lazily(async () => (await import("./commands/events.ts")).runEvents));
   verb("output [spec]", "print endpoint, endpoints and env (shell lines for etcdctl)")
     .option("--json", json)
     .option("--raw <name>", "print the value of a single output")
@@ -280,6 +268,27 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   verb("version", "print the version")
     .option("--json", json)
     .action(lazily(async () => (await import("./commands/version.ts")).runVersion));
+}
+
+function addFollowCommands(verb: AddCommand, lazily: Lazily): void {
+  verb("status [spec]", "show members, leader, quorum, load balancer and workers; exit with 4 without a quorum")
+    .option("--json", "print JSON")
+    .option("--detailed-exitcode", "exit with 2 when a voter is missing but there is a quorum")
+    .option("-w, --watch", "look again and again, and tell what changes, until it is stopped")
+    .option("--interval <duration>", "with -watch: how often to look; 2s if omitted")
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/status.ts")).runStatus));
+  verb("events [spec]", "show elections, membership changes, starts of members and applies, in the order of time")
+    .option("-f, --follow", "also show events as they happen, until Ctrl-C")
+    .option("--since <time>", "only from this time on: a duration such as 10m, or a time such as 2026-11-29T12:00:00Z")
+    .option("--json", "stream events, one JSON object per line")
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/events.ts")).runEvents));
+  verb("ui [spec-or-plan]", "show the cluster as it changes on a local page in the browser, until Ctrl-C")
+    .option("--port <number>", "port on 127.0.0.1; 0 is any that is free", "0")
+    .option("--interval <duration>", "how often to look", "2s")
+    .option("--state-only <cluster>", stateOnlyHelp)
+    .action(lazily(async () => (await import("./commands/ui.ts")).runUi));
 }
 
 function addNodeCommands(verb: AddCommand, lazily: Lazily): void {

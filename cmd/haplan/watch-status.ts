@@ -13,6 +13,8 @@ export type WatchedStatus = StatusReading & {
   readonly changes: readonly StatusChange[];
   /** Milliseconds since the epoch. */
   readonly timeMs: number;
+  /** Of the spec that was in force at this look. */
+  readonly session: Session;
 };
 
 /** The status now, and then every `intervalMs`, until `signal` is aborted. The spec is read again when its file changes. */
@@ -29,7 +31,7 @@ export async function* watchStatus(
     if (signal.aborted) return;
     const changes = before === null ? [] : statusChanges(before, reading.status);
     before = reading.status;
-    yield { ...reading, changes, timeMs: context.clock.now() };
+    yield { ...reading, changes, timeMs: context.clock.now(), session };
     await context.clock.sleep(intervalMs, signal).catch(() => undefined);
     const found = modificationTime(context, session);
     if (found === modifiedMs || signal.aborted) continue;

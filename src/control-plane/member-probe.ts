@@ -1,4 +1,5 @@
 /** One query of one member: its identity, and whether it answers reads with and without a majority. */
+import { systemClock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import type { MemberListing } from "../etcd-client/cluster-client.ts";
 import type { EtcdClient } from "../etcd-client/etcd-client.ts";
@@ -15,6 +16,8 @@ export type ProbeResult = {
   readonly configuration: (AgentConfiguration & { readonly index: number | null }) | null;
   readonly serializableRead: boolean;
   readonly linearizableRead: boolean;
+  /** How long the linearizable read took; null if it failed. */
+  readonly readLatencyMs: number | null;
   /** It answers, but requires a user, or another one; null if not. */
   readonly refused: Refusal;
 };
@@ -38,8 +41,10 @@ export async function probeMember(
     );
   const client = member.within(timeoutMs);
   let refused: Refusal = null;
-  const [status, listing, configuration, serializableRead, linearizableRead] = await Promise.all([
-    client.maintenance.status().catch(() => null),
+  const startedMs = systemClock.monotonicMs();
+  const statusAnswer = client.maintenance.status().catch(() => null);
+  const [status, listing, configuration, serializableRead, readLatencyMs] = await Promise.all([
+    statusAnswer,
     // A learner of etcd 3.4 refuses to list the members; its own status still counts.
     client.cluster.memberList({ linearizable: false }).catch((): MemberListing => ({ clusterId: "", members: [] })),
     agentConfiguration(client, timeoutMs).catch((error: unknown) => {
@@ -53,8 +58,30 @@ export async function probeMember(
         throw error;
       }),
     ),
-    succeeds(client.range(probeKey)),
+    // By then there is a connection, which is not a part of the latency.
+    statusAnswer.then((status) => (status === null ? null : linearizableReadMs(member, startedMs + timeoutMs))),
   ]);
   if (status === null) return null;
-  return { endpoint, status, listing, configuration, serializableRead, linearizableRead, refused };
+  return {
+    endpoint,
+    status,
+    listing,
+    configuration,
+    serializableRead,
+    linearizableRead: readLatencyMs !== null,
+    readLatencyMs,
+    refused,
+  };
+}
+
+/** How long a linearizable read takes; null if it fails, or is not done by `deadlineMs`. */
+async function linearizableReadMs(member: EtcdClient, deadlineMs: number): Promise<number | null> {
+  const startedMs = systemClock.monotonicMs();
+  const timeoutMs = Math.max(1, Math.floor(deadlineMs - startedMs));
+  try {
+    await member.within(timeoutMs).range(probeKey);
+    return systemClock.monotonicMs() - startedMs;
+  } catch {
+    return null;
+  }
 }

@@ -25,6 +25,7 @@ function answer(id: string, leader: string | null, changes: Partial<ProbeResult>
     configuration: null,
     serializableRead: true,
     linearizableRead: true,
+    readLatencyMs: 1,
     refused: null,
     ...changes,
   };

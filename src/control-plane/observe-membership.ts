@@ -71,6 +71,7 @@ function observed(member: ListedMember, answer: ProbeResult | undefined, leader:
     ...(answer === undefined
       ? {}
       : { answeredAt: answer.endpoint, version: answer.status.version, alarms: alarmsOf(answer) }),
+    ...(answer?.readLatencyMs == null ? {} : { readLatencyMs: answer.readLatencyMs }),
   };
 }
 

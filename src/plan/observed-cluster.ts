@@ -139,6 +139,8 @@ export type ObservedMember = {
   readonly version?: string;
   /** Alarms and errors that it reports, such as `alarm:NOSPACE`. */
   readonly alarms?: readonly string[];
+  /** How long a linearizable read at it took; absent if it did not answer one. */
+  readonly readLatencyMs?: number;
 };
 
 export type ObservedMembership = {

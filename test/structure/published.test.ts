@@ -62,12 +62,15 @@ describe("the package", () => {
       "dist/cmd/haplan-worker/main.js",
       "templates/haproxy/haproxy.cfg.hbs",
       "templates/systemd/unit.service.hbs",
+      "ui/index.html",
+      "ui/page.css",
+      "ui/page.js",
     ];
     expect(paths).toEqual(expect.arrayContaining(expected));
   });
 
   it("holds nothing else", () => {
-    const known = /^(dist\/cmd|artifact|examples|schema|templates)\/|^(LICENSE|README\.md|package\.json)$/;
+    const known = /^(dist\/cmd|artifact|examples|schema|templates|ui)\/|^(LICENSE|README\.md|package\.json)$/;
     expect(paths.filter((path) => !known.test(path))).toEqual([]);
   });
 

@@ -42,8 +42,15 @@ export type CliFixture = {
   readonly processes: string[];
   /** Opens the provider of the runs to come, over the one of the world in memory. */
   openProvider: (options: ProviderOptions, inMemory: Provider) => Provider | Promise<Provider>;
-  /** Runs one command line, split at spaces unless it is split already; `answers` null: it cannot ask. */
-  haplan(line: string | readonly string[], answers?: readonly string[] | null): Promise<CliRun>;
+  /**
+   * Runs one command line, split at spaces unless it is split already; `answers` null: it cannot ask. `onPrint` gets what it
+   * prints while it runs.
+   */
+  haplan(
+    line: string | readonly string[],
+    answers?: readonly string[] | null,
+    onPrint?: (text: string) => void,
+  ): Promise<CliRun>;
   /** What `show -json` prints of the plan that `plan` with these words makes. */
   planDocument<Document>(words: string): Promise<Document>;
   remove(): void;
@@ -81,8 +88,15 @@ export function createCliFixture(directory?: string): CliFixture {
       return JSON.parse((await fixture.haplan("show -json document.plan")).out);
     },
     remove: () => rmSync(cwd, { recursive: true, force: true }),
-    haplan: async (line, answers = null) => {
-      const terminal = createScriptedTerminal(answers, false, fixture.input);
+    haplan: async (line, answers = null, onPrint = () => {}) => {
+      const scripted = createScriptedTerminal(answers, false, fixture.input);
+      const terminal: ScriptedTerminal = {
+        ...scripted,
+        print: (text) => {
+          scripted.print(text);
+          onPrint(text);
+        },
+      };
       const { provider, authority, connect, probeWrites, askPresented } = world.ports();
       const code = await runHaplan(typeof line === "string" ? line.split(" ").filter(Boolean) : line, {
         cwd,

@@ -1,17 +1,10 @@
 /** `haplan events [SPEC]`: what has happened to a cluster, from the logs of its members and the journal of applies. */
-import { resourceAddress } from "../../../src/plan/resource.ts";
-import type { LogEvent } from "../../../src/providers/log-entry.ts";
-import { mergeLogs } from "../../../src/providers/merge-logs.ts";
-import { createJournalFile } from "../../../src/state/journal.ts";
-import { noLock } from "../../../src/state/lock-holder.ts";
-import { agentUnitName } from "../../../src/units/unit-definition.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { journalFile } from "../cluster-files.ts";
-import { clusterNodes } from "../cluster-nodes.ts";
 import { openCluster } from "../open-cluster.ts";
-import { type Session, sessionState } from "../session.ts";
+import { readTimeline } from "../read-timeline.ts";
+import type { Session } from "../session.ts";
 import { sinceOf } from "../since.ts";
-import { eventOfLog, eventsOfJournal, type FoundEvent, type TimelineEvent } from "../timeline-events.ts";
+import type { TimelineEvent } from "../timeline-events.ts";
 
 export type EventFlags = {
   readonly follow?: boolean;
@@ -19,12 +12,6 @@ export type EventFlags = {
   readonly json?: boolean;
   readonly stateOnly?: string;
 };
-
-/** With -follow, a node that is not reached does not hold back the others for longer. */
-const patienceMs = 3_000;
-const journalIntervalMs = 1_000;
-/** The name of the journal among the logs. */
-const journalUnit = "journal";
 
 export async function runEvents(
   context: CliContext,
@@ -41,25 +28,10 @@ export async function runEvents(
 type Shown = { readonly sinceMs: number | null; readonly follow: boolean; readonly signal: AbortSignal };
 
 async function showEvents(context: CliContext, session: Session, shown: Shown): Promise<ExitCode> {
-  const { sinceMs, follow, signal } = shown;
-  const { names } = await clusterNodes(context, session);
-  const masters = names.filter((name) => session.spec.controlPlane.masters.some((master) => master.name === name));
-  const request = { unit: agentUnitName, lines: null, sinceMs, follow };
-  const logs = [
-    ...masters.map((name) => session.provider.logs(name, request, signal)),
-    journalLog(context, session, shown),
-  ];
   const unread = new Set<string>();
-  const onFailure = (index: number): void => {
-    if (!signal.aborted) unread.add(masters[index] ?? journalUnit);
-  };
-  const patience = follow ? { patience: context.clock.sleep(patienceMs, signal).catch(() => undefined) } : {};
-  const timeline = new Timeline(context, session);
-  for await (const entry of mergeLogs(logs, { onFailure, ...patience })) {
-    const event = entry === "current" ? null : await timeline.next(entry);
-    if (event !== null) show(context, event);
-  }
-  if (unread.size === 0 || signal.aborted) return 0;
+  const onUnread = (name: string): void => void unread.add(name);
+  for await (const event of readTimeline(context, session, { ...shown, onUnread })) show(context, event);
+  if (unread.size === 0 || shown.signal.aborted) return 0;
   const nodes = [...unread].join(", ");
   context.reporter.warn([
     {
@@ -70,75 +42,6 @@ async function showEvents(context: CliContext, session: Session, shown: Shown): 
     },
   ]);
   return 1;
-}
-
-/** Turns entries into events: each once, although every member logs it, and with names for ids. */
-class Timeline {
-  readonly #context: CliContext;
-  readonly #session: Session;
-  readonly #seen = new Set<string>();
-  #names: ReadonlyMap<string, string> | null = null;
-
-  constructor(context: CliContext, session: Session) {
-    this.#context = context;
-    this.#session = session;
-  }
-
-  async next(entry: Exclude<LogEvent, "current">): Promise<TimelineEvent | null> {
-    if (entry.unit === journalUnit) return { timeMs: entry.timeMs, kind: "apply", member: null, text: entry.message };
-    const found = await this.#named(entry);
-    if (found === null || (found.key !== null && this.#seen.has(found.key))) return null;
-    if (found.key !== null) this.#seen.add(found.key);
-    return found.event;
-  }
-
-  /** A member may be newer than the state that was read. */
-  async #named(entry: Exclude<LogEvent, "current">): Promise<FoundEvent | null> {
-    this.#names ??= await this.#readNames();
-    let isUnknown = false;
-    const nameOf = (id: string): string => {
-      const name = this.#names?.get(id);
-      isUnknown ||= name === undefined;
-      return name ?? id;
-    };
-    const found = eventOfLog(entry, nameOf);
-    if (!isUnknown || (found?.key != null && this.#seen.has(found.key))) return found;
-    this.#names = await this.#readNames();
-    return eventOfLog(entry, nameOf);
-  }
-
-  async #readNames(): Promise<ReadonlyMap<string, string>> {
-    const state = await sessionState(this.#context, this.#session);
-    const members = (state?.resources ?? []).filter(
-      ({ address, name }) => address === resourceAddress("haplan_raft_member", name),
-    );
-    return new Map(members.map(({ name, attributes }) => [String(attributes["memberId"]), name]));
-  }
-}
-
-/** The journal of the last complete apply, and that of one that goes on or was interrupted. */
-async function* journalLog(context: CliContext, session: Session, shown: Shown): AsyncGenerator<LogEvent> {
-  const { sinceMs, follow, signal } = shown;
-  const told = new Set<string>();
-  for (let first = true; first || (follow && !signal.aborted); first = false) {
-    const path = journalFile(session.directory);
-    const events = [
-      ...eventsOfJournal(await readJournal(context, `${path}.previous`), true),
-      ...eventsOfJournal(await readJournal(context, path), false),
-    ];
-    for (const { timeMs, text } of events) {
-      const identity = `${timeMs} ${text}`;
-      if (told.has(identity) || timeMs < (sinceMs ?? 0)) continue;
-      told.add(identity);
-      yield { machine: "haplan", unit: journalUnit, timeMs, message: text };
-    }
-    if (first) yield "current";
-    if (follow) await context.clock.sleep(journalIntervalMs, signal).catch(() => undefined);
-  }
-}
-
-function readJournal({ clock }: CliContext, path: string): ReturnType<ReturnType<typeof createJournalFile>["read"]> {
-  return createJournalFile({ path, clock, beforeWrite: () => noLock.assertHeld() }).read();
 }
 
 function show({ terminal, reporter }: CliContext, { timeMs, kind, member, text }: TimelineEvent): void {

@@ -26,6 +26,8 @@ export type MemberStatus = {
   readonly raftTerm: number | null;
   readonly raftIndex: number | null;
   readonly dbSizeBytes: number | null;
+  /** How long a linearizable read at it took; null if it did not answer one. */
+  readonly readLatencyMs: number | null;
   /** Free on the disk of its data directory; null if unknown. */
   readonly freeBytes: number | null;
   readonly healthy: boolean;

@@ -15,7 +15,7 @@ export function statusWatchView(
   terminal: Terminal,
   { json, applyLine }: { readonly json: boolean; readonly applyLine: string },
 ): StatusWatchView {
-  if (json) return { show: (watched) => terminal.print(jsonLine(watched)), close: () => {} };
+  if (json) return { show: (watched) => terminal.print(JSON.stringify(watchedToJson(watched))), close: () => {} };
   if (!terminal.live) return { show: logged(terminal, applyLine), close: () => {} };
   const latest: string[] = [];
   let shown = "";
@@ -56,6 +56,11 @@ function clockTime(timeMs: number): string {
   return `${new Date(timeMs).toISOString().slice(0, 19)}Z`;
 }
 
-function jsonLine({ status, changes, timeMs }: WatchedStatus): string {
-  return JSON.stringify({ "@timestamp": new Date(timeMs).toISOString(), ...statusToJson(status), changes });
+/** One look, for programs. */
+export function watchedToJson({
+  status,
+  changes,
+  timeMs,
+}: Pick<WatchedStatus, "status" | "changes" | "timeMs">): object {
+  return { "@timestamp": new Date(timeMs).toISOString(), ...statusToJson(status), changes };
 }

@@ -1,0 +1,31 @@
+/** What the page shows, as JSON: what `status -json -watch` prints, with what may fail next and the backups. */
+
+import type { CliContext } from "../cli-context.ts";
+import { clusterBackups, recordedBackup } from "../cluster-backups.ts";
+import { backupsToJson } from "../views/backups-view.ts";
+import { watchedToJson } from "../views/status-watch-view.ts";
+import type { WatchedStatus } from "../watch-status.ts";
+import type { TimelineItem } from "./page-timeline.ts";
+import { possibleFailures } from "./possible-failures.ts";
+
+export function statusForPage(context: CliContext, watched: WatchedStatus): object {
+  const { session, status, problems } = watched;
+  const { directories, backups } = clusterBackups(context, session);
+  return {
+    ...watchedToJson(watched),
+    engine: session.spec.controlPlane.engine,
+    haplan_version: context.version,
+    problems: problems.map(({ subject, message }) => ({ subject, message })),
+    possible_failures: possibleFailures(status),
+    backups: backupsToJson({
+      cluster: session.spec.name,
+      directories,
+      backups: backups.map(recordedBackup),
+      nowMs: context.clock.now(),
+    }),
+  };
+}
+
+export function itemToJson({ timeMs, ...item }: TimelineItem): object {
+  return { time: new Date(timeMs).toISOString(), ...item };
+}

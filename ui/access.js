@@ -1,0 +1,107 @@
+// What clients and operators depend on beside the members: load balancer, workers, certificates, backups.
+import { byId, element, showList } from "./dom.js";
+import { age, bytes, orDash } from "./format.js";
+
+export function showAccess(status) {
+  showBalancer(status.load_balancer);
+  showWorkers(status.workers);
+  showCertificates(status.certificates);
+  showBackups(status.backups);
+}
+
+/** One line with a state: `good`, `warn` or `bad`, which is also told by a word. */
+function fact({ title, detail, state, word }) {
+  return element(
+    "li",
+    { "data-state": state },
+    element("span", { class: "fact-title" }, title),
+    element("span", { class: "fact-word" }, word),
+    element("span", { class: "fact-detail" }, detail),
+  );
+}
+
+function showFacts(list, facts) {
+  showList(list, facts, ({ key, title }) => key ?? title, fact);
+}
+
+let balancerShown = "";
+
+function showBalancer(balancer) {
+  const content = JSON.stringify(balancer);
+  if (content === balancerShown) return;
+  balancerShown = content;
+  if (balancer === null) {
+    byId("balancer").replaceChildren(element("p", { class: "muted" }, "There is none."));
+    return;
+  }
+  const { endpoint, type, running, hosts, backends } = balancer;
+  const own = { name: "process", running, virtual_address: null };
+  const list = element("ul", { class: "facts" });
+  showFacts(list, [
+    ...(hosts ?? [own]).map(({ name, running: runs, virtual_address: address }) => ({
+      key: `host ${name}`,
+      title: name,
+      state: runs && address !== "fault" ? "good" : "bad",
+      word: runs ? "running" : "not running",
+      detail:
+        { holder: "has the virtual address", backup: "can take it over", fault: "cannot take it over" }[address] ?? "",
+    })),
+    ...backends.map(({ name, state }) => ({
+      key: `target ${name}`,
+      title: `target ${name}`,
+      state: state === "ready" ? "good" : "warn",
+      word: state,
+      detail: "",
+    })),
+  ]);
+  byId("balancer").replaceChildren(
+    element("p", { class: "endpoint" }, element("code", {}, endpoint), ` ${type}`),
+    list,
+  );
+}
+
+function showWorkers(workers) {
+  const none = { key: "none", title: "none", state: "good", word: "", detail: "" };
+  const facts = workers.map(({ name, address, running, reporting }) => ({
+    title: name,
+    detail: address,
+    state: !running ? "bad" : reporting === false ? "warn" : "good",
+    word: !running ? "not running" : reporting === null ? "running" : reporting ? "reporting" : "not reporting",
+  }));
+  showFacts(byId("workers"), facts.length === 0 ? [none] : facts);
+}
+
+const certificateWords = {
+  valid: ["good", "valid"],
+  renewalDue: ["warn", "renewal due"],
+  expired: ["bad", "expired"],
+  notYetValid: ["bad", "not yet valid"],
+  untrusted: ["bad", "untrusted"],
+};
+
+/** The one that expires first is on top. */
+function showCertificates(certificates) {
+  const none = { key: "none", title: "none", state: "good", word: "TLS is off", detail: "" };
+  const facts = certificates
+    .toSorted((a, b) => a.days_left - b.days_left)
+    .map(({ name, status, days_left: days, not_after: notAfter }) => {
+      const [state, word] = certificateWords[status] ?? ["warn", status];
+      return { title: name, state, word, detail: `${days} days, until ${notAfter.slice(0, 10)}` };
+    });
+  showFacts(byId("certificates"), facts.length === 0 ? [none] : facts);
+}
+
+const backupsShownMax = 5;
+
+function showBackups({ backups }) {
+  const none = { key: "none", title: "none", state: "warn", word: "", detail: "haplan backup takes one" };
+  const newest = backups.toSorted((a, b) => String(b.created_at).localeCompare(String(a.created_at)));
+  const facts = newest.slice(0, backupsShownMax).map((backup) => ({
+    key: backup.name,
+    title: backup.age_seconds === null ? backup.name : `${age(backup.age_seconds)} old`,
+    state: backup.problem !== null ? "bad" : backup.verified ? "good" : "warn",
+    word: backup.problem !== null ? "damaged" : backup.verified ? "verified" : "not verified",
+    detail: `revision ${orDash(backup.revision)}, ${bytes(backup.file_bytes)}${backup.encrypted ? ", encrypted" : ""}`,
+  }));
+  showFacts(byId("backups"), facts.length === 0 ? [none] : facts);
+}
