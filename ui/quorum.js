@@ -10,10 +10,10 @@ export function showQuorum(status) {
   present = status;
   const voters = votersOf(status);
   for (const name of assumed) if (!voters.some((voter) => voter.name === name && voter.healthy)) assumed.delete(name);
-  const { state, verdict, counts } = describe(status);
-  const verdictLine = byId("quorum-verdict");
-  setText(verdictLine, verdict);
-  verdictLine.dataset.state = state;
+  const { state, sentence, counts } = describe(status);
+  const sentenceLine = byId("quorum-sentence");
+  setText(sentenceLine, sentence);
+  sentenceLine.dataset.state = state;
   setText(byId("quorum-counts"), counts);
   showAssumptions(status);
   byId("quorum-picture").replaceChildren(picture(status));
@@ -25,22 +25,22 @@ export function describe(status) {
   const { members, voters, healthy_voters: healthy, quorum, can_lose: canLose, has_leader: hasLeader } = status;
   const counts = `${healthy} of ${voters} voters healthy, quorum ${quorum}`;
   if (members.length === 0)
-    return { state: "unknown", short: "no cluster", verdict: "There is no cluster yet.", counts: "" };
+    return { state: "unknown", short: "no cluster", sentence: "There is no cluster yet.", counts: "" };
   if (status.not_authenticated !== null)
-    return { state: "unknown", short: "unknown", verdict: `Unknown: haplan ${status.not_authenticated}`, counts };
+    return { state: "unknown", short: "unknown", sentence: `Unknown: haplan ${status.not_authenticated}`, counts };
   if (canLose === null)
     return {
       state: "bad",
       short: "no quorum",
-      verdict: "Quorum lost: writes fail until more members are back.",
+      sentence: "Quorum lost: writes fail until more members are back.",
       counts,
     };
   if (!hasLeader)
-    return { state: "warn", short: "no leader", verdict: "There is a majority, and no leader at the moment.", counts };
+    return { state: "warn", short: "no leader", sentence: "There is a majority, and no leader at the moment.", counts };
   if (canLose === 0)
-    return { state: "warn", short: "can lose 0", verdict: "Writes work, but no further voter may fail.", counts };
+    return { state: "warn", short: "can lose 0", sentence: "Writes work, but no further voter may fail.", counts };
   const state = healthy < voters ? "warn" : "good";
-  return { state, short: `can lose ${canLose}`, verdict: `Survives ${plural(canLose, "more failure")}.`, counts };
+  return { state, short: `can lose ${canLose}`, sentence: `Survives ${plural(canLose, "more failure")}.`, counts };
 }
 
 function votersOf({ members }) {

@@ -50,7 +50,7 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
     await browser.resize(1200, 900);
     await browser.preferColors("light");
     await browser.open(url);
-    await browser.until(hasText("#quorum-verdict", "Survives 1 more failure."));
+    await browser.until(hasText("#quorum-sentence", "Survives 1 more failure."));
   }, timeout);
   afterAll(async () => {
     ui?.signal("SIGINT");
@@ -109,7 +109,7 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
   it("follows a failover, and announces it to screen readers", async () => {
     const leader = await cluster.leader();
     await killAndWait(leader.pid);
-    await browser.until(hasText("#quorum-verdict", "no further voter may fail"));
+    await browser.until(hasText("#quorum-sentence", "no further voter may fail"));
     await browser.until(
       `[...document.querySelectorAll("#member-rows [data-role=leader]")].some((row) => row.dataset.member && row.dataset.member !== "${leader.name}")`,
     );
@@ -120,7 +120,7 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
     ).toBe("rgb(179, 21, 31)");
     await picture("ui-failover");
     await cluster.apply();
-    await browser.until(hasText("#quorum-verdict", "Survives 1 more failure."));
+    await browser.until(hasText("#quorum-sentence", "Survives 1 more failure."));
   });
 
   it("computes a plan on a click, beside its quorum timeline, and follows its apply from 3 to 5", async () => {
@@ -136,7 +136,7 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
     await picture("ui-plan");
     const applied = cluster.apply();
     await browser.until("document.querySelectorAll('#member-rows tr[data-role=learner]').length > 0");
-    await browser.until(hasText("#quorum-verdict", "Survives 2 more failures."));
+    await browser.until(hasText("#quorum-sentence", "Survives 2 more failures."));
     await applied;
     await browser.until(hasText("#plan-status", "The cluster has changed since: compute it again."));
     await browser.until(hasText("#timeline-items", "m5 became a voter"));
@@ -154,13 +154,13 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
     await show("quorum");
     const { members } = await cluster.status();
     for (const { pid } of members.slice(0, 3)) kill(pid!, "SIGKILL");
-    await browser.until(hasText("#quorum-verdict", "Quorum lost"));
+    await browser.until(hasText("#quorum-sentence", "Quorum lost"));
     expect(await browser.text("#failures")).toContain("There is no quorum.");
     expect(await browser.text("#summary")).toBe("no quorum");
     await browser.until(hasText("#timeline-items", "quorum lost: "));
     await picture("ui-quorum-lost");
     await cluster.apply();
-    await browser.until(hasText("#quorum-verdict", "Survives 2 more failures."));
+    await browser.until(hasText("#quorum-sentence", "Survives 2 more failures."));
     await browser.preferColors("dark");
     await picture("ui-dark");
     await browser.preferColors("light");

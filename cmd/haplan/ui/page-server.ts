@@ -1,4 +1,4 @@
-/** The server of the page: it listens on loopback only, answers only requests with the token, and changes nothing. */
+/** The server of the page: it listens on 127.0.0.1 only, answers only requests with the token, and changes nothing. */
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -19,7 +19,7 @@ export type PageServerOptions = {
 
 export type PageServer = { readonly url: string; close(): Promise<void> };
 
-const loopback = "127.0.0.1";
+const ownAddress = "127.0.0.1";
 
 /** The page may load from its own server, and do nothing else. */
 const headers: Readonly<Record<string, string>> = {
@@ -44,7 +44,7 @@ export async function openPageServer(options: PageServerOptions): Promise<PageSe
   await listen(server, options.port);
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${loopback}:${port}/${token}/`,
+    url: `http://${ownAddress}:${port}/${token}/`,
     close: () =>
       new Promise((resolve) => {
         options.stream.close();
@@ -57,7 +57,7 @@ export async function openPageServer(options: PageServerOptions): Promise<PageSe
 function listen(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host: loopback, port, exclusive: true }, () => resolve());
+    server.listen({ host: ownAddress, port, exclusive: true }, () => resolve());
   });
 }
 

@@ -24,7 +24,7 @@ export type Guard = {
   readonly port: number;
 };
 
-/** The names by which a browser on this machine reaches a server on loopback. */
+/** The names by which a browser on this machine reaches a server on this machine. */
 const hostNames = ["127.0.0.1", "localhost"];
 
 export function guardRequest({ token, port }: Guard, request: GuardedRequest): GuardDecision {
