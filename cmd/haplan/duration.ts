@@ -3,6 +3,11 @@ import { refuse } from "./refusal.ts";
 
 const factors: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
+/** Milliseconds; undefined if the flag was not given. @throws RefusalError */
+export function parseOptionalDuration(flag: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseDuration(flag, text);
+}
+
 /** Milliseconds. @throws RefusalError */
 export function parseDuration(flag: string, text: string): number {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);

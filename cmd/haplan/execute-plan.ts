@@ -23,7 +23,7 @@ import { openJournal } from "./open-journal.ts";
 import { RefusalError, refuse } from "./refusal.ts";
 import { type Session, sessionState, sessionStore } from "./session.ts";
 import { applyEventLine, outputsLine } from "./views/apply-json.ts";
-import { createApplyView } from "./views/apply-view.ts";
+import { createApplyView, milliseconds } from "./views/apply-view.ts";
 import { leavesUnreachable, postponedUpdates } from "./views/plan-view.ts";
 import { ResourceEvents } from "./views/resource-events.ts";
 
@@ -38,6 +38,8 @@ export type ExecuteOptions = {
   readonly saved?: boolean;
   /** Its hosts have been checked. */
   readonly checked?: boolean;
+  /** Stops when a client has waited for a write for longer. */
+  readonly maxWriteGapMs?: number;
 };
 
 export async function executePlan(
@@ -64,6 +66,7 @@ export async function executePlan(
       {
         signal: context.stop.signal,
         checked: options.checked ?? false,
+        ...(options.maxWriteGapMs === undefined ? {} : { maxWriteGapMs: options.maxWriteGapMs }),
         progressIntervalMs: context.terminal.live ? liveIntervalMs : plainIntervalMs,
       },
     );
@@ -157,6 +160,9 @@ function conclude({ stop, invocation, terminal, reporter }: CliContext, plan: Pl
       return 0;
     case "refused":
       throw new RefusalError(outcome.diagnostics);
+    case "gapSpent":
+      reporter.fail([gapSpentError(outcome, resumeCommand(outcome.remaining), done(outcome.stepsDone))]);
+      return 5;
     case "interrupted": {
       const detail = `${done(outcome.stepsDone)} To resume, run:\n${resumeCommand(outcome.remaining)}`;
       throw refuse("apply/interrupted", stop.reason, detail);
@@ -167,6 +173,29 @@ function conclude({ stop, invocation, terminal, reporter }: CliContext, plan: Pl
       throw refuse(error.code, `Step failed: ${step.title}`, detail);
     }
   }
+}
+
+/** Where the time went is in the report of the writes, above. */
+function gapSpentError(
+  { spent, failure, remaining }: Extract<ApplyOutcome, { readonly kind: "gapSpent" }>,
+  resumeCommand: string,
+  done: string,
+): Diagnostic {
+  const { budgetMs, gapMs } = spent;
+  const waited = Number.isFinite(gapMs)
+    ? `A client waited ${milliseconds(gapMs)} for a write; -max-write-gap allows ${milliseconds(budgetMs)}.`
+    : "The write gaps could not be measured any longer.";
+  const stopped = failure === null ? "" : `\n\nStopped: ${failure.step.title}\n${failure.error.message}`;
+  const rest =
+    remaining.length === 0
+      ? `${done} Nothing is left to do.`
+      : `${done} No further step was begun. Resume with a longer gap, or once the cause is fixed:\n${resumeCommand}`;
+  return {
+    severity: "error",
+    code: "apply/write-gap",
+    summary: "The budget for write gaps is spent",
+    detail: `${waited}${stopped}\n\n${rest}`,
+  };
 }
 
 /** What is not applied yet must not look like success. @throws RefusalError */

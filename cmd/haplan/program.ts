@@ -122,6 +122,7 @@ function addChangeCommands(verb: AddCommand, lazily: Lazily): void {
     .option("--target <address>", targetHelp, collect, [])
     .option("--refresh-only", refreshOnlyHelp)
     .option("--destroy", "same as the destroy command")
+    .option("--max-write-gap <duration>", "stop when a client has waited longer for a write, such as 2s; exit with 5")
     .addOption(inputOption())
     .addOption(parallelismOption())
     .addOption(lockOption())

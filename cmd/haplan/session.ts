@@ -91,7 +91,8 @@ export async function sessionFor(
 function dependenciesFor(dependencies: Dependencies, user: EtcdUser | null, log: DebugLog): Dependencies {
   const asUser = <Request extends MembersRequest>(request: Request): Request =>
     user === null ? request : { ...request, user };
-  const probedAs = ({ clients, endpoint }: ProbeRequest): ProbeRequest => ({
+  const probedAs = ({ clients, endpoint, ...limit }: ProbeRequest): ProbeRequest => ({
+    ...limit,
     clients: clients.map(asUser),
     endpoint: endpoint === null ? null : asUser(endpoint),
   });
@@ -101,9 +102,10 @@ function dependenciesFor(dependencies: Dependencies, user: EtcdUser | null, log:
       log.write("debug", "members", { endpoints: request.endpoints, tls: request.tls !== null });
       return loggedCalls(log, "members", dependencies.connect(asUser(request)));
     },
-    probeWrites: async (request) => {
-      const probe = await dependencies.probeWrites(probedAs(request));
+    probeWrites: async (request, onLongGap) => {
+      const probe = await dependencies.probeWrites(probedAs(request), onLongGap);
       return {
+        markStep: (id, phase) => probe.markStep(id, phase),
         setPace: (pace) => probe.setPace(pace),
         moveEndpoint: (endpoint) => probe.moveEndpoint(asUser(endpoint)),
         reconnect: (request) => probe.reconnect(probedAs(request)),

@@ -61,6 +61,13 @@ export type ApplyEvent =
     }
   /** The step continues with a problem that is not an error. */
   | { readonly kind: "stepWarning"; readonly step: Step; readonly message: string }
+  /** A client has waited for longer than the budget allows: no further step begins. `running` are the steps under way. */
+  | {
+      readonly kind: "writeGapSpent";
+      readonly budgetMs: number;
+      readonly gapMs: number;
+      readonly running: readonly Step[];
+    }
   /** Null: it could not be measured. */
   | { readonly kind: "writeAvailability"; readonly availability: WriteAvailability | null }
   /** Last event of a completed apply. */
@@ -78,7 +85,12 @@ export type WriteAvailability = {
   readonly unavailableMs: number;
   /** How long writes were attempted. */
   readonly measuredMs: number;
+  /** Where the time went: steps in which a client waited, the longest wait first. */
+  readonly steps: readonly StepGap[];
 };
+
+/** The longest time in one step that a client waited for the acknowledgment of one write. */
+export type StepGap = { readonly id: string; readonly longestGapMs: number };
 
 /** The counts of apply, as Terraform counts. */
 export type ApplySummary = {

@@ -10,11 +10,12 @@ import type { State } from "../plan/state.ts";
 import type { Step } from "../plan/step.ts";
 import type { BegunMachine, HostFailure } from "../providers/provider.ts";
 import type { ApplySummary } from "./apply-event.ts";
-import { PlanWalk } from "./plan-walk.ts";
+import { PlanWalk, type StepFailure } from "./plan-walk.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { preflightPlan } from "./preflight.ts";
 import { stateEdits } from "./state-edits.ts";
 import { StateKeeper } from "./state-keeper.ts";
+import { type SpentGap, WriteGapBudget } from "./write-gap-budget.ts";
 
 export type ApplyOptions = {
   /** How many steps may run at once. */
@@ -24,6 +25,8 @@ export type ApplyOptions = {
   readonly progressIntervalMs?: number;
   /** The caller has run the preflight. */
   readonly checked?: boolean;
+  /** A client may wait for a write for at most this long; absent: for any time. */
+  readonly maxWriteGapMs?: number;
 };
 
 export type ApplyOutcome =
@@ -32,6 +35,8 @@ export type ApplyOutcome =
   /** Nothing was changed. */
   | { readonly kind: "refused"; readonly diagnostics: readonly Diagnostic[] }
   | ({ readonly kind: "failed"; readonly step: Step; readonly error: HaplanError } & Progress)
+  /** The budget for write gaps was spent. `failure` is the step that it has stopped, if it did not complete. */
+  | ({ readonly kind: "gapSpent"; readonly spent: SpentGap; readonly failure: StepFailure | null } & Progress)
   /** Stopped by the signal; state and journal are on disk. Applying again resumes. */
   | ({ readonly kind: "interrupted" } & Progress);
 
@@ -77,10 +82,16 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
         ),
       );
   }
-  const walk = new PlanWalk({ plan, ports, keeper, done, begun, parallelism, progressIntervalMs, signal });
+  const budget = options.maxWriteGapMs === undefined ? null : new WriteGapBudget(options.maxWriteGapMs);
+  const walk = new PlanWalk({ plan, ports, keeper, done, begun, parallelism, progressIntervalMs, signal, budget });
   const failure = await walk.run();
   const remaining = plan.steps.filter(({ id }) => !done.has(id));
   const progress: Progress = { stepsDone: done.size, remaining };
+  const spent = budget?.spent ?? null;
+  if (spent !== null && !signal.aborted) {
+    if (remaining.length === 0) await conclude(plan, ports, keeper.state, signal);
+    return { kind: "gapSpent", spent, failure, ...progress };
+  }
   if (failure !== null && !signal.aborted) return { kind: "failed", ...failure, ...progress };
   if (remaining.length > 0) return { kind: "interrupted", ...progress };
   return { kind: "applied", ...(await conclude(plan, ports, keeper.state, signal)) };

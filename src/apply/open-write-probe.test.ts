@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fixtureMember, fixtureSpec, settledState } from "../../test/support/planned-cluster.ts";
 import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { StepAction } from "../plan/step.ts";
+import type { Step, StepAction } from "../plan/step.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import { type OpenedProbe, openWriteProbe } from "./open-write-probe.ts";
@@ -30,6 +30,7 @@ async function opened(
     async (request) => {
       asked = request.clients;
       return {
+        markStep: () => undefined,
         setPace: () => undefined,
         moveEndpoint: () => undefined,
         reconnect: () => undefined,
@@ -54,6 +55,7 @@ async function openProbe(
     plan: { spec, steps: actions.map((action) => ({ action })) } as unknown as Plan,
     ports: { probeWrites } as ApplyPorts,
     done: new Set(),
+    budget: null,
     keeper: { spec, find: (address) => state?.resources.find((each) => each.address === address) } as StateKeeper,
     connection: {
       tls: async () => null,
@@ -65,18 +67,15 @@ async function openProbe(
 it("looks closely while any step is done that delays writes", async () => {
   const paces: string[] = [];
   const probe = {
+    markStep: () => undefined,
     setPace: (pace: string) => paces.push(pace),
     moveEndpoint: () => undefined,
     reconnect: () => undefined,
     stop: async () => null,
   };
   const opened = (await openProbe(three, null, [], async () => probe))!;
-  const ended = [
-    opened.stepStarted({ kind: "takeSnapshot" } as StepAction),
-    opened.stepStarted({ kind: "updateAgent" } as StepAction),
-    opened.stepStarted({ kind: "awaitCatchUp" } as StepAction),
-    opened.stepStarted({ kind: "updateLoadBalancer" } as StepAction),
-  ];
+  const started = (kind: string): (() => void) => opened.stepStarted({ id: kind, action: { kind } } as Step);
+  const ended = ["takeSnapshot", "updateAgent", "awaitCatchUp", "updateLoadBalancer"].map(started);
   expect(paces).toEqual(["dense", "dense"]);
   for (const end of ended.slice(0, 3)) end();
   expect(paces).toHaveLength(2);

@@ -1,7 +1,7 @@
 /** Chooses the write probe's clients for a plan. */
 
 import { resourceAddress } from "../plan/resource.ts";
-import type { StepAction } from "../plan/step.ts";
+import type { Step, StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
 import { hasKnownAddress } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -9,15 +9,18 @@ import { clientUrl, clusterEndpoint } from "../units/addresses.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import type { ProbeClientRequest, RunningProbe } from "./ports.ts";
 import type { Connection, StepContext } from "./step-context.ts";
+import type { WriteGapBudget } from "./write-gap-budget.ts";
 
 type ProbeContext = Pick<StepContext, "plan" | "ports" | "keeper" | "connection"> & {
   /** Ids of the steps that an earlier apply has completed. */
   readonly done: ReadonlySet<string>;
+  /** Null: none is set. */
+  readonly budget: WriteGapBudget | null;
 };
 
 export type OpenedProbe = {
   /** Call it before each step, and the returned function once the step has ended. */
-  stepStarted(action: StepAction): () => void;
+  stepStarted(step: Step): () => void;
   /** Call it after each step that succeeded. */
   stepDone(action: StepAction): Promise<void>;
   stop: RunningProbe["stop"];
@@ -29,7 +32,7 @@ export type OpenedProbe = {
  * reason not to apply.
  */
 export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe | null> {
-  const { plan, ports, keeper, connection, done } = context;
+  const { plan, ports, keeper, connection, done, budget } = context;
   const { spec } = keeper;
   // A copy has the writes of what it follows, and no others.
   if (plan.restore?.follows !== undefined) return null;
@@ -49,14 +52,17 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
       ),
     ];
     const endpoint = balanced || typeof before !== "string" ? null : { endpoints: [before], tls };
-    const probe = await ports.probeWrites({ clients, endpoint });
+    const limit = budget === null ? {} : { maxGapMs: budget.maxMs };
+    const probe = await ports.probeWrites({ clients, endpoint, ...limit }, (gapMs) => budget?.note(gapMs));
     const closely = new Set<StepAction>();
     return {
-      stepStarted: (action) => {
-        if (!traitsOf(action).delaysWrites) return () => undefined;
+      stepStarted: ({ id, action }) => {
+        probe.markStep(id, "started");
+        if (!traitsOf(action).delaysWrites) return () => probe.markStep(id, "ended");
         probe.setPace("dense");
         closely.add(action);
         return () => {
+          probe.markStep(id, "ended");
           closely.delete(action);
           if (closely.size === 0) probe.setPace("steady");
         };

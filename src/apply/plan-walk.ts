@@ -14,6 +14,7 @@ import { runStep } from "./run-step.ts";
 import { stateEdits } from "./state-edits.ts";
 import type { StateKeeper } from "./state-keeper.ts";
 import { Connection, type StepContext } from "./step-context.ts";
+import type { WriteGapBudget } from "./write-gap-budget.ts";
 
 export type PlanWalkOptions = {
   readonly plan: Plan;
@@ -28,6 +29,8 @@ export type PlanWalkOptions = {
   readonly progressIntervalMs: number;
   /** Aborted: no further step is started. */
   readonly signal: AbortSignal;
+  /** Null: write gaps of any length are accepted. */
+  readonly budget: WriteGapBudget | null;
 };
 
 export type StepFailure = { readonly step: Step; readonly error: HaplanError };
@@ -66,11 +69,18 @@ export class PlanWalk {
 
   async #walkMeasured(): Promise<void> {
     if (!this.#isMeasured()) return await this.#walk();
+    const { budget } = this.#options;
     this.#probe = await openWriteProbe({ ...this.#options, connection: this.#connection });
+    if (budget !== null && this.#probe === null) throw unmeasured();
+    budget?.onSpent((spent) =>
+      this.#ports.emit({ kind: "writeGapSpent", ...spent, running: [...this.#running.keys()] }),
+    );
     try {
       await this.#walk();
     } finally {
-      this.#ports.emit({ kind: "writeAvailability", availability: (await this.#probe?.stop()) ?? null });
+      const availability = (await this.#probe?.stop()) ?? null;
+      if (availability !== null) budget?.note(availability.longestGapMs);
+      this.#ports.emit({ kind: "writeAvailability", availability });
     }
   }
 
@@ -103,7 +113,8 @@ export class PlanWalk {
   }
 
   #mayStart(): boolean {
-    return this.#failure === null && this.#fatal === null && !this.#options.signal.aborted;
+    const { signal, budget } = this.#options;
+    return this.#failure === null && this.#fatal === null && !signal.aborted && (budget?.spent ?? null) === null;
   }
 
   #isFree(step: Step): boolean {
@@ -127,7 +138,8 @@ export class PlanWalk {
     const context: StepContext = {
       // Addresses that earlier steps have made known.
       plan: { ...this.#plan, spec: this.#options.keeper.spec },
-      ports: this.#ports,
+      ports: { ...this.#ports, clock: this.#options.budget?.limit(clock) ?? clock },
+      patientClock: clock,
       keeper: this.#options.keeper,
       connection: this.#connection,
       signal: this.#options.signal,
@@ -137,7 +149,7 @@ export class PlanWalk {
       warn: (message) => emit({ kind: "stepWarning", step, message }),
     };
     emit({ kind: "stepStarted", step });
-    const stepEnded = this.#probe?.stepStarted(step.action);
+    const stepEnded = this.#probe?.stepStarted(step);
     void this.#tellProgress(step, started, progress.signal, () => detail ?? this.#providerWait(step));
     try {
       await passQuorumGate(context, step);
@@ -209,6 +221,14 @@ export class PlanWalk {
       emit({ kind: "stepProgress", step, elapsedMs: clock.monotonicMs() - started, detail: detail() });
     }
   }
+}
+
+/** A budget that is not watched would be worse than none. */
+function unmeasured(): HaplanError {
+  return new HaplanError(
+    "apply/not-measured",
+    "Write gaps cannot be measured here, so -max-write-gap cannot be kept. No step was begun. Apply without it, or look at haplan status",
+  );
 }
 
 function asHaplanError(thrown: unknown): HaplanError {

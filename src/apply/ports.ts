@@ -23,12 +23,16 @@ export type ProbeRequest = {
    * each write, and never retries. Null if there is none.
    */
   readonly endpoint: MembersRequest | null;
+  /** A longer gap is reported while it lasts; absent: none is. */
+  readonly maxGapMs?: number;
 };
 
 /** How often a write starts: `dense` during a step that clients may notice. */
 export type ProbePace = "steady" | "dense";
 
 export type RunningProbe = {
+  /** From now on a step runs, or no longer: gaps are attributed to the steps that run. */
+  markStep(id: string, phase: "started" | "ended"): void;
   setPace(pace: ProbePace): void;
   /** The client of the endpoint continues through another one. */
   moveEndpoint(endpoint: MembersRequest): void;
@@ -38,8 +42,8 @@ export type RunningProbe = {
   stop(): Promise<WriteAvailability | null>;
 };
 
-/** Starts writing continuously, as these clients. */
-export type ProbeWrites = (request: ProbeRequest) => Promise<RunningProbe>;
+/** Starts writing continuously, as these clients. `onLongGap` is called with each gap beyond the request's `maxGapMs` as it grows. */
+export type ProbeWrites = (request: ProbeRequest, onLongGap?: (gapMs: number) => void) => Promise<RunningProbe>;
 
 export type SavedSnapshot = { readonly revision: number; readonly keys: number };
 

@@ -1,4 +1,5 @@
 /** The context of every step: its plan, the ports, the current state, and functions to wait and to report. */
+import type { Clock } from "../base/clock.ts";
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ControlPlane } from "../control-plane/control-plane.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
@@ -16,6 +17,8 @@ export type StepContext = {
   readonly ports: ApplyPorts;
   readonly keeper: StateKeeper;
   readonly connection: Connection;
+  /** Ends no wait when the budget for write gaps is spent, as `ports.clock` does: what is undone takes the time that it needs. */
+  readonly patientClock: Clock;
   /** Aborted when the user wants to stop: waits end, actions finish. */
   readonly signal: AbortSignal;
   /** Reports what the step waits for. */

@@ -60,7 +60,8 @@ describe("writeAvailability", () => {
   it.each(cases)("counts what a client waits at the worst moment: %s", (_name, attempts, expected) => {
     const counted = writeAvailability(attempts, { startedMs: 0, endedMs: 1000 });
     expect(counted).toMatchObject({ attempts: attempts.length, measuredMs: 1000, ...expected });
-    const { firstFailure: _, ...numbers } = counted;
+    const { firstFailure: _, steps, ...numbers } = counted;
+    expect(steps).toEqual([]);
     expect(Object.values(numbers).every(Number.isInteger)).toBe(true);
   });
 

@@ -4,6 +4,7 @@
  * See docs/decisions/20261129-write-availability.md.
  */
 import type { WriteAvailability } from "./apply-event.ts";
+import { stepGaps } from "./write-gap-budget.ts";
 
 export type WriteAttempt = {
   /** The probe's client that wrote it. */
@@ -18,6 +19,9 @@ export type WriteAttempt = {
 /** Time in which haplan itself was suspended: responses that arrived meanwhile are seen only at its end. */
 export type Stall = { readonly fromMs: number; readonly untilMs: number };
 
+/** A step of the apply while it ran. */
+export type ProbedStep = { readonly id: string; readonly fromMs: number; readonly untilMs: number };
+
 type Gap = { readonly fromMs: number; readonly untilMs: number };
 
 /** A stall that starts or ends this close to a write's start or end has delayed it. */
@@ -31,6 +35,7 @@ export function writeAvailability(
   attempts: readonly WriteAttempt[],
   run: { readonly startedMs: number; readonly endedMs: number },
   stalls: readonly Stall[] = [],
+  steps: readonly ProbedStep[] = [],
 ): WriteAvailability {
   const gapOf = nextAcknowledgements(attempts, run.endedMs);
   const gaps = attempts.map((attempt) => withoutStalls(gapOf(attempt), stalls));
@@ -42,6 +47,7 @@ export function writeAvailability(
     longestGapMs: Math.round(gaps.reduce((longest, { fromMs, untilMs }) => Math.max(longest, untilMs - fromMs), 0)),
     unavailableMs: Math.round(coveredMs(failing)),
     measuredMs: Math.round(run.endedMs - run.startedMs),
+    steps: stepGaps(gaps, steps),
   };
 }
 
@@ -82,7 +88,7 @@ function nextAcknowledgements(attempts: readonly WriteAttempt[], endedMs: number
 }
 
 /** A stall delays a response on arrival, and a request at its start. One in between changes little. */
-function withoutStalls(gap: Gap, stalls: readonly Stall[]): Gap {
+export function withoutStalls(gap: Gap, stalls: readonly Stall[]): Gap {
   const { fromMs, untilMs } = gap;
   const delaying = stalls.filter((stall) => stall.fromMs <= fromMs + edgeMs || stall.untilMs >= untilMs - edgeMs);
   const stalledMs = delaying.reduce(

@@ -106,4 +106,47 @@ describe("WriteProbe", () => {
     expect(availability.failed).toBe(Math.floor(availability.attempts / 2));
     expect(open.size).toBe(0);
   });
+
+  const limited = (clock: VirtualClock, answer: (atMs: number) => number, told: number[]): WriteProbe =>
+    new WriteProbe([kept(clock, answer)], clock, null, {
+      maxGapMs: 500,
+      onLongGap: (gapMs) => told.push(Math.round(clock.monotonicMs()), Math.round(gapMs)),
+    });
+
+  it("tells of a long gap while it lasts, whether the write is under way or has failed", async () => {
+    for (const answerMs of [2_000, -30]) {
+      const clock = new VirtualClock();
+      const told: number[] = [];
+      const probe = limited(clock, (atMs) => (atMs >= 1_000 && atMs < 2_000 ? answerMs : 5), told);
+      await clock.sleep(2_500);
+      expect(told[0]).toBeGreaterThan(1_500);
+      expect(told[0]).toBeLessThan(1_560);
+      expect(told[1]! - 500).toBeLessThan(40);
+      await probe.stop();
+    }
+  });
+
+  it("tells of no gap where many short ones follow each other, or each failure is followed by a success", async () => {
+    const clock = new VirtualClock();
+    const told: number[] = [];
+    const probe = limited(clock, (atMs) => (Math.round(atMs / 20) % 3 === 0 ? -10 : 400), told);
+    await clock.sleep(5_000);
+    await probe.stop();
+    expect(told).toEqual([]);
+  });
+
+  it("attributes gaps to the steps that ran meanwhile", async () => {
+    const clock = new VirtualClock();
+    const probe = probed(clock, (atMs) => (atMs >= 1_000 && atMs < 1_020 ? 600 : 5));
+    await clock.sleep(500);
+    probe.markStep("before", "started");
+    await clock.sleep(400);
+    probe.markStep("before", "ended");
+    probe.markStep("slow", "started");
+    await clock.sleep(1_000);
+    const { steps } = (await probe.stop())!;
+    expect(steps.map(({ id }) => id)).toEqual(["slow", "before"]);
+    expect(Math.abs(steps[0]!.longestGapMs - 600)).toBeLessThan(25);
+    expect(steps[1]!.longestGapMs).toBeLessThan(25);
+  });
 });

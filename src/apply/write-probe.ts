@@ -8,7 +8,13 @@ import { errorText } from "../base/haplan-error.ts";
 import type { ConnectControlPlane, ControlPlane, MembersRequest } from "../control-plane/control-plane.ts";
 import type { WriteAvailability } from "./apply-event.ts";
 import type { ProbePace, ProbeRequest, RunningProbe } from "./ports.ts";
-import { type Stall, type WriteAttempt, writeAvailability } from "./write-availability.ts";
+import {
+  type ProbedStep,
+  type Stall,
+  type WriteAttempt,
+  withoutStalls,
+  writeAvailability,
+} from "./write-availability.ts";
 
 const probeKey = "/haplan/probe";
 /**
@@ -32,7 +38,12 @@ export type ProbeClient = {
  * Starts writing at once. As a user it uses only persistent connections: each new one would cost the members a password
  * check, which takes as long as hundreds of writes.
  */
-export function startWriteProbe(request: ProbeRequest, connect: ConnectControlPlane, clock: Clock): RunningProbe {
+export function startWriteProbe(
+  request: ProbeRequest,
+  connect: ConnectControlPlane,
+  clock: Clock,
+  onLongGap: (gapMs: number) => void = () => undefined,
+): RunningProbe {
   const through = (endpoint: MembersRequest): ProbeClient =>
     (endpoint.user ?? null) === null
       ? connectingClient(() => connect(endpoint), false)
@@ -44,8 +55,10 @@ export function startWriteProbe(request: ProbeRequest, connect: ConnectControlPl
         connects ? connectingClient(() => connect(request)) : keptClient(connect(request)),
       );
   const endpointOf = ({ endpoint }: ProbeRequest): ProbeClient | null => (endpoint === null ? null : through(endpoint));
-  const probe = new WriteProbe(clientsOf(request), clock, endpointOf(request));
+  const { maxGapMs = Number.POSITIVE_INFINITY } = request;
+  const probe = new WriteProbe(clientsOf(request), clock, endpointOf(request), { maxGapMs, onLongGap });
   return {
+    markStep: (id, phase) => probe.markStep(id, phase),
     setPace: (pace) => probe.setPace(pace),
     moveEndpoint: (endpoint) => probe.moveEndpoint(through(endpoint)),
     reconnect: (request) => probe.reconnect(clientsOf(request), endpointOf(request)),
@@ -76,6 +89,11 @@ export function connectingClient(connect: () => ControlPlane, repeats: boolean =
   };
 }
 
+/** What is done about a gap while it lasts. */
+export type GapLimit = { readonly maxGapMs: number; readonly onLongGap: (gapMs: number) => void };
+
+type WaitingWrite = Pick<WriteAttempt, "client" | "startedMs">;
+
 export class WriteProbe {
   readonly #clock: Clock;
   #clients: readonly ProbeClient[];
@@ -88,10 +106,22 @@ export class WriteProbe {
   #writes = 0;
   readonly #attempts: WriteAttempt[] = [];
   readonly #stalls: Stall[] = [];
+  readonly #limit: GapLimit | null;
+  /** Not acknowledged, and no later one of the same client either. */
+  readonly #waiting = new Set<WaitingWrite>();
+  readonly #failed = new Set<WaitingWrite>();
+  readonly #steps: ProbedStep[] = [];
+  readonly #runningSteps = new Map<string, number>();
   readonly #startedMs: number;
 
   /** The probe owns the clients and closes them at the end. */
-  constructor(clients: readonly ProbeClient[], clock: Clock, endpoint: ProbeClient | null = null) {
+  constructor(
+    clients: readonly ProbeClient[],
+    clock: Clock,
+    endpoint: ProbeClient | null = null,
+    limit: GapLimit | null = null,
+  ) {
+    this.#limit = limit;
     this.#clients = clients;
     this.#endpoint = endpoint;
     this.#clock = clock;
@@ -102,6 +132,13 @@ export class WriteProbe {
   /** From the next write on. */
   setPace(pace: ProbePace): void {
     this.#pace = pace;
+  }
+
+  markStep(id: string, phase: "started" | "ended"): void {
+    const nowMs = this.#clock.monotonicMs();
+    const fromMs = this.#runningSteps.get(id);
+    if (phase === "started") this.#runningSteps.set(id, nowMs);
+    else if (this.#runningSteps.delete(id) && fromMs !== undefined) this.#steps.push({ id, fromMs, untilMs: nowMs });
   }
 
   /** The client of the endpoint continues as `client`: its gap ends with the first acknowledged write of this one. */
@@ -122,10 +159,11 @@ export class WriteProbe {
   async stop(): Promise<WriteAvailability | null> {
     this.#stopping.abort();
     await this.#running;
+    for (const id of [...this.#runningSteps.keys()]) this.markStep(id, "ended");
     for (const client of [...this.#clients, ...this.#retired, this.#endpoint]) client?.close();
     if (this.#attempts.length === 0) return null;
     const run = { startedMs: this.#startedMs, endedMs: this.#clock.monotonicMs() };
-    return writeAvailability(this.#attempts, run, this.#stalls);
+    return writeAvailability(this.#attempts, run, this.#stalls, this.#steps);
   }
 
   /** Writes start at a steady rate: one without a response does not delay the next one. */
@@ -140,6 +178,7 @@ export class WriteProbe {
       begin(client, this.#clients[client]!.put);
       if (this.#endpoint !== null && turn % 2 === 0) begin(this.#clients.length, this.#endpoint.put);
       await this.#sleep();
+      this.#checkGaps();
     }
     await Promise.all(pending);
   }
@@ -155,8 +194,36 @@ export class WriteProbe {
 
   async #write(client: number, put: ProbeClient["put"]): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
+    const waiting: WaitingWrite = { client, startedMs };
+    this.#waiting.add(waiting);
     this.#writes += 1;
     const failure = await put(String(this.#writes)).then(() => null, errorText);
-    this.#attempts.push({ client, startedMs, endedMs: this.#clock.monotonicMs(), failure });
+    const endedMs = this.#clock.monotonicMs();
+    this.#attempts.push({ client, startedMs, endedMs, failure });
+    if (failure !== null) {
+      this.#failed.add(waiting);
+      return;
+    }
+    this.#checkGaps();
+    this.#waiting.delete(waiting);
+    this.#endWaits(waiting);
+  }
+
+  /** The acknowledged write ends the gaps of the same client's failed ones before it; those under way go on waiting. */
+  #endWaits({ client, startedMs }: WaitingWrite): void {
+    for (const other of this.#waiting) {
+      if (other.client === client && other.startedMs < startedMs && this.#failed.delete(other))
+        this.#waiting.delete(other);
+    }
+  }
+
+  #checkGaps(): void {
+    if (this.#limit === null) return;
+    const untilMs = this.#clock.monotonicMs();
+    for (const { startedMs } of this.#waiting) {
+      const gap = withoutStalls({ fromMs: startedMs, untilMs }, this.#stalls);
+      const gapMs = gap.untilMs - gap.fromMs;
+      if (gapMs > this.#limit.maxGapMs) this.#limit.onLongGap(gapMs);
+    }
   }
 }

@@ -147,8 +147,8 @@ export class FakeWorld {
       loadBalancer: this.cloud ?? unitLoadBalancer(provider, this.clock),
       authority: this.#authority(),
       connect: ({ endpoints }) => this.#controlPlane(endpoints),
-      probeWrites: async (request) =>
-        startWriteProbe(request, ({ endpoints }) => this.#controlPlane(endpoints), this.clock),
+      probeWrites: async (request, onLongGap) =>
+        startWriteProbe(request, ({ endpoints }) => this.#controlPlane(endpoints), this.clock, onLongGap),
       askPresented: async (url) => this.#presented(new URL(url).hostname),
       stateStore: {
         read: async () => this.facts.state,

@@ -11,6 +11,7 @@ import { askApproval, requireApprover } from "../approve.ts";
 import { checkPlan } from "../check-plan.ts";
 import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
+import { parseOptionalDuration } from "../duration.ts";
 import { executePlan } from "../execute-plan.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
 import { type LockFlags, lockHosts, withLock } from "../lock-state.ts";
@@ -35,6 +36,7 @@ export type ApplyFlags = LockFlags & {
   readonly refreshOnly?: boolean;
   /** `apply` only. */
   readonly destroy?: boolean;
+  readonly maxWriteGap?: string;
   readonly input?: string;
   /** `destroy` only. */
   readonly stateOnly?: string;
@@ -45,6 +47,8 @@ export async function runApply(
   argument: string | undefined,
   flags: ApplyFlags,
 ): Promise<ExitCode> {
+  // A mistake is reported before anything is read.
+  maxWriteGapOf(flags);
   if (flags.destroy) return runDestroy(context, argument, refuseBesideDestroy(flags));
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   // A missing file is reported before a missing approval.
@@ -66,7 +70,7 @@ export function applyChanges(
     showPlan(context, plan, flags);
     const checked = await checkPlan(context, session, plan);
     await confirmPlan(context, plan, flags);
-    return executePlan(context, session, plan, { lock, json: flags.json === true, checked });
+    return executePlan(context, session, plan, { lock, json: flags.json === true, checked, ...maxWriteGapOf(flags) });
   });
 }
 
@@ -77,8 +81,22 @@ function isMissing({ cwd }: CliContext, argument: string | undefined): boolean {
 /** Runs `apply -destroy` as `destroy`, which has fewer options. @throws RefusalError */
 function refuseBesideDestroy(flags: ApplyFlags): ApplyFlags {
   const { replace = [], refreshOnly = false } = flags;
+  // Nothing writes to a cluster that ends.
+  if (flags.maxWriteGap !== undefined) throw besideDestroy("-max-write-gap");
   if (replace.length === 0 && !refreshOnly) return flags;
   throw besideDestroy(refreshOnly ? "-refresh-only" : "-replace");
+}
+
+/** @throws RefusalError */
+function maxWriteGapOf({ maxWriteGap }: ApplyFlags): { readonly maxWriteGapMs?: number } {
+  const maxWriteGapMs = parseOptionalDuration("-max-write-gap", maxWriteGap);
+  if (maxWriteGapMs === undefined) return {};
+  if (maxWriteGapMs > 0) return { maxWriteGapMs };
+  throw refuse(
+    "cli/bad-duration",
+    `-max-write-gap ${maxWriteGap} leaves no time for any write`,
+    "Write a longer duration, such as 2s. A planned change costs a client up to a second.",
+  );
 }
 
 function planOptionsOf({ replace = [], target = [], refreshOnly = false }: ApplyFlags): Omit<PlanOptions, "mode"> {
@@ -120,7 +138,12 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   return locked(context, session, flags, plan.mode, async (lock) => {
     if (plan.mode === "apply") await refuseDuringRestore(context, session);
     refuseDuringMigration(session, plan.mode, (await sessionState(context, session)) !== null);
-    const code = await executePlan(context, session, plan, { lock, json: flags.json === true, saved: true });
+    const code = await executePlan(context, session, plan, {
+      lock,
+      json: flags.json === true,
+      saved: true,
+      ...(plan.mode === "apply" ? maxWriteGapOf(flags) : {}),
+    });
     return removeDestroyed(context, session, plan, code);
   });
 }

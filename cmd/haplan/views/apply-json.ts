@@ -6,7 +6,7 @@ import type { ApplyEvent, WriteAvailability } from "../../../src/apply/apply-eve
 import { outcomeOf } from "../../../src/apply/write-availability.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
-import { summarySentence, writesSentence } from "./apply-view.ts";
+import { gapSpentSentence, summarySentence, writesSentence } from "./apply-view.ts";
 import { planCounts, planCountsSentence } from "./plan-view.ts";
 import { snakeKeys } from "./snake-keys.ts";
 import type { UiLine } from "./ui-line.ts";
@@ -121,6 +121,17 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
     }
     case "stepWarning":
       return { type: "step_warning", level: "warn", message: event.message, step: stepOf(event.step) };
+    case "writeGapSpent": {
+      const { budgetMs, gapMs, running } = event;
+      return {
+        type: "write_gap_spent",
+        level: "error",
+        message: gapSpentSentence(event),
+        budget_ms: budgetMs,
+        gap_ms: Number.isFinite(gapMs) ? Math.round(gapMs) : null,
+        running: running.map(stepOf),
+      };
+    }
     case "writeAvailability":
       return {
         type: "write_availability",
@@ -139,7 +150,7 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
 /** Whole milliseconds; only `measured` if it is false. `outcome` is the meaning of the message. */
 function availabilityFields(availability: WriteAvailability | null): object {
   if (availability === null) return { measured: false };
-  const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs } = availability;
+  const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs, steps } = availability;
   return {
     measured: true,
     outcome: outcomeOf(availability),
@@ -149,6 +160,7 @@ function availabilityFields(availability: WriteAvailability | null): object {
     longest_gap_ms: longestGapMs,
     unavailable_ms: unavailableMs,
     measured_ms: measuredMs,
+    steps: steps.map((step) => snakeKeys(step)),
   };
 }
 

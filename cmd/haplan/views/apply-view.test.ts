@@ -118,6 +118,7 @@ describe("the sentence on write availability", () => {
     longestGapMs: 240,
     unavailableMs: 0,
     measuredMs: 95_000,
+    steps: [],
   };
   const firstFailure = "context deadline exceeded";
   it.each([

@@ -21,6 +21,8 @@ type Progress = {
   readonly running: Map<string, RunningStep>;
   /** Number of each step, by id, counted from 1. */
   numbers: ReadonlyMap<string, number>;
+  /** Title of each step, by id. */
+  titles: ReadonlyMap<string, string>;
   /** Undefined until it is reported, null if it could not be measured. */
   available: WriteAvailability | null | undefined;
   done: number;
@@ -36,6 +38,7 @@ export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: (
     nowMs,
     running: new Map(),
     numbers: new Map(),
+    titles: new Map(),
     available: undefined,
     done: 0,
     startedMs: nowMs(),
@@ -89,6 +92,9 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
     case "stepWarning":
       say(progress, event.step, `${progress.terminal.paint.yellow("warning")}, ${event.message}`);
       break;
+    case "writeGapSpent":
+      showGapSpent(progress, event);
+      break;
     case "writeAvailability":
       progress.available = event.availability;
       break;
@@ -98,8 +104,21 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
   }
 }
 
+function showGapSpent({ terminal, numbers }: Progress, event: Extract<ApplyEvent, { kind: "writeGapSpent" }>): void {
+  const running = event.running.map(({ id }) => numbers.get(id)).join(", ");
+  const during = running === "" ? "" : `, during step ${running}`;
+  terminal.print(terminal.paint.red(`${gapSpentSentence(event)}${during}. No further step begins.`));
+}
+
+/** Without its final stop. */
+export function gapSpentSentence({ budgetMs, gapMs }: { readonly budgetMs: number; readonly gapMs: number }): string {
+  if (!Number.isFinite(gapMs)) return "The write gaps cannot be measured any longer";
+  return `The budget for write gaps is spent: a client has waited ${milliseconds(gapMs)}, and ${milliseconds(budgetMs)} are allowed`;
+}
+
 function showPlanned(progress: Progress, { steps, alreadyDone }: Extract<ApplyEvent, { kind: "planned" }>): void {
   progress.numbers = new Map(steps.map((step, index) => [step.id, index + 1]));
+  progress.titles = new Map(steps.map(({ id, title }) => [id, title]));
   progress.done = alreadyDone.length;
   if (alreadyDone.length === 0) return;
   progress.terminal.print(
@@ -151,8 +170,23 @@ function showSummary({ terminal, mode }: Progress, summary: ApplySummary): void 
 }
 
 /** Also if apply ends before its summary. */
-function showAvailability({ terminal, available }: Progress): void {
-  if (available !== undefined) terminal.print(writesSentence(available));
+function showAvailability({ terminal, available, titles }: Progress): void {
+  if (available === undefined) return;
+  terminal.print(writesSentence(available));
+  for (const line of gapLines(available, titles)) terminal.print(line);
+}
+
+/** Waits below are those of any write on a busy machine. */
+const gapShownMs = 250;
+
+/** Where the time went, if some of it did. */
+function gapLines(available: WriteAvailability | null, titles: ReadonlyMap<string, string>): readonly string[] {
+  const shown = (available?.steps ?? []).filter(({ longestGapMs }) => longestGapMs >= gapShownMs).slice(0, 5);
+  if (shown.length === 0) return [];
+  const named = shown.map(
+    ({ id, longestGapMs }) => `  ${milliseconds(longestGapMs).padStart(6)}  ${titles.get(id) ?? id}`,
+  );
+  return ["Longest waits by step:", ...named];
 }
 
 function membership(event: Extract<ApplyEvent, { kind: "membershipChange" }>): string {
@@ -186,6 +220,6 @@ export function writesSentence(availability: WriteAvailability | null): string {
   }
 }
 
-function milliseconds(ms: number): string {
+export function milliseconds(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : seconds(ms);
 }

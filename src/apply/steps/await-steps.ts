@@ -10,6 +10,7 @@ import type { StepAction } from "../../plan/step.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import { memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
+import { isSpentError } from "../write-gap-budget.ts";
 
 const logLines = 15;
 /** How often a wait checks that the process still exists. */
@@ -128,6 +129,13 @@ export async function awaitCatchUp(
     lag = await (await context.connection.controlPlane()).learnerLag(id);
     context.detail(lag === null ? "it does not answer clients yet" : `${lag} entries behind`);
     return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];
+  }).catch(async (error: unknown) => {
+    if (!isSpentError(error)) throw error;
+    await removeLearner(context, action.member, id);
+    throw new HaplanError(
+      error.code,
+      `${error.message}. ${action.member} had not caught up: it was removed again; the voters are unchanged.`,
+    );
   });
   if (wait.missing.length === 0) return { memberId: id };
   // Reported before the learner is removed: its log ends with the reason.

@@ -11,6 +11,7 @@ import { clientUrl } from "../../units/addresses.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import { pollIntervalMs, type StepContext } from "../step-context.ts";
+import { isSpentError } from "../write-gap-budget.ts";
 import { startAgent } from "./agent-steps.ts";
 import { unhealthyOf } from "./await-steps.ts";
 
@@ -35,7 +36,9 @@ export async function upgradeAgent(
     () => true,
     () => false,
   );
-  const settled = (): Promise<void> => watchMember(context, place, { isWritten: false, watchMs: 0 });
+  // It settles in its own time, also when a write gap is the reason.
+  const patient: StepContext = { ...context, ports: { ...context.ports, clock: context.patientClock } };
+  const settled = (): Promise<void> => watchMember(patient, place, { isWritten: false, watchMs: 0 });
   return await orUndone(context, { ...place, from, to, settled }, async () => {
     const facts = await startAgent(context, action);
     await watchMember(context, place, { isWritten, watchMs: context.plan.spec.policy.upgradeWatchMs });
@@ -89,7 +92,8 @@ async function undo(context: StepContext, upgrade: Upgrade, cause: unknown): Pro
   const { machine, unit, from, to, settled } = upgrade;
   const what = `${unit} ${machine}`;
   const why = errorText(cause);
-  context.warn(`${what} does not work with haplan ${to}: it gets its former version back`);
+  const problem = isSpentError(cause) ? "has cost clients too long a wait" : "does not work";
+  context.warn(`${what} ${problem} with haplan ${to}: it gets its former version back`);
   context.detail("it gets its former version back");
   try {
     await context.ports.provider.revertUnit(machine, unit, context.signal);
@@ -97,14 +101,14 @@ async function undo(context: StepContext, upgrade: Upgrade, cause: unknown): Pro
   } catch (failure) {
     return new HaplanError(
       "apply/upgrade-not-undone",
-      `${what} does not work with haplan ${to}, and has not got its former version back: ${errorText(failure)}\nWhat was wrong with the new version: ${why}`,
+      `${what} ${problem} with haplan ${to}, and has not got its former version back: ${errorText(failure)}\nWhat was wrong with the new version: ${why}`,
       { cause },
     );
   }
   const version = from === null ? "its former version" : `haplan ${from}`;
   return new HaplanError(
     "apply/upgrade-undone",
-    `${what} does not work with haplan ${to}. It runs ${version} again, and no other machine was upgraded after it\n${why}`,
+    `${what} ${problem} with haplan ${to}. It runs ${version} again, and no other machine was upgraded after it\n${why}`,
     { cause },
   );
 }
