@@ -13,9 +13,9 @@ describe.skipIf("missing" in environment)("haplan that is killed at a call to AW
   it("A2: leaves what the next one adopts, after it has asked for an instance", { timeout: 120_000 }, async () => {
     const cluster = await KilledHaplan.open(emulated.aws);
     try {
-      const kill = { at: 2, when: "after", counts: (call: string) => call === "RunInstances" } as const;
+      const kill = { call: "RunInstances", number: 2, when: "after" } as const;
       const killed = await cluster.run("apply -auto-approve", kill);
-      expect(killed).toMatchObject({ signal: "SIGKILL", killedAt: "RunInstances" });
+      expect(killed).toMatchObject({ signal: "SIGKILL", isKilled: true });
       await expectOneOfEach(cluster, emulated.aws, kill);
     } finally {
       await cluster.close();

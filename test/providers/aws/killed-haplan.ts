@@ -35,8 +35,10 @@ function specText(endpoint: string): string {
 }
 
 export type KilledRun = ProgramRun & {
-  /** The call at which it was killed; null: it came to its end. */
-  readonly killedAt: string | null;
+  /** False: it came to its end. */
+  readonly isKilled: boolean;
+  /** Its calls to AWS, in their order. */
+  readonly calls: readonly string[];
 };
 
 /** A cluster in an account and a directory of its own. */
@@ -67,16 +69,16 @@ export class KilledHaplan {
     writeFileSync(file, change(readFileSync(file, "utf8")));
   }
 
-  async run(words: string, at: Omit<Kill, "kill"> | null = null): Promise<KilledRun> {
+  async run(words: string, at: Kill | null = null): Promise<KilledRun> {
     let pid = 0;
-    this.#proxy.arm(at === null ? null : { ...at, kill: () => kill(pid, "SIGKILL") });
+    this.#proxy.arm(at, () => kill(pid, "SIGKILL"));
     const running = startProgram(process.execPath, [program, ...words.split(" "), "cloud.yaml"], {
       cwd: this.#directory,
       timeoutMs: 120_000,
     });
     pid = running.pid;
     const ended = await running.end;
-    return { ...ended, killedAt: this.#proxy.killedAt };
+    return { ...ended, isKilled: this.#proxy.hasKilled, calls: this.#proxy.calls };
   }
 
   /** Ends whatever runs on the instances. */

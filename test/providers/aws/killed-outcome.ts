@@ -3,16 +3,10 @@ import { expect } from "vitest";
 import { counts, listAccount, tagOf } from "./emulated-account.ts";
 import type { AwsEmulator } from "./emulator.ts";
 import type { KilledHaplan } from "./killed-haplan.ts";
+import type { Kill } from "./killing-proxy.ts";
 
-export const changesSomething = (call: string): boolean => !/^(Describe|Get)/.test(call);
-
-/** `kill` says in failures which kill it was. */
-export async function expectOneOfEach(
-  cluster: KilledHaplan,
-  aws: AwsEmulator,
-  kill: object,
-  volumes = 5,
-): Promise<void> {
+/** What another apply leaves after `kill`, which failures name: one of each object, and a healthy cluster. */
+export async function expectOneOfEach(cluster: KilledHaplan, aws: AwsEmulator, kill: Kill, volumes = 5): Promise<void> {
   const { code, stdout, stderr } = await cluster.run("apply -auto-approve");
   expect({ ...kill, code, said: code === 0 ? "" : stdout + stderr }).toEqual({ ...kill, code: 0, said: "" });
   const found = await listAccount(aws);

@@ -3,23 +3,21 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { AddressInfo } from "node:net";
 
 export type Kill = {
-  /** The number of the call at which it is killed, counted from 1. */
-  readonly at: number;
+  /** AWS's name of the call at which it is killed. */
+  readonly call: string;
+  /** Which of the calls of this name, counted from 1. */
+  readonly number: number;
   readonly when: "before" | "after";
-  /** Which calls count. */
-  readonly counts: (call: string) => boolean;
-  readonly kill: () => void;
 };
 
 export class KillingProxy {
   readonly #server: Server;
   readonly #target: URL;
   #kill: Kill | null = null;
-  #count = 0;
+  #end: () => void = () => undefined;
+  #calls: string[] = [];
   /** Nothing of a process that was killed is passed on. */
   #isDead = false;
-  /** The call at which it was killed. */
-  killedAt: string | null = null;
 
   constructor(target: string) {
     this.#target = new URL(target);
@@ -33,12 +31,21 @@ export class KillingProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** The next process is killed so; null: it is not. */
-  arm(kill: Kill | null): void {
+  /** The next process is ended so; null: it is not. */
+  arm(kill: Kill | null, end: () => void): void {
     this.#kill = kill;
-    this.#count = 0;
+    this.#end = end;
+    this.#calls = [];
     this.#isDead = false;
-    this.killedAt = null;
+  }
+
+  get hasKilled(): boolean {
+    return this.#isDead;
+  }
+
+  /** The names of the calls since it was armed, in their order. */
+  get calls(): readonly string[] {
+    return this.#calls;
   }
 
   async close(): Promise<void> {
@@ -49,12 +56,11 @@ export class KillingProxy {
   async #pass(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const body = await contentOf(asked);
     const call = callOf(asked, body);
-    const kill = this.#kill;
     if (this.#isDead) return void answer.destroy();
-    const counts = kill?.counts(call) === true;
-    if (counts) this.#count += 1;
-    const isTurn = counts && this.#count === kill.at;
-    if (isTurn && kill.when === "before") return this.#end(kill, call, answer);
+    this.#calls.push(call);
+    const kill = this.#kill;
+    const isTurn = kill?.call === call && this.#calls.filter((name) => name === call).length === kill.number;
+    if (isTurn && kill.when === "before") return this.#endAt(answer);
     const { hostname, port } = this.#target;
     const passed = request({ hostname, port, method: asked.method, path: asked.url, headers: asked.headers });
     passed.end(body);
@@ -62,14 +68,13 @@ export class KillingProxy {
       passed.once("response", resolve).once("error", reject),
     );
     const content = await contentOf(reply);
-    if (isTurn) return this.#end(kill, call, answer);
+    if (isTurn) return this.#endAt(answer);
     answer.writeHead(reply.statusCode ?? 500, reply.headers).end(content);
   }
 
-  #end({ kill }: Kill, call: string, answer: ServerResponse): void {
+  #endAt(answer: ServerResponse): void {
     this.#isDead = true;
-    this.killedAt = call;
-    kill();
+    this.#end();
     answer.destroy();
   }
 }
