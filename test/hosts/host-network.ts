@@ -15,6 +15,8 @@ const ipv6Prefix = `fd97:6470:${network}::`;
 export type HostAddresses = { readonly ipv4: string; readonly ipv6: string };
 
 export const bridgeName: string = bridge;
+/** Of this machine, as its hosts see it. */
+export const bridgeAddress: string = `${ipv4Prefix}.1`;
 
 /** Of the host with this number, from 1. */
 export function addressesOf(number: number): HostAddresses {
@@ -39,7 +41,7 @@ export async function makeBridge(): Promise<void> {
   const found = await execa("ip", ["link", "show", bridge], { reject: false });
   if (found.exitCode === 0) return;
   await execa("ip", ["link", "add", bridge, "type", "bridge"]);
-  await execa("ip", ["address", "add", `${ipv4Prefix}.1/24`, "dev", bridge]);
+  await execa("ip", ["address", "add", `${bridgeAddress}/24`, "dev", bridge]);
   await execa("ip", ["address", "add", `${ipv6Prefix}1/64`, "dev", bridge, "nodad"], { reject: false });
   await execa("ip", ["link", "set", bridge, "up"]);
 }

@@ -73,12 +73,15 @@ export function useEmulator(environment: Awaited<ReturnType<typeof findEmulator>
   };
 }
 
-export async function startEmulator({ directory }: { readonly directory: string }): Promise<AwsEmulator> {
+export async function startEmulator(
+  { directory }: { readonly directory: string },
+  variables: Readonly<Record<string, string>> = {},
+): Promise<AwsEmulator> {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
   const server = spawn(join(directory, "bin/python"), [serverProgram, "-H", "127.0.0.1", "-p", String(port)], {
     stdio: "ignore",
-    env: { ...process.env, ...emulatedEnvironment },
+    env: { ...process.env, ...emulatedEnvironment, ...variables },
   });
   await untilAnswers(endpoint, server);
   const options = {
