@@ -37,6 +37,7 @@ describeHosts("hosts over ssh", () => {
       port: null,
       identityFile: set.keyFile,
       jump: null,
+      proxyCommand: null,
       options: [],
       hostKey,
     };

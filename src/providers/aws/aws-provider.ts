@@ -7,26 +7,30 @@ import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMachine, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import { machineHosts } from "../../spec/machine-hosts.ts";
+import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { CurrentWaits } from "../current-waits.ts";
 import type { MachineCalls } from "../machine-calls.ts";
 import type {
   CheckReport,
   FoundMachines,
-  MachineIdentity,
+  HostFailure,
+  LeftoverRequest,
   MachineRef,
   NewMachine,
   PreflightRequest,
   Provider,
 } from "../provider.ts";
-import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
+import type { ProviderOptions } from "../provider-options.ts";
 import { createHosts, type Hosts } from "../ssh/ssh-provider.ts";
 import { AwsClient } from "./aws-client.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { awsLimits, awsModel } from "./aws-model.ts";
-import { findBalancer } from "./balancer-objects.ts";
 import { checkAws } from "./check-aws.ts";
-import { deleteVolumes, findUsable, modifyVolume } from "./data-volumes.ts";
-import { readHostKey } from "./host-key.ts";
+import { deleteVolumes } from "./data-volumes.ts";
+import { findDown, observedDown } from "./down-machines.ts";
+import { factsOf } from "./instance-facts.ts";
+import { InstanceHosts } from "./instance-hosts.ts";
+import { InstanceIds } from "./instance-ids.ts";
 import { updateTags } from "./instance-tags.ts";
 import {
   ensureInstance,
@@ -35,32 +39,33 @@ import {
   findInstances,
   type InstanceQuery,
   isAlive,
-  type NewInstance,
-  startInstance,
   terminateInstances,
   untilRunning,
 } from "./instances.ts";
-import { ensureKept, isLike } from "./kept-volume.ts";
-import { resolveImage } from "./machine-image.ts";
-import { findNetwork, type Network, subnetOf } from "./network.ts";
+import { KeptMachines } from "./kept-machines.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
-import { ensurePlacementGroup, removePlacementGroups } from "./placement-groups.ts";
-import { ensureGroups, findGroups, type GroupIds, removeGroups } from "./security-groups.ts";
-import { dataDeviceName, growFileSystem, isPrepared } from "./user-data.ts";
+import { RecordedMachines, reachWith } from "./recorded-machines.ts";
+import { findGroups } from "./security-groups.ts";
+import { checkSessionManager, sessionManagerRoute } from "./session-manager.ts";
+import { SharedObjects } from "./shared-objects.ts";
+import { wantedInstance } from "./wanted-instance.ts";
 
 type Options = ProviderOptions & { readonly calls: MachineCalls };
 
+type OpenHosts = (options: Options, ids: InstanceIds) => Promise<Hosts>;
+
+const hostsOverSsh: OpenHosts = (options, ids) =>
+  createHosts(options, awsModel, sessionManagerRoute(options.spec.provider, ids));
+
 /** `openHosts` opens what runs on the instances. */
-export async function createAwsProvider(
-  options: Options,
-  openHosts: (options: Options) => Promise<Hosts> = (given) => createHosts(given, awsModel),
-): Promise<Provider> {
+export async function createAwsProvider(options: Options, openHosts: OpenHosts = hostsOverSsh): Promise<Provider> {
   const { spec, clock, log } = options;
   const waits = new CurrentWaits();
   const context: AwsContext = { client: new AwsClient(options), spec, clock, log, waits };
   const recorded = await options.recorded();
-  return new AwsProvider(context, recorded, await openHosts(options));
+  const ids = new InstanceIds(recorded);
+  return new AwsProvider(context, new RecordedMachines(recorded), { hosts: await openHosts(options, ids), ids });
 }
 
 class AwsProvider implements Provider {
@@ -69,26 +74,34 @@ class AwsProvider implements Provider {
   readonly cloudLoadBalancer: NetworkLoadBalancer;
   readonly #context: AwsContext;
   readonly #hosts: Hosts;
-  /** The state's machines at the start of the run, and those that were created since. */
-  readonly #recorded: RecordedMachine[];
-  /** Machines on whose instance nothing runs, or that have none. They are brought back by the first call that needs them. */
-  readonly #down: Map<string, DownMachine> = new Map();
-  #network: Promise<Network> | null = null;
-  #groups: Promise<GroupIds> | null = null;
-  #removing: Promise<void> = Promise.resolve();
+  readonly #ids: InstanceIds;
+  readonly #instanceHosts: InstanceHosts;
+  readonly #recorded: RecordedMachines;
+  readonly #shared: SharedObjects;
+  readonly #kept: KeptMachines;
 
-  constructor(context: AwsContext, recorded: readonly RecordedMachine[], hosts: Hosts) {
+  constructor(
+    context: AwsContext,
+    recorded: RecordedMachines,
+    { hosts, ids }: { readonly hosts: Hosts; readonly ids: InstanceIds },
+  ) {
     this.#context = context;
-    this.#recorded = [...recorded];
+    this.#recorded = recorded;
     this.#hosts = hosts;
-    this.limits = awsLimits(context.spec);
-    this.cloudLoadBalancer = new NetworkLoadBalancer(context, {
-      removeUnused: (subject, signal) => this.#removeUnused(subject, signal),
+    this.#ids = ids;
+    this.#instanceHosts = new InstanceHosts(context, hosts, ids);
+    this.#shared = new SharedObjects(context, recorded);
+    this.#kept = new KeptMachines({
+      ...{ context, recorded, hosts },
+      shared: this.#shared,
+      instanceHosts: this.#instanceHosts,
     });
+    this.limits = awsLimits(context.spec);
+    this.cloudLoadBalancer = new NetworkLoadBalancer(context, this.#shared);
   }
 
   async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {
-    const known = [...new Set([...names, ...this.#recorded.map(({ name }) => name)])];
+    const known = [...new Set([...names, ...this.#recorded.all().map(({ name }) => name)])];
     let found: readonly FoundInstance[];
     let groups: Awaited<ReturnType<typeof findGroups>>;
     try {
@@ -115,55 +128,13 @@ class AwsProvider implements Provider {
       // Each machine once: a second one of its name and generation would be taken for a former one, and removed.
       return instance?.state !== "running" ? [] : [{ ...machine, attributes: attributesOf(instance) }];
     });
-    this.#down.clear();
     const answered = new Set([...onHosts.machines, ...onHosts.unreachable].map(({ name }) => name));
-    for (const machine of await this.#findDown(lineage, own, answered, signal)) this.#down.set(machine.name, machine);
-    const down = [...this.#down.values()].map((machine) => observedDown(machine, attributesOf));
+    const down = await findDown(this.#context, this.#recorded, { lineage, own, answered }, signal);
+    this.#kept.setDown(down);
     return {
-      machines: [...machines, ...down],
+      machines: [...machines, ...down.map((machine) => observedDown(machine, attributesOf))],
       unreachable: await this.#withStatus(onHosts.unreachable, own, signal),
     };
-  }
-
-  /**
-   * Machines that an apply has completed, or found, and that do not run: their instance is stopped, has not got their volume back, or
-   * is gone while the volume is there. What is pending has nothing yet: creating its machine adopts it.
-   */
-  async #findDown(
-    lineage: string | null,
-    own: readonly FoundInstance[],
-    answered: ReadonlySet<string>,
-    signal: AbortSignal | undefined,
-  ): Promise<readonly DownMachine[]> {
-    const found: DownMachine[] = [];
-    const withoutInstance: (DownMachine & { readonly volumeId: string })[] = [];
-    for (const instance of own) {
-      const { machine: name, generation, address, zone } = instance;
-      const isStopped = instance.state === "stopped" || instance.state === "stopping";
-      const isEmpty = instance.state === "running" && this.#recordedVolume(name, generation) !== null;
-      if (!answered.has(name) && (isStopped || isEmpty))
-        found.push({ name, generation, address, zone, lineage: instance.lineage, instance });
-    }
-    for (const { name, generation, attributes, leftBehind = false } of this.#recorded) {
-      const volumeId = this.#recordedVolume(name, generation);
-      const exists = own.some((instance) => instance.machine === name && instance.generation === generation);
-      if (exists || leftBehind || volumeId === null || lineage === null) continue;
-      const zone = attributes["availability_zone"];
-      withoutInstance.push({
-        ...{ name, generation, address: String(attributes["address"]), lineage, instance: null, volumeId },
-        zone: typeof zone === "string" ? zone : null,
-      });
-    }
-    const ids = withoutInstance.map(({ volumeId }) => volumeId);
-    const usable = await findUsable(this.#context, ids, signal);
-    return [...found, ...withoutInstance.filter(({ volumeId }) => usable.has(volumeId))];
-  }
-
-  /** The data volume of a machine in the state. */
-  #recordedVolume(name: string, generation: number): string | null {
-    const machine = this.#recorded.findLast((each) => each.name === name && each.generation === generation);
-    const id = machine?.attributes["volume_id"];
-    return typeof id === "string" ? id : null;
   }
 
   /** AWS may know why an instance does not answer. */
@@ -182,7 +153,9 @@ class AwsProvider implements Provider {
   }
 
   async #findAlive(signal?: AbortSignal, query: InstanceQuery = {}): Promise<readonly FoundInstance[]> {
-    return (await findInstances(this.#context, query, signal)).filter(isAlive);
+    const found = (await findInstances(this.#context, query, signal)).filter(isAlive);
+    for (const instance of found) this.#ids.add(instance);
+    return found;
   }
 
   waitsFor(subject: string): string | null {
@@ -195,15 +168,20 @@ class AwsProvider implements Provider {
 
   async preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
     const existing = await this.#onExisting(request, signal);
-    const own = await checkAws(this.#context, request, this.#recorded, signal);
+    const own = await this.#checkOwn(request, signal);
     return [...own, ...(existing === null ? [] : await this.#hosts.preflight(existing, signal))];
   }
 
   async check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport> {
     const existing = await this.#onExisting(request, signal);
-    const own = await checkAws(this.#context, request, this.#recorded, signal);
+    const own = await this.#checkOwn(request, signal);
     const report = existing === null ? { hosts: [], diagnostics: [] } : await this.#hosts.check(existing, signal);
     return { ...report, diagnostics: [...own, ...report.diagnostics] };
+  }
+
+  async #checkOwn(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
+    const tools = checkSessionManager(this.#context.spec.provider);
+    return [...tools, ...(await checkAws(this.#context, request, this.#recorded.all(), signal))];
   }
 
   /** The part of a request whose machines run; null if none does. AWS that does not answer is reported by `checkAws`. */
@@ -227,61 +205,19 @@ class AwsProvider implements Provider {
   async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {
     const { name, generation } = machine;
     await this.#assertFree(machine, signal);
-    const wanted = await this.#wantedInstance({ ...machine, address: machine.address ?? "" }, attributes, signal);
+    const parts = { context: this.#context, recorded: this.#recorded, shared: this.#shared };
+    const wanted = await wantedInstance(parts, { ...machine, address: machine.address ?? "" }, attributes, signal);
     const instance = await ensureInstance(this.#context, { ...wanted, volumeId: null }, signal);
     const running = await untilRunning(this.#context, instance, signal);
-    const facts = await this.#prepareHost(running, attributes, signal);
-    const reach = facts["host_key"] === undefined ? attributes : { ssh_host_key: facts["host_key"], ...attributes };
+    const facts = await this.#instanceHosts.prepare(running, attributes, signal);
+    const reach = reachWith(facts, attributes);
     const onHost = await this.#context.waits.during(name, async (report) => {
       report(`installing haplan on ${name}`);
       return await this.#hosts.createMachine({ ...machine, attributes: reach }, signal);
     });
     const created = { ...factsOf(running), ...facts, ...onHost };
-    this.#recorded.push({ name, generation, attributes: { ...attributes, ...created } });
+    this.#recorded.add({ name, generation, attributes: { ...attributes, ...created } });
     return created;
-  }
-
-  /** What an instance of the machine needs, created where it is missing. */
-  async #wantedInstance(
-    { name, address, zone, lineage, generation }: MachineIdentity,
-    attributes: Attributes,
-    signal?: AbortSignal,
-  ): Promise<Omit<NewInstance, "volumeId">> {
-    const network = await this.#findNetwork(signal);
-    const subnet = subnetOf(network, { name, address, zone });
-    const groups = await this.#ensureGroups(lineage, network, signal);
-    const group = attributes["placement_group"];
-    if (typeof group === "string") await ensurePlacementGroup(this.#context, lineage, group, signal);
-    const ami = await resolveImage(this.#context, String(attributes["image"]), this.#recorded, signal);
-    const groupId = attributes["volume_size"] === undefined ? groups.workers : groups.masters;
-    return { machine: name, lineage, generation, address, subnetId: subnet.id, ami, groupId, attributes };
-  }
-
-  /** Learns the host key, and waits until the instance is reached and its data volume is mounted. */
-  async #prepareHost(instance: FoundInstance, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
-    const facts = await this.#hostKey(instance, attributes, signal);
-    const reach = facts.host_key === undefined ? attributes : { ssh_host_key: facts.host_key, ...attributes };
-    const command = attributes["volume_size"] === undefined ? "true" : isPrepared;
-    await this.#untilReady(instance.machine, reach, command, signal);
-    return facts;
-  }
-
-  /** The key of a new instance, unless the spec says where it is known from. */
-  async #hostKey(
-    instance: FoundInstance,
-    attributes: Attributes,
-    signal?: AbortSignal,
-  ): Promise<{ readonly host_key?: string }> {
-    const isPinned = attributes["ssh_host_key"] !== undefined;
-    if (this.#context.spec.provider["hostKeyFrom"] !== "console" || isPinned) return {};
-    return { host_key: await readHostKey(this.#context, instance, signal) };
-  }
-
-  async #untilReady(name: string, reach: Attributes, command: string, signal?: AbortSignal): Promise<void> {
-    await this.#context.waits.during(name, async (report) => {
-      const told = (why: string): void => report(`waiting for ssh to ${name}: ${why}`);
-      await this.#hosts.untilReady(name, reach, command, told, signal);
-    });
   }
 
   /** @throws HaplanError `provider/machine-taken` */
@@ -295,79 +231,9 @@ class AwsProvider implements Provider {
     throw new HaplanError("provider/machine-taken", `The instance ${other.id} is ${name} already, of ${whose}`);
   }
 
-  #findNetwork(signal?: AbortSignal): Promise<Network> {
-    this.#network ??= findNetwork(this.#context, signal);
-    this.#network.catch(() => {
-      this.#network = null;
-    });
-    return this.#network;
-  }
-
-  /** Once a run: several machines are created at the same time. */
-  #ensureGroups(lineage: string, { vpcId }: Network, signal?: AbortSignal): Promise<GroupIds> {
-    this.#groups ??= ensureGroups(this.#context, lineage, vpcId, signal);
-    this.#groups.catch(() => {
-      this.#groups = null;
-    });
-    return this.#groups;
-  }
-
   async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
-    const name = nameOf(machine);
-    const before = this.#recordedOf(name);
-    await this.#bringBack(name, attributes, signal);
-    const instance = await this.#instanceOf(machine, signal);
-    await this.#ensureGroups(instance.lineage, await this.#findNetwork(signal), signal);
-    await updateTags(this.#context, instance, signal);
-    const volumeId = this.#recordedVolume(name, instance.generation) ?? instance.volumes.get(dataDeviceName) ?? null;
-    if (volumeId === null) {
-      const onHost = await this.#hosts.updateMachine(machine, attributes, signal);
-      return { ...factsOf(instance), ...this.#learnedKey(name), ...onHost };
-    }
-    const kept = { ...instance, name, instance };
-    const facts = await this.#keep(kept, volumeId, attributes, signal);
-    await this.#resizeVolume(name, volumeId, { before, attributes }, signal);
-    return facts;
-  }
-
-  /** A volume that has grown has a file system that has not. */
-  async #resizeVolume(
-    name: string,
-    volumeId: string,
-    { before, attributes }: { readonly before: Attributes; readonly attributes: Attributes },
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const names = ["volume_size", "volume_iops", "volume_throughput"];
-    if (names.every((each) => before[each] === undefined || before[each] === attributes[each])) return;
-    await modifyVolume(this.#context, name, volumeId, attributes, signal);
-    if (before["volume_size"] === attributes["volume_size"]) return;
-    await this.#untilReady(name, this.#reach(name, attributes), growFileSystem, signal);
-  }
-
-  /** Brings the instance of a master that keeps its data to what is wanted: see `ensureKept`. */
-  async #keep(
-    machine: DownMachine,
-    volumeId: string,
-    attributes: Attributes,
-    signal?: AbortSignal,
-  ): Promise<Attributes> {
-    const { name, generation, instance: former } = machine;
-    const described = await this.#wantedInstance(machine, attributes, signal);
-    const { image } = this.#recordedOf(name);
-    const keepsImage = former !== null && (image === undefined || image === attributes["image"]);
-    const wanted = { ...described, ...(keepsImage ? { ami: former.ami } : {}), volumeId };
-    const isAsItWas = former !== null && former.state === "running" && isLike(former, wanted);
-    if (!isAsItWas) await this.#hosts.forget(name);
-    const running = await ensureKept(this.#context, wanted, signal);
-    const isSame = running.id === former?.id;
-    const facts = isSame ? this.#learnedKey(name) : await this.#hostKey(running, attributes, signal);
-    const reach = facts.host_key === undefined ? attributes : { ssh_host_key: facts.host_key, ...attributes };
-    await this.#untilReady(name, reach, isPrepared, signal);
-    this.#down.delete(name);
-    const onHost = await this.#hosts.updateMachine({ name, generation }, attributes, signal);
-    const kept = { ...factsOf(running), volume_id: volumeId, ...facts, ...onHost };
-    this.#recorded.push({ name, generation, attributes: { ...this.#recordedOf(name), ...attributes, ...kept } });
-    return kept;
+    const find = (): Promise<FoundInstance> => this.#instanceOf(machine, signal);
+    return await this.#kept.update(machine, attributes, find, signal);
   }
 
   /** @throws HaplanError `provider/no-machine` */
@@ -377,46 +243,6 @@ class AwsProvider implements Provider {
     const name = typeof machine === "string" ? machine : machine.name;
     if (instance === undefined) throw new HaplanError("provider/no-machine", `There is no instance of ${name}`);
     return instance;
-  }
-
-  /** Brings back a machine that is down; `attributes`: null for those that it had, or the spec's if its instance is gone. */
-  async #bringBack(name: string, attributes: Attributes | null, signal?: AbortSignal): Promise<void> {
-    const machine = this.#down.get(name);
-    if (machine === undefined) return;
-    const volumeId = this.#recordedVolume(name, machine.generation);
-    const recorded = this.#recordedOf(name);
-    if (volumeId !== null) {
-      const wanted = attributes ?? (machine.instance === null ? this.#described(name) : null) ?? recorded;
-      await this.#keep(machine, volumeId, wanted, signal);
-      return;
-    }
-    if (machine.instance !== null) await startInstance(this.#context, machine.instance, signal);
-    const command = machine.instance?.volumes.has(dataDeviceName) ? isPrepared : "true";
-    await this.#untilReady(name, this.#reach(name, recorded), command, signal);
-    this.#down.delete(name);
-  }
-
-  /** The attributes of a machine of the spec; null if the spec has none of this name. */
-  #described(name: string): Attributes | null {
-    const { spec } = this.#context;
-    const host = machineHosts(spec, []).find((each) => each.name === name);
-    return host === undefined ? null : awsModel.describeMachine(spec, host).attributes;
-  }
-
-  #recordedOf(name: string): Attributes {
-    return this.#recorded.findLast((each) => each.name === name)?.attributes ?? {};
-  }
-
-  /** How the host of a machine is reached. */
-  #reach(name: string, attributes: Attributes): Attributes {
-    const { host_key: key } = this.#learnedKey(name);
-    return key === undefined ? attributes : { ssh_host_key: key, ...attributes };
-  }
-
-  /** The host key that was read from the console when the instance was created. */
-  #learnedKey(name: string): { readonly host_key?: string } {
-    const key = this.#recorded.findLast((each) => each.name === name)?.attributes["host_key"];
-    return typeof key === "string" ? { host_key: key } : {};
   }
 
   async renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void> {
@@ -436,32 +262,11 @@ class AwsProvider implements Provider {
     );
     await this.#hosts.forget(machine);
     await deleteVolumes(this.#context, query, signal);
-    await this.#removeUnused(nameOf(machine), signal);
-  }
-
-  /** One after the other: machines are destroyed at the same time. */
-  #removeUnused(subject: string, signal?: AbortSignal): Promise<void> {
-    const removed = this.#removing.catch(() => undefined).then(() => this.#removeShared(subject, signal));
-    this.#removing = removed;
-    return removed;
-  }
-
-  /** Security groups and placement groups go with the last instance and the load balancer. */
-  async #removeShared(subject: string, signal?: AbortSignal): Promise<void> {
-    const found = await findInstances(this.#context, {}, signal);
-    if (found.some(({ state }) => state !== "terminated") || (await findBalancer(this.#context, signal)) !== null)
-      return;
-    this.#groups = null;
-    await removeGroups(this.#context, subject, signal);
-    const groups = this.#recorded.flatMap(({ attributes }) => {
-      const name = attributes["placement_group"];
-      return typeof name === "string" ? [name] : [];
-    });
-    await removePlacementGroups(this.#context, new Set(groups), signal);
+    await this.#shared.removeUnused(nameOf(machine), signal);
   }
 
   async startUnit(...[machine, unit, signal]: Parameters<Provider["startUnit"]>): ReturnType<Provider["startUnit"]> {
-    await this.#bringBack(nameOf(machine), null, signal);
+    await this.#kept.bringBack(nameOf(machine), null, signal);
     return await this.#hosts.startUnit(machine, unit, signal);
   }
 
@@ -477,24 +282,42 @@ class AwsProvider implements Provider {
   exportData: Provider["exportData"] = (...given) => this.#hosts.exportData(...given);
   restoreData: Provider["restoreData"] = (...given) => this.#hosts.restoreData(...given);
   async lock(...[run, options, signal]: Parameters<Provider["lock"]>): Promise<void> {
-    // Which instances there are to be asked.
-    await this.observe(null, [], signal);
+    await this.#findRunning(signal);
     await this.#hosts.lock(run, options, signal);
   }
   async reinstall(signal?: AbortSignal): Promise<readonly string[]> {
-    // Which instances there are to be asked.
-    await this.observe(null, [], signal);
+    await this.#findRunning(signal);
     return await this.#hosts.reinstall(signal);
   }
-  /** Hosts end with their machines, and what an interrupted creation has left is found by its tags. */
-  removeLeftovers: Provider["removeLeftovers"] = async () => [];
+  /** Finds which instances there are to be asked. `observe` reports AWS if it does not answer. */
+  async #findRunning(signal?: AbortSignal): Promise<void> {
+    const found = await this.#findAlive(signal).catch((error: unknown) => {
+      if (signal?.aborted || !(error instanceof HaplanError)) throw error;
+      return [];
+    });
+    const running = new Set(found.filter(({ state }) => state === "running").map(({ machine }) => machine));
+    const described = machineHosts(this.#context.spec, []);
+    const known = [...described, ...this.#recorded.all()].map(({ name }) => name);
+    this.#hosts.setAbsent(new Set(known.filter((name) => !running.has(name))));
+  }
+
+  /**
+   * Hosts end with their machines, and the next apply finds what an interrupted creation has left. An interrupted destroy may have
+   * removed the machines and the load balancer, and not what belonged to them.
+   */
+  async removeLeftovers({ begun, everywhere }: LeftoverRequest, signal?: AbortSignal): Promise<readonly HostFailure[]> {
+    if (!everywhere) return [];
+    for (const { name, generation } of begun) await this.destroyMachine({ name, generation }, signal);
+    await this.cloudLoadBalancer.remove(loadBalancerName, false, signal);
+    return [];
+  }
   runTask: Provider["runTask"] = (...given) => this.#hosts.runTask(...given);
   startTask: Provider["startTask"] = (...given) => this.#hosts.startTask(...given);
   taskReport: Provider["taskReport"] = (...given) => this.#hosts.taskReport(...given);
 
   /** On a machine that is down, nothing runs. */
   async stopUnit(...[machine, unit, graceMs, signal]: Parameters<Provider["stopUnit"]>): Promise<void> {
-    if (this.#down.has(nameOf(machine))) return;
+    if (this.#kept.isDown(nameOf(machine))) return;
     await this.#hosts.stopUnit(machine, unit, graceMs, signal);
   }
 
@@ -503,12 +326,6 @@ class AwsProvider implements Provider {
     await this.#context.client.close();
   }
 }
-
-/** A machine of the cluster on which nothing runs. */
-type DownMachine = MachineIdentity & {
-  /** Null: it is gone, and the data volume is there. */
-  readonly instance: FoundInstance | null;
-};
 
 function nameOf(machine: MachineRef): string {
   return typeof machine === "string" ? machine : machine.name;
@@ -523,25 +340,4 @@ function instanceOf(
   { name, generation }: Pick<ObservedMachine, "name" | "generation">,
 ): FoundInstance | undefined {
   return instances.find((each) => each.machine === name && each.generation === generation);
-}
-
-/** What creating an instance returns. */
-function factsOf({ id, ami, subnetId, zone, volumes }: FoundInstance): Attributes {
-  const volume = volumes.get(dataDeviceName);
-  return {
-    instance_id: id,
-    ami,
-    subnet_id: subnetId,
-    availability_zone: zone,
-    ...(volume === undefined ? {} : { volume_id: volume }),
-  };
-}
-
-/** Its data is on its volume; nothing runs on it. */
-function observedDown(
-  { name, address, lineage, generation, instance }: DownMachine,
-  attributesOf: (instance: FoundInstance) => Attributes,
-): ObservedMachine {
-  const attributes = instance === null ? { instance_state: "terminated" } : attributesOf(instance);
-  return { name, address, lineage, generation, hasData: true, units: [], attributes };
 }

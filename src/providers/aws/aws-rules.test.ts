@@ -60,6 +60,11 @@ describe("a spec for EC2", () => {
       "spec/duplicate-listener Port 2381 is that of the health checks",
     ],
     [
+      "a jump host beside Session Manager",
+      ["    keyName", "    sessionManager: true\n    jump: gate\n    keyName"],
+      "spec/session-jump Session Manager needs no jump host",
+    ],
+    [
       "Kubernetes",
       ["  workers:", "  kubernetes: { version: v1.35.4 }\n  workers:"],
       "Provider aws does not run kubeadm yet",

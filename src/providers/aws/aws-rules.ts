@@ -6,7 +6,7 @@ import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
 import type { SpecRule } from "../../spec/rules/rule.ts";
 import type { AnyEntries, LocatedValue } from "../../spec/schema/located.ts";
 import { metricsPort } from "../../units/health-port.ts";
-import { checkHostKeys, checkOptions } from "../ssh/ssh-rules.ts";
+import { checkHostKeys, checkOptions, sshOf } from "../ssh/ssh-rules.ts";
 
 const machinesOf = ({ hosts }: SpecDraft): SpecDraft["hosts"] => hosts.filter(({ kind }) => kind !== "load balancer");
 
@@ -92,6 +92,18 @@ const checkPorts: SpecRule = ({ controlPlane }) =>
     return [findingAt(port.pointer, { code: "spec/duplicate-listener", summary, detail })];
   });
 
+/** ssh connects in one way, and the spec says which. */
+const checkSessionManager: SpecRule = ({ provider, hosts }) => {
+  const sessionManager = provider?.entries["sessionManager"];
+  if (sessionManager == null || !("value" in sessionManager) || sessionManager.value !== true) return [];
+  const summary = "Session Manager needs no jump host";
+  const detail = "Remove `jump`, or `sessionManager`: ssh connects through the one or the other.";
+  const jumps = [provider?.entries["jump"], ...hosts.map(({ entries }) => sshOf(entries)["jump"])];
+  return jumps.flatMap((jump): SpecFinding[] =>
+    jump == null ? [] : [findingAt(jump.pointer, { code: "spec/session-jump", summary, detail })],
+  );
+};
+
 const checkKubernetes: SpecRule = ({ kubernetes }) => {
   if (kubernetes === null) return [];
   const summary = "Provider aws does not run kubeadm yet";
@@ -133,6 +145,7 @@ export const awsRules: readonly SpecRule[] = [
   checkRanges,
   checkVolume,
   checkPorts,
+  checkSessionManager,
   checkKubernetes,
   checkTags,
   checkHostKeys,

@@ -147,6 +147,12 @@ export const awsSchema: ProviderSchema = {
         "how the host key of a new instance is learned: console (what cloud-init prints to the instance's console, read through the API and kept in the state), or known_hosts",
       example: "known_hosts",
     },
+    sessionManager: {
+      type: "boolean",
+      default: false,
+      description:
+        "whether ssh reaches instances through Session Manager, with `aws` and session-manager-plugin of the machine that runs haplan; no security group opens the ssh port then",
+    },
     ...sshSettings,
     user: {
       type: "string",

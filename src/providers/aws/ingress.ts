@@ -19,7 +19,9 @@ function rulesOf(spec: ClusterSpec, role: GroupRole): readonly IngressRule[] {
   const { clientPort, peerPort } = controlPlane;
   const operators = provider["allowFrom"] as readonly string[];
   const clients = provider["clientsFrom"] as readonly string[];
-  const ssh = sshPorts(spec, role).flatMap((port) => openTo(port, operators));
+  // The SSM agent of an instance connects to sshd from within.
+  const ssh =
+    provider["sessionManager"] === true ? [] : sshPorts(spec, role).flatMap((port) => openTo(port, operators));
   switch (role) {
     case "workers":
       return ssh;

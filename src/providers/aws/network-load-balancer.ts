@@ -34,6 +34,7 @@ import {
 } from "./balancer-objects.ts";
 import { findNetwork, type Network, subnetOf } from "./network.ts";
 import { describeIngress, ensureGroups, findGroups, groupIds } from "./security-groups.ts";
+import type { SharedObjects } from "./shared-objects.ts";
 
 /** A new load balancer takes two to four minutes. */
 const provisionTimeoutMs = 600_000;
@@ -58,16 +59,12 @@ const targetGroupAttributes: ObjectAttributes = {
   "deregistration_delay.connection_termination.enabled": "true",
 };
 
-export type SharedObjects = {
-  /** Removes the security groups and the like once nothing uses them. */
-  readonly removeUnused: (subject: string, signal?: AbortSignal) => Promise<void>;
-};
-
 export class NetworkLoadBalancer implements LoadBalancer {
   readonly #context: AwsContext;
-  readonly #shared: SharedObjects;
+  /** Removes the security groups and the like once nothing uses them. */
+  readonly #shared: Pick<SharedObjects, "removeUnused">;
 
-  constructor(context: AwsContext, shared: SharedObjects) {
+  constructor(context: AwsContext, shared: Pick<SharedObjects, "removeUnused">) {
     this.#context = context;
     this.#shared = shared;
   }

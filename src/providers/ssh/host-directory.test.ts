@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HostDirectory, type HostedMachine } from "./host-directory.ts";
+import type { SshRoute } from "./ssh-model.ts";
 
 const machine = (name: string, generation: number | null, host: string, more: object = {}): HostedMachine => ({
   name,
@@ -7,12 +8,14 @@ const machine = (name: string, generation: number | null, host: string, more: ob
   attributes: { ssh_host: host, ...more },
 });
 
+const direct: SshRoute = { options: [], proxyCommandOf: () => null };
+
 describe("the directory of hosts", () => {
   it("has each host once, with all of its machines", () => {
     const directory = new HostDirectory(
       [machine("m1", null, "a"), machine("m2", null, "b"), machine("load-balancer", null, "b")],
       [machine("m1", 1, "a")],
-      [],
+      direct,
     );
     expect(directory.hosts().map(({ target, machines }) => [target.host, machines])).toEqual([
       ["a", ["m1"]],
@@ -24,7 +27,7 @@ describe("the directory of hosts", () => {
     const directory = new HostDirectory(
       [machine("m1", null, "new")],
       [machine("m1", 1, "old"), machine("m2", 4, "c")],
-      [],
+      direct,
     );
     expect(directory.hostOf("m1").target.host).toBe("new");
     expect(directory.hostOf({ name: "m1", generation: 1 }).target.host).toBe("old");
@@ -34,16 +37,29 @@ describe("the directory of hosts", () => {
   });
 
   it("reaches a recorded machine as the spec reaches its host now", () => {
-    const directory = new HostDirectory(
-      [machine("m1", null, "a", { ssh_port: 2222 })],
-      [machine("m1", 1, "a")],
-      ["X=y"],
-    );
+    const directory = new HostDirectory([machine("m1", null, "a", { ssh_port: 2222 })], [machine("m1", 1, "a")], {
+      ...direct,
+      options: ["X=y"],
+    });
     expect(directory.hostOf({ name: "m1", generation: 1 }).target).toMatchObject({ port: 2222, options: ["X=y"] });
   });
 
+  it("reaches a host through a command, which is asked for when the host is", () => {
+    const instances = new Map<string, string>();
+    const route = { ...direct, proxyCommandOf: (host: string) => `connect ${instances.get(host)}` };
+    const directory = new HostDirectory([machine("m1", null, "10.0.1.10")], [], route);
+    instances.set("10.0.1.10", "i-1");
+    const before = directory.hostOf("m1");
+    instances.set("10.0.1.10", "i-2");
+    expect([before, directory.hostOf("m1")].map(({ target }) => target.proxyCommand)).toEqual([
+      "connect i-1",
+      "connect i-2",
+    ]);
+    expect(directory.hostOf("m1").key).not.toBe(before.key);
+  });
+
   it("leaves out hosts that do not exist, and reaches one by the key that it turned out to have", () => {
-    const directory = new HostDirectory([machine("m1", null, "a"), machine("m2", null, "b")], [], []);
+    const directory = new HostDirectory([machine("m1", null, "a"), machine("m2", null, "b")], [], direct);
     directory.setAbsent(new Set(["m2"]));
     expect(directory.hosts().map(({ target }) => target.host)).toEqual(["a"]);
     directory.learn("m2", { ssh_host: "b", ssh_host_key: "ssh-ed25519 AAAA" });
@@ -55,7 +71,7 @@ describe("the directory of hosts", () => {
   });
 
   it("follows a machine that is renamed", () => {
-    const directory = new HostDirectory([], [machine("m1", 1, "a")], []);
+    const directory = new HostDirectory([], [machine("m1", 1, "a")], direct);
     directory.rename("m1", "m9");
     expect(directory.hostOf("m9").target.host).toBe("a");
     expect(() => directory.hostOf("m1")).toThrow(/No host is known/);
@@ -63,7 +79,7 @@ describe("the directory of hosts", () => {
 
   it("connects to a host once for each way in which its machines say that it is reached", () => {
     const pinned = { ssh_host_key: "ssh-ed25519 AAAA" };
-    const directory = new HostDirectory([machine("m1", null, "a", pinned), machine("m2", null, "a")], [], []);
+    const directory = new HostDirectory([machine("m1", null, "a", pinned), machine("m2", null, "a")], [], direct);
     expect(directory.hosts().map(({ target }) => target.hostKey)).toEqual(["ssh-ed25519 AAAA", null]);
     expect(directory.hostOf("m1").target.hostKey).toBe("ssh-ed25519 AAAA");
   });

@@ -2,7 +2,7 @@
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { BegunMachine, MachineRef } from "../provider.ts";
-import { targetOf } from "./ssh-model.ts";
+import { type SshRoute, targetOf } from "./ssh-model.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
 export type HostedMachine = {
@@ -23,13 +23,13 @@ export type KnownHost = {
 };
 
 export class HostDirectory {
-  readonly #options: readonly string[];
+  readonly #route: SshRoute;
   readonly #machines: HostedMachine[];
   #absent: ReadonlySet<string> = new Set();
 
   /** `wanted`: the spec's machines; `recorded`: the state's. */
-  constructor(wanted: readonly HostedMachine[], recorded: readonly HostedMachine[], options: readonly string[]) {
-    this.#options = options;
+  constructor(wanted: readonly HostedMachine[], recorded: readonly HostedMachine[], route: SshRoute) {
+    this.#route = route;
     this.#machines = [...recorded, ...wanted];
   }
 
@@ -114,7 +114,7 @@ export class HostDirectory {
     const host = machine.attributes["ssh_host"];
     const sameHost = this.#machines.filter((each) => each.generation === null && each.attributes["ssh_host"] === host);
     const wanted = sameHost.find(({ name }) => name === machine.name) ?? sameHost[0];
-    return targetOf((machine.generation === null ? machine : (wanted ?? machine)).attributes, this.#options);
+    return targetOf((machine.generation === null ? machine : (wanted ?? machine)).attributes, this.#route);
   }
 }
 
@@ -122,6 +122,6 @@ export class HostDirectory {
  * Two targets with one key share a session. A machine that asks for another key of the host, or for another user, has a
  * session of its own.
  */
-function keyOf({ host, user, port, identityFile, jump, hostKey }: SshTarget): string {
-  return JSON.stringify([host, port, user, identityFile, jump, hostKey]);
+function keyOf({ host, user, port, identityFile, jump, proxyCommand, hostKey }: SshTarget): string {
+  return JSON.stringify([host, port, user, identityFile, jump, proxyCommand, hostKey]);
 }

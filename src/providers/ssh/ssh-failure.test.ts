@@ -9,6 +9,7 @@ const target: SshTarget = {
   port: null,
   identityFile: null,
   jump: null,
+  proxyCommand: null,
   options: [],
   hostKey: null,
 };
@@ -31,6 +32,20 @@ it.each([
   ["Timeout, server 10.0.0.1 not responding.\r\n", "ssh/timed-out"],
   ["kex_exchange_identification: read: Connection reset by peer\r\n", "ssh/timed-out"],
   ["Bad configuration option: nonsense\r\n", "ssh/failed"],
+  // Of Session Manager, before what ssh makes of it.
+  ["sh: 1: exec: aws: not found\nConnection closed by UNKNOWN port 65535\r\n", "ssh/session-command"],
+  [
+    "SessionManagerPlugin is not found. Please refer to SessionManager Documentation here: http://docs.aws.amazon.com/console/systems-manager/session-manager-plugin-not-found\nConnection closed by UNKNOWN port 65535\r\n",
+    "ssh/session-plugin",
+  ],
+  [
+    "An error occurred (TargetNotConnected) when calling the StartSession operation: i-1 is not connected.\nConnection closed by UNKNOWN port 65535\r\n",
+    "ssh/session-unavailable",
+  ],
+  [
+    "An error occurred (AccessDeniedException) when calling the StartSession operation: User: x is not authorized\nConnection closed by UNKNOWN port 65535\r\n",
+    "ssh/session-denied",
+  ],
 ])("%j is %s", (stderr, code) => {
   const error = sshFailure(target, stderr);
   expect(error.code).toBe(code);

@@ -14,8 +14,36 @@ type Failure = {
   readonly say: (target: SshTarget, shown: string) => string;
 };
 
+/** Of the AWS CLI, which is the command of a connection through Session Manager. */
+const sessionFailures: readonly Failure[] = [
+  {
+    code: "ssh/session-plugin",
+    pattern: /SessionManagerPlugin is not found/,
+    say: ({ host }) =>
+      `${host} is reached through Session Manager, and session-manager-plugin is not on the PATH: install it, or remove \`sessionManager\``,
+  },
+  {
+    code: "ssh/session-command",
+    pattern: /\baws: (command )?not found/,
+    say: ({ host }) =>
+      `${host} is reached through Session Manager, and aws is not on the PATH: install the AWS CLI, or remove \`sessionManager\``,
+  },
+  {
+    code: "ssh/session-unavailable",
+    pattern: /TargetNotConnected/,
+    say: ({ host }) =>
+      `${host} is not connected to Session Manager: its image needs the SSM agent, its role the policy AmazonSSMManagedInstanceCore, and its subnet a way to Systems Manager`,
+  },
+  {
+    code: "ssh/session-denied",
+    pattern: /AccessDenied\w*\) when calling the StartSession operation/,
+    say: ({ host }) => `The caller may not start a session with ${host}: it needs ssm:StartSession`,
+  },
+];
+
 /** The first pattern that matches holds: later lines of ssh's output are consequences. */
 const failures: readonly Failure[] = [
+  ...sessionFailures,
   {
     code: "ssh/host-key-changed",
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|Host key for .* has changed/,

@@ -60,8 +60,15 @@ function ownKeys(value: Json | undefined): Attributes {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Attributes) : {};
 }
 
-/** The host that a machine's attributes describe. Options are the same for all hosts. */
-export function targetOf(attributes: Attributes, options: readonly string[]): SshTarget | null {
+export type SshRoute = {
+  /** As `ssh -o` takes them, the same for all hosts. */
+  readonly options: readonly string[];
+  /** The command through which a host is reached; null for a connection of ssh's own. */
+  readonly proxyCommandOf: (host: string) => string | null;
+};
+
+/** The host that a machine's attributes describe. */
+export function targetOf(attributes: Attributes, { options, proxyCommandOf }: SshRoute): SshTarget | null {
   const text = (name: string): string | null => {
     const value = attributes[name];
     return typeof value === "string" ? value : null;
@@ -75,6 +82,7 @@ export function targetOf(attributes: Attributes, options: readonly string[]): Ss
     port: typeof port === "number" ? port : null,
     identityFile: text("ssh_identity_file"),
     jump: text("ssh_jump"),
+    proxyCommand: proxyCommandOf(host),
     options,
     hostKey: text("ssh_host_key"),
   };

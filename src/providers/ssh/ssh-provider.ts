@@ -38,7 +38,7 @@ import { hostLogs } from "./host-logs.ts";
 import { isProgramsLost } from "./host-session.ts";
 import { HostSessions } from "./host-sessions.ts";
 import { InstalledArtifacts } from "./installed-artifacts.ts";
-import { sshLimits, sshModel } from "./ssh-model.ts";
+import { type SshRoute, sshLimits, sshModel } from "./ssh-model.ts";
 import { shellArguments } from "./ssh-target.ts";
 import { untilHostReady } from "./until-host-ready.ts";
 import type { Host } from "./upload-artifact.ts";
@@ -72,7 +72,11 @@ export type Hosts = Provider & {
 };
 
 /** The hosts of the machines that `model` describes, with the attributes of `sshAttributes`. */
-export async function createHosts(options: Options, model: ProviderModel): Promise<Hosts> {
+export async function createHosts(
+  options: Options,
+  model: ProviderModel,
+  proxyCommandOf: SshRoute["proxyCommandOf"] = () => null,
+): Promise<Hosts> {
   const recorded = (await options.recorded()).map(withLearnedKey);
   const balancers = model.describeLoadBalancer(options.spec).hosts;
   const wanted = machineHosts(options.spec, balancers).map((host): HostedMachine => {
@@ -80,7 +84,8 @@ export async function createHosts(options: Options, model: ProviderModel): Promi
     return { name: host.name, generation: null, attributes: { ...learnedKey(recorded, host.name), ...attributes } };
   });
   const sshOptions = options.spec.provider["sshOptions"] as readonly string[];
-  return new SshProvider(options, new HostDirectory(wanted, recorded, sshOptions), model);
+  const route = { options: sshOptions, proxyCommandOf };
+  return new SshProvider(options, new HostDirectory(wanted, recorded, route), model);
 }
 
 /** The newest host key of a machine that was learned when its host was created; it holds unless the spec has one. */

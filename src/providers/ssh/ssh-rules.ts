@@ -127,7 +127,8 @@ export const checkOptions: SpecRule = ({ provider }) => {
   });
 };
 
-function sshOf(entries: AnyEntries): AnyEntries {
+/** The keys of a host's `ssh`. */
+export function sshOf(entries: AnyEntries): AnyEntries {
   const ssh = entries["ssh"] ?? null;
   return ssh !== null && "entries" in ssh ? ssh.entries : {};
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type SshTarget, sshArguments } from "./ssh-target.ts";
+import { type SshTarget, shellArguments, sshArguments } from "./ssh-target.ts";
 
 const plain: SshTarget = {
   host: "db1.example.com",
@@ -7,6 +7,7 @@ const plain: SshTarget = {
   port: null,
   identityFile: null,
   jump: null,
+  proxyCommand: null,
   options: [],
   hostKey: null,
 };
@@ -38,6 +39,17 @@ describe("the command line of ssh", () => {
     );
     expect(words.indexOf("StrictHostKeyChecking=yes")).toBeLessThan(words.indexOf("StrictHostKeyChecking=no"));
     expect(words.at(-1)).toBe("Compression=yes");
+  });
+
+  it("connects through a command, which no option of the user's replaces", () => {
+    const target = { ...plain, proxyCommand: "connect --to %p", options: ["ProxyCommand=none"] };
+    const words = optionsOf(sshArguments(target, { knownHostsFile: null }, "true"));
+    expect(words.filter((word) => word.startsWith("ProxyCommand="))).toEqual([
+      "ProxyCommand=connect --to %p",
+      "ProxyCommand=none",
+    ]);
+    const shell = shellArguments(target, { knownHostsFile: null }, { command: ["uptime"], tty: false });
+    expect(optionsOf(shell)).toContain("ProxyCommand=connect --to %p");
   });
 
   it("takes a pinned key alone", () => {

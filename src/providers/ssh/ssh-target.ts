@@ -12,6 +12,8 @@ export type SshTarget = {
   readonly identityFile: string | null;
   /** As `ssh -J` takes it: one host, or several with commas between them. */
   readonly jump: string | null;
+  /** The command whose standard input and output are the connection, as ssh's ProxyCommand; null for a connection of ssh's own. */
+  readonly proxyCommand: string | null;
   /** `Name=value` each, as `ssh -o` takes them. */
   readonly options: readonly string[];
   /** The public key that the host has to show, as `ssh-ed25519 AAAA...`; null: as known_hosts has it. */
@@ -48,7 +50,7 @@ export function shellArguments(target: SshTarget, files: SshFiles, { command, tt
 
 /** What a host is reached with, and the host. */
 function reachArguments(target: SshTarget, files: SshFiles): readonly string[] {
-  const { host, user, port, identityFile, jump, options } = target;
+  const { host, user, port, identityFile, jump, proxyCommand, options } = target;
   const pinned =
     files.knownHostsFile === null
       ? []
@@ -65,6 +67,7 @@ function reachArguments(target: SshTarget, files: SshFiles): readonly string[] {
     `ServerAliveInterval=${aliveIntervalSeconds}`,
     `ServerAliveCountMax=${aliveCountMax}`,
     ...pinned,
+    ...(proxyCommand === null ? [] : [`ProxyCommand=${proxyCommand}`]),
     // The first of two values holds: the user's come after those that haplan relies on.
     ...options,
   ];

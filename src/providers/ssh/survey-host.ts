@@ -14,7 +14,7 @@ true`;
 
 /** @throws HaplanError `ssh/...` when the host was not reached */
 export const surveyHost: AskHost = async (reach, signal) => {
-  const host = { target: { ...reach, hostKey: null }, files: { knownHostsFile: null }, signal };
+  const host = { target: { ...reach, proxyCommand: null, hostKey: null }, files: { knownHostsFile: null }, signal };
   const command = `sh -c ${shellWord(script)}`;
   return parseSurvey((await runOnHost({ ...host, command, timeoutMs: surveyMs })).stdout);
 };

@@ -15,6 +15,7 @@ const whileBooting: ReadonlySet<string> = new Set([
   "ssh/no-route",
   "ssh/permission-denied",
   "ssh/failed",
+  "ssh/session-unavailable",
 ]);
 
 /** `report` gets the reason of each attempt that failed. @throws HaplanError of the last attempt, or `ssh/not-ready` with what the command said */

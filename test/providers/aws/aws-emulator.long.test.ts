@@ -9,7 +9,11 @@ import {
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
-import { DeregisterTargetsCommand, DescribeTargetHealthCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
+import {
+  DeleteLoadBalancerCommand,
+  DeregisterTargetsCommand,
+  DescribeTargetHealthCommand,
+} from "@aws-sdk/client-elastic-load-balancing-v2";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { clientToken } from "../../../src/providers/aws/aws-names.ts";
@@ -97,6 +101,20 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     });
     expect(await healthyTargets()).toEqual(["10.0.1.10:2379", "10.0.2.10:2379", "10.0.3.10:2379"]);
     await expectNoChanges();
+    await haplan("destroy -auto-approve");
+    expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
+  });
+
+  it("A2: leaves nothing when destroy finds its machines and its load balancer gone, as after one that was killed", async () => {
+    await apply();
+    const { instances, volumes, balancers } = await listAccount(emulated.aws);
+    const InstanceIds = instances.flatMap(({ InstanceId = "" }) => InstanceId);
+    await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds }));
+    for (const { VolumeId } of volumes)
+      await emulated.aws.ec2.send(new DeleteVolumeCommand({ VolumeId })).catch(() => undefined);
+    await emulated.aws.elb.send(new DeleteLoadBalancerCommand({ LoadBalancerArn: balancers[0]?.LoadBalancerArn }));
+    cluster.cli.world.facts.machines.clear();
+    expect(counts(await listAccount(emulated.aws))).toMatchObject({ instances: 0, groups: 3, targetGroups: 1 });
     await haplan("destroy -auto-approve");
     expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
   });

@@ -20,6 +20,7 @@ import { ensureKept } from "../../../src/providers/aws/kept-volume.ts";
 import { ensurePlacementGroup } from "../../../src/providers/aws/placement-groups.ts";
 import { CurrentWaits } from "../../../src/providers/current-waits.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
+import type { Provider } from "../../../src/providers/provider.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
 import type { Hosts } from "../../../src/providers/ssh/ssh-provider.ts";
 import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
@@ -82,6 +83,21 @@ function contextOf(given: ClusterSpec): AwsContext {
     log: () => undefined,
     client: new AwsClient({ spec: given, log: () => undefined }),
   };
+}
+
+async function openProvider(hosts: object): Promise<Provider> {
+  const options = {
+    spec,
+    recorded: async () => [{ name: "m1", generation: 1, attributes: {} }],
+    directory: "",
+    cwd: "",
+    signal: new AbortController().signal,
+    clock: context.clock,
+    log: () => undefined,
+  };
+  const calls = new MachineCalls({ ...options, limits: { machinesAtOnce: 1, callTimeoutMs: null } });
+  const opened = { close: async () => undefined, ...hosts } as unknown as Hosts;
+  return await createAwsProvider({ ...options, calls }, async () => opened);
 }
 
 async function errorOf(work: Promise<unknown>): Promise<HaplanError> {
@@ -308,27 +324,32 @@ describe("a call that fails", () => {
     api
       .on("DescribeInstances", failure("UnauthorizedOperation", "You are not authorized", 403))
       .on("DescribeSecurityGroups", failure("UnauthorizedOperation", "no", 403));
-    const options = {
-      spec,
-      recorded: async () => [{ name: "m1", generation: 1, attributes: {} }],
-      directory: "",
-      cwd: "",
-      signal: new AbortController().signal,
-      clock: context.clock,
-      log: () => undefined,
-    };
     const absent: string[] = [];
-    const hosts = {
+    const provider = await openProvider({
       setAbsent: (names: ReadonlySet<string>) => absent.push(...names),
-      close: async () => undefined,
-    } as unknown as Hosts;
-    const calls = new MachineCalls({ ...options, limits: { machinesAtOnce: 1, callTimeoutMs: null } });
-    const provider = await createAwsProvider({ ...options, calls }, async () => hosts);
+    });
     const found = await provider.observe("lineage-1", ["m1", "m2"]);
     expect(found.machines).toEqual([]);
     expect(found.unreachable.map(({ name }) => name)).toEqual(["m1", "m2"]);
     expect(found.unreachable[0]?.reason).toContain("UnauthorizedOperation");
     expect(absent).toEqual(["m1", "m2"]);
+    await provider.close();
+  });
+});
+
+describe("the hosts of instances", () => {
+  it("are asked for a lock where an instance runs, and nowhere else", async () => {
+    api.on("DescribeInstances", instances(instanceXml("i-0a", "running", tags)));
+    const locked: string[] = [];
+    let absent: ReadonlySet<string> = new Set();
+    const provider = await openProvider({
+      setAbsent: (names: ReadonlySet<string>) => {
+        absent = names;
+      },
+      lock: async () => void locked.push(...["m1", "m2", "w1"].filter((name) => !absent.has(name))),
+    });
+    await provider.lock({ id: "run" } as never, { timeoutMs: 0 });
+    expect(locked).toEqual(["m1"]);
     await provider.close();
   });
 });

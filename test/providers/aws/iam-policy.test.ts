@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { awsCalls } from "../../../src/providers/aws/aws-call-types.ts";
 import { root } from "../../structure/imports.ts";
-import { fullPolicy, readPolicy } from "./iam-policy.ts";
+import { fullPolicy, instancePolicy, readPolicy, sessionPolicy } from "./iam-policy.ts";
 
 const page = readFileSync(join(root, "docs/aws.md"), "utf8");
 const directory = join(root, "src/providers/aws");
@@ -14,7 +14,12 @@ const sources = readdirSync(directory)
 
 it("docs/aws.md has the policies that the code needs", () => {
   const blocks = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(([, text]) => JSON.parse(text ?? "") as unknown);
-  expect(blocks).toEqual([readPolicy(), fullPolicy("arn:aws:iam::123456789012:role/control-plane")]);
+  expect(blocks).toEqual([
+    readPolicy(),
+    fullPolicy("arn:aws:iam::123456789012:role/control-plane"),
+    sessionPolicy(),
+    instancePolicy(),
+  ]);
 });
 
 it("every call of the list is made, and the SDK is used by the client alone", () => {

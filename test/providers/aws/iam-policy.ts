@@ -63,6 +63,51 @@ export function fullPolicy(profileRole: string): IamPolicy {
   };
 }
 
+/** With `sessionManager`, beside the full policy: the calls that the AWS CLI makes for ssh. */
+export function sessionPolicy(): IamPolicy {
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "StartOwnSessions",
+        Effect: "Allow",
+        Action: ["ssm:StartSession"],
+        Resource: "arn:aws:ec2:*:*:instance/*",
+        Condition: { Null: { [`aws:ResourceTag/${tagKeys.cluster}`]: "false" } },
+      },
+      {
+        Sid: "StartSshSessions",
+        Effect: "Allow",
+        Action: ["ssm:StartSession"],
+        Resource: "arn:aws:ssm:*:*:document/AWS-StartSSHSession",
+      },
+      {
+        Sid: "EndOwnSessions",
+        Effect: "Allow",
+        Action: ["ssm:ResumeSession", "ssm:TerminateSession"],
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of IAM
+        Resource: "arn:aws:ssm:*:*:session/${aws:userid}-*",
+      },
+    ],
+  };
+}
+
+/** With `sessionManager`, of the role of `instanceProfile`: what the SSM agent of an instance calls. */
+export function instancePolicy(): IamPolicy {
+  const channels = ["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"];
+  return {
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "SessionManager",
+        Effect: "Allow",
+        Action: ["ssm:UpdateInstanceInformation", ...channels.map((call) => `ssmmessages:${call}`)],
+        Resource: "*",
+      },
+    ],
+  };
+}
+
 function readStatements(): readonly Statement[] {
   return [
     {

@@ -1,0 +1,142 @@
+/** Machines that stay the same through a change, or whose instance was lost: they get what they need, and keep their data. */
+import type { Attributes } from "../../plan/resource.ts";
+import { machineHosts } from "../../spec/machine-hosts.ts";
+import type { MachineRef } from "../provider.ts";
+import type { Hosts } from "../ssh/ssh-provider.ts";
+import { awsModel } from "./aws-model.ts";
+import { modifyVolume } from "./data-volumes.ts";
+import type { DownMachine } from "./down-machines.ts";
+import { factsOf } from "./instance-facts.ts";
+import type { InstanceHosts } from "./instance-hosts.ts";
+import { updateTags } from "./instance-tags.ts";
+import { type FoundInstance, startInstance } from "./instances.ts";
+import { ensureKept, isLike } from "./kept-volume.ts";
+import { reachWith } from "./recorded-machines.ts";
+import { dataDeviceName, growFileSystem, isPrepared } from "./user-data.ts";
+import { type InstanceParts, wantedInstance } from "./wanted-instance.ts";
+
+type Parts = InstanceParts & { readonly hosts: Hosts; readonly instanceHosts: InstanceHosts };
+
+export class KeptMachines {
+  readonly #parts: Parts;
+  /** They are brought back by the first call that needs them. */
+  readonly #down: Map<string, DownMachine> = new Map();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  setDown(machines: readonly DownMachine[]): void {
+    this.#down.clear();
+    for (const machine of machines) this.#down.set(machine.name, machine);
+  }
+
+  isDown(name: string): boolean {
+    return this.#down.has(name);
+  }
+
+  /** Brings the instance of a machine, which may be another one afterwards, to what `attributes` say. */
+  async update(
+    machine: MachineRef,
+    attributes: Attributes,
+    findInstance: () => Promise<FoundInstance>,
+    signal?: AbortSignal,
+  ): Promise<Attributes> {
+    const { context, hosts, recorded, shared } = this.#parts;
+    const name = typeof machine === "string" ? machine : machine.name;
+    const before = recorded.attributesOf(name);
+    await this.bringBack(name, attributes, signal);
+    const instance = await findInstance();
+    await shared.ensureGroups(instance.lineage, signal);
+    await updateTags(context, instance, signal);
+    const volumeId = recorded.volumeOf(name, instance.generation) ?? instance.volumes.get(dataDeviceName) ?? null;
+    if (volumeId === null) {
+      const onHost = await hosts.updateMachine(machine, attributes, signal);
+      return { ...factsOf(instance), ...recorded.learnedKey(name), ...onHost };
+    }
+    const facts = await this.#keep({ ...instance, name, instance }, volumeId, attributes, signal);
+    await this.#resizeVolume(instance, volumeId, { before, attributes }, signal);
+    return facts;
+  }
+
+  /** Brings back a machine that is down; `attributes`: null for those that it had, or the spec's if its instance is gone. */
+  async bringBack(name: string, attributes: Attributes | null, signal?: AbortSignal): Promise<void> {
+    const { context, instanceHosts, recorded } = this.#parts;
+    const machine = this.#down.get(name);
+    if (machine === undefined) return;
+    const volumeId = recorded.volumeOf(name, machine.generation);
+    const former = recorded.attributesOf(name);
+    if (volumeId !== null) {
+      const wanted = attributes ?? (machine.instance === null ? this.#described(name) : null) ?? former;
+      await this.#keep(machine, volumeId, wanted, signal);
+      return;
+    }
+    if (machine.instance !== null) {
+      await startInstance(context, machine.instance, signal);
+      const command = machine.instance.volumes.has(dataDeviceName) ? isPrepared : "true";
+      await instanceHosts.untilReady(machine.instance, recorded.reach(name, former), command, signal);
+    }
+    this.#down.delete(name);
+  }
+
+  /** Brings the instance of a master that keeps its data to what is wanted: see `ensureKept`. */
+  async #keep(
+    machine: DownMachine,
+    volumeId: string,
+    attributes: Attributes,
+    signal?: AbortSignal,
+  ): Promise<Attributes> {
+    const { context, hosts, instanceHosts, recorded } = this.#parts;
+    const { name, generation, instance: former } = machine;
+    const described = await wantedInstance(this.#parts, machine, attributes, signal);
+    const { image } = recorded.attributesOf(name);
+    const keepsImage = former !== null && (image === undefined || image === attributes["image"]);
+    const wanted = { ...described, ...(keepsImage ? { ami: former.ami } : {}), volumeId };
+    const isAsItWas = former !== null && former.state === "running" && isLike(former, wanted);
+    if (!isAsItWas) await hosts.forget(name);
+    const running = await ensureKept(context, wanted, signal);
+    const isSame = running.id === former?.id;
+    const facts = isSame ? recorded.learnedKey(name) : await instanceHosts.learnKey(running, attributes, signal);
+    await instanceHosts.untilReady(running, reachWith(facts, attributes), isPrepared, signal);
+    this.#down.delete(name);
+    const onHost = await hosts.updateMachine({ name, generation }, attributes, signal);
+    const kept = { ...factsOf(running), volume_id: volumeId, ...facts, ...onHost };
+    recorded.add({ name, generation, attributes: { ...recorded.attributesOf(name), ...attributes, ...kept } });
+    return kept;
+  }
+
+  /** A volume that has grown has a file system that has not. */
+  async #resizeVolume(
+    instance: FoundInstance,
+    volumeId: string,
+    { before, attributes }: { readonly before: Attributes; readonly attributes: Attributes },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { context, instanceHosts, recorded } = this.#parts;
+    const { machine: name } = instance;
+    const names = ["volume_size", "volume_iops", "volume_throughput"];
+    if (names.every((each) => before[each] === undefined || before[each] === attributes[each])) return;
+    await modifyVolume(context, name, volumeId, attributes, signal);
+    if (before["volume_size"] === attributes["volume_size"]) return;
+    const { id, address } = this.#current(instance);
+    await instanceHosts.untilReady(
+      { machine: name, id, address },
+      recorded.reach(name, attributes),
+      growFileSystem,
+      signal,
+    );
+  }
+
+  /** The instance that the machine has now: `#keep` may have given it another one. */
+  #current(instance: FoundInstance): Pick<FoundInstance, "id" | "address"> {
+    const id = this.#parts.recorded.attributesOf(instance.machine)["instance_id"];
+    return { id: typeof id === "string" ? id : instance.id, address: instance.address };
+  }
+
+  /** The attributes of a machine of the spec; null if the spec has none of this name. */
+  #described(name: string): Attributes | null {
+    const { spec } = this.#parts.context;
+    const host = machineHosts(spec, []).find((each) => each.name === name);
+    return host === undefined ? null : awsModel.describeMachine(spec, host).attributes;
+  }
+}
