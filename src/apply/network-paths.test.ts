@@ -48,6 +48,17 @@ describe("the connections that a cluster needs", () => {
     ]);
   });
 
+  it("lead from the load balancer to the port where an etcd serves HTTP as well", () => {
+    const { controlPlane, ...rest } = fixtureSpec(["m1", "m2", "m3"], { workers: 0, engine: "etcd" });
+    const etcd = { binary: "/opt/etcd", version: "3.6.14", httpPort: 2383 };
+    const found = lines({ ...rest, controlPlane: { ...controlPlane, etcd } });
+    expect(found.filter((line) => line.includes(":2383"))).toEqual([
+      "load-balancer > m1 127.0.1.1:2383 error",
+      "load-balancer > m2 127.0.1.2:2383 error",
+      "load-balancer > m3 127.0.1.3:2383 error",
+    ]);
+  });
+
   it("are those of API servers and kubelets as well with Kubernetes", () => {
     const { controlPlane, ...rest } = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
     const kubernetes = {

@@ -17,6 +17,7 @@ export function networkPaths(spec: ClusterSpec, balancers: readonly MachineHost[
       masters.filter((to) => to !== from).map((to) => clientPath(spec, from.name, to, "warning")),
     ),
     ...balancers.flatMap((from) => masters.map((to) => clientPath(spec, from.name, to, "error"))),
+    ...balancers.flatMap((from) => own.flatMap((to) => healthPaths(spec, from, to))),
     ...masters.map((to) => clientPath(spec, null, to, "error")),
     ...spec.workers.flatMap((from) => balancers.flatMap((to) => balancerPaths(spec, from.name, to, "error"))),
     ...balancers.flatMap((to) => balancerPaths(spec, null, to, "warning")),
@@ -44,6 +45,12 @@ function kubernetesPaths(
 function peerPath(spec: ClusterSpec, from: MasterSpec, to: MasterSpec): NetworkPath {
   const { peerPort } = spec.controlPlane;
   return { from: from.name, to: to.name, address: to.address, port: peerPort, severity: "error" };
+}
+
+/** Where the load balancer checks an etcd that serves HTTP at a port of its own. */
+function healthPaths({ controlPlane }: ClusterSpec, from: MachineHost, to: MasterSpec): readonly NetworkPath[] {
+  const port = controlPlane.etcd?.httpPort;
+  return port === undefined ? [] : [{ from: from.name, to: to.name, address: to.address, port, severity: "error" }];
 }
 
 function clientPath(

@@ -11,6 +11,8 @@ import type { ProbeOutcome } from "./backend.ts";
 export type HealthCheck = {
   readonly path: string;
   readonly timeoutMs: number;
+  /** Absent: backends answer at the port for clients. */
+  readonly port?: number;
   /** Opens connections; each probe a new one, so that it also proves that connecting works. TLS sessions are reused. */
   readonly agent: HttpAgent | HttpsAgent;
 };
@@ -21,11 +23,9 @@ export type CheckTls = TlsCredentials | "unverified" | null;
 const livenessPath = "/version";
 const bodyBytesMax = 64 * 1024;
 
-export function createHealthCheck(
-  settings: { readonly path: string; readonly timeoutMs: number },
-  tls: CheckTls,
-): HealthCheck {
-  return { path: settings.path, timeoutMs: settings.timeoutMs, agent: createAgent(tls) };
+export function createHealthCheck(settings: Omit<HealthCheck, "agent">, tls: CheckTls): HealthCheck {
+  const { path, timeoutMs, port } = settings;
+  return { path, timeoutMs, agent: createAgent(tls), ...(port === undefined ? {} : { port }) };
 }
 
 function createAgent(tls: CheckTls): HttpAgent | HttpsAgent {
@@ -80,7 +80,7 @@ function ask(
 ): Promise<Answer> {
   const send = check.agent instanceof HttpsAgent ? httpsRequest : httpRequest;
   return new Promise((resolve) => {
-    const options = { host: target.address, port: target.port, path, agent: check.agent, signal };
+    const options = { host: target.address, port: check.port ?? target.port, path, agent: check.agent, signal };
     const asked = send(options, (response) => {
       let received = 0;
       response.on("data", (chunk: Buffer) => {

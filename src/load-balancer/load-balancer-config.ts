@@ -29,6 +29,7 @@ const healthCheck = {
     path: { type: "string", pattern: "^/" },
     intervalMs: { type: "integer", minimum: 50, maximum: 60_000 },
     timeoutMs: { type: "integer", minimum: 50, maximum: 60_000 },
+    port: { type: "integer", minimum: 1, maximum: 65_535 },
   },
 };
 

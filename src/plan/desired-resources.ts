@@ -257,6 +257,7 @@ function agentSettings(spec: ClusterSpec, master: MasterSpec): Attributes {
   return {
     engine,
     ...(engine === "etcd" ? { etcdBinary: etcd?.binary ?? null, etcdVersion: etcd?.version ?? null } : {}),
+    ...(etcd?.httpPort === undefined ? {} : { httpPort: etcd.httpPort }),
     heartbeatIntervalMs,
     electionTimeoutMs,
     healthUrl: health === null ? null : `${healthScheme(spec)}://${hostPort(master.address, health)}`,

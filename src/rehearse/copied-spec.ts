@@ -4,7 +4,7 @@
  */
 import { isAbsolute, resolve } from "node:path";
 import type { Json } from "../base/json.ts";
-import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import type { ClusterSpec, EtcdProgram, MasterSpec } from "../spec/cluster-spec.ts";
 import { clientPortOf } from "../units/addresses.ts";
 
 /** Gives each address of the real cluster one of the copy, the same for every spec. */
@@ -66,7 +66,7 @@ function copiedDocument(spec: ClusterSpec, { addresses, cwd, masters: kept }: Co
       provider: { type: "local", ...(artifact === undefined ? {} : { artifact: withAbsoluteFile(artifact, cwd) }) },
       controlPlane: {
         engine,
-        ...(etcd === undefined ? {} : { etcd }),
+        ...(etcd === undefined ? {} : { etcd: copiedEtcd(etcd) }),
         tls: {
           enabled: tls.enabled && adopted.length === 0,
           ...(tls.extraNames === undefined ? {} : { extraNames: [...tls.extraNames] }),
@@ -107,6 +107,10 @@ function copiedLoadBalancer({ loadBalancer }: ClusterSpec, addresses: CopyAddres
 /** Members that haplan did not start are copied without TLS: their authority is not haplan's to use. */
 export function adoptedUrl(spec: ClusterSpec, master: MasterSpec, addresses: CopyAddresses): string {
   return `http://${addresses.master(master)}:${copiedPort(clientPortOf(spec, master))}`;
+}
+
+function copiedEtcd({ httpPort, ...program }: EtcdProgram): Json {
+  return { ...program, ...(httpPort === undefined ? {} : { httpPort: copiedPort(httpPort) }) };
 }
 
 /** Ports below 1024 are root's. */

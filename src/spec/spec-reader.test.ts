@@ -57,6 +57,8 @@ describe("the etcd that masters run", () => {
     ["etcd", "{ binary: /opt/etcd, version: v3.6 }", "spec/bad-value 6:81"],
     ["etcd", "{ binary: /opt/etcd }", "spec/missing-key 6:45"],
     ["etcd", "{ version: 3.6.14 }", "spec/etcd-place 6:51"],
+    ["etcd", "{ binary: /opt/etcd, version: 3.5.7, httpPort: 2383 }", "spec/etcd-http-port 6:98"],
+    ["etcd", "{ binary: /opt/etcd, version: 3.5.8, httpPort: 2380 }", "spec/duplicate-port 6:98"],
     // The fixture's provider is local: the file is there already.
     ["etcd", `{ archive: { file: a.tgz, sha256: ${"a".repeat(64)} }, version: 3.6.14 }`, "spec/etcd-archive 6:62"],
   ])("rejects %s with %s", (engine, etcd, place) => {

@@ -57,6 +57,8 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
   const peerListen = hostPort(bindAddress(master.address), peerPort);
   const health = healthPort(spec);
   const healthFlag = engine === "agent" ? "listen-health-urls" : "listen-metrics-urls";
+  const http = spec.controlPlane.etcd?.httpPort;
+  const httpListen = http === undefined ? [] : [hostPort(bindAddress(master.address), http)];
   const healthListen = health === null ? [] : [hostPort(bindAddress(master.address), health)];
   return {
     definition: {
@@ -66,6 +68,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
         `--name=${master.name}`,
         `--data-dir=${dataDirPlaceholder}`,
         `--listen-client-urls=${scheme}://${clientListen}`,
+        ...httpListen.map((place) => `--listen-client-http-urls=${scheme}://${place}`),
         `--advertise-client-urls=${clientUrl(spec, master)}`,
         `--listen-peer-urls=${scheme}://${peerListen}`,
         `--initial-advertise-peer-urls=${peerUrl(spec, master)}`,
@@ -79,7 +82,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
       ],
       environment: {},
       files: [],
-      listens: [clientListen, peerListen, ...healthListen],
+      listens: [clientListen, peerListen, ...httpListen, ...healthListen],
       ...(tls.enabled ? { reload: { signal: null, files: reloadedFiles(engine) } } : {}),
     },
     templates: [],

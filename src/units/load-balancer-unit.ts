@@ -26,7 +26,13 @@ export type LoadBalancerConfig = {
   /** `host:port`. */
   readonly listens: readonly string[];
   readonly backends: readonly { readonly name: string; readonly address: string; readonly port: number }[];
-  readonly healthCheck: { readonly path: string; readonly intervalMs: number; readonly timeoutMs: number };
+  readonly healthCheck: {
+    readonly path: string;
+    readonly intervalMs: number;
+    readonly timeoutMs: number;
+    /** Where backends serve HTTP; absent if at the port for clients. */
+    readonly port?: number;
+  };
   /** Files for the health checks over TLS; null if TLS is off. */
   readonly tls: CertificateFiles | null;
   /** The API servers of Kubernetes, on a port of their own; absent without Kubernetes. */
@@ -105,6 +111,7 @@ export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTarge
       path: (targets.engine ?? spec.controlPlane.engine) === "agent" ? "/readyz?stopping=404" : "/health",
       intervalMs: 500,
       timeoutMs: 1000,
+      ...httpPort(spec, targets),
     },
     tls: spec.controlPlane.tls.enabled
       ? {
@@ -117,6 +124,12 @@ export function loadBalancerConfig(spec: ClusterSpec, targets: LoadBalancerTarge
     ...(targets.hold === undefined ? {} : { hold: targets.hold }),
     ...(isVirtual ? { virtual: { healthListen: healthListen(spec) } } : {}),
   };
+}
+
+/** A cluster that this one is to replace has its own ports. */
+function httpPort({ controlPlane }: ClusterSpec, targets: LoadBalancerTargets): { readonly port?: number } {
+  const port = controlPlane.etcd?.httpPort;
+  return port === undefined || targets.engine !== undefined ? {} : { port };
 }
 
 /** The masters that are targets, whatever the state of their members: an API server uses all members. */

@@ -7,6 +7,7 @@ import { isRecoverable, lineagesFound, type MemberView, memberCondition } from "
 import type { Planning } from "../planning.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
+import { checkHttpPort } from "./etcd-http-port.ts";
 import { checkEtcdVersion } from "./etcd-version.ts";
 import { warnAboutZoneLoss } from "./failure-domains.ts";
 import { warnAboutFullDisks } from "./full-disks.ts";
@@ -29,6 +30,7 @@ export function checkPreconditions(planning: Planning): void {
   checkRecoverable(planning);
   checkRoles(planning);
   checkEtcdVersion(planning);
+  checkHttpPort(planning);
   checkOccupiedAddresses(planning);
   checkUnmanaged(planning);
   for (const { code, summary, detail } of specWarnings(planning.spec)) builder.warn(code, summary, detail);

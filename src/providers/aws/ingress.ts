@@ -32,7 +32,7 @@ function rulesOf(spec: ClusterSpec, role: GroupRole): readonly IngressRule[] {
         ...ssh,
         ...openTo(clientPort, ["load-balancer", "masters", "workers", ...operators]),
         ...openTo(peerPort, ["masters"]),
-        ...openTo(healthPort({ loadBalancer }) ?? clientPort, ["load-balancer"]),
+        ...openTo(healthPort({ loadBalancer }) ?? controlPlane.etcd?.httpPort ?? clientPort, ["load-balancer"]),
       ];
   }
 }

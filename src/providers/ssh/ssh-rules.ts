@@ -39,12 +39,14 @@ const checkListeners: SpecRule = (draft) => {
 
 function masterListeners({ controlPlane, hosts }: SpecDraft): readonly Listener[] {
   if (controlPlane === null) return [];
-  const { clientPort, peerPort } = controlPlane.entries;
+  const { clientPort, peerPort, etcd } = controlPlane.entries;
+  const http = etcd?.entries.httpPort ?? null;
+  const ports = [clientPort, peerPort, ...(http === null ? [] : [http])].map(({ value }) => value);
   return hosts.flatMap((host) => {
     const place = host.kind === "master" ? placeOf(host) : null;
     if (place === null) return [];
     const what = `master at ${formatPointer(host.address!.pointer).replace(/\.address$/, "")}`;
-    return [clientPort.value, peerPort.value].map((port) => ({ what, port, ...place }));
+    return ports.map((port) => ({ what, port, ...place }));
   });
 }
 

@@ -191,6 +191,13 @@ export const etcdProgram = {
         "its version, as `etcd --version` prints it; another one is a rolling update, one minor version at a time",
       example: "3.6.14",
     },
+    httpPort: {
+      shape: "port",
+      absent: "`clientPort` serves gRPC and HTTP",
+      description:
+        "the TCP port for HTTP (health, metrics, JSON gateway), so that clientPort serves gRPC alone: a member that stops then answers every call that it has accepted; for new clusters, etcd 3.4.25, 3.5.8 or newer",
+      example: 2383,
+    },
   },
 } as const;
 

@@ -9,13 +9,27 @@ export const checkPorts: SpecRule = ({ controlPlane, loadBalancer }) => [
   ...checkListedOnce(loadBalancer?.entries.ports?.items ?? []),
 ];
 
-function checkMemberPorts({ entries: { clientPort, peerPort } }: ControlPlaneDraft): readonly SpecFinding[] {
-  if (clientPort.value !== peerPort.value) return [];
+function checkMemberPorts({ entries: { clientPort, peerPort, etcd } }: ControlPlaneDraft): readonly SpecFinding[] {
+  const clients = { name: "clientPort", ...clientPort };
+  const peers = { name: "peerPort", ...peerPort };
+  const http = etcd?.entries.httpPort ?? null;
   return [
-    findingAt(peerPort.pointer, {
+    ...checkTwoPorts(clients, peers, "Write two ports, such as 2379 and 2380."),
+    ...(http === null ? [] : [clients, peers]).flatMap((other) =>
+      checkTwoPorts(other, { name: "etcd.httpPort", ...http! }, "Write another one, such as 2383."),
+    ),
+  ];
+}
+
+type MemberPort = LocatedValue<number> & { readonly name: string };
+
+function checkTwoPorts(one: MemberPort, other: MemberPort, advice: string): readonly SpecFinding[] {
+  if (one.value !== other.value) return [];
+  return [
+    findingAt(other.pointer, {
       code: "spec/duplicate-port",
-      summary: `clientPort and peerPort are both ${peerPort.value}`,
-      detail: "Clients and members speak different protocols. Write two ports, such as 2379 and 2380.",
+      summary: `${one.name} and ${other.name} are both ${other.value}`,
+      detail: `They serve different protocols. ${advice}`,
     }),
   ];
 }
