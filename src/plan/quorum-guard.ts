@@ -34,7 +34,7 @@ export function guardQuorum(
   for (const [position, step] of steps.entries()) {
     const { during, after } = simulateStep(model, step.action);
     if (!destroying) {
-      const even = allowEvenSteps ? null : checkEvenStep(model, after, step, position);
+      const even = allowEvenSteps ? null : checkEvenStep(start, { before: model, after, step, position });
       const refusal = even ?? checkMoment(model, during, after, step, position);
       if (refusal !== null) return { timeline, refusal };
     }
@@ -51,13 +51,17 @@ export function guardQuorum(
  * A real etcd moves one vote at a time. An even number on the way is allowed without the policy only if it is worse
  * than the present in no respect: when a voter leaves that is down anyway.
  */
-function checkEvenStep(before: QuorumModel, after: QuorumModel, step: Step, position: number): Diagnostic | null {
+function checkEvenStep(
+  start: QuorumModel,
+  { before, after, step, position }: { before: QuorumModel; after: QuorumModel; step: Step; position: number },
+): Diagnostic | null {
   const { action } = step;
   const direct = action.kind === "removeMember" || (action.kind === "changeVoters" && action.manner === "direct");
   const [from, to] = [before.voters.length, after.voters.length];
   if (!direct || from === to || to % 2 === 1 || to === 0) return null;
   const gone = before.voters.filter((key) => !after.voters.includes(key));
-  const wasDown = gone.length > 0 && before.members.every((member) => !gone.includes(member.key) || !member.up);
+  // The plan itself may have stopped it.
+  const wasDown = gone.length > 0 && start.members.every((member) => !gone.includes(member.key) || !member.up);
   if (wasDown) return null;
   return refusal(
     "plan/even-step",

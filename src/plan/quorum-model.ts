@@ -85,9 +85,8 @@ export function simulateStep(model: QuorumModel, action: StepAction): { during: 
     case "updateAgent":
     case "upgradeAgent":
       return still(withPlace(setUp(model, [action.member], false), action.member));
-    // One of two of its name: its member does not vote.
     case "stopAgent":
-      return still(action.generation === undefined ? setUp(model, [action.member], false) : model);
+      return still(withoutAgent(model, action));
     // Its peers use the URL that it will listen on once it has restarted.
     case "updateMember":
       return still(setUp(model, [action.member], false));
@@ -202,6 +201,15 @@ function setUp(
     ...model,
     members: model.members.map((member) => (names.includes(member.name) && which(member) ? { ...member, up } : member)),
   };
+}
+
+/** Of two of a name, the one that stops votes only if the step says so. */
+function withoutAgent(
+  model: QuorumModel,
+  { member, generation, memberId }: Extract<StepAction, { readonly kind: "stopAgent" }>,
+): QuorumModel {
+  if (generation === undefined) return setUp(model, [member], false);
+  return setUp(model, [member], false, ({ key }) => key === memberId);
 }
 
 /** How many more voters of one half may fail; negative if it has no majority already. */

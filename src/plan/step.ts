@@ -79,7 +79,13 @@ export type StepAction =
   /** The agent is down but its data is intact: starts it as it was. */
   | { readonly kind: "restartAgent"; readonly member: string; readonly join: InitialCluster | null }
   /** On the newest machine of this name; `generation` names another one, whose member does not vote. */
-  | { readonly kind: "stopAgent"; readonly member: string; readonly generation?: number }
+  /** `memberId`: of the two of its name, the one that still votes when it stops. */
+  | {
+      readonly kind: "stopAgent";
+      readonly member: string;
+      readonly generation?: number;
+      readonly memberId?: string;
+    }
   /** Waits until these members are healthy and the cluster answers a linearizable read. */
   | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }
   /**

@@ -7,6 +7,7 @@
 import { notInSpec } from "../change-reason.ts";
 import { type ClusterView, type MemberView, machineOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedMachine } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
 import { isDeposed, type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef, StepAction } from "../step.ts";
@@ -14,8 +15,15 @@ import { hasAdopted } from "./adoption/adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
 import { initialClusterInState, type Join, joinMember } from "./join-member.ts";
 import { type JoiningMaster, type KeptMaster, type MasterChanges, movesPeerUrl } from "./masters.ts";
-import { formerMachine, formerMember, tearDownGeneration } from "./new-member-machine.ts";
+import {
+  destroyGeneration,
+  formerMachine,
+  formerMember,
+  stopGeneration,
+  tearDownGeneration,
+} from "./new-member-machine.ts";
 import type { WithMasters } from "./stages.ts";
+import { stopsBeforeRemoval } from "./stop-before-removal.ts";
 
 export type MembershipResult = {
   /** The final voters. */
@@ -34,7 +42,9 @@ export function planMembership(planning: WithMasters & { readonly cleared: Reado
   for (const learner of masterChanges.orphanedLearners) {
     const ownMachine = !view.spares.some((spare) => spare === machineOf(view, learner));
     const leaves = forget(planning, learner) && ownMachine;
-    if (leaves && !cleared.has(learner.name)) stopAndDestroy(planning, learner.name);
+    if (!leaves || cleared.has(learner.name)) continue;
+    stopMachine(planning, learner.name);
+    destroyMachine(planning, learner.name);
   }
   if (masterChanges.joining.length > 0 || masterChanges.leaving.length > 0) planBackup(planning);
   for (const master of masterChanges.joining) started.add(master.name);
@@ -66,7 +76,10 @@ function planJointVotes(change: VoteChange): MembershipResult {
   for (const member of going) {
     builder.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
   }
-  for (const member of masterChanges.leaving) tearDown(change, member);
+  for (const member of masterChanges.leaving) {
+    stop(change, member);
+    destroy(change, member);
+  }
   for (const master of masterChanges.joining) tearDownReplaced(change, master);
   if (hasAdopted(spec)) builder.chain({ kind: "awaitQuorum", members: to.map((member) => member.name) }, []);
   return { ...before, voters: to, leader };
@@ -142,8 +155,11 @@ function planStepwiseVotes(change: VoteChange): MembershipResult {
   endpoint.withdraw(masterChanges.leaving.map(({ name }) => name));
   const leader = handOver(change, null, before.leader);
   for (const member of masterChanges.leaving) {
+    const stopsFirst = stopsBeforeRemoval(change, member);
+    if (stopsFirst) stop(change, member, member);
     if (!dead.includes(member)) remove(member);
-    tearDown(change, member);
+    if (!stopsFirst) stop(change, member);
+    destroy(change, member);
   }
   return { ...before, voters, leader };
 }
@@ -289,23 +305,38 @@ function forget({ desired, view, builder }: Planning, learner: MemberView): bool
   return !replaced && learner.name !== "";
 }
 
-function tearDown(planning: Planning, member: MemberView): void {
-  const { view, builder } = planning;
-  const spare = view.spares.find((machine) => machine === machineOf(view, member));
+/** Stops a leaving member. `voter`: the same, if it still votes. */
+function stop(planning: Planning, member: MemberView, voter?: MemberView): void {
+  const spare = spareOf(planning, member);
   if (spare !== undefined) {
-    tearDownGeneration(planning, spare);
+    stopGeneration(planning, spare, voter);
     return;
   }
-  builder.setAction(resourceAddress("haplan_raft_member", member.name), "delete", notInSpec);
-  stopAndDestroy(planning, member.name);
+  planning.builder.setAction(resourceAddress("haplan_raft_member", member.name), "delete", notInSpec);
+  stopMachine(planning, member.name);
 }
 
-function stopAndDestroy({ view, builder }: Planning, name: string): void {
+/** Destroys the machine of a leaving member that has been stopped. */
+function destroy(planning: Planning, member: MemberView): void {
+  const spare = spareOf(planning, member);
+  if (spare !== undefined) destroyGeneration(planning, spare);
+  else destroyMachine(planning, member.name);
+}
+
+function spareOf({ view }: Planning, member: MemberView): ObservedMachine | undefined {
+  return view.spares.find((machine) => machine === machineOf(view, member));
+}
+
+function stopMachine({ view, builder }: Planning, name: string): void {
   if (!view.machines.has(name)) return;
   const agent = resourceAddress("haplan_agent", name);
   builder.setAction(agent, "delete", notInSpec);
-  const stopped = builder.chain({ kind: "stopAgent", member: name }, [agent]);
+  builder.chain({ kind: "stopAgent", member: name }, [agent]);
+}
+
+function destroyMachine({ view, builder }: Planning, name: string): void {
+  if (!view.machines.has(name)) return;
   const machine = resourceAddress("haplan_machine", name);
   builder.setAction(machine, "delete", notInSpec);
-  builder.add({ kind: "destroyMachine", machine: name }, [machine], [stopped]);
+  builder.add({ kind: "destroyMachine", machine: name }, [machine], [builder.lastSerialStep]);
 }

@@ -1,7 +1,7 @@
 /**
  * Moves a master to another address: the new member joins there and catches up while the old one votes and serves, one
  * joint change moves the vote, and then the old member is removed and its machine destroyed. The failure tolerance
- * never drops.
+ * never drops, save while a real etcd stops before it is removed.
  */
 
 import { resourceAddress } from "../resource.ts";
@@ -10,8 +10,15 @@ import { certificateSteps } from "./agent-certificates.ts";
 import { isStuck, runsAsStarted } from "./join-member.ts";
 import { type KeptMaster, whyRebuild } from "./masters.ts";
 import { planBackup, sortedByName } from "./membership.ts";
-import { formerMachine, formerMember, prepareMachine, tearDownGeneration } from "./new-member-machine.ts";
+import {
+  destroyGeneration,
+  formerMachine,
+  formerMember,
+  prepareMachine,
+  stopGeneration,
+} from "./new-member-machine.ts";
 import type { WithCertificates } from "./stages.ts";
+import { stopsBeforeRemoval } from "./stop-before-removal.ts";
 
 /** `beforeVote` adds steps that are needed before the old member loses its vote. Returns the voters afterwards. */
 export function moveMember(
@@ -52,7 +59,10 @@ export function moveMember(
   } else {
     builder.chain({ kind: "changeVoters", manner: "joint", from: voters, to }, [member, formerMember(former)]);
   }
+  const stopsFirst = stopsBeforeRemoval(planning, voter);
+  if (stopsFirst) stopGeneration(planning, former, voter);
   builder.chain({ kind: "removeMember", member: name, memberId: voter.id }, [formerMember(former)]);
-  tearDownGeneration(planning, former);
+  if (!stopsFirst) stopGeneration(planning, former);
+  destroyGeneration(planning, former);
   return to;
 }

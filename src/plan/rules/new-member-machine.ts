@@ -107,15 +107,33 @@ function newMembersOf({ kept, joining }: MasterChanges): readonly NewMember[] {
 }
 
 /** Destroys one of two machines of a name: its member does not vote, or no longer does. */
-export function tearDownGeneration({ view, builder }: Planning, machine: ObservedMachine): void {
+export function tearDownGeneration(planning: Planning, machine: ObservedMachine): void {
+  stopGeneration(planning, machine);
+  destroyGeneration(planning, machine);
+}
+
+/** The first half of `tearDownGeneration`. `voter`: its member, if that still votes. */
+export function stopGeneration({ view, builder }: Planning, machine: ObservedMachine, voter?: MemberView): void {
   const { name, generation } = machine;
-  const deposed = masterTypes.map((type) => deposedAddress(type, name, generation));
+  const votes = voter === undefined ? {} : { memberId: voter.id };
   const unseated = view.unseated.some((each) => each.name === name && each.generation === generation);
-  for (const address of deposed) {
+  for (const address of deposedMaster(machine)) {
     if (view.resources.has(address) && !unseated)
       builder.setAction(address, "delete", "another generation has its address");
   }
   if (unitOf(machine, agentUnitName) !== undefined)
-    builder.chain({ kind: "stopAgent", member: name, generation }, [deposedAddress("haplan_agent", name, generation)]);
-  builder.chain({ kind: "destroyMachine", machine: name, generation }, [...deposed, machineAddress(name)]);
+    builder.chain({ kind: "stopAgent", member: name, generation, ...votes }, [
+      deposedAddress("haplan_agent", name, generation),
+    ]);
+}
+
+/** The second half of `tearDownGeneration`. */
+export function destroyGeneration({ builder }: Planning, machine: ObservedMachine): void {
+  const { name, generation } = machine;
+  const addresses = [...deposedMaster(machine), machineAddress(name)];
+  builder.chain({ kind: "destroyMachine", machine: name, generation }, addresses);
+}
+
+function deposedMaster({ name, generation }: ObservedMachine): readonly ResourceAddress[] {
+  return masterTypes.map((type) => deposedAddress(type, name, generation));
 }

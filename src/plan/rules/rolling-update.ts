@@ -27,6 +27,7 @@ import { moveMember } from "./move-member.ts";
 import { postpones } from "./postponed-updates.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
+import { stopsBeforeRemoval } from "./stop-before-removal.ts";
 import { changedWhileStopped, planStoppedChange } from "./stopped-machines.ts";
 import { needsVersion, noteVersion, versionChanges, whyUnitDiffers } from "./unit-condition.ts";
 
@@ -292,11 +293,13 @@ function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonl
   planRebuild(planning, resource, master);
   const stepwise = planning.spec.controlPlane.engine === "etcd";
   planBackup(planning);
-  // A real etcd accepts no new member while one is down: the old one is removed before it stops.
+  // A real etcd accepts no new member while one is down: the old one is removed before.
   const remove = { kind: "removeMember", member: voter.name, memberId: voter.id } as const;
   const removed = voter.name === name ? [] : [oldMember];
-  if (stepwise) builder.chain(remove, removed);
+  const stopsFirst = stopsBeforeRemoval(planning, voter);
+  if (stepwise && !stopsFirst) builder.chain(remove, removed);
   builder.chain({ kind: "stopAgent", member: voter.name }, [oldAgent]);
+  if (stopsFirst) builder.chain(remove, removed);
   builder.chain({ kind: "destroyMachine", machine: voter.name }, [oldMachine]);
   const machineResource = desired.find((candidate) => candidate.address === machine)!;
   builder.chain(createMachine(machineResource, generationOf(view, name) + 1), [machine]);
