@@ -9,14 +9,14 @@ export function requireApprover(
   context: CliContext,
   spec: string | undefined,
   flags: { readonly autoApprove?: boolean; readonly json?: boolean; readonly input?: string },
-  command: "apply" | "destroy" | "certs rotate" | "restore" | "recover" | "migrate",
+  command: "apply" | "destroy" | "certs rotate" | "restore" | "recover" | "migrate" | "drill",
 ): void {
   const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
   if (flags.autoApprove) return;
   // A reader of a JSON stream cannot answer questions.
   if (context.terminal.interactive && !flags.json && mayAsk && spec !== standardInput) return;
   const reason = mayAsk ? whyNoAnswer(spec) : "-input=false prevents that";
-  const saved = ["destroy", "restore", "recover", "migrate"].includes(command)
+  const saved = ["destroy", "restore", "recover", "migrate", "drill"].includes(command)
     ? ""
     : ` A plan that was saved with \`haplan ${command === "apply" ? "plan" : command} -out=FILE\` is applied without asking.`;
   throw refuse(

@@ -68,6 +68,6 @@ export type CliContext = {
 
 /**
  * 0 success, 1 failure, 2 success with changes (`-detailed-exitcode`), 3 not formatted (`fmt -check`) or a fault was not held
- * (`rehearse`), 4 no quorum (`status`), 5 the budget for write gaps was spent (`apply -max-write-gap`).
+ * (`rehearse`, `drill`), 4 no quorum (`status`), 5 the budget for write gaps was spent (`apply -max-write-gap`).
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | ForeignExitCode;

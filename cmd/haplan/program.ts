@@ -75,6 +75,7 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
   addDataCommands(verb, lazily);
   addShowCommands(verb, lazily);
   addRehearseCommand(verb, lazily);
+  addDrillCommand(verb, lazily);
   addInspectCommands(verb, lazily);
   addFollowCommands(verb, lazily);
   addNodeCommands(verb, lazily);
@@ -213,6 +214,19 @@ function addRehearseCommand(verb: AddCommand, lazily: Lazily): void {
     .option("--replace <address>", replaceHelp, collect, [])
     .addOption(parallelismOption("how many copies run at once (default: a quarter of the processors)"))
     .action(lazily(async () => (await import("./commands/rehearse.ts")).runRehearse));
+}
+
+function addDrillCommand(verb: AddCommand, lazily: Lazily): void {
+  verb("drill [spec]", "do chosen faults on the live cluster and report write gaps; exit with 3 if one was not held")
+    .option("--faults <kinds>", "faults to do, in this order: some of restart,pause,leader", "restart,pause,leader")
+    .option("--members <names>", "followers that may be restarted, paused or led, such as m2,m3")
+    .option("--pause <duration>", "how long a follower is paused, at most 30s", "5s")
+    .option("--auto-approve", "do not ask")
+    .option("--json", "print JSON")
+    .addOption(inputOption())
+    .addOption(lockOption())
+    .addOption(lockTimeoutOption())
+    .action(lazily(async () => (await import("./commands/drill.ts")).runDrillCommand));
 }
 
 function addInspectCommands(verb: AddCommand, lazily: Lazily): void {

@@ -131,6 +131,15 @@ export type LeftoverRequest = {
 /** Why something could not be done on a host. */
 export type HostFailure = { readonly host: string; readonly reason: string };
 
+/**
+ * A fault of a drill. `pause` ends by itself after its time, and `restart` completes, also when haplan is killed meanwhile. `resume`
+ * ends a pause early.
+ */
+export type UnitFault =
+  | { readonly kind: "pause"; readonly forMs: number }
+  | { readonly kind: "resume" }
+  | { readonly kind: "restart" };
+
 /** A session with the machines of one cluster. */
 export type Provider = {
   /** Its pure half. */
@@ -205,6 +214,11 @@ export type Provider = {
    * @throws HaplanError `provider/data-unreadable` with what the program said
    */
   exportData(machine: MachineRef, request: ExportDataRequest, signal?: AbortSignal): Promise<void>;
+  /**
+   * Does a fault of a drill to a unit that runs, and returns once it has begun. Absent where a provider cannot.
+   * @throws HaplanError `provider/not-running`
+   */
+  disturbUnit?(machine: MachineRef, unit: string, fault: UnitFault): Promise<void>;
   /** Stops the unit and removes its files. */
   removeUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<void>;
   /** The last lines of the unit's log, for error messages. */

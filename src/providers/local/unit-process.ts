@@ -68,7 +68,8 @@ function spawnDetached(paths: UnitPaths, request: DetachedRequest): ChildProcess
   }
 }
 
-function inheritedEnvironment(): Record<string, string> {
+/** Without secrets and proxies of the caller. */
+export function inheritedEnvironment(): Record<string, string> {
   const names = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"];
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }

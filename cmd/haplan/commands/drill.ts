@@ -1,0 +1,165 @@
+/** `haplan drill [SPEC]`: lock, check the quorum, show the faults, ask, do them, report the gaps. */
+import {
+  type DrillFault,
+  type DrillFaultKind,
+  drillFaultKinds,
+  drillHeld,
+  faultableFollowers,
+  quorumAtStake,
+} from "../../../src/drill/drill.ts";
+import { runDrill } from "../../../src/drill/run-drill.ts";
+import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
+import type { ObservedMembership } from "../../../src/plan/observed-cluster.ts";
+import { clusterEndpoint } from "../../../src/units/addresses.ts";
+import { requireApprover } from "../approve.ts";
+import type { CliContext, ExitCode } from "../cli-context.ts";
+import { connectMembers } from "../connect-members.ts";
+import { parseDuration } from "../duration.ts";
+import { type LockFlags, lockHosts, withLock } from "../lock-state.ts";
+import { openCluster } from "../open-cluster.ts";
+import { refuse, stoppedBeforeChange } from "../refusal.ts";
+import { clientMaterial, type Session, sessionState } from "../session.ts";
+import { drillToJson, faultTitle, renderDrill } from "../views/drill-view.ts";
+
+type DrillFlags = LockFlags & {
+  readonly faults: string;
+  readonly members?: string;
+  readonly pause: string;
+  readonly autoApprove?: boolean;
+  readonly json?: boolean;
+  readonly input?: string;
+};
+
+/** A pause that is longer would be ended by the watchdog of the member's unit on some hosts. */
+const pauseMaxMs = 30_000;
+
+export async function runDrillCommand(
+  context: CliContext,
+  argument: string | undefined,
+  flags: DrillFlags,
+): Promise<ExitCode> {
+  const kinds = parseKinds(flags.faults);
+  const pauseMs = parsePause(flags.pause);
+  requireApprover(context, argument, flags, "drill");
+  const session = await openCluster(context, { spec: argument });
+  return withLock(context, session, "drill", flags, async (lock) => {
+    if (lock.fencing !== null) await lockHosts(context, session, "drill", flags);
+    const state = await sessionState(context, session);
+    const controlPlane = await connectMembers(context, session, state);
+    const membership = await controlPlane.observe();
+    const atStake = quorumAtStake(membership);
+    if (membership === null || atStake !== null)
+      throw refuse(
+        "drill/quorum-at-stake",
+        "No fault is safe now",
+        `A drill needs a quorum that can lose a voter: ${atStake}.`,
+        [["status"]],
+      );
+    refuseUnsupported(session, kinds);
+    const faults = chooseFaults(membership, kinds, wordsOf(flags.members));
+    await confirm(context, session, faults, flags);
+    const results = await runDrill({
+      faults,
+      pauseMs,
+      controlPlane,
+      provider: session.provider,
+      probe: await openProbe(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
+      clock: context.clock,
+      signal: context.stop.signal,
+      tell: (fault, phase, problem) => {
+        if (flags.json) return;
+        context.terminal.printError(
+          phase === "begins" ? `${faultTitle(fault)}...` : `${faultTitle(fault)}: ${problem ?? "held"}`,
+        );
+      },
+    });
+    const report = { cluster: session.spec.name, results, leftOut: faults.slice(results.length) };
+    context.terminal.print(
+      flags.json ? JSON.stringify(drillToJson(report), null, 2) : renderDrill(report, context.terminal.paint),
+    );
+    return drillHeld(report) ? 0 : 3;
+  });
+}
+
+function wordsOf(list = ""): readonly string[] {
+  return list.split(",").filter((word) => word !== "");
+}
+
+function parseKinds(text: string): readonly DrillFaultKind[] {
+  const words = wordsOf(text);
+  const unknown = words.find((word) => !(drillFaultKinds as readonly string[]).includes(word));
+  if (unknown === undefined && words.length > 0) return words as DrillFaultKind[];
+  throw refuse(
+    "drill/bad-faults",
+    `-faults=${text}: ${unknown === undefined ? "no fault is named" : `"${unknown}" is no fault`}`,
+    `Write some of ${drillFaultKinds.join(",")}.`,
+  );
+}
+
+function parsePause(text: string): number {
+  const pauseMs = parseDuration("-pause", text);
+  if (pauseMs > 0 && pauseMs <= pauseMaxMs) return pauseMs;
+  throw refuse(
+    "drill/bad-pause",
+    `-pause=${text} is not a pause that a drill makes`,
+    "Write a duration up to 30s, such as 5s.",
+  );
+}
+
+function refuseUnsupported({ provider, spec }: Session, kinds: readonly DrillFaultKind[]): void {
+  const processes = kinds.filter((kind) => kind !== "leader");
+  if (provider.disturbUnit !== undefined || processes.length === 0) return;
+  throw refuse(
+    "drill/not-with-provider",
+    `Provider ${spec.provider.type} has no fault ${processes.join(", ")} yet`,
+    "Only members on this machine are restarted and paused. The leadership can be moved with any provider: write -faults=leader.",
+  );
+}
+
+/** One follower for each fault, in turn: none has two faults in a row where there are several. */
+function chooseFaults(
+  membership: ObservedMembership,
+  kinds: readonly DrillFaultKind[],
+  chosen: readonly string[],
+): readonly DrillFault[] {
+  const followers = faultableFollowers(membership, chosen);
+  if (followers.length === 0)
+    throw refuse(
+      "drill/no-follower",
+      "There is no follower for a fault",
+      "Name healthy followers with -members, or omit it. Look at them with:",
+      [["status"]],
+    );
+  return kinds.map((kind, at) => ({ kind, member: followers[at % followers.length]!.name }));
+}
+
+async function confirm(
+  context: CliContext,
+  { spec }: Session,
+  faults: readonly DrillFault[],
+  flags: DrillFlags,
+): Promise<void> {
+  const { terminal, stop } = context;
+  if (!flags.autoApprove) {
+    terminal.print(
+      `Drill of ${spec.name}, on the live cluster:\n${faults.map((fault) => `  ${faultTitle(fault)}`).join("\n")}\n`,
+    );
+    const answer = await terminal.ask("  Only 'yes' will be accepted: ", stop.signal);
+    if (answer?.trim() !== "yes") throw refuse("cli/declined", "Drill cancelled.", "Nothing was done.");
+  }
+  if (stop.signal.aborted) throw stoppedBeforeChange(stop);
+}
+
+/** As clients write: through the load balancer, over connections that last and over new ones. */
+async function openProbe(session: Session, endpoint: string): ReturnType<Session["dependencies"]["probeWrites"]> {
+  const tls = await clientMaterial(session);
+  const client = (
+    connects: boolean,
+  ): { readonly connects: boolean; readonly endpoints: string[]; readonly tls: typeof tls } => ({
+    connects,
+    endpoints: [endpoint],
+    tls,
+  });
+  const lasting = session.spec.controlPlane.masters.map(() => client(false));
+  return await session.dependencies.probeWrites({ clients: [...lasting, client(true)], endpoint: null });
+}
