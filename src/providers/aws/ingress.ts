@@ -30,11 +30,16 @@ function rulesOf(spec: ClusterSpec, role: GroupRole): readonly IngressRule[] {
     case "masters":
       return [
         ...ssh,
-        ...openTo(clientPort, ["load-balancer", "masters", "workers", ...operators]),
-        ...openTo(peerPort, ["masters"]),
+        ...openTo(clientPort, ["load-balancer", "masters", "workers", ...adoptedRanges(spec), ...operators]),
+        ...openTo(peerPort, ["masters", ...adoptedRanges(spec)]),
         ...openTo(healthPort({ loadBalancer }) ?? controlPlane.etcd?.httpPort ?? clientPort, ["load-balancer"]),
       ];
   }
+}
+
+/** The instances of adopted members are in no group of the cluster's. */
+function adoptedRanges({ controlPlane }: ClusterSpec): readonly string[] {
+  return controlPlane.masters.flatMap(({ address, adoptedAt }) => (adoptedAt === undefined ? [] : [`${address}/32`]));
 }
 
 /** Those of the machines of the role, each once. */
