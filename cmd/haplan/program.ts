@@ -233,6 +233,7 @@ function addInspectCommands(verb: AddCommand, lazily: Lazily): void {
   const json = "print JSON";
   verb("init [file]", "write a commented spec to start from; - prints it (default: cluster.yaml)")
     .option("--name <cluster>", "name of the cluster (default: that of this directory)")
+    .option("--provider <type>", "local, ssh or aws (default: ssh with --hosts, else local)")
     .option("--hosts <hosts>", "hosts of the masters, over ssh: admin@10.0.0.1,10.0.0.2,10.0.0.3")
     .option("--workers <hosts>", "hosts of the workers")
     .option("--load-balancer <hosts>", "host of the load balancer, or several with -vip")

@@ -43,6 +43,28 @@ describe("init", () => {
     expect((await haplan("plan")).out).toMatch(/Plan: \d+ to add/);
   });
 
+  it("A5: writes a spec for EC2, whose load balancer AWS has, and asks no host", async () => {
+    const { code, out } = await haplan(
+      "init -provider=aws -name=cloud -hosts ec2-user@10.0.1.10,10.0.2.10,10.0.3.10 -workers 10.0.1.20",
+    );
+    expect([code, out]).toEqual([0, expect.stringContaining("haplan check cluster.yaml")]);
+    expect(written()).toMatchObject({
+      provider: { type: "aws", vpc: "tag:Name=control-plane", user: "ec2-user" },
+      controlPlane: { masters: [{ name: "m1", address: "10.0.1.10" }, { name: "m2" }, { name: "m3" }] },
+      workers: [{ name: "w1", address: "10.0.1.20" }],
+      loadBalancer: { type: "nlb" },
+    });
+    expect(text()).not.toContain("loadBalancer:");
+  });
+
+  it("A5: refuses a load balancer of its own for EC2, names of hosts, and a provider that there is not", async () => {
+    expect((await haplan("init -provider=aws -load-balancer 10.0.0.8")).err).toContain(
+      "-load-balancer and -vip are for hosts",
+    );
+    expect((await haplan("init -provider=aws -hosts m1,m2,m3")).err).toContain("is not a private IPv4 address");
+    expect((await haplan("init -provider=gcp")).err).toContain("The providers are local, ssh, aws");
+  });
+
   it("overwrites nothing, and prints to standard output where it is told to", async () => {
     writeFileSync(join(cli.cwd, "cluster.yaml"), "mine\n");
     const { code, err } = await haplan("init");

@@ -57,7 +57,7 @@ const entries: readonly ProviderEntry[] = [
     schema: awsSchema,
     model: awsModel,
     limits: awsLimits,
-    draft: async () => null,
+    draft: async (request) => (await import("./aws/aws-draft.ts")).draftAws(request),
     create: async (options) => {
       const { createAwsProvider } = await import("./aws/aws-provider.ts");
       return await createAwsProvider(options);
@@ -88,7 +88,12 @@ export async function draftMachines(request: DraftRequest): Promise<DraftMachine
     const machines = await draft(request);
     if (machines !== null) return machines;
   }
-  throw new HaplanError("provider/unknown", "No provider drafts these machines");
+  const types = entries.map(({ schema }) => schema.type).join(", ");
+  const what =
+    request.provider === null
+      ? "No provider drafts these machines"
+      : `There is no provider ${JSON.stringify(request.provider)} for them`;
+  throw new HaplanError("provider/unknown", `${what}\nThe providers are ${types}; hosts are for ssh and aws.`);
 }
 
 /** Asks a host over ssh. */

@@ -17,16 +17,19 @@ export type DraftMachines = {
   readonly provider: readonly string[];
   readonly masters: readonly DraftHost[];
   readonly workers: readonly DraftHost[];
-  readonly loadBalancer: Pick<DraftHost, "address" | "ssh"> & {
-    readonly port: number;
-    readonly notes: readonly string[];
-    /** The virtual address of several hosts, instead of `address`; null if there is one host. */
-    readonly shared: { readonly vip: string; readonly hosts: readonly DraftHost[] } | null;
-  };
+  /** Null where the cloud has it, and nothing is written of it. */
+  readonly loadBalancer: DraftLoadBalancer | null;
   /** What to run next: `check` where hosts and their network may lack what a cluster needs. */
   readonly nextCommand: "check" | "plan";
   /** The address of a worker, for a comment. */
   readonly workerExample: string;
+};
+
+export type DraftLoadBalancer = Pick<DraftHost, "address" | "ssh"> & {
+  readonly port: number;
+  readonly notes: readonly string[];
+  /** The virtual address of several hosts, instead of `address`; null if there is one host. */
+  readonly shared: { readonly vip: string; readonly hosts: readonly DraftHost[] } | null;
 };
 
 /** How a host is reached: null leaves it to ssh's own configuration. */
@@ -60,6 +63,8 @@ export type AskHost = (reach: HostReach, signal: AbortSignal) => Promise<Surveye
 export type DraftRequest = {
   /** Masters that run already, and are adopted. */
   readonly members: readonly DraftHost[];
+  /** The provider by its type; null leaves it to what else is said. */
+  readonly provider: string | null;
   /** Hosts as they were written, with commas between; null if none were. */
   readonly hosts: string | null;
   readonly workers: string | null;

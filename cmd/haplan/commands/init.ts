@@ -16,6 +16,7 @@ import { standardInput } from "../spec-source.ts";
 
 export type InitFlags = {
   readonly name?: string;
+  readonly provider?: string;
   readonly hosts?: string;
   readonly workers?: string;
   readonly loadBalancer?: string;
@@ -77,6 +78,7 @@ async function draftSpec(
   const { askHost } = await context.loadDependencies();
   const machines = await draftMachines({
     members: running?.masters ?? [],
+    provider: flags.provider ?? null,
     hosts: flags.hosts ?? null,
     workers: flags.workers ?? null,
     loadBalancer: flags.loadBalancer ?? null,

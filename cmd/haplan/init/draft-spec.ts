@@ -1,7 +1,7 @@
 /** The text of a spec to start from. Pure but for the template. */
 import type { Json } from "../../../src/base/json.ts";
 import { renderTemplate } from "../../../src/base/render-template.ts";
-import type { DraftHost, DraftMachines } from "../../../src/providers/spec-draft.ts";
+import type { DraftHost, DraftLoadBalancer, DraftMachines } from "../../../src/providers/spec-draft.ts";
 import { yamlValue } from "../../../src/spec/yaml-value.ts";
 
 export type DraftSpec = DraftMachines & {
@@ -50,15 +50,16 @@ export function renderSpec({ file, name, adopted, loadBalancer, masters, workers
     masters: masters.map(hostValues),
     workers: workers.map(hostValues),
     workerExample: draft.workerExample,
-    loadBalancer: {
-      notes: loadBalancer.notes,
-      port: loadBalancer.port,
-      address: yamlValue(loadBalancer.address),
-      ssh: sshValue(loadBalancer.ssh),
-      vip: loadBalancer.shared === null ? null : yamlValue(loadBalancer.shared.vip),
-      hosts: (loadBalancer.shared?.hosts ?? []).map(hostValues),
-    },
+    loadBalancer: loadBalancer === null ? null : balancerValues(loadBalancer),
   });
+}
+
+function balancerValues({ notes, port, address, ssh, shared }: DraftLoadBalancer): { readonly [name: string]: Json } {
+  return {
+    ...{ notes, port, address: yamlValue(address), ssh: sshValue(ssh) },
+    vip: shared === null ? null : yamlValue(shared.vip),
+    hosts: (shared?.hosts ?? []).map(hostValues),
+  };
 }
 
 function hostValues({ name, address, ssh, note }: DraftHost): { readonly [name: string]: Json } {

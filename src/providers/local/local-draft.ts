@@ -5,6 +5,7 @@ import { type DraftHost, type DraftProvider, draftPort } from "../spec-draft.ts"
 const firstNetwork = "127.0.1";
 
 export const draftLocal: DraftProvider = async (request) => {
+  if (request.provider !== null && request.provider !== "local") return null;
   const { members, hosts, workers, loadBalancer, vip, reach } = request;
   if (hosts !== null || members.some(({ address }) => !/^127\./.test(address))) return null;
   if ([workers, loadBalancer, vip, reach.identityFile, reach.jump].some((flag) => flag !== null)) {

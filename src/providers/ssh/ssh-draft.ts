@@ -1,7 +1,14 @@
 /** A new spec for hosts over ssh. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import { yamlValue } from "../../spec/yaml-value.ts";
-import { type DraftHost, type DraftMachines, type DraftProvider, type DraftRequest, draftPort } from "../spec-draft.ts";
+import {
+  type DraftHost,
+  type DraftLoadBalancer,
+  type DraftMachines,
+  type DraftProvider,
+  type DraftRequest,
+  draftPort,
+} from "../spec-draft.ts";
 import { askHosts, type SurveyedLists, unasked } from "./ask-hosts.ts";
 import { draftHosts } from "./draft-host.ts";
 import { type HostArgument, parseHosts } from "./host-argument.ts";
@@ -10,6 +17,7 @@ import { type HostArgument, parseHosts } from "./host-argument.ts";
 const sharedHostPort = 12_379;
 
 export const draftSsh: DraftProvider = async (request) => {
+  if (request.provider !== null && request.provider !== "ssh") return null;
   const { members } = request;
   const masters = parse("-hosts", request.hosts);
   const user = masters[0]?.user ?? null;
@@ -68,7 +76,7 @@ function assertVip(balancers: number, vip: string | null): void {
   }
 }
 
-function ofItsOwn(hosts: readonly DraftHost[], vip: string | null): DraftMachines["loadBalancer"] {
+function ofItsOwn(hosts: readonly DraftHost[], vip: string | null): DraftLoadBalancer {
   const { address, ssh, note } = hosts[0]!;
   const shared = vip === null ? null : { vip, hosts };
   return { address, ssh, port: draftPort, notes: shared !== null || note === "" ? [] : [note], shared };
@@ -78,7 +86,7 @@ function ofItsOwn(hosts: readonly DraftHost[], vip: string | null): DraftMachine
 function besideOthers(
   { masters, workers }: Pick<DraftMachines, "masters" | "workers">,
   members: readonly DraftHost[],
-): DraftMachines["loadBalancer"] {
+): DraftLoadBalancer {
   const host = workers[0] ?? masters[members.length] ?? masters[0];
   if (host === undefined) throw new HaplanError("init/no-hosts", "There are no hosts\nName them with -hosts.");
   const { name, address, ssh } = host;
