@@ -22,7 +22,8 @@ type KilledCommand = {
 };
 
 const applyOrFail = async (cluster: KilledHaplan): Promise<void> => {
-  expect(await cluster.run("apply -auto-approve")).toMatchObject({ code: 0 });
+  const { code, stdout, stderr } = await cluster.run("apply -auto-approve");
+  expect({ code, said: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, said: "" });
 };
 
 const commands: readonly KilledCommand[] = [
