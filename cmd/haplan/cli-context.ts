@@ -3,6 +3,7 @@
 import type { ProbeWrites } from "../../src/apply/ports.ts";
 import type { Clock } from "../../src/base/clock.ts";
 import type { AskPresented, ConnectControlPlane, MembersRequest } from "../../src/control-plane/control-plane.ts";
+import type { WatcherLease, WatcherLeaseOptions } from "../../src/control-plane/watcher-lease.ts";
 import type { WorkerReport } from "../../src/control-plane/worker-reports.ts";
 import type { AdoptedAuthorityOptions } from "../../src/pki/adopted-authority.ts";
 import type { AuthorityOptions } from "../../src/pki/authority.ts";
@@ -35,6 +36,7 @@ export type Dependencies = {
   readonly askHost: AskHost;
   /** The program that applies in the copies of a rehearsal; null: haplan's own. */
   readonly rehearsedProgram: string | null;
+  readonly openWatcherLease: (request: MembersRequest, options: WatcherLeaseOptions) => WatcherLease;
   /** Reads the reports of workers through the load balancer. @throws if no member answers within `timeoutMs` */
   readonly readWorkerReports: (request: MembersRequest, timeoutMs: number) => Promise<readonly WorkerReport[]>;
 };

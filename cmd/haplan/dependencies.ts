@@ -1,6 +1,7 @@
 /** The production dependencies: processes of this machine, files of the authority, members over the network. */
 import { connectControlPlane } from "../../src/control-plane/connect-control-plane.ts";
 import { askPresented } from "../../src/control-plane/presented-certificate.ts";
+import { openWatcherLease } from "../../src/control-plane/watcher-lease.ts";
 import { readWorkerReports } from "../../src/control-plane/worker-reports.ts";
 import { openAdoptedAuthority } from "../../src/pki/adopted-authority.ts";
 import { openAuthority } from "../../src/pki/authority.ts";
@@ -24,5 +25,6 @@ export const productionDependencies: Dependencies = {
   runInTerminal,
   askHost,
   rehearsedProgram: null,
+  openWatcherLease,
   readWorkerReports,
 };

@@ -91,7 +91,18 @@ export function createProgram(runEnvironment: CliContext, finish: (code: ExitCod
 }
 
 /** Commands whose -json is a stream of events. */
-const streaming = new Set(["plan", "apply", "destroy", "check", "events", "logs", "rotate", "restore", "recover"]);
+const streaming = new Set([
+  "plan",
+  "apply",
+  "destroy",
+  "check",
+  "events",
+  "logs",
+  "rotate",
+  "restore",
+  "recover",
+  "watch",
+]);
 
 export function jsonForm(verb: string, json: boolean): JsonForm {
   if (!json) return "none";
@@ -300,6 +311,10 @@ function addFollowCommands(verb: AddCommand, lazily: Lazily): void {
     .option("--json", "stream events, one JSON object per line")
     .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/events.ts")).runEvents));
+  verb("watch [spec]", "keep a cluster at its spec, as far as repair: of the spec allows it, until it is stopped")
+    .option("--interval <duration>", "how often to look", "10s")
+    .option("--json", "stream events, one JSON object per line")
+    .action(lazily(async () => (await import("./commands/watch.ts")).runWatch));
   verb("ui [spec-or-plan]", "show the cluster as it changes on a local page in the browser, until Ctrl-C")
     .option("--port <number>", "port on 127.0.0.1; 0 is any that is free", "0")
     .option("--interval <duration>", "how often to look", "2s")

@@ -112,6 +112,7 @@ function dependenciesFor(dependencies: Dependencies, user: EtcdUser | null, log:
         stop: () => probe.stop(),
       };
     },
+    openWatcherLease: (request, options) => dependencies.openWatcherLease(asUser(request), options),
     readWorkerReports: (request, timeoutMs) => dependencies.readWorkerReports(asUser(request), timeoutMs),
   };
 }

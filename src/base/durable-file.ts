@@ -47,6 +47,20 @@ export function writeFileDurably(path: string, content: string | Uint8Array, opt
   syncDir(dirname(path));
 }
 
+/** Appends to the file, which is created with its directory if it does not exist. A crash may leave a part of `text`. */
+export function appendDurably(path: string, text: string): void {
+  makeDirDurably(dirname(path));
+  const bytes = Buffer.from(text);
+  const file = openSync(path, "a", 0o600);
+  try {
+    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  syncDir(dirname(path));
+}
+
 /** A failed write, such as of a full disk, does not say which file it was. */
 function withPath(error: unknown, path: string): unknown {
   const isOfDescriptor = error instanceof Error && "syscall" in error && !("path" in error);

@@ -1,8 +1,9 @@
 /**
  * Why a resource changes. Programs match the code; the text may be reworded. Source: OpenTofu's
- * `ResourceInstanceChangeActionReason`, with the two of its codes that haplan's changes have.
+ * `ResourceInstanceChangeActionReason`, with the two of its codes that haplan's changes have, and those of what
+ * `haplan watch` may repair.
  */
-export type ReasonCode = "requested" | "notInSpec";
+export type ReasonCode = "requested" | "notInSpec" | "dead" | "renewalDue";
 
 export type CodedReason = { readonly code: ReasonCode; readonly text: string };
 
@@ -12,6 +13,15 @@ export type ChangeReason = CodedReason | string;
 /** Named by `-replace`. */
 export const asRequested: CodedReason = { code: "requested", text: "as requested" };
 export const notInSpec: CodedReason = { code: "notInSpec", text: "it is not in the spec" };
+
+/** Its unit is as it should be, but does not run. */
+export const processGone: CodedReason = { code: "dead", text: "dead: its process is gone" };
+export const processSilent: CodedReason = { code: "dead", text: "its process does not answer" };
+
+/** `validity`: such as "expires in 12 days". */
+export function renewalDue(validity: string): CodedReason {
+  return { code: "renewalDue", text: `it ${validity}` };
+}
 
 export function reasonText(reason: ChangeReason): string {
   return typeof reason === "string" ? reason : reason.text;

@@ -172,4 +172,6 @@ export type ClusterSpec = {
   /** Absent if nothing is said about backups. Paths are as written: relative to haplan's working directory. */
   readonly backup?: FilledPart<"backup">;
   readonly policy: FilledPart<"policy">;
+  /** Absent: `haplan watch` only reports. */
+  readonly repair?: FilledPart<"repair">;
 };

@@ -23,7 +23,7 @@ import { derivedRouterId } from "./router-id.ts";
 
 /** The cluster of `document`, which has passed the schema and all rules. */
 export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }: ProviderSchema): ClusterSpec {
-  const { controlPlane, loadBalancer, kubernetes, backup, policy } = spec;
+  const { controlPlane, loadBalancer, kubernetes, backup, policy, repair } = spec;
   const { adopt, clientPort, engine, peerPort, electionTimeoutMs, heartbeatIntervalMs, tls } = controlPlane;
   const listed = controlPlane.masters ?? deriveMasters?.derive(controlPlane.members ?? 0) ?? [];
   const masters = spreadOverZones(listed.map(resolveHost), controlPlane.zones ?? []).map((master) =>
@@ -61,6 +61,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
     ...(kubernetes === undefined ? {} : { kubernetes: resolveKubernetes(kubernetes, metadata.name) }),
     ...(backup === undefined ? {} : { backup }),
     policy,
+    ...(repair === undefined ? {} : { repair }),
   };
 }
 

@@ -6,10 +6,10 @@
  * truncated. Any other damage is an error.
  */
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { makeDirDurably, syncDir } from "../base/durable-file.ts";
+import { appendDurably, syncDir } from "../base/durable-file.ts";
 import { compareVersion, type FileContent, type FileFormat, upgradeContent } from "../base/file-format.ts";
 import { errorText, HaplanError, systemErrorCode } from "../base/haplan-error.ts";
 import type { JournalRecord } from "../plan/journal-record.ts";
@@ -67,19 +67,6 @@ export function createJournalFile(options: {
       syncDir(dirname(path));
     },
   };
-}
-
-function appendDurably(path: string, line: string): void {
-  makeDirDurably(dirname(path));
-  const bytes = Buffer.from(line);
-  const file = openSync(path, "a", 0o600);
-  try {
-    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  syncDir(dirname(path));
 }
 
 /** Truncates a torn last line; returns the sequence number of the last whole one. */

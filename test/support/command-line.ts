@@ -117,6 +117,7 @@ export function createCliFixture(directory?: string): CliFixture {
             return 7 as ForeignExitCode;
           },
           rehearsedProgram: null,
+          openWatcherLease: () => ({ hold: async () => ({ held: true }), close: async () => {} }),
           readWorkerReports: async () => [
             { name: "w1", endpoint: "", lastSuccessAt: "2026-01-01T00:00:00Z", readLatencyMs: 1, pid: 1 },
           ],

@@ -11,7 +11,7 @@ import {
   isRenewalDue,
   validityText,
 } from "../certificate-validity.ts";
-import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
+import { asRequested, type ChangeReason, reasonText, renewalDue } from "../change-reason.ts";
 import type { ClusterView } from "../cluster-view.ts";
 import { createsAuthority, type DesiredResource } from "../desired-resources.ts";
 import type { ObservedAuthority, ObservedCertificate } from "../observed-cluster.ts";
@@ -123,7 +123,7 @@ function whyIssue(
   if (found.signedByPrevious === true) return update("it was signed by the previous authority");
   if (!found.trusted) return update("it was signed by another authority");
   const { status } = certificateValidity(found, nowMs);
-  if (status !== "valid") return update(`it ${validityText(found, nowMs)}`);
+  if (status !== "valid") return update(renewalDue(validityText(found, nowMs)));
   if (found.profile !== resource.attributes["profile"]) return update("its key usage has changed");
   const wanted = [...(resource.attributes["subjectAltNames"] as readonly string[])].sort();
   if (canonicalJson(wanted) !== canonicalJson([...found.subjectAltNames].sort())) {
@@ -132,7 +132,7 @@ function whyIssue(
   if (isRequested(planning, resource.address)) return update(asRequested);
   // If the authority expires as early, a new certificate gains nothing: the authority is renewed first.
   return isRenewalDue(found, nowMs, spec.policy.renewBeforeDays) && !found.endsWithAuthority
-    ? update(`it ${validityText(found, nowMs)}`, true)
+    ? update(renewalDue(validityText(found, nowMs)), true)
     : null;
 }
 

@@ -7,7 +7,7 @@ import { unknownAddresses } from "../../spec/address-reference.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
 import { loadBalancerConfigDigest, loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { asRequested, type ChangeReason, notInSpec } from "../change-reason.ts";
+import { asRequested, type ChangeReason, notInSpec, processGone } from "../change-reason.ts";
 import { type ClusterView, type FoundLoadBalancer, isUnreachable } from "../cluster-view.ts";
 import { type DesiredResource, loadBalancerAddress } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
@@ -118,7 +118,7 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
     return builder.add(start, [address, ...all], [...after, stopped]);
   }
   if (!found.running) {
-    builder.setAction(address, "update", found.onMachine ? "dead: its process is gone" : "it does not run");
+    builder.setAction(address, "update", found.onMachine ? processGone : { ...processGone, text: "it does not run" });
     noteDeadUnit(address, "stopped", builder);
     return builder.add(start, [address, ...changed], after);
   }

@@ -4,7 +4,7 @@
  * the leader is to leave; then the former members are removed, stopped and destroyed, in this order.
  */
 
-import { notInSpec } from "../change-reason.ts";
+import { notInSpec, processGone, processSilent } from "../change-reason.ts";
 import { type ClusterView, type MemberView, machineOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
@@ -224,11 +224,7 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
       continue;
     }
     if (condition !== "stopped" && condition !== "unresponsive") continue;
-    builder.setAction(
-      address,
-      "update",
-      condition === "stopped" ? "dead: its process is gone" : "its process does not answer",
-    );
+    builder.setAction(address, "update", condition === "stopped" ? processGone : processSilent);
     const join = initialClusterInState(planning, name);
     const update = memberUpdate(desired, voter);
     const told = update === null ? null : builder.chain(update, []);

@@ -1,5 +1,7 @@
 /** Units in place: why one is replaced, and drift of units that do not run. */
+
 import type { Json } from "../../base/json.ts";
+import type { ChangeReason } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
@@ -53,7 +55,7 @@ export function whyUnitDiffers(
 const foundInCluster = "it exists already: recorded in the state";
 
 /** Plans a running unit, changed for `reason`. */
-export function planRunningUnit(address: ResourceAddress, reason: string, builder: PlanBuilder): void {
+export function planRunningUnit(address: ResourceAddress, reason: ChangeReason, builder: PlanBuilder): void {
   builder.setAction(address, reason === foundInCluster ? "noop" : "update", reason);
 }
 

@@ -1,7 +1,7 @@
 /** Workers only use the load balancer's endpoint; each is independent of the others. */
 
 import { workerUnitName } from "../../units/unit-definition.ts";
-import { asRequested, notInSpec } from "../change-reason.ts";
+import { asRequested, notInSpec, processGone } from "../change-reason.ts";
 import { unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
@@ -47,9 +47,7 @@ function planWorker(planning: WithLoadBalancer, resource: DesiredResource, machi
     builder.add({ kind: "startWorker", worker: name }, [address], [...after, stopped]);
     return;
   }
-  const reason = unit.running
-    ? whyUnitStartsAgain(resource, unit, known, certificates.has(name))
-    : "dead: its process is gone";
+  const reason = unit.running ? whyUnitStartsAgain(resource, unit, known, certificates.has(name)) : processGone;
   if (reason === null) return;
   if (!unit.running) noteDeadUnit(address, "stopped", builder);
   planRunningUnit(address, reason, builder);

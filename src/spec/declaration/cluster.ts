@@ -22,6 +22,7 @@ import { kubernetes, subnets } from "./kubernetes.ts";
 import { loadBalancer, loadBalancerHost } from "./load-balancer.ts";
 import { migrateFrom, migrateFromTls } from "./migrate-from.ts";
 import { policy } from "./policy.ts";
+import { repair, repairNotify } from "./repair.ts";
 import { encryption, etcdState, s3State, state } from "./state.ts";
 
 const cluster = {
@@ -73,6 +74,7 @@ const spec = {
     kubernetes: { shape: "kubernetes", absent: "haplan configures no Kubernetes" },
     backup: { shape: "backup", absent: "backups are not encrypted, and only removed by hand" },
     policy: { shape: "policy", default: {} },
+    repair: { shape: "repair", absent: "`haplan watch` repairs nothing, and only reports" },
   },
 } as const;
 
@@ -117,6 +119,8 @@ export type ClusterShapes = {
   readonly backupEncryption: Checked<typeof backupEncryption>;
   readonly backupRetention: Checked<typeof backupRetention>;
   readonly policy: Checked<typeof policy>;
+  readonly repair: Checked<typeof repair>;
+  readonly repairNotify: Checked<typeof repairNotify>;
   readonly host: Checked<typeof host>;
   readonly hostList: Checked<typeof hostList>;
   readonly hostsFrom: Checked<typeof hostsFrom>;
@@ -159,6 +163,8 @@ export const clusterShapes: ClusterShapes = {
   backupEncryption,
   backupRetention,
   policy,
+  repair,
+  repairNotify,
   host,
   hostList,
   hostsFrom,
