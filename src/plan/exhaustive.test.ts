@@ -250,6 +250,8 @@ describe("planChanges, over every start, health and target", () => {
           throw new Error(`${wrong}\n${JSON.stringify(each)}\n${result.steps.map((step) => step.id).join("\n")}`);
       }
     },
+    // A second or two, and more on a machine that is busy.
+    90_000,
   );
 
   it("has looked at all of them", () => {

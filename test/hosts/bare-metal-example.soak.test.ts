@@ -8,6 +8,7 @@ import { CountedSsh } from "./counted-ssh.ts";
 import { describeHosts } from "./describe-hosts.ts";
 import { addressesOf } from "./host-network.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
+import { testedEngine } from "./tested-engine.ts";
 
 const example = fileURLToPath(new URL("../../examples/bare-metal-3-masters.yaml", import.meta.url));
 const virtualAddress = addressesOf(240).ipv4;
@@ -16,7 +17,7 @@ type Host = { address: string; ssh: { hostKey: string } };
 type Example = {
   spec: {
     provider: { identityFile: string };
-    controlPlane: { masters: Host[] };
+    controlPlane: { engine?: string; masters: Host[] };
     workers: Host[];
     loadBalancer: { vip: string; hosts: Host[] };
   };
@@ -27,6 +28,7 @@ function onHosts({ hosts, keyFile }: HostSet): string {
   const document = parse(readFileSync(example, "utf8")) as Example;
   const { provider, controlPlane, workers, loadBalancer } = document.spec;
   provider.identityFile = keyFile;
+  if (testedEngine.engine === "etcd") controlPlane.engine = "etcd";
   loadBalancer.vip = virtualAddress;
   [...controlPlane.masters, ...loadBalancer.hosts, ...workers].forEach((host, at) => {
     const { ipv4, hostKey } = hosts[at]!;

@@ -8,6 +8,7 @@ import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
 import { describeHosts } from "./describe-hosts.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { powerOff, powerOn, type TestHost } from "./test-host.ts";
+import { testedEngine } from "./tested-engine.ts";
 
 const writesPerSecond = 50;
 /** An election, and the load balancer's check of a member that does not refuse but says nothing. */
@@ -21,7 +22,7 @@ describeHosts("lost hosts", () => {
   const host = (number: number): TestHost => set.hosts[number - 1]!;
   const spec = (numbers: readonly number[]): HostsSpec => ({
     name: "lost",
-    engine: "agent",
+    ...testedEngine,
     masters: numbers.map((number, at) => [`m${at + 1}`, host(number)] as const),
     balancer: host(5),
     balancerType: "embedded",

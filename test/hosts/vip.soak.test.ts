@@ -9,6 +9,7 @@ import { describeHosts } from "./describe-hosts.ts";
 import { network } from "./host-network.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
+import { testedEngine } from "./tested-engine.ts";
 
 const writesPerSecond = 200;
 /** Acceptance 2 of issue 12. */
@@ -25,7 +26,7 @@ describeHosts("a virtual address", () => {
   /** The last two hosts have the load balancers; with five masters also one of those each. */
   const spec = (masters: number, more: Partial<HostsSpec["virtual"]> = {}): HostsSpec => ({
     name: "vip",
-    engine: "agent",
+    ...testedEngine,
     masters: Array.from({ length: masters }, (_, at) => [`m${at + 1}`, host(at + 1)] as const),
     balancer: host(4),
     balancerType: "haproxy",
