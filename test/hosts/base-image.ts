@@ -23,12 +23,20 @@ const barePackages = [
   "nftables",
 ];
 const morePackages = ["haproxy", "keepalived", "etcd-server", "etcd-client"];
+/** What the system does by itself at times of the day: it writes files between two looks at a host. */
+const timers = [
+  "apt-daily.timer",
+  "apt-daily-upgrade.timer",
+  "dpkg-db-backup.timer",
+  "e2scrub_all.timer",
+  "fstrim.timer",
+];
 const buildMs = 900_000;
 
 /** The directory of an image below `directory`; makes it where it is not there yet. @throws Error when a package mirror is out of reach */
 export async function image(name: ImageName, directory: string): Promise<string> {
   const digest = createHash("sha256")
-    .update(JSON.stringify([suite, barePackages, morePackages]))
+    .update(JSON.stringify([suite, barePackages, morePackages, timers]))
     .digest("hex");
   const path = join(directory, `${name}-${digest.slice(0, 12)}`);
   if (existsSync(path)) return path;
@@ -48,6 +56,7 @@ async function debootstrap(root: string): Promise<void> {
   // Each host gets keys and an id of its own.
   await execa("sh", ["-c", `rm -f ${root}/etc/ssh/ssh_host_*`]);
   await execa("systemctl", ["--root", root, "enable", "ssh.service", "systemd-networkd.service"]);
+  await execa("systemctl", ["--root", root, "mask", ...timers]);
 }
 
 async function addPackages(bare: string, root: string): Promise<void> {
