@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it } from "vitest";
+import type { ProbeReport } from "../../cmd/haplan/probe-in-thread.ts";
 import type { WriteAvailability } from "../../src/apply/apply-event.ts";
 import type { ProbeClientRequest, ProbeRequest } from "../../src/apply/ports.ts";
 import type { MembersRequest } from "../../src/control-plane/control-plane.ts";
@@ -46,13 +47,18 @@ describe("the bundled programs", () => {
     const workerData: ProbeRequest = { clients, endpoint: away };
     const probe = new Worker(join(buildDir, "cmd/haplan/write-probe.js"), { workerData });
     try {
-      expect(await once(probe, "message")).toEqual(["writing"]);
+      expect(await once(probe, "message")).toEqual([{ kind: "writing" }]);
+      const result = new Promise<WriteAvailability>((resolve) => {
+        probe.on("message", (report: ProbeReport) => {
+          if (report.kind === "result") resolve(report.availability!);
+        });
+      });
       // What this thread does meanwhile is none of the probe's business.
       await new Promise((resolve) => setTimeout(resolve, 300));
       probe.postMessage({ kind: "moveEndpoint", endpoint: { endpoints: [url], tls: null } });
       await new Promise((resolve) => setTimeout(resolve, 300));
       probe.postMessage({ kind: "stop" });
-      const [availability] = (await once(probe, "message")) as [WriteAvailability];
+      const availability = await result;
       expect(availability.firstFailure).toContain("ECONNREFUSED");
       // It began to write through the endpoint that is away, and does so no more.
       expect(availability.unavailableMs).toBeGreaterThan(200);

@@ -65,6 +65,7 @@ describe("haplan with the example", () => {
       dbSizeBytes: expect.any(Number),
       freeBytes: expect.any(Number),
       healthy: true,
+      readLatencyMs: expect.any(Number),
     });
     const { members, ...rest } = status;
     expect(members).toEqual([member("m1", 1), member("m2", 2), member("m3", 3)]);
