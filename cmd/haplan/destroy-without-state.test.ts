@@ -1,5 +1,5 @@
 /** `destroy` in a directory that has neither the state nor anything else of a running cluster, as in a pipeline that lost it. */
-import { rmSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
@@ -18,6 +18,26 @@ it("does not destroy machines without asking, and says where to run it", async (
   const { code, err } = await cli.haplan("destroy three.yaml -auto-approve");
   expect([code, err]).toEqual([1, expect.stringContaining("machines of unknown origin")]);
   expect(cli.world.facts.machines.size).toBeGreaterThan(0);
+});
+
+it("does not either after a run that was refused, which leaves nothing behind", async () => {
+  loseDirectory();
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    expect((await cli.haplan("destroy three.yaml -auto-approve")).code).toBe(1);
+    expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
+  }
+  expect(cli.world.facts.machines.size).toBeGreaterThan(0);
+});
+
+it("does not either where no more than the lock of an earlier run is left", async () => {
+  const made = readdirSync(join(cli.cwd, ".haplan"), { withFileTypes: true }).find((entry) => entry.isDirectory())!;
+  const lock = join(cli.cwd, ".haplan", made.name, "lock");
+  const kept = join(cli.cwd, "kept");
+  cpSync(lock, kept, { recursive: true });
+  loseDirectory();
+  cpSync(kept, lock, { recursive: true });
+  const { code, err } = await cli.haplan("destroy three.yaml -auto-approve");
+  expect([code, err]).toEqual([1, expect.stringContaining("machines of unknown origin")]);
 });
 
 it("destroys them when that is approved", async () => {

@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { HaplanError } from "../../../src/base/haplan-error.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
@@ -14,6 +15,7 @@ import type { CliContext, ExitCode } from "../cli-context.ts";
 import { parseOptionalDuration } from "../duration.ts";
 import { executePlan } from "../execute-plan.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
+import { isKnownCluster } from "../known-cluster.ts";
 import { type LockFlags, lockHosts, withLock } from "../lock-state.ts";
 import { makePlan, type PlanOptions } from "../make-plan.ts";
 import { refuseDuringMigration } from "../migrate/migration-record.ts";
@@ -64,7 +66,7 @@ export function applyChanges(
   options: Omit<PlanOptions, "mode">,
   flags: ApplyFlags,
 ): Promise<ExitCode> {
-  return lockedWithCleanup(context, session, flags, async (lock) => {
+  return locked(context, session, flags, "apply", async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...options });
     recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
     showPlan(context, plan, flags);
@@ -155,8 +157,8 @@ export async function runDestroy(
 ): Promise<ExitCode> {
   requireApprover(context, argument, flags, "destroy");
   const session = await openClusterToDestroy(context, { spec: argument, stateOnly: flags.stateOnly });
-  // Neither a state nor anything else of this cluster is here. Before the lock, which makes the directory.
-  const isForeign = !existsSync(session.directory) && (await sessionState(context, session)) === null;
+  // Neither a state nor anything else of this cluster is here.
+  const isForeign = !isKnownCluster(session.directory) && (await sessionState(context, session)) === null;
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
     const isRebuilt = plan.warnings.some(({ code }) => code === "plan/state-rebuilt");
@@ -176,41 +178,34 @@ async function removeDestroyed(context: CliContext, session: Session, plan: Plan
   return code;
 }
 
-/** Like `locked`; removes a directory that a refused run has created. */
-export function lockedWithCleanup(
-  context: CliContext,
-  session: Session,
-  flags: ApplyFlags,
-  work: (lock: Lock) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  const existedBefore = existsSync(session.directory);
-  return locked(context, session, flags, "apply", async (lock) => {
-    try {
-      return await work(lock);
-    } catch (error) {
-      const untouched = error instanceof RefusalError && (await sessionState(context, session)) === null;
-      // Under the lock no other run can have written there.
-      if (!existedBefore && untouched && lock.fencing !== null) removeClusterDir(session.directory);
-      throw error;
-    }
-  });
-}
-
-/** Runs `work` under the cluster's lock. */
-function locked(
+/** Runs `work` under the cluster's lock. Removes a directory that a refused run has created. */
+export function locked(
   context: CliContext,
   session: Session,
   flags: ApplyFlags,
   operation: string,
   work: (lock: Lock) => Promise<ExitCode>,
 ): Promise<ExitCode> {
+  const existedBefore = existsSync(session.directory);
   return withLock(context, session, operation, flags, async (lock) => {
-    if (lock.fencing !== null) await lockHosts(context, session, operation, flags);
-    // A damaged journal is reported before the plan is shown for approval.
-    await openJournal(context, session, lock).read();
-    await reinstallPrograms(context, session);
-    return work(lock);
+    try {
+      if (lock.fencing !== null) await lockHosts(context, session, operation, flags);
+      // A damaged journal is reported before the plan is shown for approval.
+      await openJournal(context, session, lock).read();
+      await reinstallPrograms(context, session);
+      return await work(lock);
+    } catch (error) {
+      const isUntouched = isRefusal(error) && (await sessionState(context, session)) === null;
+      // Under the lock no other run can have written there.
+      if (!existedBefore && isUntouched && lock.fencing !== null) removeClusterDir(session.directory);
+      throw error;
+    }
   });
+}
+
+/** Nothing was begun: also where another run holds the cluster on its hosts. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RefusalError || (error instanceof HaplanError && error.code === "lock/held");
 }
 
 /** A pipeline that has lost its way to the state would destroy a cluster that another one manages. */

@@ -23,7 +23,7 @@ import { type Switched, switchOver } from "../migrate/switch-over.ts";
 import { openCluster } from "../open-cluster.ts";
 import { refuse } from "../refusal.ts";
 import type { Session } from "../session.ts";
-import { lockedWithCleanup } from "./apply.ts";
+import { locked } from "./apply.ts";
 
 export type MigrateFlags = LockFlags & {
   readonly autoApprove?: boolean;
@@ -56,7 +56,7 @@ export async function runMigrate(
   const session = await openCluster(context, { spec: specArgument });
   const from = migrateFromOf(session);
   requireHoldingBalancer(session.spec);
-  return lockedWithCleanup(context, session, flags, async (lock) => {
+  return locked(context, session, flags, "apply", async (lock) => {
     const migration: Migration = { context, session, from, lock, asks: flags.autoApprove !== true };
     const record = readMigration(session);
     if (record?.phase === "finished") {

@@ -25,7 +25,7 @@ import { readSurvivors } from "../read-survivors.ts";
 import { RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
 import type { Session } from "../session.ts";
 import { joinsLater, type RecoveryView, recoverQuestion, recoveryLine, renderRecovery } from "../views/recover-view.ts";
-import { lockedWithCleanup, showPlan } from "./apply.ts";
+import { locked, showPlan } from "./apply.ts";
 
 type RecoverFlags = LockFlags & {
   readonly lost?: readonly string[];
@@ -43,7 +43,7 @@ export async function runRecover(
 ): Promise<ExitCode> {
   requireApprover(context, specArgument, flags, "recover");
   const session = await openCluster(context, { spec: specArgument });
-  return lockedWithCleanup(context, session, flags, async (lock) => {
+  return locked(context, session, flags, "apply", async (lock) => {
     const pending = await readPendingRestore(context, session);
     if (pending?.phase === "begun") {
       const { plan, restore } = pending;

@@ -31,7 +31,7 @@ import {
 import { refuse, stoppedBeforeChange } from "../refusal.ts";
 import type { Session } from "../session.ts";
 import { renderRestore, restoreLine, restoreQuestion } from "../views/restore-view.ts";
-import { lockedWithCleanup, showPlan } from "./apply.ts";
+import { locked, showPlan } from "./apply.ts";
 
 type RestoreFlags = LockFlags & {
   readonly autoApprove?: boolean;
@@ -49,7 +49,7 @@ export async function runRestore(
   const session = await openCluster(context, { spec: specArgument });
   const path = findBackup(context, session, backup);
   const facts = await verifyBackup(path, () => backupSecret(context, session));
-  return lockedWithCleanup(context, session, flags, async (lock) => {
+  return locked(context, session, flags, "apply", async (lock) => {
     const pending = await readPendingRestore(context, session);
     if (pending?.phase === "begun") return resume(context, session, pending, { facts, flags, lock });
     if (pending?.phase === "complete" && pending.restore.snapshotSha256 === facts.snapshotSha256) {

@@ -1,6 +1,6 @@
 /** Carries out a repair as `haplan apply` would: under the lock of the state and of the hosts, with its own plan and the journal. */
 import type { CliContext } from "../cli-context.ts";
-import { lockedWithCleanup } from "../commands/apply.ts";
+import { locked } from "../commands/apply.ts";
 import { executePlan } from "../execute-plan.ts";
 import { makePlan } from "../make-plan.ts";
 import { refuse } from "../refusal.ts";
@@ -23,7 +23,7 @@ export async function carryOutRepair(
   try {
     const { spec, specPath, specDigest } = watched;
     const session = await sessionFor(own, { spec, specPath, specDigest });
-    await lockedWithCleanup(own, session, lockFlags, async (lock) => {
+    await locked(own, session, lockFlags, "apply", async (lock) => {
       const plan = await makePlan(own, session, { mode: "apply", target: repair.targets });
       const objection = repairObjection(plan, repair.kind);
       if (objection !== null)
