@@ -7,6 +7,7 @@ import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
+import { runsByHand } from "./by-hand.ts";
 import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
 import { describeHosts } from "./describe-hosts.ts";
 import { network } from "./host-network.ts";
@@ -33,7 +34,7 @@ async function restore(): Promise<void> {
 }
 
 /** Of the steps of a plan, the n-th is cut off, the 2n-th and so on. By hand it is every one. */
-const stride = process.env["HAPLAN_TEST_ALL_HOSTS"] === undefined ? 3 : 1;
+const stride = runsByHand ? 1 : 4;
 
 type StepEvent = { readonly type: string; readonly step?: { readonly title: string } };
 

@@ -9,6 +9,7 @@ import { type EtcdVersion, findEtcdProgram } from "../compatibility/etcd-program
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
+import { itByHand } from "./by-hand.ts";
 import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
 import { describeHosts } from "./describe-hosts.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
@@ -16,9 +17,6 @@ import { powerOff, powerOn, type TestHost } from "./test-host.ts";
 
 const writesPerSecond = 200;
 const gapMaxMs = 1_000;
-
-/** What CI leaves out for its time. */
-const byHand = process.env["HAPLAN_TEST_ALL_HOSTS"] !== undefined;
 
 /** Where each host has an etcd of these versions, apart from the distribution's. */
 const newer: readonly EtcdVersion[] = ["3.6", "3.7"];
@@ -82,7 +80,7 @@ describeHosts("engines on hosts", () => {
     return writer;
   }
 
-  it("makes, changes and removes a cluster of etcd behind HAProxy", { timeout: 900_000 }, async ({ skip }) => {
+  itByHand("makes, changes and removes a cluster of etcd behind HAProxy", { timeout: 900_000 }, async ({ skip }) => {
     const program = etcdOf("3.6", skip);
     const before = await Promise.all(set.hosts.map((host) => contentsOf(set, host)));
     cluster = new ClusterOnHosts(set, etcd({ controlPlane: program }));
@@ -127,7 +125,7 @@ describeHosts("engines on hosts", () => {
     expect(await Promise.all(set.hosts.map((host) => contentsOf(set, host)))).toEqual(before);
   });
 
-  it.runIf(byHand)(
+  itByHand(
     "puts the etcd of an archive on masters, upgrades it, and removes it",
     { timeout: 600_000 },
     async ({ skip }) => {
@@ -183,61 +181,72 @@ describeHosts("engines on hosts", () => {
     expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
   });
 
-  it("writes to etcd while a master is off, and replaces the one that stays off by a spare host", async () => {
-    cluster = new ClusterOnHosts(set, etcd());
-    await cluster.run("apply", "-auto-approve");
-    const client = cluster.client(`https://${hosts.h7.ipv4}:2379`);
-    await client.put("/before", "");
-    await powerOff(hosts.h2);
-    const without = new PacedWriter(client, "/without/", writesPerSecond);
-    const told = await cluster.try("plan", "-detailed-exitcode");
-    expect(told.stderr).toContain("haplan_machine.m2 is unreachable");
-    expect(told.stdout).not.toContain("create machine");
-    const masters = etcd().masters.map(([name, host]) => [name, name === "m2" ? hosts.h4 : host] as const);
-    cluster.write(etcd({ masters }));
-    const replaced = await cluster.try("apply", "-auto-approve", "-replace=haplan_machine.m2");
-    await without.stop();
-    console.log(`without a master: ${without.summary()}`);
-    expect([replaced.code, replaced.stderr]).toEqual([0, expect.stringContaining("haplan_machine.m2@1")]);
-    // Calls that the dead host had are lost; nothing that was acknowledged is.
-    expect(await missingWrites(client, without.prefix, without.acknowledged)).toEqual([]);
-    expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
-    const later = await cluster.try("plan", "-detailed-exitcode");
-    expect([later.code, later.stderr]).toEqual([0, expect.stringContaining("haplan_machine.m2@1 was replaced")]);
+  itByHand(
+    "writes to etcd while a master is off, and replaces the one that stays off by a spare host",
+    { timeout: 400_000 },
+    async () => {
+      cluster = new ClusterOnHosts(set, etcd());
+      await cluster.run("apply", "-auto-approve");
+      const client = cluster.client(`https://${hosts.h7.ipv4}:2379`);
+      await client.put("/before", "");
+      await powerOff(hosts.h2);
+      const without = new PacedWriter(client, "/without/", writesPerSecond);
+      const told = await cluster.try("plan", "-detailed-exitcode");
+      expect(told.stderr).toContain("haplan_machine.m2 is unreachable");
+      expect(told.stdout).not.toContain("create machine");
+      const masters = etcd().masters.map(([name, host]) => [name, name === "m2" ? hosts.h4 : host] as const);
+      cluster.write(etcd({ masters }));
+      const replaced = await cluster.try("apply", "-auto-approve", "-replace=haplan_machine.m2");
+      await without.stop();
+      console.log(`without a master: ${without.summary()}`);
+      expect([replaced.code, replaced.stderr]).toEqual([0, expect.stringContaining("haplan_machine.m2@1")]);
+      // Calls that the dead host had are lost; nothing that was acknowledged is.
+      expect(await missingWrites(client, without.prefix, without.acknowledged)).toEqual([]);
+      expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
+      const later = await cluster.try("plan", "-detailed-exitcode");
+      expect([later.code, later.stderr]).toEqual([0, expect.stringContaining("haplan_machine.m2@1 was replaced")]);
 
-    // It comes back with its disk: the next apply removes what is on it.
-    await powerOn(hosts.h2);
-    expect(await cluster.run("apply", "-auto-approve")).toContain("destroy machine m2 (generation 1)");
-    expect(await cluster.on(hosts.h2, "ls /etc/systemd/system /opt /var/lib")).not.toContain("haplan");
-    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
-  }, 400_000);
+      // It comes back with its disk: the next apply removes what is on it.
+      await powerOn(hosts.h2);
+      expect(await cluster.run("apply", "-auto-approve")).toContain("destroy machine m2 (generation 1)");
+      expect(await cluster.on(hosts.h2, "ls /etc/systemd/system /opt /var/lib")).not.toContain("haplan");
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+    },
+  );
 
   describe("another version of etcd", () => {
-    it("is rolled out while a client writes, one minor version at a time", { timeout: 300_000 }, async ({ skip }) => {
-      const [older, later] = newer.map((minor) => etcdOf(minor, skip)) as [string, string];
-      cluster = new ClusterOnHosts(set, etcd({ controlPlane: older }));
-      await cluster.run("apply", "-auto-approve");
+    itByHand(
+      "is rolled out while a client writes, one minor version at a time",
+      { timeout: 300_000 },
+      async ({ skip }) => {
+        const [older, later] = newer.map((minor) => etcdOf(minor, skip)) as [string, string];
+        cluster = new ClusterOnHosts(set, etcd({ controlPlane: older }));
+        await cluster.run("apply", "-auto-approve");
 
-      // The wrong version, and no etcd there: nothing is changed.
-      cluster.write(etcd({ controlPlane: later.replace(etcdAt("3.7"), etcdAt("3.6")) }));
-      const wrong = await cluster.try("apply", "-auto-approve");
-      const [was, wanted] = newer.map((minor) => built[minor]!.version);
-      expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining(`is not version ${wanted}, but ${was}`)]);
+        // The wrong version, and no etcd there: nothing is changed.
+        cluster.write(etcd({ controlPlane: later.replace(etcdAt("3.7"), etcdAt("3.6")) }));
+        const wrong = await cluster.try("apply", "-auto-approve");
+        const [was, wanted] = newer.map((minor) => built[minor]!.version);
+        expect([wrong.code, wrong.stderr]).toEqual([
+          1,
+          expect.stringContaining(`is not version ${wanted}, but ${was}`),
+        ]);
 
-      cluster.write(etcd({ controlPlane: later }));
-      const writer = await applyUnderWriter("upgrade");
-      expect(lostBy(writer)).toEqual([]);
-      expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
-      const status = await cluster.run("status");
-      expect(status.match(new RegExp(` ${wanted!.replaceAll(".", "[.]")}$`, "gm"))).toHaveLength(3);
+        cluster.write(etcd({ controlPlane: later }));
+        const writer = await applyUnderWriter("upgrade");
+        expect(lostBy(writer)).toEqual([]);
+        expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
+        const status = await cluster.run("status");
+        expect(status.match(new RegExp(` ${wanted!.replaceAll(".", "[.]")}$`, "gm"))).toHaveLength(3);
 
-      cluster.write(etcd({ controlPlane: older }));
-      const back = await cluster.try("plan");
-      expect([back.code, back.stderr]).toEqual([1, expect.stringContaining("etcd cannot be downgraded")]);
-      cluster.write(etcd({ controlPlane: later }));
-    });
+        cluster.write(etcd({ controlPlane: older }));
+        const back = await cluster.try("plan");
+        expect([back.code, back.stderr]).toEqual([1, expect.stringContaining("etcd cannot be downgraded")]);
+        cluster.write(etcd({ controlPlane: later }));
+      },
+    );
 
-    it.runIf(byHand)("is refused from 3.4 to 3.6", { timeout: 300_000 }, async () => {
+    itByHand("is refused from 3.4 to 3.6", { timeout: 300_000 }, async () => {
       cluster = new ClusterOnHosts(set, etcd());
       await cluster.run("apply", "-auto-approve");
       cluster.write(etcd({ controlPlane: "    etcd: { binary: /opt/etcd-3.6/etcd, version: 3.6.14 }\n" }));

@@ -9,6 +9,7 @@ import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import type { ProgramRun } from "../e2e/run-program.ts";
 import { type Defect, doctorArtifact } from "../support/doctored-artifact.ts";
+import { runsByHand } from "./by-hand.ts";
 import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
 import { describeHosts } from "./describe-hosts.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
@@ -16,8 +17,16 @@ import type { TestHost } from "./test-host.ts";
 
 /** Three, or five by hand. */
 const members = Number(process.env["HAPLAN_TEST_MASTERS"] ?? 3);
+/** CI has the time for one of them. */
+const defects = (
+  [
+    ["crashes after 5 s", "crashesAfter5s", "0.9.3"],
+    ["does not start", "doesNotStart", "0.9.2"],
+    ["is never ready", "isNeverReady", "0.9.4"],
+  ] as const
+).slice(0, runsByHand ? 3 : 1);
 /** An artifact of an earlier commit, if there is one. */
-const earlier = process.env["HAPLAN_TEST_EARLIER_ARTIFACT"];
+const earlier = [process.env["HAPLAN_TEST_EARLIER_ARTIFACT"] ?? ""].filter((file) => existsSync(file));
 const writesPerSecond = 200;
 const gapMaxMs = 1_000;
 
@@ -101,20 +110,16 @@ describeHosts("upgrades on hosts", () => {
     await upgraded("back", own);
   }, 600_000);
 
-  it.runIf(earlier !== undefined && existsSync(earlier))(
-    "go back to an earlier commit and come from it without a failed write",
-    async () => {
-      await upgraded("to the earlier commit", earlier!);
+  it.each(earlier)(
+    "go back to an earlier commit and come from it without a failed write: %s",
+    async (artifact) => {
+      await upgraded("to the earlier commit", artifact);
       await upgraded("from the earlier commit", own);
     },
     600_000,
   );
 
-  it.each([
-    ["does not start", "doesNotStart", "0.9.2"],
-    ["crashes after 5 s", "crashesAfter5s", "0.9.3"],
-    ["is never ready", "isNeverReady", "0.9.4"],
-  ] as const)(
+  it.each(defects)(
     "stop at the first member and are undone when the version %s",
     async (what, defect, version) => {
       // Whatever the tests before have left.
