@@ -5,7 +5,6 @@ import { fileURLToPath } from "node:url";
 
 const names = [
   "engines",
-  "upgrade",
   "hosts",
   "ssh",
   "checks",
@@ -13,8 +12,9 @@ const names = [
   "vip",
   "lost-hosts",
   "damaged-hosts",
+  "secrets",
 ];
-const everyDay = [...names, "secrets", "cut-connections"].map((name) => `test/hosts/${name}.soak.test.ts`);
+const everyDay = names.map((name) => `test/hosts/${name}.soak.test.ts`);
 const words = process.argv.slice(2);
 const all = words.includes("--all");
 const tests = all ? ["test/hosts"] : everyDay;
