@@ -4,10 +4,8 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { HaplanError } from "../../../src/base/haplan-error.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
-import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
 import { checkPlan } from "../check-plan.ts";
 import { recordSpec } from "../choose-spec.ts";
@@ -16,13 +14,13 @@ import { parseOptionalDuration } from "../duration.ts";
 import { executePlan } from "../execute-plan.ts";
 import { besideDestroy } from "../flags-beside-destroy.ts";
 import { isKnownCluster } from "../known-cluster.ts";
-import { type LockFlags, lockHosts, withLock } from "../lock-state.ts";
+import type { LockFlags } from "../lock-state.ts";
+import { locked } from "../locked-run.ts";
 import { makePlan, type PlanOptions } from "../make-plan.ts";
 import { refuseDuringMigration } from "../migrate/migration-record.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
-import { openJournal } from "../open-journal.ts";
 import { refuseDuringRestore } from "../pending-restore.ts";
-import { RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
+import { type RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
 import { removeClusterDir } from "../remove-cluster-dir.ts";
 import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
 import { type Session, sessionFor, sessionState } from "../session.ts";
@@ -178,36 +176,6 @@ async function removeDestroyed(context: CliContext, session: Session, plan: Plan
   return code;
 }
 
-/** Runs `work` under the cluster's lock. Removes a directory that a refused run has created. */
-export function locked(
-  context: CliContext,
-  session: Session,
-  flags: ApplyFlags,
-  operation: string,
-  work: (lock: Lock) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  const existedBefore = existsSync(session.directory);
-  return withLock(context, session, operation, flags, async (lock) => {
-    try {
-      if (lock.fencing !== null) await lockHosts(context, session, operation, flags);
-      // A damaged journal is reported before the plan is shown for approval.
-      await openJournal(context, session, lock).read();
-      await reinstallPrograms(context, session);
-      return await work(lock);
-    } catch (error) {
-      const isUntouched = isRefusal(error) && (await sessionState(context, session)) === null;
-      // Under the lock no other run can have written there.
-      if (!existedBefore && isUntouched && lock.fencing !== null) removeClusterDir(session.directory);
-      throw error;
-    }
-  });
-}
-
-/** Nothing was begun: also where another run holds the cluster on its hosts. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof RefusalError || (error instanceof HaplanError && error.code === "lock/held");
-}
-
 /** A pipeline that has lost its way to the state would destroy a cluster that another one manages. */
 function destroysWithoutState({ spec, backend }: Session): RefusalError {
   const detail = `Nothing of cluster "${spec.name}" is known here, neither its state (${backend.place}) nor its certificates, but its machines run. Run destroy where the state is. To destroy them without it, run destroy without -auto-approve, which asks.`;
@@ -217,12 +185,6 @@ function destroysWithoutState({ spec, backend }: Session): RefusalError {
     detail,
     [["destroy"]],
   );
-}
-
-/** Without its own programs on a host, haplan can tell nothing of the machines there. */
-async function reinstallPrograms({ terminal, stop }: CliContext, { provider }: Session): Promise<void> {
-  for (const host of await provider.reinstall(stop.signal))
-    terminal.printError(`haplan's programs were missing on ${host}, and have been installed again`);
 }
 
 /** Asks. @throws RefusalError if the answer is no, or the run was asked to stop */

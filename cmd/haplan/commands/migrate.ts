@@ -14,6 +14,7 @@ import { askApproval, requireApprover } from "../approve.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { executePlan } from "../execute-plan.ts";
 import type { LockFlags } from "../lock-state.ts";
+import { locked } from "../locked-run.ts";
 import { makePlan } from "../make-plan.ts";
 import { copyCluster, resumeCopy } from "../migrate/copy-cluster.ts";
 import { MigrationBalancer, requireHoldingBalancer } from "../migrate/migration-balancer.ts";
@@ -23,7 +24,6 @@ import { type Switched, switchOver } from "../migrate/switch-over.ts";
 import { openCluster } from "../open-cluster.ts";
 import { refuse } from "../refusal.ts";
 import type { Session } from "../session.ts";
-import { locked } from "./apply.ts";
 
 export type MigrateFlags = LockFlags & {
   readonly autoApprove?: boolean;

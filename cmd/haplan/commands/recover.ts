@@ -12,6 +12,7 @@ import { checkPlan } from "../check-plan.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { executePlan } from "../execute-plan.ts";
 import type { LockFlags } from "../lock-state.ts";
+import { locked } from "../locked-run.ts";
 import { makePlan } from "../make-plan.ts";
 import { openCluster } from "../open-cluster.ts";
 import {
@@ -25,7 +26,7 @@ import { readSurvivors } from "../read-survivors.ts";
 import { RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
 import type { Session } from "../session.ts";
 import { joinsLater, type RecoveryView, recoverQuestion, recoveryLine, renderRecovery } from "../views/recover-view.ts";
-import { locked, showPlan } from "./apply.ts";
+import { showPlan } from "./apply.ts";
 
 type RecoverFlags = LockFlags & {
   readonly lost?: readonly string[];

@@ -18,6 +18,7 @@ import type { CliContext, ExitCode } from "../cli-context.ts";
 import { snapshotDir } from "../cluster-files.ts";
 import { executePlan } from "../execute-plan.ts";
 import type { LockFlags } from "../lock-state.ts";
+import { locked } from "../locked-run.ts";
 import { makePlan } from "../make-plan.ts";
 import { openCluster } from "../open-cluster.ts";
 import {
@@ -31,7 +32,7 @@ import {
 import { refuse, stoppedBeforeChange } from "../refusal.ts";
 import type { Session } from "../session.ts";
 import { renderRestore, restoreLine, restoreQuestion } from "../views/restore-view.ts";
-import { locked, showPlan } from "./apply.ts";
+import { showPlan } from "./apply.ts";
 
 type RestoreFlags = LockFlags & {
   readonly autoApprove?: boolean;

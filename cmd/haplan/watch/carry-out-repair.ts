@@ -1,7 +1,7 @@
 /** Carries out a repair as `haplan apply` would: under the lock of the state and of the hosts, with its own plan and the journal. */
 import type { CliContext } from "../cli-context.ts";
-import { locked } from "../commands/apply.ts";
 import { executePlan } from "../execute-plan.ts";
+import { locked } from "../locked-run.ts";
 import { makePlan } from "../make-plan.ts";
 import { refuse } from "../refusal.ts";
 import { type Session, sessionFor } from "../session.ts";
