@@ -214,49 +214,44 @@ describeHosts("engines on hosts", () => {
     },
   );
 
-  describe("another version of etcd", () => {
-    itByHand(
-      "is rolled out while a client writes, one minor version at a time",
-      { timeout: 300_000 },
-      async ({ skip }) => {
-        const [older, later] = newer.map((minor) => etcdOf(minor, skip)) as [string, string];
-        cluster = new ClusterOnHosts(set, etcd({ controlPlane: older }));
-        await cluster.run("apply", "-auto-approve");
-
-        // The wrong version, and no etcd there: nothing is changed.
-        cluster.write(etcd({ controlPlane: later.replace(etcdAt("3.7"), etcdAt("3.6")) }));
-        const wrong = await cluster.try("apply", "-auto-approve");
-        const [was, wanted] = newer.map((minor) => built[minor]!.version);
-        expect([wrong.code, wrong.stderr]).toEqual([
-          1,
-          expect.stringContaining(`is not version ${wanted}, but ${was}`),
-        ]);
-
-        cluster.write(etcd({ controlPlane: later }));
-        const writer = await applyUnderWriter("upgrade");
-        expect(lostBy(writer)).toEqual([]);
-        expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
-        const status = await cluster.run("status");
-        expect(status.match(new RegExp(` ${wanted!.replaceAll(".", "[.]")}$`, "gm"))).toHaveLength(3);
-
-        cluster.write(etcd({ controlPlane: older }));
-        const back = await cluster.try("plan");
-        expect([back.code, back.stderr]).toEqual([1, expect.stringContaining("etcd cannot be downgraded")]);
-        cluster.write(etcd({ controlPlane: later }));
-      },
-    );
-
-    itByHand("is refused from 3.4 to 3.6", { timeout: 300_000 }, async () => {
-      cluster = new ClusterOnHosts(set, etcd());
+  itByHand(
+    "rolls out another version of etcd while a client writes, one minor version at a time",
+    { timeout: 300_000 },
+    async ({ skip }) => {
+      const [older, later] = newer.map((minor) => etcdOf(minor, skip)) as [string, string];
+      cluster = new ClusterOnHosts(set, etcd({ controlPlane: older }));
       await cluster.run("apply", "-auto-approve");
-      cluster.write(etcd({ controlPlane: "    etcd: { binary: /opt/etcd-3.6/etcd, version: 3.6.14 }\n" }));
-      const skipped = await cluster.try("plan");
-      expect([skipped.code, skipped.stderr]).toEqual([
-        1,
-        expect.stringMatching(/cannot be upgraded from 3.4 to 3.6.14 in one step[\s\S]*version of a 3.5 first/),
-      ]);
-      cluster.write(etcd());
-    });
+
+      // The wrong version, and no etcd there: nothing is changed.
+      cluster.write(etcd({ controlPlane: later.replace(etcdAt("3.7"), etcdAt("3.6")) }));
+      const wrong = await cluster.try("apply", "-auto-approve");
+      const [was, wanted] = newer.map((minor) => built[minor]!.version);
+      expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining(`is not version ${wanted}, but ${was}`)]);
+
+      cluster.write(etcd({ controlPlane: later }));
+      const writer = await applyUnderWriter("upgrade");
+      expect(lostBy(writer)).toEqual([]);
+      expect(writer.longestGapMs()).toBeLessThan(gapMaxMs);
+      const status = await cluster.run("status");
+      expect(status.match(new RegExp(` ${wanted!.replaceAll(".", "[.]")}$`, "gm"))).toHaveLength(3);
+
+      cluster.write(etcd({ controlPlane: older }));
+      const back = await cluster.try("plan");
+      expect([back.code, back.stderr]).toEqual([1, expect.stringContaining("etcd cannot be downgraded")]);
+      cluster.write(etcd({ controlPlane: later }));
+    },
+  );
+
+  itByHand("refuses to go from etcd 3.4 to 3.6", { timeout: 300_000 }, async () => {
+    cluster = new ClusterOnHosts(set, etcd());
+    await cluster.run("apply", "-auto-approve");
+    cluster.write(etcd({ controlPlane: "    etcd: { binary: /opt/etcd-3.6/etcd, version: 3.6.14 }\n" }));
+    const skipped = await cluster.try("plan");
+    expect([skipped.code, skipped.stderr]).toEqual([
+      1,
+      expect.stringMatching(/cannot be upgraded from 3.4 to 3.6.14 in one step[\s\S]*version of a 3.5 first/),
+    ]);
+    cluster.write(etcd());
   });
 
   describe("two masters with a balancer and two workers, none of which haplan has made", () => {
