@@ -1,6 +1,8 @@
 /** Reads what `factsScript` printed. Pure. */
+
+import { canonicalAddress } from "../base/ip-address.ts";
 import type { DiskSpace, HostFacts, ListeningPort, ListeningProcess } from "./host-facts.ts";
-import { decodeSocketAddress, shortestAddress } from "./socket-address.ts";
+import { decodeSocketAddress } from "./socket-address.ts";
 
 type Lines = ReadonlyMap<string, readonly (readonly string[])[]>;
 
@@ -28,7 +30,7 @@ export function parseFacts(output: string): HostFacts {
     dataDisk: disk(first("data-disk")),
     programsDisk: disk(first("programs-disk")),
     isInstalled: text("installed") === "yes",
-    addresses: [...new Set(all(lines, "address").map(shortestAddress))],
+    addresses: [...new Set(all(lines, "address").map(canonicalAddress))],
     listening: listeningPorts(lines),
     writeMs: all(lines, "write").flatMap((each) => {
       const seconds = number(each);

@@ -1,14 +1,5 @@
 import { expect, it } from "vitest";
-import { decodeSocketAddress, encodeSocketAddress, shortestAddress } from "./socket-address.ts";
-
-it.each([
-  ["10.0.0.1", "10.0.0.1"],
-  ["FD97::000B", "fd97::b"],
-  ["::FFFF:10.0.0.1", "::ffff:a00:1"],
-  ["m1.example.com", "m1.example.com"],
-])("the shortest form of %s is %s", (address, shortest) => {
-  expect(shortestAddress(address)).toBe(shortest);
-});
+import { decodeSocketAddress, encodeSocketAddress } from "./socket-address.ts";
 
 it.each([
   ["127.0.0.1", "0100007F"],

@@ -1,11 +1,5 @@
 /** IP addresses as people write them, and as the kernel's tables of sockets have them. Pure. */
-
-/** Equal for all spellings of an IPv6 address; anything else is returned as it is. */
-export function shortestAddress(address: string): string {
-  if (!address.includes(":")) return address;
-  const url = `http://[${address}]`;
-  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : address;
-}
+import { canonicalAddress } from "../base/ip-address.ts";
 
 /** As in /proc/net/tcp: words of 32 bits, each in the byte order of x86 and arm64. Null for all addresses. */
 export function decodeSocketAddress(hex: string): string | null {
@@ -13,7 +7,7 @@ export function decodeSocketAddress(hex: string): string | null {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, "hex")].reverse());
   if (bytes.length === 4) return bytes.join(".");
   const groups = Array.from({ length: 8 }, (_, at) => ((bytes[2 * at]! << 8) | bytes[2 * at + 1]!).toString(16));
-  return mappedAddress(shortestAddress(groups.join(":")));
+  return mappedAddress(canonicalAddress(groups.join(":")));
 }
 
 /** An IPv4 address that is listened on by a socket of IPv6. */
@@ -34,7 +28,7 @@ export function encodeSocketAddress(address: string): string | null {
 }
 
 function bytesOfIpv6(address: string): number[] | null {
-  const [head = "", tail, ...more] = shortestAddress(address).split("::");
+  const [head = "", tail, ...more] = canonicalAddress(address).split("::");
   if (more.length > 0) return null;
   const groupsOf = (text: string): string[] => (text === "" ? [] : text.split(":"));
   const [before, after] = [groupsOf(head), groupsOf(tail ?? "")];

@@ -2,6 +2,7 @@
 import { X509Certificate } from "node:crypto";
 import { isIPv6 } from "node:net";
 import { fingerprintOf } from "../base/fingerprint.ts";
+import { canonicalAddress } from "../base/ip-address.ts";
 import type { ObservedCertificate } from "../plan/observed-cluster.ts";
 import { type DerElement, derElements } from "../x509/der-reader.ts";
 
@@ -35,7 +36,7 @@ function subjectAltNames(certificate: X509Certificate): string[] {
   if (certificate.subjectAltName === undefined) return [];
   return certificate.subjectAltName.split(", ").map((entry) => {
     const value = entry.slice(entry.indexOf(":") + 1);
-    return isIPv6(value) ? new URL(`http://[${value}]`).hostname.slice(1, -1) : value;
+    return isIPv6(value) ? canonicalAddress(value) : value;
   });
 }
 

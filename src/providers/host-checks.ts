@@ -4,8 +4,8 @@
  */
 import type { Diagnostic, Severity } from "../base/diagnostic.ts";
 import { groupBy } from "../base/group-by.ts";
+import { canonicalAddress } from "../base/ip-address.ts";
 import type { DiskSpace, HostFacts, ListeningPort } from "../host/host-facts.ts";
-import { shortestAddress } from "../host/socket-address.ts";
 import { splitHostPort } from "../units/addresses.ts";
 import { freeBytesMin } from "../units/data-disk.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
@@ -210,13 +210,13 @@ export function writePercentileMs(writeMs: readonly number[]): number | null {
 
 /** Whether the host has this IP address; each host has 127.0.0.0/8. */
 export function hasAddress({ addresses }: HostFacts, address: string): boolean {
-  return address.startsWith("127.") || addresses.includes(shortestAddress(address));
+  return address.startsWith("127.") || addresses.includes(canonicalAddress(address));
 }
 
 /** What listens on this port of this address, or keeps others from doing so. */
 export function listenerOn({ listening }: HostFacts, listen: string): ListeningPort | null {
   const { address, port } = splitHostPort(listen);
-  const wanted = address === "0.0.0.0" || address === "::" ? null : shortestAddress(address);
+  const wanted = address === "0.0.0.0" || address === "::" ? null : canonicalAddress(address);
   const found = listening.find(
     (each) => each.port === port && (each.address === null || wanted === null || each.address === wanted),
   );

@@ -1,7 +1,7 @@
 /** Converts a valid document with its defaults to the cluster that it describes. */
 
-import { isIPv6 } from "node:net";
 import { uploadedEtcd } from "../base/host-paths.ts";
+import { canonicalAddress } from "../base/ip-address.ts";
 import type {
   AdoptedTls,
   BackendSpec,
@@ -67,7 +67,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
 
 /** As a certificate shows it: IPv6 addresses have many spellings, and DNS names ignore case. */
 function canonicalName(name: string): string {
-  return isIPv6(name) ? new URL(`http://[${name}]`).hostname.slice(1, -1) : name.toLowerCase();
+  return canonicalAddress(name).toLowerCase();
 }
 
 /** A master may have been renamed more than once: each former name leads to the current one. */

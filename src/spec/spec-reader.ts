@@ -5,6 +5,8 @@
  */
 import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
+import type { Json } from "../base/json.ts";
+import { withCanonicalAddresses } from "./canonical-addresses.ts";
 import { chooseProvider, mayBeProviderKey } from "./choose-provider.ts";
 import { schemaFor } from "./cluster-schema.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
@@ -23,6 +25,7 @@ import { checkAuthority } from "./rules/authority.ts";
 import { checkBackup } from "./rules/backup.ts";
 import { checkEtcdProgram } from "./rules/etcd-program.ts";
 import { checkExtraNames } from "./rules/extra-names.ts";
+import { checkHostAddresses } from "./rules/host-addresses.ts";
 import { checkKubernetes } from "./rules/kubernetes.ts";
 import { checkLoadBalancerHosts } from "./rules/load-balancer-hosts.ts";
 import { checkMemberCount } from "./rules/member-count.ts";
@@ -58,6 +61,7 @@ const rules: readonly SpecRule[] = [
   checkMemberCount,
   checkUniqueNames,
   checkPorts,
+  checkHostAddresses,
   checkEtcdProgram,
   checkMigrateFrom,
   checkTimeouts,
@@ -131,7 +135,7 @@ export function createSpecReader(providers: readonly ProviderSchema[]): SpecRead
     load: (path, shownAs = path, variables = {}) => loadSource(readSource(path, shownAs), shownAs, variables),
     resolve: (written) => {
       const { provider } = chooseProvider(written, providers);
-      const { document } = checksFor(provider).check(structuredClone(written));
+      const { document } = checksFor(provider).check(structuredClone(withCanonicalAddresses(written as Json)));
       return document === null ? null : resolveSpec(document, provider);
     },
   };
@@ -172,7 +176,7 @@ function parseSpec(filename: string, text: string, options: ParseOptions): Parse
   const { provider, shapes, check, checkHostList } = checksFor(choice.provider);
   const isUnresolved = (pointer: string): boolean => holds(unresolved, pointer);
   const hosts = expandHosts(unexpanded, { check: checkHostList, shapes, texts, isUnresolved });
-  const value = hosts.document;
+  const value = withCanonicalAddresses(hosts.document);
   const draft = draftSpec(value, provider, shapes);
   const ruleFindings = [...rules, ...(choice.isKnown ? provider.rules : [])].flatMap((rule) => rule(draft));
   // Last, because it fills the defaults into the value.

@@ -5,6 +5,7 @@
 import { createHash, type KeyObject, randomBytes, sign } from "node:crypto";
 import { isIP } from "node:net";
 import { HaplanError } from "../base/haplan-error.ts";
+import { canonicalAddress } from "../base/ip-address.ts";
 import {
   derBitString,
   derBoolean,
@@ -165,8 +166,8 @@ function generalName(name: string): Buffer {
 }
 
 function ipv6Bytes(address: string): Buffer {
-  // The URL parser turns every spelling, an embedded IPv4 address included, into groups of hex digits.
-  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
+  // Every spelling, an embedded IPv4 address included, becomes groups of hex digits.
+  const [head = "", tail] = canonicalAddress(address).split("::");
   const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
   const front = groups(head);
   const back = groups(tail ?? "");

@@ -2,6 +2,7 @@
 import type { HostDraft, SpecDraft } from "../../spec/draft.ts";
 import { findingAt, formatPointer, type SpecFinding } from "../../spec/finding.ts";
 import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
+import { memberPorts } from "../../spec/rules/member-ports.ts";
 import type { SpecRule } from "../../spec/rules/rule.ts";
 import type { AnyEntries, LocatedValue } from "../../spec/schema/located.ts";
 import { bindAddress } from "../../units/addresses.ts";
@@ -39,9 +40,7 @@ const checkListeners: SpecRule = (draft) => {
 
 function masterListeners({ controlPlane, hosts }: SpecDraft): readonly Listener[] {
   if (controlPlane === null) return [];
-  const { clientPort, peerPort, etcd } = controlPlane.entries;
-  const http = etcd?.entries.httpPort ?? null;
-  const ports = [clientPort, peerPort, ...(http === null ? [] : [http])].map(({ value }) => value);
+  const ports = memberPorts(controlPlane).map(({ value }) => value);
   return hosts.flatMap((host) => {
     const place = host.kind === "master" ? placeOf(host) : null;
     if (place === null) return [];

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import type { HostDraft, LocatedPart, SpecDraft } from "../draft.ts";
 import { findingAt, formatPointer, type SpecFinding } from "../finding.ts";
 import type { LocatedValue } from "../schema/located.ts";
+import { memberPorts } from "./member-ports.ts";
 import type { SpecRule } from "./rule.ts";
 
 type LoadBalancer = LocatedPart<"loadBalancer">;
@@ -167,13 +168,10 @@ function checkFamily({ pointer, value }: LocatedValue<string>, vip: LocatedValue
 /** A master that listens at all addresses of its host, or at the load balancer's own, leaves no port of the same number. */
 function checkPorts({ loadBalancer, controlPlane }: SpecDraft, hosts: readonly BalancerHost[]): readonly SpecFinding[] {
   if (loadBalancer === null || controlPlane === null) return [];
-  const { clientPort, peerPort } = controlPlane.entries;
+  const { clientPort } = controlPlane.entries;
   const listed = loadBalancer.entries.ports?.items.filter((port) => port !== null) ?? [];
   const ports = listed.length > 0 ? listed : [{ ...clientPort, pointer: loadBalancer.entries.hosts?.pointer ?? "" }];
-  const byMasters = new Map([
-    [clientPort.value, "clients"],
-    [peerPort.value, "peers"],
-  ]);
+  const byMasters = new Map(memberPorts(controlPlane).map(({ value, use }) => [value, use]));
   // Several have one in the end.
   const isVirtual = loadBalancer.entries.vip !== null || hosts.length > 1;
   const shared = hosts.find(({ master }) => master !== null && (!isVirtual || isIP(master.address?.value ?? "") === 0));

@@ -2,6 +2,7 @@
 import type { ControlPlaneDraft } from "../draft.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import type { LocatedValue } from "../schema/located.ts";
+import { type MemberPort, memberPorts } from "./member-ports.ts";
 import type { SpecRule } from "./rule.ts";
 
 export const checkPorts: SpecRule = ({ controlPlane, loadBalancer }) => [
@@ -9,29 +10,20 @@ export const checkPorts: SpecRule = ({ controlPlane, loadBalancer }) => [
   ...checkListedOnce(loadBalancer?.entries.ports?.items ?? []),
 ];
 
-function checkMemberPorts({ entries: { clientPort, peerPort, etcd } }: ControlPlaneDraft): readonly SpecFinding[] {
-  const clients = { name: "clientPort", ...clientPort };
-  const peers = { name: "peerPort", ...peerPort };
-  const http = etcd?.entries.httpPort ?? null;
-  return [
-    ...checkTwoPorts(clients, peers, "Write two ports, such as 2379 and 2380."),
-    ...(http === null ? [] : [clients, peers]).flatMap((other) =>
-      checkTwoPorts(other, { name: "etcd.httpPort", ...http! }, "Write another one, such as 2383."),
-    ),
-  ];
+function checkMemberPorts(controlPlane: ControlPlaneDraft): readonly SpecFinding[] {
+  const ports = memberPorts(controlPlane);
+  return ports.flatMap((port, at) => {
+    const other = ports.slice(0, at).find(({ value }) => value === port.value);
+    return other === undefined ? [] : [listenTwice(other, port)];
+  });
 }
 
-type MemberPort = LocatedValue<number> & { readonly name: string };
-
-function checkTwoPorts(one: MemberPort, other: MemberPort, advice: string): readonly SpecFinding[] {
-  if (one.value !== other.value) return [];
-  return [
-    findingAt(other.pointer, {
-      code: "spec/duplicate-port",
-      summary: `${one.name} and ${other.name} are both ${other.value}`,
-      detail: `They serve different protocols. ${advice}`,
-    }),
-  ];
+function listenTwice(one: MemberPort, { key, pointer, value, instead }: MemberPort): SpecFinding {
+  return findingAt(pointer, {
+    code: "spec/duplicate-port",
+    summary: `${one.key} and ${key} are both ${value}`,
+    detail: `They serve different protocols. ${instead}`,
+  });
 }
 
 function checkListedOnce(ports: readonly (LocatedValue<number> | null)[]): readonly SpecFinding[] {

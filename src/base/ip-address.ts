@@ -1,0 +1,8 @@
+/** The text of IP addresses. Pure. */
+
+/** As RFC 5952 writes it: equal for all spellings of an IPv6 address; anything else is returned as it is. */
+export function canonicalAddress(address: string): string {
+  if (!address.includes(":")) return address;
+  const url = `http://[${address}]`;
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : address;
+}
