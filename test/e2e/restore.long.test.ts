@@ -12,6 +12,7 @@ import { EtcdClient, prefixEnd } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import type { TxnRequest } from "../../src/raft-agent/api/txn.ts";
+import { etcdVersions, findEtcdProgram } from "../compatibility/etcd-programs.ts";
 import { addressOf, ClusterFixture, specText, until } from "./cluster-fixture.ts";
 import { settledHashes } from "./member-facts.ts";
 import { isInstalled, runProgram } from "./run-program.ts";
@@ -180,38 +181,35 @@ describe("a restore that is killed with SIGKILL", () => {
   );
 });
 
-/** Those that this machine has. */
-const etcds: readonly (readonly [version: string, binary: string])[] = [
-  ["of the system", "etcd"],
-  ["3.6", "/opt/etcd/3.6.14/etcd"],
-  ["3.7", "/opt/etcd/3.7.1/etcd"],
-];
+const sources = ["of the system", ...etcdVersions] as const;
 
-describe.each(etcds)("a snapshot of a real etcd %s", (version, binary) => {
-  const isThere = isInstalled(binary, "--version");
-  const at = etcds.findIndex(([name]) => name === version);
-  const network = 86 + at;
+describe.each(sources)("a snapshot of a real etcd %s", (version) => {
+  // Networks 86 to 89.
+  const network = 86 + sources.indexOf(version);
 
-  it.skipIf(!isThere)(
-    `is restored into a new cluster as it is${isThere ? "" : ` (skipped: ${binary} is not installed)`}`,
-    async () => {
-      const cluster = new ClusterFixture(specText({ network, tls: false }));
-      try {
-        await saveFrom(binary, addressOf(network, 50), join(cluster.directory, "etcd.db"));
-        await cluster.mustRun("restore", "etcd.db", "-auto-approve");
-        const client = cluster.client(`http://${addressOf(network, 100)}:2379`);
-        expect(await countOf(client, "/data/")).toBe(500);
-        expect(await textOf(client, "/data/3")).toBe("value 3");
-        const kept = await client.leaseKeepAlive(77n);
-        expect(Number(kept.ttl)).toBe(3600);
-        expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
-      } finally {
-        await cluster.teardown();
-      }
-    },
-    60_000,
-  );
+  it("is restored into a new cluster as it is", { timeout: 60_000 }, async ({ skip }) => {
+    const binary = await etcdOf(version, skip);
+    const cluster = new ClusterFixture(specText({ network, tls: false }));
+    try {
+      await saveFrom(binary, addressOf(network, 50), join(cluster.directory, "etcd.db"));
+      await cluster.mustRun("restore", "etcd.db", "-auto-approve");
+      const client = cluster.client(`http://${addressOf(network, 100)}:2379`);
+      expect(await countOf(client, "/data/")).toBe(500);
+      expect(await textOf(client, "/data/3")).toBe("value 3");
+      const kept = await client.leaseKeepAlive(77n);
+      expect(Number(kept.ttl)).toBe(3600);
+      expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+    } finally {
+      await cluster.teardown();
+    }
+  });
 });
+
+async function etcdOf(version: (typeof sources)[number], skip: (reason: string) => never): Promise<string> {
+  if (version === "of the system") return isInstalled("etcd", "--version") ? "etcd" : skip("etcd is not installed");
+  const program = await findEtcdProgram(version, "etcd");
+  return "missing" in program ? skip(program.missing) : program.path;
+}
 
 /** The snapshot of a member that has 500 keys and a lease. */
 async function saveFrom(binary: string, address: string, file: string): Promise<void> {
