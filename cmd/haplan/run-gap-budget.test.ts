@@ -19,4 +19,10 @@ describe("apply -max-write-gap", () => {
     expect(code).toBe(1);
     expect(err).toContain(message);
   });
+
+  it("is refused with a saved plan of a destroy", async () => {
+    expect((await cli.haplan("plan -destroy three.yaml -out=end.plan")).code).toBe(0);
+    const { code, err } = await cli.haplan("apply end.plan -max-write-gap=2s");
+    expect([code, err]).toEqual([1, expect.stringContaining("-destroy and -max-write-gap cannot be combined")]);
+  });
 });

@@ -132,6 +132,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
   const { plan, specEdited } = saved;
   context.invocation.about({ spec: saved.specPath });
   refusePlanningFlags(context, path, saved, flags);
+  if (plan.mode === "destroy" && flags.maxWriteGap !== undefined) throw besideDestroy("-max-write-gap");
   context.terminal.printError(context.terminal.errorPaint.dim(`Plan: ${path} (${plan.id.slice(0, 12)})`));
   const specDigest = specEdited ? "edited" : plan.binding.specDigest;
   const session = await sessionFor(context, { spec: plan.spec, specPath: saved.specPath, specDigest });
@@ -142,7 +143,7 @@ async function applySavedPlan(context: CliContext, path: string, flags: ApplyFla
       lock,
       json: flags.json === true,
       saved: true,
-      ...(plan.mode === "apply" ? maxWriteGapOf(flags) : {}),
+      ...maxWriteGapOf(flags),
     });
     return removeDestroyed(context, session, plan, code);
   });

