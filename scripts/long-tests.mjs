@@ -6,6 +6,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const tests = [
   ".long.test.ts",
   "src/apply/apply-plan.test.ts",
+  "src/plan/exhaustive.test.ts",
   "src/plan/exhaustive-places.test.ts",
   "test/compatibility/differential.test.ts",
   "test/compatibility/go-client.test.ts",
