@@ -3,15 +3,12 @@
  * Counted as failed: a write without an acknowledgement after what clientv3 would repeat was repeated. By default two
  * agents; etcds too when HAPLAN_TEST_EVERYTHING is set.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { missingWrites } from "./acknowledged-writes.ts";
-import { ClusterFixture, kill } from "./cluster-fixture.ts";
-import { isAlive } from "./dir-processes.ts";
+import { applyAndKillAgent } from "./apply-and-kill-agent.ts";
+import { ClusterFixture } from "./cluster-fixture.ts";
 import { adoptingSpec, ExistingPair, endpointOf, engines, type PairPlace } from "./existing-pair.ts";
 import { PacedWriter } from "./paced-writer.ts";
 import type { ProgramRun } from "./run-program.ts";
@@ -43,31 +40,7 @@ for (const [at, { engine, missing }] of engines.entries()) {
         .join(", ");
     };
 
-    /** Applies, and from the moment that apply says `line` to its end kills the third member whenever there is one. */
-    const applyAndKill = async (line: string | RegExp): Promise<ProgramRun> => {
-      const isSaid = (text: string): boolean => (typeof line === "string" ? text.includes(line) : line.test(text));
-      const run = cluster.start(["apply", "-auto-approve"]);
-      let over = false;
-      const end = run.end.finally(() => (over = true));
-      let kills = 0;
-      while (!over) {
-        if (isSaid(run.printed())) kills += endProcess(thirdProcess());
-        await sleep(10);
-      }
-      // On a slow machine apply may be done before this process has had its turn.
-      kills += endProcess(thirdProcess());
-      expect(kills).toBeGreaterThan(0);
-      return end;
-    };
-
-    const thirdProcess = (): number | null => {
-      const file = join(cluster.directory, ".haplan", cluster.name, "machines/m3/units/agent/process.json");
-      try {
-        return (JSON.parse(readFileSync(file, "utf8")) as { pid: number }).pid;
-      } catch {
-        return null; // Not there yet, or just being taken away.
-      }
-    };
+    const applyAndKill = (line: string | RegExp): Promise<ProgramRun> => applyAndKillAgent(cluster, "m3", line);
 
     beforeAll(async () => {
       cluster = new ClusterFixture(adoptingSpec(`adopt-${engine}`, engine, place));
@@ -161,11 +134,4 @@ for (const [at, { engine, missing }] of engines.entries()) {
       expect(cluster.processes().length).toBeLessThanOrEqual(1);
     });
   });
-}
-
-/** 1 when there was a process to end. A pid file is written by the one who started it, a moment before it runs. */
-function endProcess(pid: number | null): number {
-  if (pid === null || !isAlive(pid)) return 0;
-  kill(pid, "SIGKILL");
-  return 1;
 }

@@ -7,6 +7,7 @@ import { GrpcError } from "../../src/etcd-client/grpc-error.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
 import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import { AcknowledgingWriter, missingWrites } from "./acknowledged-writes.ts";
+import { applyAndKillAgent } from "./apply-and-kill-agent.ts";
 import { addressOf, ClusterFixture, kill, killAndWait, type StatusMember, until } from "./cluster-fixture.ts";
 import { settledHashes } from "./member-facts.ts";
 
@@ -65,6 +66,35 @@ describe("a leader killed with SIGKILL", () => {
     await expectEqualStores();
     for (const member of members) expect(await missingWrites(member, writer.prefix, writer.acknowledged)).toEqual([]);
   });
+});
+
+/** Kills a follower, and removes its data. */
+async function wipeFollower(): Promise<StatusMember> {
+  const victim = (await cluster.status()).members.find(({ role }) => role === "follower")!;
+  await killAndWait(victim.pid);
+  rmSync(join(cluster.directory, ".haplan/e2e/machines", victim.name, "data"), { recursive: true });
+  return victim;
+}
+
+/** All three vote, there is nothing to do, and `former` has become another member of its name. */
+async function expectReplaced(former: StatusMember): Promise<void> {
+  const { members: after, voters } = await cluster.status();
+  expect([voters, after.map(({ healthy }) => healthy)]).toEqual([3, [true, true, true]]);
+  expect(after.find(({ name }) => name === former.name)!.id).not.toBe(former.id);
+  expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+  await expectEqualStores();
+}
+
+describe("a member whose replacement dies before it has caught up", () => {
+  it("is replaced by the next apply, and costs the others nothing", async () => {
+    const victim = await wipeFollower();
+    const run = await applyAndKillAgent(cluster, victim.name, `wait for ${victim.name} to catch up (lag <= 1000) ...`);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/did not (start|catch up)[\s\S]*removed\s+again/);
+    await cluster.client(loadBalancer).put("/without", victim.name);
+    await cluster.apply();
+    await expectReplaced(victim);
+  }, 60_000);
 });
 
 describe("a member whose data directory was wiped", () => {

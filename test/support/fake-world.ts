@@ -125,6 +125,8 @@ export class FakeWorld {
   unreachableHosts: readonly HostFailure[] = [];
   lagOf: (memberId: string) => number | null = () => 0;
   clusterId = "cluster-1";
+  /** A real etcd moves one vote at a time, has one learner at most, and accepts none while a voter is down. */
+  engine: "agent" | "etcd" = "agent";
   /** Names of the machines that were made, in their order. */
   readonly made: string[] = [];
   /** The pure half of the provider. */
@@ -592,6 +594,7 @@ export class FakeWorld {
           needQuorum();
           const there = facts.members.find((member) => member.learner && member.peerUrl === peerUrl);
           if (there !== undefined) return { memberId: there.id };
+          this.#needEtcdHealth();
           const id = `id-${facts.nextId++}`;
           facts.members.push({ id, name: "", peerUrl, learner: true });
           facts.configurationIndex += 1;
@@ -603,7 +606,7 @@ export class FakeWorld {
         this.#act("removeMember", () => {
           needQuorum();
           const member = facts.members.find((candidate) => candidate.id === id);
-          if (member?.learner === false) throw new HaplanError("control-plane/votes", `${id} votes`);
+          if (member?.learner === false && this.engine === "agent") throw new HaplanError("control-plane/votes", `${id} votes`);
           facts.members = facts.members.filter((candidate) => candidate.id !== id);
           facts.configurationIndex += 1;
         }),
@@ -630,6 +633,14 @@ export class FakeWorld {
     };
   }
 
+  #needEtcdHealth(): void {
+    if (this.engine === "agent") return;
+    if (this.voters().some(({ id }) => !this.isUp(id)))
+      throw new HaplanError("control-plane/failed", "etcdserver: unhealthy cluster");
+    if (this.facts.members.some(({ learner }) => learner))
+      throw new HaplanError("control-plane/failed", "etcdserver: too many learner members in cluster");
+  }
+
   #changeVoters(from: readonly string[], to: readonly string[], needQuorum: () => void): void {
     needQuorum();
     const now = this.voters()
@@ -637,7 +648,7 @@ export class FakeWorld {
       .sort();
     if (now.join() === [...to].sort().join()) return;
     if (now.join() !== [...from].sort().join()) throw new HaplanError("control-plane/voters-moved", "voters moved");
-    if (to.length % 2 === 0) this.violations.push(`${to.length} voters: an even number`);
+    if (to.length % 2 === 0 && this.engine === "agent") this.violations.push(`${to.length} voters: an even number`);
     if (to.filter((id) => this.isUp(id)).length < majorityOf(to.length))
       this.violations.push("joint change without quorum");
     for (const member of this.facts.members) member.learner = !to.includes(member.id);

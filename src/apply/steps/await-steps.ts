@@ -9,7 +9,7 @@ import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { StepOutputs } from "../state-edits.ts";
-import { memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
+import { liveMembership, memberIdOf, pollIntervalMs, type StepContext } from "../step-context.ts";
 import { isSpentError } from "../write-gap-budget.ts";
 
 const logLines = 15;
@@ -157,5 +157,16 @@ export async function awaitCatchUp(
 export async function removeLearner(context: StepContext, name: string, id: string): Promise<void> {
   await (await context.connection.controlPlane()).removeMember(id);
   await context.ports.provider.stopUnit(name, agentUnitName, 0, context.signal);
+  if (await replacesVoter(context, name)) return;
   await context.keeper.apply([{ kind: "remove", address: resourceAddress("haplan_raft_member", name) }]);
+}
+
+/**
+ * A voter that the learner was to replace at its address: the state continues to say that the data there is the
+ * learner's, because the voter must never start on it.
+ */
+async function replacesVoter(context: StepContext, name: string): Promise<boolean> {
+  const { members } = await liveMembership(context);
+  const recorded = context.keeper.state.resources.map(({ attributes }) => attributes["memberId"]);
+  return members.some((member) => !member.learner && member.name === name && !recorded.includes(member.id));
 }

@@ -127,7 +127,7 @@ function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaste
   const begun = own.some(
     (member) => !member.voter && (member.started || member === learner) && sharesMachine(view, member, voter),
   );
-  if (begun && condition !== "healthy") {
+  if ((begun || hasDataOfAnother(view, voter)) && condition !== "healthy") {
     return { kind: "join", name, replaces: voter, learner, reason: "its replacement was started" };
   }
   const why = whyRebuild(planning, resource, voter);
@@ -137,6 +137,17 @@ function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaste
     return { kind: moves ? "move" : "rebuild", name, voter, condition, learner: moves ? learner : null };
   }
   return { kind: "join", name, replaces: voter, learner, reason: why };
+}
+
+/**
+ * The state has a learner as the member of this machine: its data is that of the learner, which may have been removed
+ * since because it did not catch up. The voter has lost its own.
+ */
+function hasDataOfAnother(view: ClusterView, voter: MemberView): boolean {
+  const machine = machineOf(view, voter);
+  const known = view.resources.get(resourceAddress("haplan_raft_member", voter.name));
+  if (machine === undefined || known === undefined || known.generation !== machine.generation) return false;
+  return known.attributes["role"] === "learner" && known.attributes["memberId"] !== voter.id;
 }
 
 function sharesMachine(view: ClusterView, member: MemberView, voter: MemberView): boolean {
