@@ -46,38 +46,44 @@ describe("a new member that its peers never reach", () => {
       [2, 3],
       [3, 5],
     ].flatMap(([from, to]) => engines.map((engine) => [from!, to!, engine] as const)),
-  )("leaves the voters as they were on the way from %i to %i (%s), and joins once it is reached", async (from, to, engine) => {
-    const world = await settled(specOf(from, engine));
-    const before = structuredClone(world.facts.members);
-    world.lagOf = (id) => (isInitial(id) ? 0 : null);
-    expect(await apply(world, specOf(to, engine))).toMatchObject(notReady);
-    expect(world.facts.members).toEqual(before);
-    expect(world.hasQuorum()).toBe(true);
+  )(
+    "leaves the voters as they were on the way from %i to %i (%s), and joins once it is reached",
+    async (from, to, engine) => {
+      const world = await settled(specOf(from, engine));
+      const before = structuredClone(world.facts.members);
+      world.lagOf = (id) => (isInitial(id) ? 0 : null);
+      expect(await apply(world, specOf(to, engine))).toMatchObject(notReady);
+      expect(world.facts.members).toEqual(before);
+      expect(world.hasQuorum()).toBe(true);
 
-    world.lagOf = () => 0;
-    expect((await apply(world, specOf(to, engine))).kind).toBe("applied");
-    await expectWhole(world, specOf(to, engine));
-  });
+      world.lagOf = () => 0;
+      expect((await apply(world, specOf(to, engine))).kind).toBe("applied");
+      await expectWhole(world, specOf(to, engine));
+    },
+  );
 });
 
 describe("a replacement that does not catch up", () => {
   const m2 = "haplan_raft_member.m2";
   const m3 = "haplan_raft_member.m3";
 
-  it.each(engines)("keeps all other members from being replaced, and is repeated by the next apply (%s)", async (engine) => {
-    const spec = specOf(3, engine);
-    const world = await settled(spec);
-    world.lagOf = (id) => (isInitial(id) ? 0 : 5_000);
-    expect(await apply(world, spec, { replace: [m2, m3] })).toMatchObject(notReady);
-    const serving = world.voters().filter(({ id }) => world.isUp(id));
-    expect(serving.map(({ id }) => id)).toEqual(["boot-m1", "boot-m3"]);
-    expect(world.hasQuorum()).toBe(true);
+  it.each(engines)(
+    "keeps all other members from being replaced, and is repeated by the next apply (%s)",
+    async (engine) => {
+      const spec = specOf(3, engine);
+      const world = await settled(spec);
+      world.lagOf = (id) => (isInitial(id) ? 0 : 5_000);
+      expect(await apply(world, spec, { replace: [m2, m3] })).toMatchObject(notReady);
+      const serving = world.voters().filter(({ id }) => world.isUp(id));
+      expect(serving.map(({ id }) => id)).toEqual(["boot-m1", "boot-m3"]);
+      expect(world.hasQuorum()).toBe(true);
 
-    world.lagOf = () => 0;
-    expect(await apply(world, spec)).toMatchObject({ kind: "applied" });
-    expect(world.voters().map(({ id }) => id)).toContain("boot-m3");
-    await expectWhole(world, spec);
-  });
+      world.lagOf = () => 0;
+      expect(await apply(world, spec)).toMatchObject({ kind: "applied" });
+      expect(world.voters().map(({ id }) => id)).toContain("boot-m3");
+      await expectWhole(world, spec);
+    },
+  );
 
   it.each(engines)("is repeated where the member has lost its data (%s)", async (engine) => {
     const spec = specOf(3, engine);
@@ -94,17 +100,20 @@ describe("a replacement that does not catch up", () => {
 });
 
 describe("a new member", () => {
-  it.each(engines)("is told of members that were added, and of none that the spec lists for later (%s)", async (engine) => {
-    const world = await settled(specOf(3, engine));
-    expect((await apply(world, specOf(5, engine))).kind).toBe("applied");
-    const told = ["m4", "m5"].map((name) => {
-      const flags = world.facts.machines.get(name)?.units.get("agent")?.definition.arguments ?? [];
-      const [, cluster = ""] = flags.find((flag) => flag.startsWith("--initial-cluster="))?.split(/=(.*)/) ?? [];
-      return cluster.split(",").map((entry) => entry.split("=")[0]);
-    });
-    expect(told).toEqual([
-      ["m1", "m2", "m3", "m4"],
-      ["m1", "m2", "m3", "m4", "m5"],
-    ]);
-  });
+  it.each(engines)(
+    "is told of members that were added, and of none that the spec lists for later (%s)",
+    async (engine) => {
+      const world = await settled(specOf(3, engine));
+      expect((await apply(world, specOf(5, engine))).kind).toBe("applied");
+      const told = ["m4", "m5"].map((name) => {
+        const flags = world.facts.machines.get(name)?.units.get("agent")?.definition.arguments ?? [];
+        const [, cluster = ""] = flags.find((flag) => flag.startsWith("--initial-cluster="))?.split(/=(.*)/) ?? [];
+        return cluster.split(",").map((entry) => entry.split("=")[0]);
+      });
+      expect(told).toEqual([
+        ["m1", "m2", "m3", "m4"],
+        ["m1", "m2", "m3", "m4", "m5"],
+      ]);
+    },
+  );
 });

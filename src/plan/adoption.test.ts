@@ -71,6 +71,18 @@ describe("two members that are adopted", () => {
       /1 answers: no member can be added/,
     ],
     [
+      "the second one was added and has never started",
+      input(spec, {
+        members: [
+          ...pair(spec, [blocked]).slice(0, 1),
+          fixtureMember(spec, "m2", { ...silent, name: "", clientUrls: [] }),
+        ],
+        hasLeader: false,
+      }),
+      "plan/quorum-lost",
+      /id-m2 \(it was added and has never started\).*Or start id-m2 at http:\/\/127.0.1.2:2380 with an empty data directory/,
+    ],
+    [
       "one has an alarm",
       input(spec, { members: pair(spec, [{ alarms: ["alarm:NOSPACE"] }]) }),
       "plan/adopt-alarm",

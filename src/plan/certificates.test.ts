@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { planOf } from "../../test/support/plan-of.ts";
 import {
+  emptyObservation,
   fixtureAuthority,
   fixtureInput,
   fixtureNowMs,
@@ -93,6 +94,27 @@ describe("a certificate that nears its end", () => {
     expect(reasonOf({ notBefore: "2026-07-01T00:00:00Z" })).toBe("it is not valid before 2026-07-01");
     expect(reasonOf({ profile: "client" })).toBe("its key usage has changed");
     expect(reasonOf({ trusted: false })).toBe("it was signed by another authority");
+  });
+});
+
+describe("the certificate of a master", () => {
+  const hosts = ["lb1", "lb2"].map((name, index) => ({ name, zone: null, address: `10.0.0.2${index}` }));
+  const virtual = { interface: null, routerId: 7 };
+  it.each([
+    ["its own address", three, "127.0.1.100"],
+    [
+      "a virtual address",
+      { ...three, loadBalancer: { ...three.loadBalancer, address: "10.0.0.9", hosts, virtual } },
+      "10.0.0.9",
+    ],
+    ["a name", { ...three, loadBalancer: { ...three.loadBalancer, address: "api.example.com" } }, "api.example.com"],
+  ])("names the load balancer, on every master, when that has %s", (_, spec, address) => {
+    const { plan } = planChanges(fixtureInput(spec, { state: null, observed: emptyObservation }));
+    const names = plan?.changes.flatMap(({ type, after }) =>
+      type === "haplan_certificate" && after?.["profile"] === "member" ? [after["subjectAltNames"]] : [],
+    );
+    expect(names).toHaveLength(3);
+    for (const each of names ?? []) expect(each).toContain(address);
   });
 });
 

@@ -21,6 +21,7 @@ import type { State, StateResource } from "./state.ts";
 
 export type MemberView = {
   readonly id: string;
+  /** Its id if it has no name: it has never started, and its peer URL is that of no master. */
   readonly name: string;
   readonly peerUrl: string;
   /** `host:port` at which it serves clients; null if unknown. */
@@ -210,11 +211,11 @@ function observedMembers(
   const nameOf = new Map(own.map((master) => [peerUrl(spec, master), master.name]));
   const adoptedName = adoptedNames(spec, state);
   return (observed.membership?.members ?? []).map((member) => {
-    // A member that was added and never started has no name yet; its peer URL identifies it.
+    // A member that was added and never started has no name yet; its peer URL identifies it, or else its id.
     const name =
       adoptedName(member) ??
       knownName(state, member, machines) ??
-      (member.name !== "" ? member.name : (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? ""));
+      (member.name || (member.peerUrls.map((url) => nameOf.get(url)).find(Boolean) ?? member.id));
     const adopted = adoptedName(member) !== null;
     return {
       id: member.id,
@@ -368,6 +369,10 @@ export function memberCondition(view: ClusterView, member: MemberView): MemberCo
   const agent = unitOf(machine, agentUnitName);
   if (agent?.running !== true) return "stopped";
   return member.answers ? "degraded" : "unresponsive";
+}
+
+export function hasName({ id, name }: MemberView): boolean {
+  return name !== "" && name !== id;
 }
 
 export function isUnreachable(view: ClusterView, machine: string): boolean {

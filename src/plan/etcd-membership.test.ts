@@ -41,6 +41,7 @@ describe("a real etcd", () => {
   const even = { allowEvenSteps: true };
 
   it.each([
+    ["growing from 1 to 3", from(etcdSpec(1), etcdSpec(3, even)), [1, 2, 3]],
     ["growing from 3 to 5", from(etcdSpec(3), etcdSpec(5, even)), [3, 4, 5]],
     ["shrinking from 5 to 3", from(etcdSpec(5), etcdSpec(3, even)), [5, 4, 3]],
     ["replacing a healthy member", from(etcdSpec(3), etcdSpec(3, even), { replace: ["haplan_machine.m2"] }), [3, 2, 3]],
@@ -49,6 +50,7 @@ describe("a real etcd", () => {
   });
 
   it.each([
+    ["growing from 1 to 3", from(etcdSpec(1), etcdSpec(3))],
     ["growing from 3 to 5", from(etcdSpec(3), etcdSpec(5))],
     ["shrinking from 5 to 3", from(etcdSpec(5), etcdSpec(3))],
     ["replacing a healthy member", from(etcdSpec(3), etcdSpec(3), { replace: ["haplan_machine.m2"] })],
@@ -90,6 +92,13 @@ describe("a real etcd", () => {
     expect(plan?.timeline.every(({ canLose }) => canLose !== null)).toBe(true);
     const kinds = plan?.steps.map(({ action }) => action.kind) ?? [];
     expect(kinds.indexOf("removeMember")).toBeLessThan(kinds.indexOf("addLearner"));
+  });
+
+  it("removes the dead one of four before it adds any, as etcd refuses the fifth while one is down", () => {
+    const four = etcdSpec(4);
+    const input = from(four, etcdSpec(5, even), { observed: without(four, "m2") });
+    expect(voters(input)).toEqual([4, 3, 4, 5]);
+    expect(planChanges(input).plan?.steps[0]?.id).toBe("removeMember:m2/id-m2");
   });
 
   it("adds a second member only when the first one votes", () => {

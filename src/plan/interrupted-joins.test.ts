@@ -8,6 +8,7 @@ import {
   settledObservation,
   settledState,
 } from "../../test/support/planned-cluster.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedMember } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import type { PlannerInput } from "./planner-input.ts";
@@ -32,6 +33,23 @@ function stopped(more: Partial<ObservedMember>, hasData = true): PlannerInput {
   return fixtureInput(five, {
     state: { ...state, resources },
     observed: { ...observed, machines, membership: { ...observed.membership!, members } },
+  });
+}
+
+/** A learner that was added for another machine, and has neither started nor a name. */
+function withOrphan(before: ClusterSpec, spec: ClusterSpec): PlannerInput {
+  const { membership, ...rest } = settledObservation(before);
+  const orphan = fixtureMember(spec, "m9", {
+    name: "",
+    peerUrls: ["https://127.0.1.9:2380"],
+    clientUrls: [],
+    learner: true,
+    healthy: false,
+    raftIndex: null,
+  });
+  return fixtureInput(spec, {
+    state: settledState(before),
+    observed: { ...rest, membership: { ...membership!, members: [...membership!.members, orphan] } },
   });
 }
 
@@ -69,4 +87,24 @@ describe("a plan after an apply that was stopped while learners catch up", () =>
       expect.arrayContaining(["start agent m4", "start agent m5"]),
     );
   });
+});
+
+describe("a learner that has never started, for a machine that is in no spec", () => {
+  it.each((["agent", "etcd"] as const).flatMap((engine) => [[engine, 2, 3] as const, [engine, 3, 5] as const]))(
+    "is removed before any other joins (%s, from %i to %i)",
+    (engine, from, to) => {
+      const specOf = (count: number): ClusterSpec => {
+        const spec = fixtureSpec(
+          Array.from({ length: count }, (_, index) => `m${index + 1}`),
+          { engine, workers: 0 },
+        );
+        return { ...spec, policy: { ...spec.policy, allowEvenSteps: true } };
+      };
+      const plan = planOf(withOrphan(specOf(from), specOf(to)));
+      const changes = plan.steps.filter(({ action }) => /^(addLearner|changeVoters|removeMember)$/.test(action.kind));
+      expect(changes[0]?.title).toBe("remove member id-m9");
+      expect(plan.steps.map(({ action }) => action.kind)).not.toContain("destroyMachine");
+      expect(plan.timeline.at(-1)).toMatchObject({ voters: to, learners: 0 });
+    },
+  );
 });

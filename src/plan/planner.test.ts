@@ -219,6 +219,10 @@ describe("planChanges", () => {
   });
 });
 
+const one = fixtureSpec(["m1"]);
+const two = fixtureSpec(["m1", "m2"]);
+const before2 = { state: settledState(two), observed: settledObservation(two) };
+
 const refusals: readonly (readonly [string, PlannerInput, RegExp])[] = [
   [
     "a machine of another cluster",
@@ -230,6 +234,34 @@ const refusals: readonly (readonly [string, PlannerInput, RegExp])[] = [
     "a lost majority",
     fixtureInput(three, { observed: { ...allStopped(three), machines: [] } }),
     /Quorum is lost: 0 of 3/,
+  ],
+  [
+    "a change of one voter beside which another one was added and has never started",
+    fixtureInput(three, {
+      state: settledState(one),
+      observed: {
+        ...settledObservation(one),
+        membership: {
+          ...settledObservation(one).membership!,
+          members: [
+            fixtureMember(one, "m1", { healthy: false }),
+            fixtureMember(three, "m2", { ...silent, name: "", peerUrls: ["https://127.0.1.9:2380"] }),
+          ],
+          hasLeader: false,
+        },
+      },
+    }),
+    /Quorum is lost: 1 of 2 voters can come back, but 2 are needed/,
+  ],
+  [
+    "a restart of one of two voters",
+    fixtureInput({ ...two, controlPlane: { ...two.controlPlane, heartbeatIntervalMs: 50 } }, before2),
+    /\(update agent m2\) would lose the quorum: 1 healthy of 2 voters, 2 needed/,
+  ],
+  [
+    "a rebuild of one of two voters",
+    fixtureInput(two, { ...before2, replace: ["haplan_machine.m1"] }),
+    /\(stop agent m1\) would lose the quorum: 1 healthy of 2 voters, 2 needed/,
   ],
   [
     "turning TLS off",
@@ -277,21 +309,51 @@ describe("planChanges, refusing", () => {
   });
 
   it("goes from two voters to three, never the other way", () => {
-    const two = fixtureSpec(["m1", "m2"]);
-    const { plan } = planChanges(fixtureInput(three, { state: settledState(two), observed: settledObservation(two) }));
+    const { plan } = planChanges(fixtureInput(three, before2));
     expect(plan?.timeline[0]).toMatchObject({ voters: 2, canLose: 0 });
     expect(plan?.timeline.at(-1)).toMatchObject({ voters: 3, canLose: 1 });
   });
 
-  it("removes a voter that was added by hand, with a warning", () => {
+  const neverStarted = { ...silent, name: "", clientUrls: [] };
+  it.each([
+    ["that was added by hand", "m9", {}],
+    ["that was added by hand and has never started", "id-m9", neverStarted],
+  ])("removes a voter %s, with a warning", (_, name, more) => {
     const settled = settledObservation(three);
-    const guest = fixtureMember(three, "m9", { id: "id-m9" });
+    const guest = fixtureMember(three, "m9", { id: "id-m9", ...more });
     const membership = { ...settled.membership!, members: [...settled.membership!.members, guest] };
     const { plan } = planChanges(fixtureInput(three, { observed: { ...settled, membership } }));
     expect(plan?.warnings.map((warning) => warning.code)).toContain("plan/unknown-voter");
-    expect(plan?.steps.map((step) => step.action.kind)).toEqual(["changeVoters", "removeMember"]);
+    expect(plan?.steps.map(({ title }) => title)).toEqual([`change voters: -${name}`, `remove member ${name}`]);
     expect(plan?.timeline[0]).toMatchObject({ voters: 4 });
   });
+
+  it("rebuilds one of two voters only once a third one votes", () => {
+    const { plan } = planChanges(fixtureInput(three, { ...before2, replace: ["haplan_machine.m1"] }));
+    const ids = plan?.steps.map(({ id }) => id) ?? [];
+    expect(ids.findIndex((id) => id.endsWith("m3/new"))).toBeLessThan(ids.indexOf("stopAgent:m1"));
+    expect(plan?.timeline.every(({ canLose }) => canLose !== null)).toBe(true);
+  });
+
+  it.each(["agent", "etcd"] as const)(
+    "lets a master that was removed from the cluster outside of haplan join on an empty data directory (%s)",
+    (engine) => {
+      const spec = fixtureSpec(["m1", "m2", "m3"], { engine });
+      const settled = harmed(spec, "m2", stopped("m2"));
+      const members = settled.membership!.members.filter(({ name }) => name !== "m2");
+      const { plan } = planChanges(
+        fixtureInput(spec, { observed: { ...settled, membership: { ...settled.membership!, members } } }),
+      );
+      expect(plan?.steps.map(({ action }) => action.kind).slice(0, 5)).toEqual([
+        "destroyMachine",
+        "createMachine",
+        "addLearner",
+        "startAgent",
+        "awaitCatchUp",
+      ]);
+      expect(plan?.timeline.at(-1)).toMatchObject({ voters: 3, canLose: 1 });
+    },
+  );
 
   it("keeps the lineage that it adopts", () => {
     expect(planChanges(fixtureInput(three, { state: null })).plan?.binding.stateLineage).toBe(fixtureLineage);

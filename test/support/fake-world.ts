@@ -606,7 +606,8 @@ export class FakeWorld {
         this.#act("removeMember", () => {
           needQuorum();
           const member = facts.members.find((candidate) => candidate.id === id);
-          if (member?.learner === false && this.engine === "agent") throw new HaplanError("control-plane/votes", `${id} votes`);
+          if (member?.learner === false && this.engine === "agent")
+            throw new HaplanError("control-plane/votes", `${id} votes`);
           facts.members = facts.members.filter((candidate) => candidate.id !== id);
           facts.configurationIndex += 1;
         }),

@@ -7,7 +7,7 @@ import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { clientHostPort } from "../../units/addresses.ts";
 import type { LoadBalancerTargets } from "../../units/load-balancer-targets.ts";
 import { balancerOf, loadBalancerName } from "../../units/load-balancer-unit.ts";
-import { isUnreachable } from "../cluster-view.ts";
+import { hasName, isUnreachable } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
@@ -28,7 +28,7 @@ export function toldTargets({ spec, observed, view }: Planning): Targets {
   const wanted = wantedTargets(spec);
   const found = (name: string): string | undefined =>
     view.members.find((member) => member.voter && member.name === name)?.clientPlace ?? wanted.get(name);
-  const voters = view.members.filter((member) => member.voter && member.name !== "");
+  const voters = view.members.filter((member) => member.voter && hasName(member));
   // Without a state the targets are unknown: a running load balancer is assumed to serve the voters.
   const names = observed.backends.length > 0 ? observed.backends : view.resources.size === 0 ? voters : [];
   const attributes = new Map(observed.backends.map((backend) => [backend.name, backend.attributes]));

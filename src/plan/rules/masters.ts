@@ -275,7 +275,7 @@ export function noteDrift({
     if (view.resources.has(resourceAddress("haplan_raft_member", member.name)) || view.resources.size === 0) continue;
     builder.warn(
       "plan/unknown-voter",
-      `Voter ${member.name || member.id} is not in the state`,
+      `Voter ${member.name} is not in the state`,
       "It was added outside of haplan and is not in the spec: this plan removes it.",
     );
   }

@@ -5,7 +5,7 @@
  */
 
 import { notInSpec, processGone, processSilent } from "../change-reason.ts";
-import { type ClusterView, type MemberView, machineOf } from "../cluster-view.ts";
+import { type ClusterView, hasName, type MemberView, machineOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
@@ -288,7 +288,7 @@ function tearDownReplaced(change: VoteChange, master: JoiningMaster): void {
  * The replaced machine may still exist under its successor's name. Returns whether the machine of that name is its own.
  */
 function forget({ desired, view, builder }: Planning, learner: MemberView): boolean {
-  const name = learner.name || learner.id;
+  const { name } = learner;
   const address = resourceAddress("haplan_raft_member", name);
   const replaced = desired.some((resource) => resource.address === address);
   const deposed = deposedOf(learner, view);
@@ -298,7 +298,7 @@ function forget({ desired, view, builder }: Planning, learner: MemberView): bool
     { kind: "removeMember", member: name, memberId: learner.id },
     replaced ? deposed : [address, ...deposed],
   );
-  return !replaced && learner.name !== "";
+  return !replaced && hasName(learner);
 }
 
 /** Stops a leaving member. `voter`: the same, if it still votes. */

@@ -3,7 +3,14 @@
 import { majorityOf } from "../../base/majority.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { specWarnings } from "../../spec/spec-warnings.ts";
-import { isRecoverable, lineagesFound, type MemberView, memberCondition } from "../cluster-view.ts";
+import {
+  type ClusterView,
+  hasName,
+  isRecoverable,
+  lineagesFound,
+  type MemberView,
+  memberCondition,
+} from "../cluster-view.ts";
 import type { Planning } from "../planning.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
@@ -122,7 +129,7 @@ function checkRoles({ desired, view, builder }: Planning): void {
 function checkUnmanaged({ view, builder }: Planning): void {
   if (view.phase !== "formed") return;
   for (const member of view.members) {
-    if (!member.voter || memberCondition(view, member) !== "unmanaged" || member.name === "") continue;
+    if (!member.voter || memberCondition(view, member) !== "unmanaged" || !hasName(member)) continue;
     builder.warn(
       "plan/unmanaged-member",
       `Voter ${member.name} runs on no machine of haplan's`,
@@ -162,16 +169,20 @@ function checkHalf({ view, builder }: Planning, voters: readonly MemberView[]): 
   const lost = voters.filter((member) => !isRecoverable(memberCondition(view, member)));
   const left = voters.length - lost.length;
   if (left >= majorityOf(voters.length)) return;
-  const names = lost.map((member) => `${member.name} (${lossText(memberCondition(view, member))})`);
+  const names = lost.map((member) => `${member.name} (${lossText(view, member)})`);
+  const starts = lost.flatMap(({ started, name, peerUrl }) =>
+    started ? [] : ` Or start ${name} at ${peerUrl} with an empty data directory, as a member of this cluster.`,
+  );
   builder.refuse(
     "plan/quorum-lost",
     `Quorum is lost: ${left} of ${voters.length} voters can come back, but ${majorityOf(voters.length)} are needed`,
-    `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again. Without one, rebuild the cluster from the member that has the most, or from a backup:`,
+    `Permanently lost: ${names.join(", ")}. No membership change can be committed without a majority. Restore a lost data directory or machine and apply again.${starts.join("")} Without one, rebuild the cluster from the member that has the most, or from a backup:`,
     null,
     [["recover"], ["restore", "BACKUP"]],
   );
 }
 
-function lossText(condition: string): string {
-  return condition === "dataLost" ? "its data directory is empty" : "its machine is gone";
+function lossText(view: ClusterView, member: MemberView): string {
+  if (!member.started) return "it was added and has never started";
+  return memberCondition(view, member) === "dataLost" ? "its data directory is empty" : "its machine is gone";
 }

@@ -32,7 +32,7 @@ export function checkAdoption(planning: Planning): void {
     builder.refuse(
       "plan/adopt-unknown",
       `No member of the cluster answers at ${master.adoptedAt}`,
-      `Its members are ${view.members.map((member) => `${member.name || member.id} (${member.peerUrl})`).join(", ")}. Write the client URL at which the member answers, or that it advertises.`,
+      `Its members are ${view.members.map((member) => `${member.name} (${member.peerUrl})`).join(", ")}. Write the client URL at which the member answers, or that it advertises.`,
     );
   }
   checkPeerScheme(planning);
@@ -93,7 +93,7 @@ function checkMembers(planning: Planning): void {
   for (const member of first ? unlisted : []) {
     builder.refuse(
       "plan/adopt-unlisted-voter",
-      `Voter ${member.name || member.id} is not among the masters`,
+      `Voter ${member.name} is not among the masters`,
       `It votes at ${member.peerUrl}. A cluster is adopted as a whole: list it under masters, and its client URL under adopt.endpoints.`,
     );
   }
@@ -102,7 +102,7 @@ function checkMembers(planning: Planning): void {
     if (masters.get(learner.name)?.adoptedAt === undefined && masters.has(learner.name)) continue;
     builder.refuse(
       "plan/adopt-learner",
-      `${learner.name || learner.id} is a learner that is not one of the masters`,
+      `${learner.name} is a learner that is not one of the masters`,
       `Another membership change is running, or was interrupted. Wait for it, or remove the learner (etcdctl member remove ${learner.id}).`,
     );
   }
