@@ -9,6 +9,7 @@ import { StatusCode } from "../../src/raft-agent/api/status-code.ts";
 import { AcknowledgingWriter, missingWrites } from "./acknowledged-writes.ts";
 import { applyAndKillAgent } from "./apply-and-kill-agent.ts";
 import { addressOf, ClusterFixture, kill, killAndWait, type StatusMember, until } from "./cluster-fixture.ts";
+import { isAlive } from "./dir-processes.ts";
 import { settledHashes } from "./member-facts.ts";
 
 /** With HAPLAN_TEST_EVERYTHING also the two ways to lose the quorum, which wait for real timeouts. */
@@ -94,6 +95,36 @@ describe("a member whose replacement dies before it has caught up", () => {
     await cluster.client(loadBalancer).put("/without", victim.name);
     await cluster.apply();
     await expectReplaced(victim);
+  }, 60_000);
+});
+
+describe("a member whose replacement is under way when the load balancer dies", () => {
+  it("is replaced, and the next apply starts the load balancer again", async () => {
+    const victim = await wipeFollower();
+    const balancer = (await cluster.status()).loadBalancer!;
+    const run = cluster.start(["apply", "-auto-approve"]);
+    await until("the learner is added", () => run.printed().includes(`add ${victim.name} as learner`));
+    await killAndWait(balancer.pid);
+    expect(await run.end).toMatchObject({ code: 0 });
+    expect((await cluster.status()).members.map(({ healthy }) => healthy)).toEqual([true, true, true]);
+    await cluster.apply();
+    await cluster.client(loadBalancer).put("/again", "through the load balancer");
+    await expectReplaced(victim);
+  }, 60_000);
+});
+
+describe("a member that was removed from the cluster by hand", () => {
+  it("joins again as another member with the next apply, on an empty data directory", async () => {
+    const { members: before } = await cluster.status();
+    const victim = before.find(({ role }) => role === "follower")!;
+    await cluster.client(before.find(({ role }) => role === "leader")!.clientUrl).cluster.removeMember(victim.id);
+    await until("the removed member has ended", () => !isAlive(victim.pid!));
+    const writer = new AcknowledgingWriter(cluster.client(loadBalancer), "/removed/");
+    await until("two write on", () => writer.acknowledged.length > 20);
+    await cluster.apply();
+    await writer.stop();
+    await expectReplaced(victim);
+    for (const member of members) expect(await missingWrites(member, writer.prefix, writer.acknowledged)).toEqual([]);
   }, 60_000);
 });
 
