@@ -1,6 +1,10 @@
 /** The example as it is shipped, at its own addresses: what people and scripts see of it, with etcd's own client. */
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { Agent, request } from "node:https";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ClusterFixture, until } from "./cluster-fixture.ts";
@@ -26,6 +30,20 @@ beforeAll(async () => {
 afterAll(() => cluster?.teardown());
 
 const json = async (...args: string[]): Promise<unknown> => JSON.parse(await cluster.mustRun(...args));
+
+/** Ids of the members that answer a client at this address behind the load balancer, on twelve connections at once. */
+async function answeringMembers(localAddress: string): Promise<ReadonlySet<bigint>> {
+  const pem = (name: string): Buffer => readFileSync(join(cluster.directory, ".haplan/demo/pki", name));
+  const agent = new Agent({ ca: pem("ca.crt"), cert: pem("admin.crt"), key: pem("admin.key") });
+  const ask = async (): Promise<bigint> => {
+    const asked = request(`${loadBalancer}/v3/maintenance/status`, { method: "POST", agent, localAddress });
+    const answered = once(asked, "response") as Promise<[IncomingMessage]>;
+    asked.end("{}");
+    const [response] = await answered;
+    return BigInt((JSON.parse(await text(response)) as { header: { member_id: string } }).header.member_id);
+  };
+  return new Set(await Promise.all(Array.from({ length: 12 }, ask)));
+}
 
 describe("haplan with the example", () => {
   it("says what it made", () => {
@@ -86,6 +104,12 @@ describe("haplan with the example", () => {
       env: { sensitive: false, type: "string", value: expect.stringContaining("export ETCDCTL_CACERT=") },
     });
     expect(await cluster.output("endpoints")).toBe(masters.join(","));
+  });
+
+  it("lets each master reach itself through the load balancer", async () => {
+    const { members } = (await json("status", "-json")) as { members: { id: string; client_url: string }[] };
+    for (const { id, client_url: clientUrl } of members)
+      expect(await answeringMembers(new URL(clientUrl).hostname)).toContain(BigInt(`0x${id}`));
   });
 
   it("answers validate, quorum and plan in JSON", async () => {

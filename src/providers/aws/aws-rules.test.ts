@@ -80,6 +80,14 @@ describe("a spec for EC2", () => {
   });
 });
 
+describe("the model of the load balancer", () => {
+  it("is internal and hides the addresses of clients, so that a master reaches itself through it", () => {
+    const { spec } = specReader.parse("cloud.yaml", example);
+    const balancer = desiredResources(spec!, awsModel).find(({ type }) => type === "haplan_load_balancer");
+    expect(balancer?.attributes).toMatchObject({ internal: true, preserve_client_ip: false });
+  });
+});
+
 describe("the model of instances", () => {
   const machine = (text: string, name: string): ReturnType<typeof desiredResources>[number] => {
     const { spec, diagnostics } = specReader.parse("cloud.yaml", text);

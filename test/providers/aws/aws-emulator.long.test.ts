@@ -12,7 +12,9 @@ import {
 import {
   DeleteLoadBalancerCommand,
   DeregisterTargetsCommand,
+  DescribeTargetGroupAttributesCommand,
   DescribeTargetHealthCommand,
+  ModifyTargetGroupAttributesCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -176,6 +178,23 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     expect(await haplan("plan")).toContain("it was changed outside of haplan");
     await apply();
     expect(await healthyTargets()).toHaveLength(3);
+    await expectNoChanges();
+  });
+
+  it("lets masters reach themselves through its load balancer, and again after that was changed outside of haplan", async () => {
+    await apply();
+    const { TargetGroupArn } = (await listAccount(emulated.aws)).targetGroups[0]!;
+    const Key = "preserve_client_ip.enabled";
+    const keepsAddresses = async (): Promise<string | undefined> => {
+      const found = await emulated.aws.elb.send(new DescribeTargetGroupAttributesCommand({ TargetGroupArn }));
+      return found.Attributes?.find((attribute) => attribute.Key === Key)?.Value;
+    };
+    expect(await keepsAddresses()).toBe("false");
+    const Attributes = [{ Key, Value: "true" }];
+    await emulated.aws.elb.send(new ModifyTargetGroupAttributesCommand({ TargetGroupArn, Attributes }));
+    expect(await haplan("plan")).toContain("it was changed outside of haplan");
+    await apply();
+    expect(await keepsAddresses()).toBe("false");
     await expectNoChanges();
   });
 
