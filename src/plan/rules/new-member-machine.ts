@@ -66,14 +66,24 @@ export function prepareMachine(
     const generation = begunMachine(planning, newMember)?.generation ?? next.generation;
     return builder.add({ ...next, generation, deposes: former.generation }, [address], after);
   }
-  const memberGeneration = view.resources.get(`haplan_raft_member.${name}`)?.generation ?? 0;
-  const untouched = !found.hasData && found.generation > memberGeneration && view.resources.size > 0;
+  const untouched = !found.hasData && (isNewerThanMember(planning, found) || isOfLearnerThatNeverRan(planning, found));
   const rightPlace = found.address === resource.attributes["address"];
   if (rightPlace && (learner !== null || untouched)) return null;
   const forces = rightPlace ? undefined : ["address"];
   builder.setAction(address, "deleteThenCreate", reason ?? "it has data of an earlier member", forces);
   const destroyed = builder.add({ kind: "destroyMachine", machine: name }, [address], [builder.lastSerialStep]);
   return builder.add(next, [address], [destroyed]);
+}
+
+function isNewerThanMember({ view }: Planning, { name, generation }: ObservedMachine): boolean {
+  return view.resources.size > 0 && generation > (view.resources.get(`haplan_raft_member.${name}`)?.generation ?? 0);
+}
+
+/** The learner for which it was created could not be started, and was removed. */
+function isOfLearnerThatNeverRan({ view }: Planning, machine: ObservedMachine): boolean {
+  const known = view.resources.get(`haplan_raft_member.${machine.name}`);
+  const wasLearner = known?.attributes["role"] === "learner" && known.generation === machine.generation;
+  return wasLearner && unitOf(machine, agentUnitName)?.running !== true;
 }
 
 /** The state's entry of the replaced member at the time of its removal. */
