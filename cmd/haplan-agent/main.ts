@@ -2,7 +2,8 @@
 /**
  * The entry point of the agent, started like `etcd`: flags, `ETCD_*` variables or a configuration file in; a serving
  * member out. `haplan-agent snapshot ...` corresponds to etcdctl's verb of that name
- * instead, and `haplan-agent data ...` reads the data of a member that does not run.
+ * instead, `haplan-agent data ...` reads the data of a member that does not run, and `haplan-agent backup` writes a backup that
+ * a member takes by itself.
  */
 import { readFileSync } from "node:fs";
 import { errorText } from "../../src/base/haplan-error.ts";
@@ -13,6 +14,8 @@ import { reportedEtcdVersion } from "../../src/raft-agent/agent/from-config.ts";
 import { type AgentConfig, configNotices, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
 import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
+import { runBackupCommand } from "./backup/backup-command.ts";
+import { createBackupWriter } from "./backup/backup-writer.ts";
 import { runDataCommand } from "./data/data-command.ts";
 import { runSnapshotCommand } from "./snapshot/snapshot-command.ts";
 
@@ -26,6 +29,7 @@ async function main(argv: readonly string[]): Promise<void> {
   };
   if (argv[0] === "snapshot") process.exitCode = await runSnapshotCommand(argv.slice(1), output);
   else if (argv[0] === "data") process.exitCode = await runDataCommand(argv.slice(1), output);
+  else if (argv[0] === "backup") process.exitCode = await runBackupCommand(argv.slice(1), output);
   else if (argv.some((argument) => /^--?version$/.test(argument))) {
     process.stdout.write(`etcd Version: ${reportedEtcdVersion}\nhaplan-agent, Node.js ${process.version}\n`);
   } else if (argv.some((argument) => /^(--?help|-h)$/.test(argument))) {
@@ -53,7 +57,13 @@ async function run(argv: readonly string[]): Promise<void> {
   }
   try {
     const { logger, droppedLines } = log;
-    agent = await startAgent({ config, logger, droppedLogLines: droppedLines, onStopped: () => stop(1) });
+    agent = await startAgent({
+      config,
+      logger,
+      droppedLogLines: droppedLines,
+      backupWriter: createBackupWriter,
+      onStopped: () => stop(1),
+    });
   } catch (error) {
     log.logger.fatal({ error: errorText(error) }, "cannot start");
     await log.end(1);

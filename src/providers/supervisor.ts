@@ -27,6 +27,8 @@ export type ProcessRequest = {
   readonly reloadSignal: "SIGHUP" | "SIGUSR2" | null;
   /** Privileges of a process that is not root's. */
   readonly capabilities: readonly UnitCapability[];
+  /** Directories besides the machine's data that the unit writes to. Absent: none. */
+  readonly directories?: readonly string[];
   /** The machine's data, which the unit may write to. */
   readonly dataDir: string;
   /** Whether it shows by listening that it is up; null where that cannot be told. */

@@ -39,5 +39,6 @@ function canonicalUnit(unit: UnitDefinition, files: UnitDefinition["files"]): ob
     ...(unit.copies === undefined ? {} : { copies: unit.copies }),
     ...(unit.watches === undefined ? {} : { watches: unit.watches }),
     capabilities: unit.capabilities,
+    ...(unit.directories === undefined ? {} : { directories: unit.directories }),
   };
 }

@@ -79,10 +79,12 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
         // time.
         ...(engine === "agent" ? [`--max-learners=${maxLearners}`] : []),
         ...(tls.enabled ? tlsArguments(hasPeerCertificate(spec, master.name)) : []),
+        ...backupArguments(spec),
       ],
       environment: {},
       files: [],
       listens: [clientListen, peerListen, ...httpListen, ...healthListen],
+      ...(spec.backup?.schedule === undefined ? {} : { directories: [spec.backup.schedule.directory] }),
       ...(tls.enabled ? { reload: { signal: null, files: reloadedFiles(engine) } } : {}),
     },
     templates: [],
@@ -103,6 +105,20 @@ function reloadedFiles(engine: ClusterSpec["controlPlane"]["engine"]): readonly 
 function etcdProgram({ controlPlane: { etcd } }: ClusterSpec): UnitDefinition["program"] {
   if (etcd === undefined) return { kind: "system", command: "etcd" };
   return { kind: "system", command: etcd.binary, version: etcd.version };
+}
+
+function backupArguments({ name, backup }: ClusterSpec): string[] {
+  const { schedule, retention = {} } = backup ?? {};
+  if (schedule === undefined) return [];
+  const { count, maxAgeDays } = retention;
+  return [
+    `--backup-interval=${schedule.everyMinutes}m`,
+    `--backup-dir=${schedule.directory}`,
+    `--backup-cluster=${name}`,
+    ...(schedule.keyFile === undefined ? [] : [`--backup-key-file=${schedule.keyFile}`]),
+    ...(count === undefined ? [] : [`--backup-retention-count=${count}`]),
+    ...(maxAgeDays === undefined ? [] : [`--backup-retention-days=${maxAgeDays}`]),
+  ];
 }
 
 function tlsArguments(peersApart: boolean): string[] {

@@ -37,6 +37,7 @@ export function blueprintDigest(blueprint: UnitBlueprint): string {
     capabilities: blueprint.definition.capabilities,
     templates: blueprint.templates,
     certificate: blueprint.certificate,
+    ...(blueprint.definition.directories === undefined ? {} : { directories: blueprint.definition.directories }),
     ...(blueprint.definition.copies === undefined ? {} : { copies: blueprint.definition.copies }),
   });
 }

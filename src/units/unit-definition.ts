@@ -71,6 +71,8 @@ export type UnitDefinition = {
   readonly routerId?: number;
   /** Absent: none. */
   readonly capabilities?: readonly UnitCapability[];
+  /** Absolute paths of directories outside of its own that the program writes to. They are made if they are missing, and stay when it goes. */
+  readonly directories?: readonly string[];
   /** The version of its program, which the provider sets. Absent for a system program, and before a provider has the unit. */
   readonly artifact?: UnitArtifact;
 };

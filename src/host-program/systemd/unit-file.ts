@@ -30,6 +30,7 @@ export function renderUnitFile(place: UnitPlace, request: ProcessRequest): strin
     packets: request.capabilities.includes("CAP_NET_RAW"),
     switchesGroup: request.capabilities.includes("CAP_SETGID"),
     data: quote(request.dataDir),
+    directories: (request.directories ?? []).map(quote),
   });
 }
 

@@ -13,6 +13,7 @@ import { listenCheck } from "./listening-sockets.ts";
 import { type LocalPlace, restartGraceMs } from "./local-place.ts";
 import { dirOf, machinePaths, readLabel, type UnitPaths, unitPaths } from "./machine-dir.ts";
 import { missingPrograms } from "./missing-programs.ts";
+import { makeOutsideDir } from "./outside-dir.ts";
 import { isRunAs } from "./process-table.ts";
 import { type Executable, findExecutable } from "./programs.ts";
 import { assertRouterIdFree } from "./router-ids.ts";
@@ -83,10 +84,12 @@ export async function startUnit(
       return { pid: running.pid };
     }
   }
+  const owner = await supervisor.prepare(root);
+  // Before anything stops.
+  for (const outside of unit.directories ?? []) makeOutsideDir(outside, owner);
   if (record !== null) keepFormer(paths, record, unit, command);
   await supervisor.stop(paths, restartGraceMs);
   makeDirDurably(dataDir);
-  const owner = await supervisor.prepare(root);
   // It was made just now; or the host was made anew around its data, and the user has another id.
   if (owner !== null) giveTo(dataDir, owner);
   writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
@@ -107,6 +110,7 @@ function commandOf({ file, leadingArguments, program }: Executable, unit: UnitDe
     environment: Object.fromEntries(Object.entries(unit.environment).map(([name, value]) => [name, fillIn(value)])),
     reloadSignal: unit.reload?.signal ?? null,
     capabilities: unit.capabilities ?? [],
+    ...(unit.directories === undefined ? {} : { directories: unit.directories }),
   };
 }
 

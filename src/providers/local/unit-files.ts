@@ -36,7 +36,7 @@ export type UnitRecord = {
 /** How its process is started, with placeholders replaced. */
 export type UnitCommand = Pick<
   ProcessRequest,
-  "file" | "arguments" | "environment" | "reloadSignal" | "capabilities"
+  "file" | "arguments" | "environment" | "reloadSignal" | "capabilities" | "directories"
 > & {
   /** The program's own file: `file` itself, or what an interpreter runs. */
   readonly program: string;

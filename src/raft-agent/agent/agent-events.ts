@@ -7,6 +7,7 @@ import { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
 import type { PeerRequest, PeerResponse } from "../consensus/peer-request.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
+import type { MeasuredBackup } from "../metrics/backup-metrics.ts";
 import type { SnapshotMetadata } from "../raft/configuration.ts";
 import type { LogIndex, MemberId, Term } from "../raft/entry.ts";
 import type { Message } from "../raft/message.ts";
@@ -78,6 +79,10 @@ type AgentEventMap = {
 
   /** Every 100 ms. */
   housekeeping: [];
+
+  /** A backup that this member has taken by itself, or that was there when it started. */
+  backupTaken: [cluster: string, backup: MeasuredBackup];
+  backupFailed: [cluster: string];
 
   // Clients.
   callHandled: [method: MethodCounters, seconds: number];

@@ -9,6 +9,7 @@ import { errorText } from "../../base/haplan-error.ts";
 import { isTlsUrl, listenAddress } from "../../base/listen-place.ts";
 import { createRandom } from "../../base/random.ts";
 import type { AgentConfig } from "../config/agent-config.ts";
+import type { BackupSchedule } from "../config/backup-schedule.ts";
 import type { MemberId } from "../raft/entry.ts";
 import { checkBeforeServing } from "../services/corruption/initial-corruption-check.ts";
 import type { MemberServices } from "../services/member-services.ts";
@@ -25,6 +26,7 @@ import { logEvents } from "./log-events.ts";
 import { announceMember } from "./loops/announce-member.ts";
 import { FirstElection } from "./loops/first-election.ts";
 import { MemberClock } from "./loops/member-clock.ts";
+import { type BackupWriter, ScheduledBackups } from "./loops/scheduled-backups.ts";
 import { transferLeadershipAway } from "./loops/transfer-leadership-away.ts";
 import { notifySystemd } from "./notify-systemd.ts";
 import { type Consensus, openConsensus } from "./open-consensus.ts";
@@ -51,6 +53,8 @@ export type AgentOptions = {
   readonly logger: Logger;
   /** The number of lost log lines, for the metrics. */
   readonly droppedLogLines?: () => number;
+  /** Writes the backups that the configuration schedules; without it, none are taken. */
+  readonly backupWriter?: (schedule: BackupSchedule) => BackupWriter;
   /** The member cannot continue (its disk failed, or it was removed): the process has to exit. */
   readonly onStopped: (reason: string) => void;
 };
@@ -92,6 +96,7 @@ async function startMember(options: AgentOptions, { events, failStop, storage }:
   events.on("drainRequested", (done) => void listeners.drainClients().then(done));
   retainLog(config, { storage, raft: consensus.raft }, events);
   const clock = new MemberClock(config, consensus, events);
+  const backups = scheduleBackups(options, { consensus, services, transport }, events);
   const agent = new RunningAgent(options, {
     events,
     failStop,
@@ -101,6 +106,7 @@ async function startMember(options: AgentOptions, { events, failStop, storage }:
     services,
     listeners,
     clock,
+    backups,
   });
   try {
     await agent.start();
@@ -117,6 +123,7 @@ type Member = Ground & {
   readonly services: MemberServices;
   readonly listeners: ClientListeners;
   readonly clock: MemberClock;
+  readonly backups: ScheduledBackups | null;
 };
 
 class RunningAgent implements Agent {
@@ -167,8 +174,9 @@ class RunningAgent implements Agent {
   }
 
   async #close(): Promise<void> {
-    const { failStop, storage, transport, consensus, services, listeners, clock } = this.#member;
+    const { failStop, storage, transport, consensus, services, listeners, clock, backups } = this.#member;
     services.announceShutdown();
+    const backupsStopped = backups?.stop();
     await transferLeadershipAway(consensus.driver, transport);
     // A failed member finishes nothing.
     if (!failStop.hasStopped) {
@@ -183,6 +191,7 @@ class RunningAgent implements Agent {
     await listeners.close();
     consensus.stop();
     await transport.close();
+    await backupsStopped;
     await storage.close();
   }
 
@@ -212,6 +221,20 @@ class RunningAgent implements Agent {
       this.#options.logger.error(errorText(error));
     }
   }
+}
+
+/** Null if the configuration schedules none. */
+function scheduleBackups(
+  { config: { backups: schedule }, backupWriter, logger }: AgentOptions,
+  { consensus, services, transport }: Pick<Member, "consensus" | "services" | "transport">,
+  events: AgentEvents,
+): ScheduledBackups | null {
+  if (schedule === null || backupWriter === undefined) return null;
+  const voters = (): readonly MemberId[] => consensus.driver.status().configuration.voters;
+  const parts = { schedule, writer: backupWriter(schedule), services, transport, voters, events, logger };
+  const backups = new ScheduledBackups({ ...parts, clock: systemClock });
+  events.on("housekeeping", () => backups.tick());
+  return backups;
 }
 
 /** A new cluster does not wait for an election timeout. */

@@ -58,6 +58,8 @@ export function recordMetrics(
   events.on("heartbeatLate", () => metrics.heartbeatLate());
   events.on("peerDisconnected", (peer) => metrics.peerDisconnected(peer));
   events.on("peerRoundTrip", (peer, durationMs) => metrics.peerRoundTrip(peer, durationMs / 1000));
+  events.on("backupTaken", (cluster, backup) => metrics.backups.taken(cluster, backup));
+  events.on("backupFailed", (cluster) => metrics.backups.failed(cluster));
   events.on("callHandled", (method, seconds) => metrics.handled(method, seconds));
   return metrics;
 }

@@ -3,6 +3,7 @@
 import { isSocketUrl, isTlsUrl, urlsByPlace } from "../../base/listen-place.ts";
 import { bcryptCostMax, bcryptCostMin } from "../auth/password-hasher.ts";
 import { parseTokenOptions, type TokenOptions } from "../auth/token-options.ts";
+import { type BackupSchedule, readBackupSchedule } from "./backup-schedule.ts";
 import { type FeatureGates, featureGateNotices, initialCorruptCheckGate, readFeatureGates } from "./feature-gates.ts";
 import { parseDurationMs, urlText } from "./flag-values.ts";
 import { type InitialMember, readInitialCluster } from "./initial-cluster.ts";
@@ -69,6 +70,8 @@ export type AgentConfig = {
   readonly logOutputs: readonly string[];
   readonly extensiveMetrics: boolean;
   readonly enablePprof: boolean;
+  /** Null: the members take no backups. */
+  readonly backups: BackupSchedule | null;
 };
 
 const gibibyte = 1024 ** 3;
@@ -132,6 +135,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     logOutputs: read.list("log-outputs"),
     extensiveMetrics: read.oneOf("metrics", ["basic", "extensive"]) === "extensive",
     enablePprof: read.flag("enable-pprof"),
+    backups: readBackupSchedule(read),
   };
   checkTogether(config);
   return config;

@@ -118,6 +118,12 @@ const used: Readonly<Record<string, readonly Row[]>> = {
   ],
   "Not etcd's": [
     ["listen-health-urls", "urls", "", "URLs that serve only health checks, and ask for no client certificate."],
+    ["backup-interval", "duration", "0s", "How often the members take a backup, in turn; 0 never."],
+    ["backup-dir", "string", "", "Directory of this member's backups."],
+    ["backup-cluster", "string", "", "Name of the cluster in the list of backups."],
+    ["backup-key-file", "string", "", "File with a key of 64 hexadecimal digits, which encrypts backups."],
+    ["backup-retention-count", "count", "0", "Backups that are kept in the directory; 0 keeps all."],
+    ["backup-retention-days", "count", "0", "Days after which a backup is removed; 0 keeps all."],
   ],
   Unsafe: [
     [

@@ -5,9 +5,11 @@
  * Values that other modules count anyway are read at scrape time (`MetricSources`), so that the hot path costs a plain
  * `++` and nothing more; distributions, and values counted nowhere else, arrive through a hook.
  */
+
 import { Counter, collectDefaultMetrics, exponentialBuckets, Gauge, Histogram, Registry } from "prom-client";
 import { StatusCode } from "../api/status-code.ts";
 import type { MethodCounters } from "../grpc/method-counters.ts";
+import { addBackups, type BackupMetrics } from "./backup-metrics.ts";
 import { addNetwork, type NetworkMetrics } from "./network-metrics.ts";
 import { addProcess } from "./process-metrics.ts";
 import { addSourced, type SourcedValues } from "./sourced-metrics.ts";
@@ -44,6 +46,7 @@ export type Metrics = NetworkMetrics & {
   healthFailed(): void;
   /** One of the named checks behind `/livez` and `/readyz`. */
   healthChecked(type: "livez" | "readyz", name: string, ok: boolean): void;
+  readonly backups: BackupMetrics;
   /** The text of `/metrics`. */
   render(): Promise<string>;
   readonly contentType: string;
@@ -95,6 +98,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   );
   return {
     work: addWork(registry),
+    backups: addBackups(registry),
     ...addNetwork(registry, sources.memberId),
     heartbeatLate: () => lateHeartbeats.inc(),
     leaderChanged: () => leaderChanges.inc(),

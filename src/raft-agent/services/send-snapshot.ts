@@ -2,11 +2,10 @@
  * Maintenance.Snapshot: etcd's database file in messages of at most 32 KiB, and its SHA-256 as the last one. The file
  * is built while it is sent, from a view that writes do not change, as fast as the client takes it.
  */
-import { createHash } from "node:crypto";
 import { errorText } from "../../base/haplan-error.ts";
 import { StatusCode } from "../api/status-code.ts";
 import type { WireWriter } from "../api/wire.ts";
-import { exportDatabase } from "../etcd-snapshot/export-database.ts";
+import { snapshotBytes } from "../etcd-snapshot/snapshot-bytes.ts";
 import type { ServerCall, StreamHandler } from "../grpc/call.ts";
 import { EtcdErrors } from "../state-machine/etcd-error.ts";
 import { checkMetadata, failCall } from "./answer.ts";
@@ -75,19 +74,17 @@ class SnapshotCall {
   async #run(): Promise<void> {
     const view = await this.#context.machine.store.view();
     try {
-      const { sizeBytes, chunks } = await exportDatabase(view, () => this.#nextTurn());
-      const hash = createHash("sha256");
-      let remaining = sizeBytes;
+      const { databaseBytes, chunks } = await snapshotBytes(view, () => this.#nextTurn());
+      let remaining = databaseBytes;
       for await (const chunk of chunks) {
-        hash.update(chunk);
         for (let at = 0; at < chunk.length; at += blobBytesMax) {
           const blob = chunk.subarray(at, at + blobBytesMax);
-          remaining -= blob.length;
+          // As in etcd, the digest does not count.
+          remaining = Math.max(0, remaining - blob.length);
           await this.#send(blob, remaining);
           if (!this.#call.open) return;
         }
       }
-      await this.#send(hash.digest(), 0);
     } finally {
       view.close();
     }

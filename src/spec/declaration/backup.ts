@@ -14,11 +14,45 @@ export const backup = {
     },
     encryption: { shape: "backupEncryption", absent: "backups are not encrypted" },
     retention: { shape: "backupRetention", absent: "backups are only removed by hand" },
+    schedule: { shape: "backupSchedule", absent: "members take no backups by themselves" },
     metricsFile: {
       shape: "file",
       absent: "no metrics are written",
       description: "the file for metrics of the newest backup, for the textfile collector of Prometheus' node exporter",
       example: "/var/lib/prometheus/node-exporter/haplan-backup.prom",
+    },
+  },
+} as const;
+
+export const backupSchedule = {
+  type: "object",
+  description: "backups that the members take by themselves, in turn; engine `agent` alone",
+  example: { everyMinutes: 60, directory: "/var/backups/haplan" },
+  keys: {
+    everyMinutes: {
+      type: "integer",
+      minimum: 1,
+      maximum: 43_200,
+      required: true,
+      description: "how often one of the members takes a backup",
+      example: 60,
+    },
+    directory: {
+      type: "string",
+      pattern: "^/[^/].*$",
+      maxLength: 4096,
+      required: true,
+      description: "an absolute path on each master: each keeps the backups that it takes",
+      example: "/var/backups/haplan",
+    },
+    keyFile: {
+      type: "string",
+      pattern: "^/[^/].*$",
+      maxLength: 4096,
+      absent: "backups of members are not encrypted",
+      description:
+        "an absolute path on each master: a file with a key of 64 hexadecimal digits, which the members can read",
+      example: "/etc/haplan/backup.key",
     },
   },
 } as const;

@@ -4,7 +4,7 @@
  */
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
-import { backup, backupEncryption, backupRetention } from "./backup.ts";
+import { backup, backupEncryption, backupRetention, backupSchedule } from "./backup.ts";
 import { address, dnsLabel, file, host, port, zone } from "./common.ts";
 import {
   authority,
@@ -118,6 +118,7 @@ export type ClusterShapes = {
   readonly backup: Checked<typeof backup>;
   readonly backupEncryption: Checked<typeof backupEncryption>;
   readonly backupRetention: Checked<typeof backupRetention>;
+  readonly backupSchedule: Checked<typeof backupSchedule>;
   readonly policy: Checked<typeof policy>;
   readonly repair: Checked<typeof repair>;
   readonly repairNotify: Checked<typeof repairNotify>;
@@ -162,6 +163,7 @@ export const clusterShapes: ClusterShapes = {
   backup,
   backupEncryption,
   backupRetention,
+  backupSchedule,
   policy,
   repair,
   repairNotify,

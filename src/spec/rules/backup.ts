@@ -1,9 +1,12 @@
-/** Backups are encrypted in one way. */
-import { findingAt } from "../finding.ts";
+/** Backups are encrypted in one way, and members take some by themselves only if they can. */
+import type { LocatedPart, SpecDraft } from "../draft.ts";
+import { findingAt, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
 
-export const checkBackup: SpecRule = ({ backup }) => {
-  const encryption = backup?.entries.encryption ?? null;
+export const checkBackup: SpecRule = (draft) =>
+  draft.backup === null ? [] : [...checkEncryption(draft.backup), ...checkSchedule(draft.backup, draft)];
+
+function checkEncryption({ entries: { encryption } }: LocatedPart<"backup">): readonly SpecFinding[] {
   if (encryption === null) return [];
   const { keyFile, passphraseCommand } = encryption.entries;
   if ((keyFile === null) !== (passphraseCommand === null)) return [];
@@ -14,4 +17,26 @@ export const checkBackup: SpecRule = ({ backup }) => {
       detail: "Write either `keyFile`, a file with a key, or `passphraseCommand`, a program that prints a passphrase.",
     }),
   ];
-};
+}
+
+function checkSchedule(
+  { entries: { schedule, encryption } }: LocatedPart<"backup">,
+  { controlPlane }: SpecDraft,
+): readonly SpecFinding[] {
+  if (schedule === null) return [];
+  const finding = (summary: string, detail: string): SpecFinding =>
+    findingAt(schedule.pointer, { code: "spec/backup-schedule", summary, detail });
+  return [
+    ...(controlPlane?.entries.engine.value === "etcd"
+      ? [finding("A real etcd takes no backups by itself", "Remove it, and run `haplan backup` from a timer.")]
+      : []),
+    ...(encryption !== null && schedule.entries.keyFile === null
+      ? [
+          finding(
+            "Backups are encrypted, but not those that the members take",
+            "Add `keyFile`, the path of a key on each master: `backup.encryption` is of the machine that runs haplan.",
+          ),
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,53 @@
+/** Writes backups in a process of its own, below the member's priority. */
+import { constants, setPriority } from "node:os";
+import { Readable } from "node:stream";
+import { execa } from "execa";
+import { type ListedBackup, listBackups } from "../../../src/backup/backup-dir.ts";
+import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
+import { systemErrorCode } from "../../../src/base/haplan-error.ts";
+import type { BackupWriter, TakenBackup } from "../../../src/raft-agent/agent/loops/scheduled-backups.ts";
+import type { BackupSchedule } from "../../../src/raft-agent/config/backup-schedule.ts";
+
+export function createBackupWriter(schedule: BackupSchedule): BackupWriter {
+  const { directory, cluster, keyFile, retention } = schedule;
+  const words = [
+    "backup",
+    `--dir=${directory}`,
+    `--cluster=${cluster}`,
+    ...(keyFile === null ? [] : [`--key-file=${keyFile}`]),
+    `--retention-count=${retention.count}`,
+    `--retention-days=${retention.maxAgeDays}`,
+  ];
+  return {
+    newest: () => {
+      const found = readable(directory).find(({ manifest }) => manifest?.cluster === cluster);
+      return found?.manifest == null ? null : measured(found.path, found.manifest);
+    },
+    write: async (snapshot, signal) => {
+      const running = execa(process.execPath, [process.argv[1] ?? "", ...words], {
+        input: Readable.from(snapshot, { objectMode: false }),
+        cancelSignal: signal,
+        // It is not to write into the member's log.
+        stderr: "pipe",
+      });
+      if (running.pid !== undefined) setPriority(running.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+      const { stdout } = await running;
+      const { path, manifest } = JSON.parse(stdout) as { path: string; manifest: BackupManifest };
+      return measured(path, manifest);
+    },
+  };
+}
+
+/** A member serves whatever is wrong with the directory: its next backup fails, and says why. */
+function readable(directory: string): readonly ListedBackup[] {
+  try {
+    return listBackups(directory);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return [];
+  }
+}
+
+function measured(path: string, { createdAt, fileBytes, keys, revision }: BackupManifest): TakenBackup {
+  return { path, takenAtMs: Date.parse(createdAt), fileBytes, keys, revision };
+}
