@@ -26,6 +26,8 @@ export type HostsSpec = {
   readonly controlPlane?: string;
   readonly provider?: string;
   readonly policy?: string;
+  /** Keys of `backup`; absent without it. */
+  readonly backup?: string;
   /** Keys of `kubernetes`; absent without it. */
   readonly kubernetes?: string;
 };
@@ -34,7 +36,16 @@ export function hostsSpecText(set: HostSet, spec: HostsSpec): string {
   const host = ([name, { ipv4, hostKey }]: readonly [string, TestHost]): string =>
     `{ name: ${name}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }`;
   const line = (each: readonly [string, TestHost]): string => `      - ${host(each)}\n`;
-  const { balancer, workers = [], controlPlane = "", provider = "", policy = "{}", adopt = [], kubernetes } = spec;
+  const {
+    balancer,
+    workers = [],
+    controlPlane = "",
+    provider = "",
+    policy = "{}",
+    adopt = [],
+    kubernetes,
+    backup = "",
+  } = spec;
   const place =
     spec.virtual === undefined
       ? `address: ${balancer.ipv4}, ssh: { hostKey: ${balancer.hostKey} }`
@@ -53,7 +64,7 @@ ${adopted}${controlPlane}    masters:
 ${spec.masters.map(line).join("")}  workers:${workers.length === 0 ? " []" : ""}
 ${workers.map(line).join("")}  loadBalancer: { type: ${spec.balancerType}, ports: [${spec.balancerPort ?? 2379}], ${place} }
   policy: ${policy}
-${kubernetes === undefined ? "" : `  kubernetes: { ${kubernetes} }\n`}`;
+${backup === "" ? "" : `  backup: { ${backup} }\n`}${kubernetes === undefined ? "" : `  kubernetes: { ${kubernetes} }\n`}`;
 }
 
 export class ClusterOnHosts extends ClusterFixture {
