@@ -37,7 +37,7 @@ describeHosts("scheduled backups on hosts", () => {
 
     // A directory of someone else stays theirs, and no member is stopped.
     const first = set.hosts[0]!;
-    await cluster.on(first, `install -d -o nobody ${directory}`);
+    await cluster.on(first, `install -d -o root ${directory}`);
     const refused = await cluster.try("apply", "-auto-approve");
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("belongs to another user")]);
     expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
