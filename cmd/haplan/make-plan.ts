@@ -7,11 +7,12 @@ import { planChanges } from "../../src/plan/planner.ts";
 import type { PlannerInput } from "../../src/plan/planner-input.ts";
 import type { RecoverRequest } from "../../src/plan/recover-request.ts";
 import type { RestoreRequest } from "../../src/plan/restore-request.ts";
+import { hasOtherStandIns } from "../../src/plan/stand-ins.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
 import { refuseDuringMigration } from "./migrate/migration-record.ts";
 import { refuseDuringRestore } from "./pending-restore.ts";
-import { RefusalError } from "./refusal.ts";
+import { RefusalError, refuse } from "./refusal.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
 import { refreshLines } from "./views/apply-json.ts";
 
@@ -34,6 +35,8 @@ export type PlanOptions = {
   readonly duringMigration?: boolean;
   /** False trusts the state instead of observing the cluster. */
   readonly refresh?: boolean;
+  /** Throws RefusalError if no plan may be made of what was found. */
+  readonly admit?: (input: PlannerInput) => void;
 };
 
 /** @throws RefusalError if there is no safe plan */
@@ -42,6 +45,7 @@ export async function makePlan(context: CliContext, session: Session, options: P
   const ownPlan = options.duringMigration === true || options.restore?.follows !== undefined;
   if (!ownPlan) refuseDuringMigration(session, options.mode, (await sessionState(context, session)) !== null);
   const input = await plannerInput(context, session, options);
+  options.admit?.(input);
   const recover = await options.recover?.(input);
   const result = planChanges(recover === undefined ? input : { ...input, recover });
   if (result.refusal !== undefined) throw new RefusalError(result.refusal);
@@ -60,6 +64,7 @@ async function refresh(context: CliContext, session: Session, state: State | nul
 /** All current inputs of a plan. */
 export async function plannerInput(context: CliContext, session: Session, options: PlanOptions): Promise<PlannerInput> {
   const state = await sessionState(context, session);
+  if (hasOtherStandIns(session.spec, state)) throw replacedMeanwhile();
   const observed =
     options.refresh === false ? observationFromState(session.spec, state) : await refresh(context, session, state);
   return {
@@ -80,4 +85,13 @@ export async function plannerInput(context: CliContext, session: Session, option
     dropAuthority: options.dropAuthority ?? false,
     ...(options.restore === undefined ? {} : { restore: options.restore }),
   };
+}
+
+/** This run waited for the lock meanwhile, and would move the master back. */
+function replacedMeanwhile(): RefusalError {
+  return refuse(
+    "plan/replaced-meanwhile",
+    "haplan watch has put a spare host in the place of a master since this run began",
+    "Run the same command again: it then knows where that master is.",
+  );
 }

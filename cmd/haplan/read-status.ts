@@ -2,6 +2,7 @@
 import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
 import { resolveKnownAddresses } from "../../src/plan/known-addresses.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
+import type { State } from "../../src/plan/state.ts";
 import { clusterEndpoint } from "../../src/units/addresses.ts";
 import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -12,7 +13,13 @@ import type { ClusterStatus } from "./views/status-view.ts";
 const questionTimeoutMs = 3000;
 
 /** `problems`: what could not be observed. */
-export type StatusReading = { readonly status: ClusterStatus; readonly problems: ObservedCluster["problems"] };
+export type StatusReading = {
+  readonly status: ClusterStatus;
+  readonly problems: ObservedCluster["problems"];
+  readonly membership: ObservedCluster["membership"];
+  /** Null if there is none. */
+  readonly state: State | null;
+};
 
 export async function readStatus(context: CliContext, session: Session): Promise<StatusReading> {
   const state = await sessionState(context, session);
@@ -23,7 +30,8 @@ export async function readStatus(context: CliContext, session: Session): Promise
   ]);
   const spec = resolveKnownAddresses(session.spec, state?.resources ?? []);
   const status = clusterStatus({ spec, state, observed, balancers, reporting, nowMs: context.clock.now() });
-  return { status, problems: observed.problems.filter((problem) => !problem.notAuthenticated) };
+  const problems = observed.problems.filter((problem) => !problem.notAuthenticated);
+  return { status, state, membership: observed.membership, problems };
 }
 
 /** All at once; one that does not answer reports nothing. */

@@ -11,6 +11,7 @@ import type { Authority } from "../../src/pki/authority-port.ts";
 import type { TlsMaterial } from "../../src/pki/tls-material.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
 import { isDeposed, resourceAddress, specName } from "../../src/plan/resource.ts";
+import { withStandIns } from "../../src/plan/stand-ins.ts";
 import type { State, StateResource } from "../../src/plan/state.ts";
 import type { LoadBalancer } from "../../src/providers/load-balancer.ts";
 import type { Provider } from "../../src/providers/provider.ts";
@@ -32,6 +33,7 @@ import { RefusalError, stoppedBeforeChange } from "./refusal.ts";
 import { standardInput } from "./spec-source.ts";
 
 export type Session = {
+  /** As it is in force: with the spare hosts that the state has in the place of masters. */
   readonly spec: ClusterSpec;
   /** As it was given; null without a spec file. */
   readonly specPath: string | null;
@@ -64,9 +66,10 @@ export async function sessionFor(
   const dependencies = dependenciesFor(await context.loadDependencies(), readEtcdUser(context.environment), log);
   const backend = openBackend(from.spec, { directory, cwd: context.cwd, clock: context.clock });
   log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
+  const spec = await specInForce(context, from.spec, backend);
   const opened = await dependencies.openProvider({
-    spec: from.spec,
-    recorded: async () => recordedMachines(await storeOf(context, { spec: from.spec, backend }).read()),
+    spec,
+    recorded: async () => recordedMachines(await storeOf(context, { spec, backend }).read()),
     directory,
     cwd: context.cwd,
     signal: context.stop.signal,
@@ -75,16 +78,23 @@ export async function sessionFor(
   });
   context.atEnd(() => opened.close());
   const provider = loggedCalls(log, "provider", opened, namedIn);
-  const loadBalancer = dependencies.openLoadBalancer(from.spec, provider, context.clock);
+  const loadBalancer = dependencies.openLoadBalancer(spec, provider, context.clock);
   return {
     ...from,
+    spec,
     directory,
     backend: loggedCalls(log, "state", backend),
     provider,
     loadBalancer: loggedCalls(log, "load balancer", loadBalancer),
-    authority: loggedCalls(log, "authority", openSpecAuthority(context, from.spec, directory, dependencies), namedIn),
+    authority: loggedCalls(log, "authority", openSpecAuthority(context, spec, directory, dependencies), namedIn),
     dependencies,
   };
+}
+
+/** Without spare hosts the state is not read for it. */
+async function specInForce(context: CliContext, spec: ClusterSpec, backend: StateBackend): Promise<ClusterSpec> {
+  if ((spec.repair?.replace?.spares ?? []).length === 0) return spec;
+  return withStandIns(spec, await storeOf(context, { spec, backend }).read());
 }
 
 /** All calls to members are made as `user`, and logged. */

@@ -106,6 +106,11 @@ export class StopRequests {
     this.#abort("Interrupted: standard output cannot be written");
   }
 
+  /** Stops the run as at Ctrl-C, for a reason of its own. */
+  cancel(cause: string): void {
+    if (!this.signal.aborted) this.#abort(cause);
+  }
+
   #abort(cause: string): void {
     this.#cause = cause;
     this.#controller.abort();

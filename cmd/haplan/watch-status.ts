@@ -1,6 +1,7 @@
 /** `haplan status -watch`: looks again and again, and tells what changes, until it is stopped. */
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import { hasOtherStandIns } from "../../src/plan/stand-ins.ts";
 import type { CliContext } from "./cli-context.ts";
 import { loadSpecAt } from "./commands/validate.ts";
 import { readStatus, type StatusReading } from "./read-status.ts";
@@ -17,7 +18,10 @@ export type WatchedStatus = StatusReading & {
   readonly session: Session;
 };
 
-/** The status now, and then every `intervalMs`, until `signal` is aborted. The spec is read again when its file changes. */
+/**
+ * The status now, and then every `intervalMs`, until `signal` is aborted. The spec is read again when its file changes, and
+ * when another spare host is in the place of a master.
+ */
 export async function* watchStatus(
   context: CliContext,
   opened: Session,
@@ -27,7 +31,11 @@ export async function* watchStatus(
   let modifiedMs = modificationTime(context, session);
   let before: ClusterStatus | null = null;
   while (!signal.aborted) {
-    const reading = await readStatus(context, session);
+    let reading = await readStatus(context, session);
+    if (hasOtherStandIns(session.spec, reading.state) && !signal.aborted) {
+      session = await sessionFor(context, session);
+      reading = await readStatus(context, session);
+    }
     if (signal.aborted) return;
     const changes = before === null ? [] : statusChanges(before, reading.status);
     before = reading.status;

@@ -19,6 +19,12 @@ export type AgentConfiguration = {
   readonly learners: readonly string[];
 };
 
+export type KnownConfiguration = AgentConfiguration & {
+  readonly index: number | null;
+  /** Ids of members that have answered it lately; only a leader has any. */
+  readonly heard: readonly string[];
+};
+
 /** Also tells which encoding the agent speaks: an empty request is the same in both. */
 async function haplanState(
   client: EtcdClient,
@@ -29,13 +35,11 @@ async function haplanState(
   return { facts: readAnswer(facts, answer), encoding: encodingOf(answer) };
 }
 
-export async function agentConfiguration(
-  client: EtcdClient,
-  timeoutMs: number,
-): Promise<AgentConfiguration & { readonly index: number | null }> {
-  const { configuration, configurationIndex } = (await haplanState(client, timeoutMs)).facts;
+export async function agentConfiguration(client: EtcdClient, timeoutMs: number): Promise<KnownConfiguration> {
+  const { configuration, configurationIndex, progress } = (await haplanState(client, timeoutMs)).facts;
   const index = configurationIndex === undefined ? null : Number(configurationIndex);
-  return { ...plainConfiguration(configuration), index };
+  const heard = progress.filter(({ active }) => active).map(({ member }) => member);
+  return { ...plainConfiguration(configuration), index, heard };
 }
 
 /** Asks the member to hand leadership over, and its clients to go elsewhere: it is to leave. */

@@ -5,7 +5,7 @@ import type { MemberListing } from "../etcd-client/cluster-client.ts";
 import type { EtcdClient } from "../etcd-client/etcd-client.ts";
 import type { MemberStatus } from "../etcd-client/maintenance-client.ts";
 import { type Refusal, refusedFor } from "./access-refusal.ts";
-import { type AgentConfiguration, agentConfiguration } from "./haplan-calls.ts";
+import { agentConfiguration, type KnownConfiguration } from "./haplan-calls.ts";
 
 export type ProbeResult = {
   readonly endpoint: string;
@@ -13,7 +13,7 @@ export type ProbeResult = {
   /** The members as it knows them; they may be outdated. */
   readonly listing: MemberListing;
   /** Null for a real etcd, which has no joint configurations. */
-  readonly configuration: (AgentConfiguration & { readonly index: number | null }) | null;
+  readonly configuration: KnownConfiguration | null;
   readonly serializableRead: boolean;
   readonly linearizableRead: boolean;
   /** How long the linearizable read took; null if it failed. */

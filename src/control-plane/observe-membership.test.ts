@@ -81,9 +81,25 @@ describe("the membership", () => {
   });
 
   it("shows members that do not answer without figures, and voters on their way out of a joint change", () => {
-    const configuration = { voters: ["a", "b", "c"], votersOutgoing: ["a", "b", "d"], learners: [], index: 9 };
+    const configuration = {
+      voters: ["a", "b", "c"],
+      votersOutgoing: ["a", "b", "d"],
+      learners: [],
+      index: 9,
+      heard: [],
+    };
     const seen = membershipFrom([answer("a", "a", { configuration })]);
     expect(seen).toMatchObject({ votersOutgoing: ["a", "b", "d"], configurationIndex: 9 });
     expect(seen?.members[1]).toMatchObject({ healthy: false, leader: false, raftIndex: null, dbSizeBytes: null });
+  });
+
+  it("tells which of the members that do not answer haplan answer the leader", () => {
+    const configuration = { voters: ["a", "b", "c"], votersOutgoing: [], learners: [], index: 9, heard: ["b"] };
+    const heard = (asked: string): readonly boolean[] =>
+      membershipFrom([answer(asked, "a", { configuration })])!.members.map(
+        ({ heardByLeader = false }) => heardByLeader,
+      );
+    expect(heard("a")).toEqual([false, true, false]);
+    expect(heard("c")).toEqual([false, false, false]);
   });
 });

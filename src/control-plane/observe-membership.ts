@@ -12,10 +12,14 @@ export function membershipFrom(answers: readonly ProbeResult[]): ObservedMembers
   const witness = mostRecentView(answers);
   if (witness === null) return null;
   const leader = agreedLeader(answers);
+  const heard = new Set(answers.filter(isLeader).flatMap(({ configuration }) => configuration?.heard ?? []));
   const answerOf = new Map(answers.map((answer) => [answer.status.memberId, answer]));
   return {
     clusterId: witness.listing.clusterId,
-    members: witness.listing.members.map((member) => observed(member, answerOf.get(member.id), leader)),
+    members: witness.listing.members.map((member) => ({
+      ...observed(member, answerOf.get(member.id), leader),
+      ...(heard.has(member.id) && !answerOf.has(member.id) ? { heardByLeader: true } : {}),
+    })),
     votersOutgoing: witness.configuration?.votersOutgoing ?? [],
     configurationIndex: witness.configuration?.index ?? null,
     hasLeader: leader !== null,

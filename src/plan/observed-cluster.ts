@@ -141,6 +141,8 @@ export type ObservedMember = {
   readonly alarms?: readonly string[];
   /** How long a linearizable read at it took; absent if it did not answer one. */
   readonly readLatencyMs?: number;
+  /** It did not answer haplan, but answers the leader; absent where the leader does not say so. */
+  readonly heardByLeader?: true;
 };
 
 export type ObservedMembership = {

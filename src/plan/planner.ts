@@ -44,6 +44,7 @@ import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts
 import { checkRestore, plannedRestore, planRestore } from "./rules/restore.ts";
 import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
 import type { WithCertificates } from "./rules/stages.ts";
+import { noteStandIns } from "./rules/stand-ins.ts";
 import { installsPrograms } from "./rules/unreachable.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
@@ -79,6 +80,7 @@ export function decideSteps(
   if (builder.refusals.length > 0) return { view, builder, steps: [], timeline: [], refusal: builder.refusals };
 
   noteOverrides(planning);
+  noteStandIns(planning);
   if (input.mode === "destroy") planDestroy(planning);
   else planApply(planning, moves);
 

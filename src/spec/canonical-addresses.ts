@@ -14,6 +14,7 @@ export function withCanonicalAddresses(document: Json): Json {
       (part: Json) => within(part, "controlPlane", (plane) => within(plane, "masters", ofHosts)),
       (part: Json) => within(part, "workers", ofHosts),
       (part: Json) => within(part, "loadBalancer", ofBalancer),
+      (part: Json) => within(part, "repair", (repair) => within(repair, "replace", ofReplace)),
     ].reduce((part, change) => change(part), spec),
   );
 }
@@ -21,6 +22,8 @@ export function withCanonicalAddresses(document: Json): Json {
 function ofBalancer(balancer: Json): Json {
   return within(within(within(balancer, "address", spelled), "vip", spelled), "hosts", ofHosts);
 }
+
+const ofReplace = (replace: Json): Json => within(replace, "spares", ofHosts);
 
 const ofHosts = (hosts: Json): Json =>
   Array.isArray(hosts) ? hosts.map((host: Json) => within(host, "address", spelled)) : hosts;

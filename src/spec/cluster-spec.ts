@@ -13,7 +13,7 @@ export type ProviderSettings = { readonly [key: string]: Json };
 /** The master that was named `from` is now named `to`. */
 export type MovedMaster = FilledPart<"movedMaster">;
 
-type HostSpec = {
+export type HostSpec = {
   readonly name: string;
   /** Failure domain; masters are spread over zones. */
   readonly zone: string | null;
@@ -26,6 +26,17 @@ type HostSpec = {
 export type MasterSpec = HostSpec & {
   /** Client URL of an adopted member, which haplan did not start; absent for members that haplan creates. */
   readonly adoptedAt?: string;
+  /** It is on a spare host instead of the one that the file says; absent if it is where the file says. */
+  readonly standIn?: StandInRef;
+};
+
+/** `spare` is the name of the spare host, `instead` the address in the file. */
+export type StandInRef = { readonly spare: string; readonly instead: string };
+
+/** What `haplan watch` may do without asking. */
+type RepairSpec = Omit<FilledPart<"repair">, "replace"> & {
+  /** Absent if no master is replaced. */
+  readonly replace?: Omit<FilledPart<"repairReplace">, "spares"> & { readonly spares: readonly HostSpec[] };
 };
 
 /** `embedded` is haplan's own TCP proxy; `haproxy` is HAProxy, configured from a template. */
@@ -173,5 +184,5 @@ export type ClusterSpec = {
   readonly backup?: FilledPart<"backup">;
   readonly policy: FilledPart<"policy">;
   /** Absent: `haplan watch` only reports. */
-  readonly repair?: FilledPart<"repair">;
+  readonly repair?: RepairSpec;
 };

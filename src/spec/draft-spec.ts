@@ -22,6 +22,7 @@ export function draftSpec(document: Json, provider: ProviderSchema, shapes: Shap
     controlPlane,
     loadBalancer,
     kubernetes: spec?.kubernetes ?? null,
+    repair: spec?.repair ?? null,
     derivesMasters: provider.deriveMasters !== null,
     hasBalancerHosts: provider.hasBalancerHosts,
     masters,
@@ -29,6 +30,7 @@ export function draftSpec(document: Json, provider: ProviderSchema, shapes: Shap
       ...(masters?.hosts ?? derivedHosts(controlPlane, provider)),
       ...(loadBalancer === null ? [] : balancersOf(loadBalancer)),
       ...(spec === undefined ? [] : hostsOf("worker", spec.workers)),
+      ...sparesOf(spec?.repair ?? null),
     ],
   };
 }
@@ -39,6 +41,11 @@ function hostsOf(kind: HostDraft["kind"], { items }: LocatedList<LocatedPart<"ho
       ? { kind, name: null, address: null, entries: {} }
       : { kind, name: host.entries.name, ...addressAndEntries(host) },
   );
+}
+
+function sparesOf(repair: LocatedPart<"repair"> | null): readonly HostDraft[] {
+  const spares = repair?.entries.replace?.entries.spares ?? null;
+  return spares === null ? [] : hostsOf("spare host", spares);
 }
 
 /** Machines of load balancers. One on the host of a master or worker has neither name nor address of its own. */

@@ -10,7 +10,7 @@ export type AdoptedTlsDraft = LocatedPart<"adoptedTls">;
 
 /** A machine of the spec; haplan names that of a load balancer with an address. */
 export type HostDraft = {
-  readonly kind: "master" | "worker" | "load balancer";
+  readonly kind: "master" | "worker" | "load balancer" | "spare host";
   readonly name: LocatedValue<string> | null;
   readonly address: LocatedValue<string> | null;
   /** Its keys as written, including the provider's own; empty for a machine that is a default. */
@@ -24,12 +24,13 @@ export type SpecDraft = {
   readonly controlPlane: ControlPlaneDraft | null;
   readonly loadBalancer: LocatedPart<"loadBalancer"> | null;
   readonly kubernetes: LocatedPart<"kubernetes"> | null;
+  readonly repair: LocatedPart<"repair"> | null;
   /** Whether the provider gives names and addresses to masters that are not listed. */
   readonly derivesMasters: boolean;
   /** Whether the provider has machines for several load balancers. */
   readonly hasBalancerHosts: boolean;
   /** Null if the file lists no masters. */
   readonly masters: { readonly pointer: string; readonly hosts: readonly HostDraft[] } | null;
-  /** Masters (listed or derived), load balancer, workers. */
+  /** Masters (listed or derived), load balancer, workers, spare hosts. */
   readonly hosts: readonly HostDraft[];
 };

@@ -61,7 +61,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
     ...(kubernetes === undefined ? {} : { kubernetes: resolveKubernetes(kubernetes, metadata.name) }),
     ...(backup === undefined ? {} : { backup }),
     policy,
-    ...(repair === undefined ? {} : { repair }),
+    ...(repair === undefined ? {} : { repair: resolveRepair(repair) }),
   };
 }
 
@@ -119,6 +119,12 @@ function resolveKubernetes(
     podSubnet: podSubnet ?? null,
     criSocket: criSocket ?? null,
   };
+}
+
+function resolveRepair({ replace, ...repair }: FilledPart<"repair">): NonNullable<ClusterSpec["repair"]> {
+  return replace === undefined
+    ? repair
+    : { ...repair, replace: { ...replace, spares: replace.spares.map(resolveHost) } };
 }
 
 /** The provider's own keys of a host. */

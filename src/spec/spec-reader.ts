@@ -32,6 +32,7 @@ import { checkMemberCount } from "./rules/member-count.ts";
 import { checkMigrateFrom } from "./rules/migrate-from.ts";
 import { checkMovedMasters } from "./rules/moved-masters.ts";
 import { checkPorts } from "./rules/ports.ts";
+import { checkRepair } from "./rules/repair.ts";
 import type { SpecRule } from "./rules/rule.ts";
 import { checkStateBackend } from "./rules/state-backend.ts";
 import { checkTimeouts } from "./rules/timeouts.ts";
@@ -73,6 +74,7 @@ const rules: readonly SpecRule[] = [
   checkKubernetes,
   checkBackup,
   checkLoadBalancerHosts,
+  checkRepair,
 ];
 
 type ParsedSpec = Omit<LoadedSpec, "sourceDigest"> & {

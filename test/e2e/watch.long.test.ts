@@ -1,9 +1,10 @@
-/** `haplan watch` on real processes: what it repairs, what it only reports, two of it, and one that is killed. */
+/** `haplan watch` on real processes: what it restarts and renews, what it only reports, two of it, and one that is killed. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { ClusterFixture, kill, killAndWait, specText, until } from "./cluster-fixture.ts";
-import type { RunningProgram } from "./run-program.ts";
+import { kill, killAndWait, specText, until } from "./cluster-fixture.ts";
+import { auditOf } from "./watch-audit.ts";
+import { WatchedCluster } from "./watched-cluster.ts";
 
 const timeout = 90_000;
 const network = 43;
@@ -11,90 +12,67 @@ const policy =
   "{ restart: true, renewCertificates: true, waitMs: 500, repairsPerHour: 3, notify: { command: [sh, notify.sh] } }";
 const spec = `${specText({ network })}  repair: ${policy}\n`;
 
-let cluster: ClusterFixture;
-const watchers: RunningProgram[] = [];
-
-type Audit = { readonly event: string; readonly address?: string; readonly pid: number; readonly waits?: string };
-
-function audit(): readonly Audit[] {
-  const text = readFileSync(join(cluster.directory, ".haplan/e2e/watch.jsonl"), "utf8");
-  return text
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
-}
-
-function repairsOf(name: string): number {
-  return audit().filter(({ event, address }) => event === "repair" && address === `haplan_agent.${name}`).length;
-}
-
-function startWatch(): RunningProgram {
-  const watcher = cluster.start(["watch", "-interval=500ms"], { timeoutMs: 300_000 });
-  watchers.push(watcher);
-  return watcher;
-}
-
-async function pidOf(name: string): Promise<number> {
-  const { members } = await cluster.status();
-  return members.find((member) => member.name === name && member.healthy)!.pid!;
-}
-
-function isWhole(): Promise<boolean> {
-  return cluster.status().then(({ members }) => members.length === 3 && members.every(({ healthy }) => healthy));
-}
-
-/** Clears what the tests before have left of repairs. */
-function forgetRepairs(): void {
-  writeFileSync(join(cluster.directory, ".haplan/e2e/watch.jsonl"), "");
-}
+let cluster: WatchedCluster;
 
 describe("haplan watch", { timeout }, () => {
   beforeAll(async () => {
-    cluster = new ClusterFixture(spec);
+    cluster = new WatchedCluster(spec);
     writeFileSync(join(cluster.directory, "notify.sh"), "cat >> notified; echo >> notified\n");
     // Certificates are valid for a year, and due 90 days before their end.
     await cluster.applyAt(Date.now() - 300 * 86_400_000);
   }, timeout);
-  afterEach(async () => {
-    for (const watcher of watchers.splice(0)) {
-      watcher.signal("SIGINT");
-      await watcher.end;
-    }
-  });
+  afterEach(() => cluster.stopWatchers());
   afterAll(() => cluster?.teardown(), timeout);
 
+  it("breaks a renewal off when a master dies during it, brings the master back, and renews afterwards", async () => {
+    const watcher = cluster.startWatch();
+    const begun = await until(
+      "the certificate of a master is renewed",
+      () => cluster.events("repair").find(({ address }) => /^haplan_certificate\.m\d$/.test(address ?? "")) ?? false,
+      60_000,
+    );
+    const name = begun.address!.split(".")[1]!;
+    // It accepts connections and answers nothing: its certificate cannot be reloaded.
+    const { members } = await cluster.status();
+    kill(members.find((member) => member.name === name)!.pid!, "SIGSTOP");
+    await until("it is repaired", () => watcher.printed().includes(`haplan_agent.${name} is repaired`), 60_000);
+    const failed = cluster.events("failed", begun.address);
+    expect(failed).toMatchObject([{ code: "apply/interrupted" }]);
+    expect(failed[0]?.message).toContain(`Interrupted: ${name} does not answer`);
+    await until("all members are back", () => cluster.isWhole(), 30_000);
+  });
+
   it("renews certificates that are due, one plan at a time, and restarts no member for it", async () => {
+    cluster.writeAudit();
     const before = (await cluster.status()).members.map(({ pid }) => pid);
-    const watcher = startWatch();
-    const isRenewed = async (): Promise<boolean> => (await cluster.haplan(["plan", "-detailed-exitcode"])).code === 0;
+    const watcher = cluster.startWatch();
     await until(
       "the last one is renewed",
       () => watcher.printed().includes("haplan_certificate.admin is repaired"),
       60_000,
     );
-    expect(await isRenewed()).toBe(true);
+    expect(await cluster.planCode()).toBe(0);
     expect((await cluster.status()).members.map(({ pid }) => pid)).toEqual(before);
-    const acts = audit().filter(({ event }) => event === "repair" || event === "repaired");
+    const acts = auditOf(cluster).filter(({ event }) => event === "repair" || event === "repaired");
     expect(acts.map(({ event }) => event).join()).toMatch(/^repair,repaired(,repair,repaired)*$/);
   });
 
   it("starts killed agents again; a second watcher waits, and takes over from one that is killed in the middle", async () => {
-    forgetRepairs();
-    const first = startWatch();
-    await until("the first is active", () => first.printed().includes("this watcher repairs the cluster"), 30_000);
-    const second = startWatch();
+    cluster.writeAudit();
+    const first = await cluster.startActiveWatch();
+    const second = cluster.startWatch();
     await until("the second waits", () => second.printed().includes("watches the cluster: this one waits"), 30_000);
-    await killAndWait(await pidOf("m1"));
-    await until("a repair has begun", () => repairsOf("m1") === 1, 30_000);
+    await killAndWait(await cluster.pidOf("m1"));
+    await until("a repair has begun", () => cluster.events("repair", "haplan_agent.m1").length === 1, 30_000);
     kill(first.pid, "SIGKILL");
-    expect(audit().filter(({ event }) => event === "repair")).toMatchObject([{ pid: first.pid }]);
+    expect(cluster.events("repair")).toMatchObject([{ pid: first.pid }]);
     await until("the second is active", () => second.printed().includes("this watcher repairs the cluster"), 30_000);
-    await until("m1 is back", isWhole, 30_000);
-    await killAndWait(await pidOf("m2"));
+    await until("m1 is back", () => cluster.isWhole(), 30_000);
+    await killAndWait(await cluster.pidOf("m2"));
     await until("m2 is repaired", () => second.printed().includes("haplan_agent.m2 is repaired"), 30_000);
-    expect(audit().findLast(({ event }) => event === "repair")).toMatchObject({ pid: second.pid });
-    expect(await isWhole()).toBe(true);
-    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+    expect(cluster.events("repair").at(-1)).toMatchObject({ pid: second.pid });
+    expect(await cluster.isWhole()).toBe(true);
+    expect(await cluster.planCode()).toBe(0);
     const told = (): object[] =>
       readFileSync(join(cluster.directory, "notified"), "utf8")
         .split("\n")
@@ -109,21 +87,20 @@ describe("haplan watch", { timeout }, () => {
   });
 
   it("leaves an agent alone that does not stay repaired, and remembers that when it starts again", async () => {
-    const now = new Date().toISOString();
-    const repaired = { time: now, pid: 1, event: "repair", message: "", address: "haplan_agent.m1" };
-    writeFileSync(join(cluster.directory, ".haplan/e2e/watch.jsonl"), `${JSON.stringify(repaired)}\n`.repeat(3));
-    const watcher = startWatch();
-    await until("it is active", () => watcher.printed().includes("this watcher repairs the cluster"), 30_000);
-    await killAndWait(await pidOf("m1"));
+    const time = new Date().toISOString();
+    const repaired = { time, pid: 1, event: "repair", message: "", address: "haplan_agent.m1" };
+    cluster.writeAudit([repaired, repaired, repaired]);
+    const watcher = await cluster.startActiveWatch();
+    await killAndWait(await cluster.pidOf("m1"));
     await until("it says so", () => watcher.printed().includes("repaired too often within an hour"), 30_000);
-    expect(repairsOf("m1")).toBe(3);
+    expect(cluster.events("repair", "haplan_agent.m1")).toHaveLength(3);
   });
 
   it("only reports while there is no quorum", async () => {
-    forgetRepairs();
-    await killAndWait(await pidOf("m2"));
-    const watcher = startWatch();
+    cluster.writeAudit();
+    await killAndWait(await cluster.pidOf("m2"));
+    const watcher = cluster.startWatch();
     await until("it says so", () => watcher.printed().includes("the quorum is at stake: not repaired"), 30_000);
-    expect(audit().filter(({ event }) => event === "repair")).toEqual([]);
+    expect(cluster.events("repair")).toEqual([]);
   });
 });

@@ -5,7 +5,7 @@ import type { Clock } from "../../../src/base/clock.ts";
 import { appendDurably } from "../../../src/base/durable-file.ts";
 import { systemErrorCode } from "../../../src/base/haplan-error.ts";
 import type { Json } from "../../../src/base/json.ts";
-import type { PastRepair } from "./decide-repair.ts";
+import { type PastRepair, pastRepairs } from "./past-repairs.ts";
 
 export type AuditEvent =
   | "started"
@@ -55,10 +55,7 @@ export class AuditLog {
 
   /** Also those of watchers before this one. */
   repairsSince(sinceMs: number): readonly PastRepair[] {
-    return readLog(this.#path)
-      .split("\n")
-      .flatMap((line) => parseRepair(line))
-      .filter(({ atMs }) => atMs >= sinceMs);
+    return pastRepairs(readLog(this.#path).split("\n")).filter(({ atMs }) => atMs >= sinceMs);
   }
 }
 
@@ -68,15 +65,5 @@ function readLog(path: string): string {
   } catch (error) {
     if (systemErrorCode(error) === "ENOENT") return "";
     throw error;
-  }
-}
-
-function parseRepair(line: string): readonly PastRepair[] {
-  try {
-    const { event, address, time } = JSON.parse(line) as Partial<WrittenRecord>;
-    const atMs = Date.parse(time ?? "");
-    return event !== "repair" || address === undefined || Number.isNaN(atMs) ? [] : [{ address, atMs }];
-  } catch {
-    return [];
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { ResourceChange } from "../../../src/plan/plan.ts";
-import { decideRepair, type RepairInput, type RepairPolicy } from "./decide-repair.ts";
+import { decideRepair, type RepairInput, type RepairPolicy, type WatchedMaster } from "./decide-repair.ts";
+import type { PastRepair } from "./past-repairs.ts";
 
 const nowMs = 10_000_000;
 const policy: RepairPolicy = { restart: true, renewCertificates: true, waitMs: 30_000, repairsPerHour: 3 };
@@ -29,11 +30,25 @@ const longAgo = new Map([deadAgent, dueCertificate].map(({ address }) => [addres
 
 function decide(changes: readonly ResourceChange[], more: Partial<RepairInput> = {}): ReturnType<typeof decideRepair> {
   const quorum = { canLose: 0, hasLeader: true };
-  return decideRepair({ nowMs, policy, changes, quorum, since: longAgo, past: [], ...more });
+  return decideRepair({
+    nowMs,
+    policy,
+    changes,
+    masters: [],
+    occupied: new Set(),
+    quorum,
+    since: longAgo,
+    past: [],
+    ...more,
+  });
 }
 
 function repairedAgo(...minutes: readonly number[]): RepairInput["past"] {
-  return minutes.map((each) => ({ address: deadAgent.address, atMs: nowMs - each * 60_000 }));
+  return minutes.map((each) => past({ address: deadAgent.address, atMs: nowMs - each * 60_000 }));
+}
+
+function past(more: Partial<PastRepair>): PastRepair {
+  return { address: "haplan_raft_member.m2", atMs: nowMs - 7_200_000, kind: null, spare: null, outcome: null, ...more };
 }
 
 describe("repairs", () => {
@@ -109,5 +124,120 @@ describe("the memory", () => {
 
   it("forgets a repair after an hour", () => {
     expect(decide([deadAgent], { past: repairedAgo(61, 62, 63) }).repair).not.toBeNull();
+  });
+});
+
+describe("a dead master", () => {
+  const afterMs = 600_000;
+  const spare = (name: string, zone: string | null = null): { name: string; zone: string | null; address: string } => ({
+    name,
+    zone,
+    address: `10.0.0.${name.slice(1)}`,
+  });
+  const replace = { afterMs, replacementsPerDay: 1, spares: [spare("s1", "a"), spare("s2", "b")] };
+  const replacing = { ...policy, replace };
+  const m2: WatchedMaster = { name: "m2", zone: "b", onSpare: null, dead: "it does not answer" };
+  const address = "haplan_raft_member.m2";
+  const since = (ms: number): RepairInput["since"] => new Map([[address, nowMs - ms]]);
+  const base = { policy: replacing, masters: [m2], since: since(afterMs) };
+  const replaced = { kind: "replace", spare: "s2", outcome: "repaired" } as const;
+
+  it("is replaced by a spare host of its zone, with everything that it consists of", () => {
+    const { repair, findings } = decide([], base);
+    expect(repair).toMatchObject({ kind: "replace", address, spare: { name: "s2" }, spareName: "s2" });
+    expect(repair?.targets).toEqual([
+      "haplan_machine.m2",
+      "haplan_agent.m2",
+      "haplan_raft_member.m2",
+      "haplan_lb_backend.m2",
+    ]);
+    expect(findings).toEqual([{ address, reason: "it does not answer", kind: "replace", waits: null }]);
+  });
+
+  it("is replaced also where there is no plan", () => {
+    expect(decide([], { ...base, changes: null }).repair?.spareName).toBe("s2");
+  });
+
+  it.each<[string, Partial<RepairInput>, string]>([
+    ["for less than it has to be", { since: since(afterMs - 1) }, "settling"],
+    ["that has just died again", { since: new Map() }, "settling"],
+    ["without a spec that allows it", { policy }, "notAllowed"],
+    ["with a lost quorum", { quorum: { canLose: null, hasLeader: false } }, "quorumAtStake"],
+    ["without a leader", { quorum: { canLose: 1, hasLeader: false } }, "quorumAtStake"],
+    ["after another replacement within a day", { past: [past({ ...replaced, address: "other" })] }, "replacementLimit"],
+    ["without a spare host", { policy: { ...replacing, replace: { ...replace, spares: [] } } }, "noSpare"],
+    ["whose spare hosts are in use", { occupied: new Set(["10.0.0.1", "10.0.0.2"]) }, "noSpare"],
+    [
+      "whose spare hosts have failed",
+      { past: ["s1", "s2"].map((name) => past({ ...replaced, spare: name, outcome: "failed" })) },
+      "noSpare",
+    ],
+    [
+      "for which it was begun too often",
+      { past: [1, 2, 3].map((minutes) => past({ atMs: nowMs - minutes * 60_000 })) },
+      "flapping",
+    ],
+  ])("%s is only reported", (_, more, waits) => {
+    const { repair, findings } = decide([], { ...base, ...more });
+    expect(repair).toBeNull();
+    expect(findings).toMatchObject([{ address, waits }]);
+  });
+
+  it("counts from when it was last alive", () => {
+    const alive = decide([], { ...base, masters: [{ ...m2, dead: null }] });
+    expect(decide([], { ...base, since: alive.since }).findings[0]?.waits).toBe("settling");
+  });
+
+  it("is restarted before it is replaced, and reported once if it may not be replaced", () => {
+    const stopped = change("haplan_agent.m2", { reasonCode: "dead" });
+    const both = new Map([...since(afterMs), [stopped.address as string, 0] as const]);
+    expect(decide([stopped], { ...base, since: both }).repair).toMatchObject({ kind: "restart" });
+    const { findings } = decide([stopped], { ...base, policy, since: both });
+    expect(findings.map((each) => each.address)).toEqual(["haplan_agent.m2"]);
+  });
+
+  it("that stays dead after its restarts is replaced", () => {
+    const stopped = change("haplan_agent.m2", { reasonCode: "dead" });
+    const restarts = [5, 15, 25].map((minutes) => past({ address: stopped.address, atMs: nowMs - minutes * 60_000 }));
+    expect(decide([stopped], { ...base, past: restarts }).repair?.kind).toBe("replace");
+  });
+
+  it("takes the spare host of an attempt that was cut short first, and no other count for it", () => {
+    const cut = past({ kind: "replace", spare: "s1" });
+    expect(decide([], { ...base, past: [cut] }).repair?.spareName).toBe("s1");
+  });
+
+  const onSpare: WatchedMaster = { ...m2, onSpare: "s2" };
+  const joining = change(address, { action: "createThenDelete" });
+  const machine = change("haplan_machine.m2", { action: "create" });
+
+  it("whose replacement was begun is finished, without another spare host and without another wait", () => {
+    const { repair, findings } = decide([machine, joining], { ...base, masters: [onSpare], since: since(30_000) });
+    expect(repair).toMatchObject({ kind: "replace", address, spareName: "s2" });
+    expect(repair).not.toHaveProperty("spare");
+    expect(findings.map((each) => each.address)).toEqual([address]);
+  });
+
+  it("is not finished where the spec's author has begun it", () => {
+    const { repair, findings } = decide([machine, joining], { ...base, masters: [{ ...m2, dead: null }] });
+    expect(repair).toBeNull();
+    expect(findings.map(({ waits }) => waits)).toEqual(["notARepair", "notARepair"]);
+  });
+
+  it("that has come back is removed from its former host, once it was replaced", () => {
+    const left = change("haplan_machine.m2@1", { action: "delete" });
+    const seen = new Map([[left.address as string, 0]]);
+    const alive = { ...onSpare, dead: null };
+    expect(decide([left], { ...base, masters: [alive], since: seen }).repair).toMatchObject({
+      kind: "clean",
+      targets: ["haplan_machine.m2@1"],
+    });
+    expect(decide([left], { ...base, masters: [{ ...alive, onSpare: null }], since: seen }).repair).toBeNull();
+  });
+
+  it("on a spare host keeps the settings that the spec's author has to apply", () => {
+    const settings = change("haplan_agent.m2", { reason: "its settings have changed" });
+    const { findings } = decide([settings], { ...base, masters: [{ ...onSpare, dead: null }] });
+    expect(findings).toMatchObject([{ waits: "notARepair" }]);
   });
 });

@@ -1,7 +1,8 @@
 /** Whether a plan is no more than the repair that was decided. Pure; the plan was made under the lock, after the decision. */
 import type { Plan } from "../../../src/plan/plan.ts";
-import type { StepAction } from "../../../src/plan/step.ts";
-import type { RepairKind } from "./decide-repair.ts";
+import { parseAddress, specName } from "../../../src/plan/resource.ts";
+import type { MemberRef, StepAction } from "../../../src/plan/step.ts";
+import type { Repair, RepairKind } from "./decide-repair.ts";
 
 type StepKind = StepAction["kind"];
 
@@ -14,18 +15,63 @@ const shared: readonly StepKind[] = [
   "issueCertificate",
 ];
 
-/** None of them changes the membership, a machine or a running master. */
+/** None of the first two changes the membership, a machine or a running master. */
 const permitted: Readonly<Record<RepairKind, ReadonlySet<StepKind>>> = {
   restart: new Set<StepKind>([...shared, "restartAgent", "startWorker", "startLoadBalancer", "updateLoadBalancer"]),
   renew: new Set<StepKind>([...shared, "reloadAgent", "startWorker", "updateLoadBalancer"]),
+  // Others may get a certificate that is due meanwhile.
+  replace: new Set<StepKind>([...shared, "reloadAgent", "updateLoadBalancer", "takeSnapshot"]),
+  clean: new Set<StepKind>([...shared, "updateLoadBalancer"]),
 };
 
 /** Why the plan is not carried out without asking; null if it may be. */
-export function repairObjection(plan: Plan, kind: RepairKind): string | null {
-  const other = plan.steps.find(({ action }) => !permitted[kind].has(action.kind));
+export function repairObjection(plan: Plan, { kind, address }: Pick<Repair, "kind" | "address">): string | null {
+  const name = specName(parseAddress(address).name);
+  const isPermitted = ({ action }: Plan["steps"][number]): boolean =>
+    permitted[kind].has(action.kind) ||
+    (kind === "replace" && isOfNewMember(action, name)) ||
+    (kind === "clean" && isOfFormerMember(action, name));
+  const other = plan.steps.find((step) => !isPermitted(step));
   if (other !== undefined) return `its step "${other.title}" is more than a ${kind}`;
   const [now, ...later] = plan.timeline;
   const worst = later.find(({ canLose }) => canLose === null || canLose < (now?.canLose ?? 0));
   if (worst === undefined) return null;
   return `after its step "${worst.title}" ${worst.canLose === null ? "there would be no quorum" : "fewer voters could fail than now"}`;
+}
+
+/** Whether a step makes the master's new member, moves its vote, or removes its former one: it concerns no other master. */
+function isOfNewMember(action: StepAction, master: string): boolean {
+  switch (action.kind) {
+    case "createMachine":
+    case "destroyMachine":
+      return action.machine === master;
+    case "startAgent":
+    case "restartAgent":
+    case "stopAgent":
+    case "addLearner":
+    case "awaitCatchUp":
+    case "removeMember":
+      return action.member === master;
+    case "changeVoters":
+      return sameVoters(action.from, action.to, master);
+    default:
+      return false;
+  }
+}
+
+/** The generation tells the former machine of a name from the current one. */
+function isOfFormerMember(action: StepAction, master: string): boolean {
+  if (action.kind === "stopAgent") return action.member === master && action.generation !== undefined;
+  return action.kind === "destroyMachine" && action.machine === master && action.generation !== undefined;
+}
+
+/** Reports whether all voters but those named after the master stay. */
+function sameVoters(from: readonly MemberRef[], to: readonly MemberRef[], master: string): boolean {
+  const others = (voters: readonly MemberRef[]): string =>
+    voters
+      .filter(({ name }) => name !== master)
+      .map(({ name, memberId }) => `${name} ${memberId}`)
+      .toSorted()
+      .join();
+  return others(from) === others(to);
 }

@@ -22,7 +22,7 @@ import { kubernetes, subnets } from "./kubernetes.ts";
 import { loadBalancer, loadBalancerHost } from "./load-balancer.ts";
 import { migrateFrom, migrateFromTls } from "./migrate-from.ts";
 import { policy } from "./policy.ts";
-import { repair, repairNotify } from "./repair.ts";
+import { repair, repairNotify, repairReplace } from "./repair.ts";
 import { encryption, etcdState, s3State, state } from "./state.ts";
 
 const cluster = {
@@ -121,6 +121,7 @@ export type ClusterShapes = {
   readonly backupSchedule: Checked<typeof backupSchedule>;
   readonly policy: Checked<typeof policy>;
   readonly repair: Checked<typeof repair>;
+  readonly repairReplace: Checked<typeof repairReplace>;
   readonly repairNotify: Checked<typeof repairNotify>;
   readonly host: Checked<typeof host>;
   readonly hostList: Checked<typeof hostList>;
@@ -166,6 +167,7 @@ export const clusterShapes: ClusterShapes = {
   backupSchedule,
   policy,
   repair,
+  repairReplace,
   repairNotify,
   host,
   hostList,

@@ -16,6 +16,7 @@ export const repair = {
       description: "issue certificates again that are due, where no master has to restart for it",
       example: true,
     },
+    replace: { shape: "repairReplace", absent: "no master is replaced" },
     waitMs: {
       type: "integer",
       minimum: 0,
@@ -32,6 +33,36 @@ export const repair = {
       description: "repairs of one resource within an hour, after which it is only reported",
     },
     notify: { shape: "repairNotify", absent: "no program and no server is told" },
+  },
+} as const;
+
+export const repairReplace = {
+  type: "object",
+  description: "spare hosts that take the place of masters that stay dead",
+  example: { afterMs: 600_000, spares: [{ name: "s1", address: "10.0.0.21" }] },
+  keys: {
+    afterMs: {
+      type: "integer",
+      minimum: 1000,
+      maximum: 604_800_000,
+      default: 600_000,
+      description: "milliseconds that a master has to be dead without a break before a spare host takes its place",
+    },
+    replacementsPerDay: {
+      type: "integer",
+      minimum: 1,
+      maximum: 100,
+      default: 1,
+      description: "replacements within 24 hours, after which a dead master is only reported",
+    },
+    spares: {
+      type: "array",
+      items: { shape: "host" },
+      maxItems: 100,
+      required: true,
+      description: "a list of hosts that run nothing of the cluster until they take a master's place",
+      example: [{ name: "s1", address: "10.0.0.21" }],
+    },
   },
 } as const;
 

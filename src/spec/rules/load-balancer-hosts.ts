@@ -34,7 +34,7 @@ type BalancerHost = {
 };
 
 function balancerHosts({ loadBalancer, hosts }: SpecDraft): readonly BalancerHost[] {
-  const others = hosts.filter(({ kind }) => kind !== "load balancer");
+  const others = hosts.filter(({ kind }) => kind === "master" || kind === "worker");
   return (loadBalancer?.entries.hosts?.items ?? []).flatMap((item): readonly BalancerHost[] => {
     if (item === null) return [];
     const { name, address: own } = item.entries;

@@ -24,6 +24,6 @@ function duplicate(name: LocatedValue<string>, owner: string): SpecFinding {
   return findingAt(name.pointer, {
     code: "spec/duplicate-name",
     summary: `The name "${name.value}" is already taken by ${owner}`,
-    detail: "Masters, workers and haplan's own machines share one namespace. Write another name.",
+    detail: "Masters, workers, spare hosts and haplan's own machines share one namespace. Write another name.",
   });
 }
