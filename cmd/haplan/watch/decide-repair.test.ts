@@ -225,14 +225,13 @@ describe("a dead master", () => {
   });
 
   it("that has come back is removed from its former host, once it was replaced", () => {
-    const left = change("haplan_machine.m2@1", { action: "delete" });
-    const seen = new Map([[left.address as string, 0]]);
+    const left = ["haplan_machine.m2@1", "haplan_agent.m2@1"].map((each) => change(each, { action: "delete" }));
+    const seen = new Map(left.map((each) => [each.address as string, 0]));
     const alive = { ...onSpare, dead: null };
-    expect(decide([left], { ...base, masters: [alive], since: seen }).repair).toMatchObject({
-      kind: "clean",
-      targets: ["haplan_machine.m2@1"],
-    });
-    expect(decide([left], { ...base, masters: [{ ...alive, onSpare: null }], since: seen }).repair).toBeNull();
+    const { repair, findings } = decide(left, { ...base, masters: [alive], since: seen });
+    expect(repair).toMatchObject({ kind: "clean", targets: ["haplan_machine.m2@1", "haplan_agent.m2@1"] });
+    expect(findings).toHaveLength(1);
+    expect(decide(left, { ...base, masters: [{ ...alive, onSpare: null }], since: seen }).repair).toBeNull();
   });
 
   it("on a spare host keeps the settings that the spec's author has to apply", () => {

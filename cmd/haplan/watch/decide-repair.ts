@@ -123,12 +123,15 @@ function faultsOfPlan({ changes: planned, masters }: RepairInput): readonly Faul
     return kindOfUpdate(change);
   };
   const renewed = new Set(changed.filter((change) => kindOf(change) === "renew").map(({ name }) => name));
+  const leftMachines = new Set(changed.filter(({ type }) => type === "haplan_machine").map(({ name }) => name));
   return changed.flatMap((change): readonly Fault[] => {
-    const { address, name } = change;
+    const { address, name, type } = change;
     const kind = kindOf(change);
     // The units that get a renewed certificate are a part of its repair, and all that a new member consists of of its own.
     if (kind === null && renewed.has(name)) return [];
     if (kind === "replace" && begun.has(name) && !isJoining(change)) return [];
+    // So does what is left on a former host.
+    if (kind === "clean" && type !== "haplan_machine" && leftMachines.has(name)) return [];
     const fault: Fault = {
       address,
       reason: change.reason ?? change.action,

@@ -77,7 +77,13 @@ describe("a replacement", () => {
     const clean = (...steps: readonly object[]): string | null =>
       repairObjection(actions(...steps), { kind: "clean", address: "haplan_machine.m2@1" });
     expect(clean({ kind: "stopAgent", ...former }, { kind: "destroyMachine", ...former })).toBeNull();
+    expect(clean({ kind: "removeMember", ...former }, { kind: "destroyMachine", ...former })).toBeNull();
     expect(clean({ kind: "destroyMachine", machine: "m2" })).toMatch(/destroyMachine/);
     expect(clean({ kind: "stopAgent", ...former, member: "m1" })).toMatch(/stopAgent/);
+    const steps = actions({ kind: "removeMember", ...former }).steps;
+    const timeline = [3, 2].map((voters) => ({ title: "remove member m2", voters, canLose: 1 }));
+    const takesVote = { steps, timeline } as unknown as Plan;
+    const address = "haplan_machine.m2@1";
+    expect(repairObjection(takesVote, { kind: "clean", address })).toMatch(/changes the votes/);
   });
 });

@@ -34,6 +34,8 @@ export function repairObjection(plan: Plan, { kind, address }: Pick<Repair, "kin
   const other = plan.steps.find((step) => !isPermitted(step));
   if (other !== undefined) return `its step "${other.title}" is more than a ${kind}`;
   const [now, ...later] = plan.timeline;
+  const voted = kind === "clean" ? later.find(({ voters }) => voters !== now?.voters) : undefined;
+  if (voted !== undefined) return `its step "${voted.title}" changes the votes`;
   const worst = later.find(({ canLose }) => canLose === null || canLose < (now?.canLose ?? 0));
   if (worst === undefined) return null;
   return `after its step "${worst.title}" ${worst.canLose === null ? "there would be no quorum" : "fewer voters could fail than now"}`;
@@ -59,8 +61,9 @@ function isOfNewMember(action: StepAction, master: string): boolean {
   }
 }
 
-/** The generation tells the former machine of a name from the current one. */
+/** The generation tells the former machine of a name from the current one. Its member has no vote any more. */
 function isOfFormerMember(action: StepAction, master: string): boolean {
+  if (action.kind === "removeMember") return action.member === master;
   if (action.kind === "stopAgent") return action.member === master && action.generation !== undefined;
   return action.kind === "destroyMachine" && action.machine === master && action.generation !== undefined;
 }
