@@ -3,7 +3,7 @@
  * `ResourceInstanceChangeActionReason`, with the two of its codes that haplan's changes have, and those of what
  * `haplan watch` may repair.
  */
-export type ReasonCode = "requested" | "notInSpec" | "dead" | "renewalDue";
+export type ReasonCode = "requested" | "notInSpec" | "dead" | "renewalDue" | "newCertificate";
 
 export type CodedReason = { readonly code: ReasonCode; readonly text: string };
 
@@ -17,6 +17,9 @@ export const notInSpec: CodedReason = { code: "notInSpec", text: "it is not in t
 /** Its unit is as it should be, but does not run. */
 export const processGone: CodedReason = { code: "dead", text: "dead: its process is gone" };
 export const processSilent: CodedReason = { code: "dead", text: "its process does not answer" };
+
+/** Its unit gets a certificate that is issued by this plan, or was issued before and not handed out. */
+export const newCertificate: CodedReason = { code: "newCertificate", text: "its certificate is issued again" };
 
 /** `validity`: such as "expires in 12 days". */
 export function renewalDue(validity: string): CodedReason {

@@ -7,43 +7,25 @@ import { auditOf } from "./watch-audit.ts";
 import { WatchedCluster } from "./watched-cluster.ts";
 
 const timeout = 90_000;
-const network = 43;
 const policy =
   "{ restart: true, renewCertificates: true, waitMs: 500, repairsPerHour: 3, notify: { command: [sh, notify.sh] } }";
-const spec = `${specText({ network })}  repair: ${policy}\n`;
+const specOn = (network: number): string => `${specText({ network })}  repair: ${policy}\n`;
 
 let cluster: WatchedCluster;
 
+/** Certificates are valid for a year, and due 90 days before their end. */
+async function openWithDueCertificates(network: number): Promise<void> {
+  cluster = new WatchedCluster(specOn(network));
+  writeFileSync(join(cluster.directory, "notify.sh"), "cat >> notified; echo >> notified\n");
+  await cluster.applyAt(Date.now() - 300 * 86_400_000);
+}
+
 describe("haplan watch", { timeout }, () => {
-  beforeAll(async () => {
-    cluster = new WatchedCluster(spec);
-    writeFileSync(join(cluster.directory, "notify.sh"), "cat >> notified; echo >> notified\n");
-    // Certificates are valid for a year, and due 90 days before their end.
-    await cluster.applyAt(Date.now() - 300 * 86_400_000);
-  }, timeout);
+  beforeAll(() => openWithDueCertificates(43), timeout);
   afterEach(() => cluster.stopWatchers());
   afterAll(() => cluster?.teardown(), timeout);
 
-  it("breaks a renewal off when a master dies during it, brings the master back, and renews afterwards", async () => {
-    const watcher = cluster.startWatch();
-    const begun = await until(
-      "the certificate of a master is renewed",
-      () => cluster.events("repair").find(({ address }) => /^haplan_certificate\.m\d$/.test(address ?? "")) ?? false,
-      60_000,
-    );
-    const name = begun.address!.split(".")[1]!;
-    // It accepts connections and answers nothing: its certificate cannot be reloaded.
-    const { members } = await cluster.status();
-    kill(members.find((member) => member.name === name)!.pid!, "SIGSTOP");
-    await until("it is repaired", () => watcher.printed().includes(`haplan_agent.${name} is repaired`), 60_000);
-    const failed = cluster.events("failed", begun.address);
-    expect(failed).toMatchObject([{ code: "apply/interrupted" }]);
-    expect(failed[0]?.message).toContain(`Interrupted: ${name} does not answer`);
-    await until("all members are back", () => cluster.isWhole(), 30_000);
-  });
-
   it("renews certificates that are due, one plan at a time, and restarts no member for it", async () => {
-    cluster.writeAudit();
     const before = (await cluster.status()).members.map(({ pid }) => pid);
     const watcher = cluster.startWatch();
     await until(
@@ -102,5 +84,30 @@ describe("haplan watch", { timeout }, () => {
     const watcher = cluster.startWatch();
     await until("it says so", () => watcher.printed().includes("the quorum is at stake: not repaired"), 30_000);
     expect(cluster.events("repair")).toEqual([]);
+  });
+});
+
+describe("haplan watch during a renewal", { timeout: 2 * timeout }, () => {
+  beforeAll(() => openWithDueCertificates(45), timeout);
+  afterEach(() => cluster.stopWatchers());
+  afterAll(() => cluster?.teardown(), timeout);
+
+  it("stops it when a master dies, brings the master back, and then hands out what was issued", async () => {
+    const watcher = cluster.startWatch();
+    const begun = await until(
+      "the certificate of a master is renewed",
+      () => cluster.events("repair").find(({ address }) => /^haplan_certificate\.m\d$/.test(address ?? "")) ?? false,
+      60_000,
+    );
+    const name = begun.address!.split(".")[1]!;
+    // It accepts connections and answers nothing: its certificate cannot be reloaded.
+    const { members } = await cluster.status();
+    kill(members.find((member) => member.name === name)!.pid!, "SIGSTOP");
+    await until("it is repaired", () => watcher.printed().includes(`haplan_agent.${name} is repaired`), 60_000);
+    const failed = cluster.events("failed", begun.address);
+    expect(failed).toMatchObject([{ code: "apply/interrupted" }]);
+    expect(failed[0]?.message).toContain(`Interrupted: ${name} does not answer`);
+    await until("nothing is left", async () => (await cluster.isWhole()) && (await cluster.planCode()) === 0, 60_000);
+    expect(cluster.events("repair").filter(({ address }) => address === `haplan_agent.${name}`)).toHaveLength(1);
   });
 });

@@ -25,7 +25,7 @@ function change(address: string, more: Partial<ResourceChange> = {}): ResourceCh
 
 const deadAgent = change("haplan_agent.m1", { reasonCode: "dead" });
 const dueCertificate = change("haplan_certificate.m1", { reasonCode: "renewalDue" });
-const handedOut = change("haplan_agent.m1", { reason: "its certificate is issued again" });
+const handedOut = change("haplan_agent.m1", { reasonCode: "newCertificate" });
 const longAgo = new Map([deadAgent, dueCertificate].map(({ address }) => [address as string, nowMs - 60_000]));
 
 function decide(changes: readonly ResourceChange[], more: Partial<RepairInput> = {}): ReturnType<typeof decideRepair> {
@@ -62,6 +62,12 @@ describe("repairs", () => {
     const { repair, findings } = decide([dueCertificate, handedOut]);
     expect(repair).toMatchObject({ kind: "renew", targets: ["haplan_certificate.m1", "haplan_agent.m1"] });
     expect(findings.map(({ address }) => address)).toEqual(["haplan_certificate.m1"]);
+  });
+
+  it("what a renewal that was cut short has issued and not handed out", () => {
+    const { repair, findings } = decide([handedOut]);
+    expect(repair).toMatchObject({ kind: "renew", address: "haplan_agent.m1", targets: ["haplan_agent.m1"] });
+    expect(findings).toHaveLength(1);
   });
 
   it("one thing at a time: masters first, certificates last", () => {

@@ -122,13 +122,16 @@ function faultsOfPlan({ changes: planned, masters }: RepairInput): readonly Faul
     if (isLeftBehind(change, onSpares)) return "clean";
     return kindOfUpdate(change);
   };
-  const renewed = new Set(changed.filter((change) => kindOf(change) === "renew").map(({ name }) => name));
+  const isRenewal = (change: ResourceChange): boolean => kindOf(change) === "renew";
+  const renewed = new Set(
+    changed.filter((change) => isRenewal(change) && change.type === "haplan_certificate").map(({ name }) => name),
+  );
   const leftMachines = new Set(changed.filter(({ type }) => type === "haplan_machine").map(({ name }) => name));
   return changed.flatMap((change): readonly Fault[] => {
     const { address, name, type } = change;
     const kind = kindOf(change);
     // The units that get a renewed certificate are a part of its repair, and all that a new member consists of of its own.
-    if (kind === null && renewed.has(name)) return [];
+    if ((kind === null || kind === "renew") && type !== "haplan_certificate" && renewed.has(name)) return [];
     if (kind === "replace" && begun.has(name) && !isJoining(change)) return [];
     // So does what is left on a former host.
     if (kind === "clean" && type !== "haplan_machine" && leftMachines.has(name)) return [];
@@ -153,10 +156,14 @@ function isLeftBehind({ name, action }: ResourceChange, onSpares: ReadonlySet<st
   return name.includes("@") && action === "delete" && onSpares.has(specName(name));
 }
 
-/** Null for what the spec's author has to decide: a changed spec, a lost machine. */
+/**
+ * Null for what the spec's author has to decide: a changed spec, a lost machine. A renewal that was cut short has issued
+ * certificates that are not handed out.
+ */
 function kindOfUpdate({ action, reasonCode, type }: ResourceChange): RepairKind | null {
   if (action !== "update") return null;
   if (reasonCode === "dead") return "restart";
+  if (reasonCode === "newCertificate") return "renew";
   return reasonCode === "renewalDue" && type === "haplan_certificate" ? "renew" : null;
 }
 

@@ -25,6 +25,11 @@ describe("a plan is carried out without asking", () => {
       plan(["issueCertificate", "restartAgent"], 0, 0, 1),
       "restart",
     ],
+    [
+      "that hands a running master the certificate that another one waits for",
+      plan(["reloadAgent", "restartAgent", "awaitQuorum"], 0, 0, 1),
+      "restart",
+    ],
     ["that renews a certificate without a restart", plan(["issueCertificate", "reloadAgent"], 1, 1, 1), "renew"],
     ["without a timeline", plan(["startWorker"]), "restart"],
   ] as const)("%s", (_, repair, kind) => {

@@ -15,11 +15,20 @@ const shared: readonly StepKind[] = [
   "issueCertificate",
 ];
 
-/** None of the first two changes the membership, a machine or a running master. */
+/**
+ * None of the first two changes the membership, a machine or a running master. The steps of the control plane are planned
+ * together: a master that runs may get a certificate that is due, or was not handed out, when another one is started.
+ */
 const permitted: Readonly<Record<RepairKind, ReadonlySet<StepKind>>> = {
-  restart: new Set<StepKind>([...shared, "restartAgent", "startWorker", "startLoadBalancer", "updateLoadBalancer"]),
+  restart: new Set<StepKind>([
+    ...shared,
+    "restartAgent",
+    "reloadAgent",
+    "startWorker",
+    "startLoadBalancer",
+    "updateLoadBalancer",
+  ]),
   renew: new Set<StepKind>([...shared, "reloadAgent", "startWorker", "updateLoadBalancer"]),
-  // Others may get a certificate that is due meanwhile.
   replace: new Set<StepKind>([...shared, "reloadAgent", "updateLoadBalancer", "takeSnapshot"]),
   clean: new Set<StepKind>([...shared, "updateLoadBalancer"]),
 };

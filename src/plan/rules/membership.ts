@@ -4,7 +4,7 @@
  * the leader is to leave; then the former members are removed, stopped and destroyed, in this order.
  */
 
-import { notInSpec, processGone, processSilent } from "../change-reason.ts";
+import { newCertificate, notInSpec, processGone, processSilent } from "../change-reason.ts";
 import { type ClusterView, hasName, type MemberView, machineOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
@@ -217,7 +217,7 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
       isHandedCertificate(name, certificates) &&
       takesUpCertificates(planning.spec, builder)
     ) {
-      builder.setAction(address, "update", "its certificate is issued again");
+      builder.setAction(address, "update", newCertificate);
       const action = { kind: "reloadAgent", member: name, join: initialClusterInState(planning, name) } as const;
       ids.push(builder.add(action, [address], certificateSteps(name, certificates)));
       started.add(name);

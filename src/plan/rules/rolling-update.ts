@@ -4,7 +4,7 @@
  */
 
 import { agentUnitName } from "../../units/unit-definition.ts";
-import { asRequested, type ChangeReason } from "../change-reason.ts";
+import { asRequested, type ChangeReason, newCertificate } from "../change-reason.ts";
 import { generationOf, isUnreachable, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedUnit } from "../observed-cluster.ts";
@@ -226,7 +226,7 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found);
   if (isHandedCertificate(resource.name, certificates)) {
     const restarts = differs !== null || !takesUpCertificates(planning.spec, builder);
-    return { kind: restarts ? "update" : "reload", reason: differs ?? "its certificate is issued again" };
+    return { kind: restarts ? "update" : "reload", reason: differs ?? newCertificate };
   }
   if (differs !== null) return { kind: "update", reason: differs };
   const shown = notePresented(planning, resource);

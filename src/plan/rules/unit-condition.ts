@@ -1,7 +1,7 @@
 /** Units in place: why one is replaced, and drift of units that do not run. */
 
 import type { Json } from "../../base/json.ts";
-import type { ChangeReason } from "../change-reason.ts";
+import { type ChangeReason, newCertificate } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
@@ -65,8 +65,8 @@ export function whyUnitStartsAgain(
   unit: FoundUnit,
   recorded: Attributes | undefined,
   issued: boolean,
-): string | null {
-  if (issued) return "its certificate is issued again";
+): ChangeReason | null {
+  if (issued) return newCertificate;
   if (recorded === undefined) return foundInCluster;
   return whyUnitDiffers(resource, recorded, unit);
 }
