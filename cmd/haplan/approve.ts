@@ -31,20 +31,34 @@ export function whyNoAnswer(spec: string | undefined): string {
   return spec === standardInput ? "standard input holds the spec" : "standard input is not a terminal";
 }
 
+type Question = { readonly title: string; readonly text: string; readonly cancelled: string };
+
+const questions: Readonly<Record<"apply" | "destroy" | "drill", Question>> = {
+  apply: {
+    title: "Do you want to perform these actions?",
+    text: "haplan will perform the actions described above.",
+    cancelled: "Apply cancelled.",
+  },
+  destroy: {
+    title: "Do you really want to destroy all resources?",
+    text: "haplan will destroy all your managed infrastructure, as shown above.\n  There is no undo.",
+    cancelled: "Destroy cancelled.",
+  },
+  drill: {
+    title: "Do you want to do these faults?",
+    text: "haplan will do the faults described above on the live cluster, one after the other.",
+    cancelled: "Drill cancelled.",
+  },
+};
+
 /** @throws RefusalError unless the answer is exactly `yes` */
-export async function askApproval(context: CliContext, mode: "apply" | "destroy"): Promise<void> {
+export async function askApproval(context: CliContext, mode: keyof typeof questions): Promise<void> {
   const { terminal } = context;
   const { bold } = terminal.paint;
-  const [title, text] =
-    mode === "destroy"
-      ? [
-          "Do you really want to destroy all resources?",
-          "haplan will destroy all your managed infrastructure, as shown above.\n  There is no undo.",
-        ]
-      : ["Do you want to perform these actions?", "haplan will perform the actions described above."];
+  const { title, text, cancelled } = questions[mode];
   terminal.print(`\n${bold(title)}\n  ${text} Only 'yes' will be accepted to approve.\n`);
   const answer = await terminal.ask(`  ${bold("Enter a value:")} `, context.stop.signal);
   terminal.print("");
   if (answer?.trim() === "yes") return;
-  throw refuse("cli/declined", mode === "destroy" ? "Destroy cancelled." : "Apply cancelled.", "Nothing was changed.");
+  throw refuse("cli/declined", cancelled, "Nothing was changed.");
 }

@@ -229,7 +229,10 @@ function addRehearseCommand(verb: AddCommand, lazily: Lazily): void {
 
 function addDrillCommand(verb: AddCommand, lazily: Lazily): void {
   verb("drill [spec]", "do chosen faults on the live cluster and report write gaps; exit with 3 if one was not held")
-    .option("--faults <kinds>", "faults to do, in this order: some of restart,pause,leader", "restart,pause,leader")
+    .option(
+      "--faults <kinds>",
+      "faults to do, in this order: some of restart,pause,leader,vip (default: all there are)",
+    )
     .option("--members <names>", "followers that may be restarted, paused or led, such as m2,m3")
     .option("--pause <duration>", "how long a follower is paused, at most 30s", "5s")
     .option("--auto-approve", "do not ask")

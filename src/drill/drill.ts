@@ -2,12 +2,15 @@
 import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
 import { canLose, type QuorumModel } from "../plan/quorum-model.ts";
 
-/** `restart`, `pause`: of a follower. `leader`: the leadership moves to a follower and back. */
-export type DrillFaultKind = "restart" | "pause" | "leader";
+/**
+ * `restart`, `pause`: of a follower. `leader`: the leadership moves to a follower and back. `vip`: the virtual address of the load
+ * balancers moves to another one and back.
+ */
+export type DrillFaultKind = "restart" | "pause" | "leader" | "vip";
 
-export const drillFaultKinds: readonly DrillFaultKind[] = ["restart", "pause", "leader"];
+export const drillFaultKinds: readonly DrillFaultKind[] = ["restart", "pause", "leader", "vip"];
 
-/** `member` is the one that is restarted or paused, or that leads meanwhile. */
+/** `member` is the one that is restarted or paused, or that leads meanwhile; with `vip` the load balancer that has the address. */
 export type DrillFault = { readonly kind: DrillFaultKind; readonly member: string };
 
 export type DrillResult = {

@@ -38,6 +38,7 @@ export function providerCalls({ provider, cluster, packages, lock, leave }: Host
     startUnit: (machine, unit) => provider.startUnit(machine, unit),
     revertUnit: (machine, unit) => provider.revertUnit(machine, unit),
     stopUnit: (machine, unit, graceMs) => provider.stopUnit(machine, unit, graceMs),
+    disturbUnit: (machine, unit, fault) => provider.disturbUnit(machine, unit, fault),
     restoreData: (machine, request) => provider.restoreData(machine, request),
     readData: (machine, request) => provider.readData(machine, request),
     exportData: (machine, request) => provider.exportData(machine, request),

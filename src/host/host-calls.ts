@@ -1,5 +1,5 @@
 /** The calls that a host answers, with what they take and return. */
-import type { MachineRef, NewMachine, PreflightRequest, Provider } from "../providers/provider.ts";
+import type { MachineRef, NewMachine, PreflightRequest, Provider, UnitFault } from "../providers/provider.ts";
 import type { ExportDataRequest, ReadDataRequest, RestoreDataRequest } from "../providers/restore-data.ts";
 import type { HostTask } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
@@ -18,6 +18,7 @@ export type HostCalls = Pick<
   | "startUnit"
   | "revertUnit"
   | "stopUnit"
+  | "disturbUnit"
   | "restoreData"
   | "readData"
   | "exportData"
@@ -54,6 +55,7 @@ export type HostArguments = {
   readonly startUnit: readonly [machine: MachineRef, unit: UnitDefinition];
   readonly revertUnit: readonly [machine: MachineRef, unit: string];
   readonly stopUnit: readonly [machine: MachineRef, unit: string, graceMs: number];
+  readonly disturbUnit: readonly [machine: MachineRef, unit: string, fault: UnitFault];
   readonly restoreData: readonly [machine: MachineRef, request: RestoreDataRequest];
   readonly readData: readonly [machine: MachineRef, request: ReadDataRequest];
   readonly exportData: readonly [machine: MachineRef, request: ExportDataRequest];

@@ -119,6 +119,10 @@ export class HostClient implements HostCalls {
     return this.#call("stopUnit", [machine, unit, graceMs], signal);
   }
 
+  disturbUnit(...[machine, unit, fault]: Parameters<HostCalls["disturbUnit"]>): Promise<void> {
+    return this.#call("disturbUnit", [machine, unit, fault], undefined);
+  }
+
   restoreData(...[machine, request, signal]: Parameters<HostCalls["restoreData"]>): Promise<void> {
     return this.#call("restoreData", [machine, request], signal);
   }

@@ -58,6 +58,7 @@ describe("a request", () => {
     startUnit: ["m1", unit],
     revertUnit: ["m1", "agent"],
     stopUnit: ["m1", "agent", 5_000],
+    disturbUnit: ["m1", "agent", { kind: "pause", forMs: 5_000 }],
     restoreData: [
       "m1",
       {

@@ -76,6 +76,13 @@ const preflight = record({
   space: list(record({ machine: text, bytes: number })),
 });
 
+const fault = {
+  anyOf: [
+    record({ kind: { enum: ["pause", "stop"] }, forMs: number }),
+    record({ kind: { enum: ["resume", "restart"] } }),
+  ],
+};
+
 const run = record({ id: text, user: text, host: text, pid: count, operation: text, createdAt: number });
 
 export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
@@ -93,6 +100,7 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   startUnit: tuple(machineRef, unit),
   revertUnit: tuple(machineRef, text),
   stopUnit: tuple(machineRef, text, number),
+  disturbUnit: tuple(machineRef, text, fault),
   restoreData: tuple(machineRef, restoreData),
   readData: tuple(machineRef, readData),
   exportData: tuple(machineRef, exportData),
@@ -138,6 +146,7 @@ export const resultSchemas: { readonly [Call in HostCallName]: object } = {
   startUnit: record({ pid: orNull(count) }),
   revertUnit: record({ pid: orNull(count) }),
   stopUnit: nothing,
+  disturbUnit: nothing,
   restoreData: nothing,
   readData: text,
   exportData: nothing,

@@ -46,9 +46,8 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("exportData", machine, signal, restoreWaitMs), (given) =>
         provider.exportData(machine, request, given),
       ),
-    ...(provider.disturbUnit === undefined
-      ? {}
-      : { disturbUnit: (machine, unit, fault) => provider.disturbUnit!(machine, unit, fault) }),
+    // Without a limit: the machine ends it in its own time, and a connection that is lost ends the call.
+    disturbUnit: (machine, unit, fault) => provider.disturbUnit(machine, unit, fault),
     removeUnit: (machine, unit, signal) =>
       calls.run(on("removeUnit", machine, signal), (given) => provider.removeUnit(machine, unit, given)),
     unitLog: (machine, unit, lines, signal) =>

@@ -132,11 +132,12 @@ export type LeftoverRequest = {
 export type HostFailure = { readonly host: string; readonly reason: string };
 
 /**
- * A fault of a drill. `pause` ends by itself after its time, and `restart` completes, also when haplan is killed meanwhile. `resume`
- * ends a pause early.
+ * A fault of a drill. `pause` and `stop` end by themselves after their time, and `restart` completes, whatever becomes of haplan and of
+ * its connection to the machine. `resume` ends a pause or a stop early.
  */
 export type UnitFault =
   | { readonly kind: "pause"; readonly forMs: number }
+  | { readonly kind: "stop"; readonly forMs: number }
   | { readonly kind: "resume" }
   | { readonly kind: "restart" };
 
@@ -215,10 +216,11 @@ export type Provider = {
    */
   exportData(machine: MachineRef, request: ExportDataRequest, signal?: AbortSignal): Promise<void>;
   /**
-   * Does a fault of a drill to a unit that runs, and returns once it has begun. Absent where a provider cannot.
-   * @throws HaplanError `provider/not-running`
+   * Does a fault of a drill to a unit that runs. Returns once it has begun: its process is paused, or has ended. A second one does
+   * nothing while one is under way. A request to stop does not end the call, which may be the way back.
+   * @throws HaplanError `provider/not-running`, or `provider/pause-too-long` where a watchdog would end the process
    */
-  disturbUnit?(machine: MachineRef, unit: string, fault: UnitFault): Promise<void>;
+  disturbUnit(machine: MachineRef, unit: string, fault: UnitFault): Promise<void>;
   /** Stops the unit and removes its files. */
   removeUnit(machine: MachineRef, unit: string, signal?: AbortSignal): Promise<void>;
   /** The last lines of the unit's log, for error messages. */

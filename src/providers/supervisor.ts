@@ -5,6 +5,7 @@
 
 import type { UnitCapability, UnitDefinition } from "../units/unit-definition.ts";
 import type { LogEntry, LogRequest } from "./log-entry.ts";
+import type { UnitFault } from "./provider.ts";
 
 export type UnitPlace = {
   /** The cluster's directory. */
@@ -83,6 +84,11 @@ export type Supervisor = {
   reload(place: UnitPlace, signal: "SIGHUP" | "SIGUSR2"): Promise<void>;
   /** SIGTERM, then SIGKILL after `graceMs`; resolves once it and all that it started are gone. */
   stop(place: UnitPlace, graceMs: number): Promise<void>;
+  /**
+   * Does a fault of a drill; what ends it is there before it begins, and needs neither haplan nor this process.
+   * @throws HaplanError as `Provider.disturbUnit` does
+   */
+  disturb(place: UnitPlace, fault: UnitFault): Promise<void>;
   /** Forgets a unit that does not run. */
   remove(place: UnitPlace): Promise<void>;
   log(place: UnitPlace, lines: number): Promise<string>;

@@ -1,9 +1,8 @@
-/** Drills on a real cluster, and an apply with a budget for write gaps while its members stand still. */
+/** An apply with a budget for write gaps while the members of a real cluster stand still. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ClusterFixture, type ClusterStatus, kill, type StatusMember, specText, until } from "./cluster-fixture.ts";
-import { isAlive } from "./dir-processes.ts";
+import { ClusterFixture, kill, specText, until } from "./cluster-fixture.ts";
 
 const network = 42;
 
@@ -23,63 +22,6 @@ describe("a live cluster", () => {
   afterAll(async () => {
     expect((await cluster.teardown()).left).toEqual([]);
   }, 60_000);
-
-  const follower = async (): Promise<StatusMember> =>
-    (await cluster.status()).members.find(({ role }) => role === "follower")!;
-  const allHealthy = (): Promise<boolean> =>
-    until(
-      "all members are healthy",
-      async () => (await cluster.status()).members.filter(({ healthy }) => healthy).length === 3,
-    );
-  const stateOf = (pid: number): string | undefined =>
-    /^State:\t(\w)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-
-  it("is as before after each fault of a drill, which reports the gaps", async () => {
-    const before = await cluster.status();
-    const run = await cluster.haplan(["drill", "-auto-approve", "-json", "-pause=1500ms"]);
-    const report = JSON.parse(run.stdout) as {
-      readonly held: boolean;
-      readonly results: readonly {
-        readonly fault: object;
-        readonly problem: string | null;
-        readonly longest_gap_ms: number;
-      }[];
-    };
-    expect(report.results.map(({ problem }) => problem)).toEqual([null, null, null]);
-    expect([run.code, report.held]).toEqual([0, true]);
-    for (const { longest_gap_ms: gapMs } of report.results) expect(gapMs).toBeGreaterThan(0);
-    const after = await cluster.status();
-    const rolesOf = ({ members }: ClusterStatus): object =>
-      members.map(({ name, role, healthy }) => [name, role, healthy]);
-    expect(rolesOf(after)).toEqual(rolesOf(before));
-    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
-  }, 60_000);
-
-  it("does not keep a pause or a restart when the drill is killed in the middle", async () => {
-    for (const kind of ["pause", "restart"] as const) {
-      const { name, pid } = await follower();
-      const words = ["drill", "-auto-approve", `-faults=${kind}`, `-members=${name}`, "-pause=2s"];
-      const drill = cluster.start(words, { timeoutMs: 30_000 });
-      await until(`${kind} has begun`, () => (kind === "pause" ? stateOf(pid!) === "T" : !isAlive(pid!)));
-      drill.signal("SIGKILL");
-      await drill.end;
-      await allHealthy();
-      if (kind === "pause") expect(stateOf(pid!)).not.toBe("T");
-    }
-  }, 60_000);
-
-  it("gets no fault of a drill while no voter may fail", async () => {
-    const { name } = await follower();
-    const pids = agentPids(cluster, name);
-    for (const pid of pids) kill(pid, "SIGSTOP");
-    const { code, stderr } = await cluster.haplan(["drill", "-auto-approve", "-faults=leader"]);
-    for (const pid of pids) kill(pid, "SIGCONT");
-    expect([code, stderr.replaceAll(/[\s│]+/g, " ")]).toEqual([
-      1,
-      expect.stringContaining(`${name} is not healthy, and no further voter may fail`),
-    ]);
-    await allHealthy();
-  }, 30_000);
 
   it("stops an apply when clients have waited too long, says in which step, and goes on when applied again", async () => {
     cluster.writeSpec(spec.replace("    masters:", "    heartbeatIntervalMs: 60\n    masters:"));

@@ -64,6 +64,8 @@ export class FakeRemote {
       revertUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.revertUnit(machine, unit)),
       stopUnit: (machine, unit, graceMs, signal) =>
         act(nameOf(machine), signal, () => provider.stopUnit(machine, unit, graceMs)),
+      disturbUnit: (machine, unit, fault) =>
+        act(nameOf(machine), undefined, () => provider.disturbUnit(machine, unit, fault)),
       restoreData: (machine, request, signal) =>
         act(nameOf(machine), signal, () => provider.restoreData(machine, request)),
       readData: (machine, request, signal) => act(nameOf(machine), signal, () => provider.readData(machine, request)),

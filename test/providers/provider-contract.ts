@@ -6,7 +6,7 @@ import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ObservedMachine } from "../../src/plan/observed-cluster.ts";
 import type { LogRequest } from "../../src/providers/log-entry.ts";
-import type { MachineIdentity, Provider } from "../../src/providers/provider.ts";
+import type { MachineIdentity, Provider, UnitFault } from "../../src/providers/provider.ts";
 import { unitDigest } from "../../src/providers/unit-digest.ts";
 import type { ClusterSpec, ProviderSettings } from "../../src/spec/cluster-spec.ts";
 import type { UnitDefinition } from "../../src/units/unit-definition.ts";
@@ -242,6 +242,38 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
       for (let twice = 0; twice < 2; twice += 1) await provider.removeUnit("m1", "agent");
       expect((await found())[0]?.units).toEqual([]);
     });
+
+    it("pauses, stops and restarts a unit for a drill, and each fault ends by itself or early", async () => {
+      await provider.createMachine(m1);
+      const { pid } = await provider.startUnit("m1", unit());
+      const runs = async (): Promise<{ readonly running: boolean; readonly pid: number | null } | undefined> => {
+        const [agent] = (await found())[0]?.units ?? [];
+        return agent === undefined ? undefined : { running: agent.running, pid: agent.pid };
+      };
+      const disturb = (fault: UnitFault): Promise<void> => provider.disturbUnit("m1", "agent", fault);
+      // Repeated, as a call whose answer was lost.
+      for (let twice = 0; twice < 2; twice += 1) await disturb({ kind: "pause", forMs: 300 });
+      for (let twice = 0; twice < 2; twice += 1) await disturb({ kind: "resume" });
+      expect(await runs()).toEqual({ running: true, pid });
+      for (let twice = 0; twice < 2; twice += 1) await disturb({ kind: "stop", forMs: 60_000 });
+      expect(await runs()).toEqual({ running: false, pid: null });
+      for (let twice = 0; twice < 2; twice += 1) await disturb({ kind: "resume" });
+      const isAnother = async (former: number | null): Promise<boolean> => {
+        const now = await runs();
+        return now?.running === true && now.pid !== null && now.pid !== former;
+      };
+      await expect.poll(() => isAnother(pid), { timeout: 10_000 }).toBe(true);
+      const second = (await runs())?.pid ?? null;
+      await disturb({ kind: "stop", forMs: 300 });
+      await expect.poll(() => isAnother(second), { timeout: 10_000 }).toBe(true);
+      const third = (await runs())?.pid ?? null;
+      await disturb({ kind: "restart" });
+      await expect.poll(() => isAnother(third), { timeout: 10_000 }).toBe(true);
+      await disturb({ kind: "resume" });
+      expect(await isAnother(third)).toBe(true);
+      await provider.stopUnit("m1", "agent", 5_000);
+      await expect(disturb({ kind: "pause", forMs: 300 })).rejects.toMatchObject({ code: "provider/not-running" });
+    }, 60_000);
 
     it("leaves running what runs when its session ends, and finds it in the next one", async () => {
       const session = await opened.again();

@@ -24,6 +24,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     artifact: async () => null,
     revertUnit: (...given) => client.revertUnit(...given),
     stopUnit: (...given) => client.stopUnit(...given),
+    disturbUnit: (...given) => client.disturbUnit(...given),
     restoreData: (...given) => client.restoreData(...given),
     readData: (...given) => client.readData(...given),
     exportData: (...given) => client.exportData(...given),

@@ -369,6 +369,13 @@ export class FakeWorld {
           const found = this.#machinesOf(machine)[0]?.units.get(unit);
           if (found !== undefined) found.running = false;
         }),
+      disturbUnit: async (machine, unit, fault) =>
+        this.#act(`${fault.kind} ${unit} ${refText(machine)}`, () => {
+          const found = this.#machinesOf(machine)[0]?.units.get(unit);
+          if (found === undefined) throw new HaplanError("provider/not-running", `${unit} does not run`);
+          if (fault.kind === "restart") found.pid = this.facts.nextId++;
+          else found.running = fault.kind === "resume";
+        }),
       restoreData: async (machine, { id, command }) =>
         this.#act(`restoreData ${refText(machine)}`, () => {
           const [found] = this.#machinesOf(machine);

@@ -7,11 +7,13 @@ import {
   faultableFollowers,
   quorumAtStake,
 } from "../../../src/drill/drill.ts";
+import { readAddressStates } from "../../../src/drill/fail-over.ts";
 import { runDrill } from "../../../src/drill/run-drill.ts";
+import { addressAtStake, holderOf } from "../../../src/drill/virtual-address.ts";
 import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import type { ObservedMembership } from "../../../src/plan/observed-cluster.ts";
 import { clusterEndpoint } from "../../../src/units/addresses.ts";
-import { requireApprover } from "../approve.ts";
+import { askApproval, requireApprover } from "../approve.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { connectMembers } from "../connect-members.ts";
 import { parseDuration } from "../duration.ts";
@@ -22,7 +24,7 @@ import { clientMaterial, type Session, sessionState } from "../session.ts";
 import { drillToJson, faultTitle, renderDrill } from "../views/drill-view.ts";
 
 type DrillFlags = LockFlags & {
-  readonly faults: string;
+  readonly faults?: string;
   readonly members?: string;
   readonly pause: string;
   readonly autoApprove?: boolean;
@@ -30,7 +32,7 @@ type DrillFlags = LockFlags & {
   readonly input?: string;
 };
 
-/** A pause that is longer would be ended by the watchdog of the member's unit on some hosts. */
+/** Half of the time after which the watchdog of an agent's unit ends it. */
 const pauseMaxMs = 30_000;
 
 export async function runDrillCommand(
@@ -38,7 +40,7 @@ export async function runDrillCommand(
   argument: string | undefined,
   flags: DrillFlags,
 ): Promise<ExitCode> {
-  const kinds = parseKinds(flags.faults);
+  const chosen = flags.faults === undefined ? null : parseKinds(flags.faults);
   const pauseMs = parsePause(flags.pause);
   requireApprover(context, argument, flags, "drill");
   const session = await openCluster(context, { spec: argument });
@@ -55,14 +57,21 @@ export async function runDrillCommand(
         `A drill needs a quorum that can lose a voter: ${atStake}.`,
         [["status"]],
       );
-    refuseUnsupported(session, kinds);
-    const faults = chooseFaults(membership, kinds, wordsOf(flags.members));
+    const balancers = balancersOf(session);
+    const kinds = chosen ?? drillFaultKinds.filter((kind) => kind !== "vip" || balancers.length > 0);
+    const holder = kinds.includes("vip") ? await addressHolder(session, balancers) : "";
+    const faults = chooseFaults(membership, kinds, { holder, followers: wordsOf(flags.members) });
     await confirm(context, session, faults, flags);
+    const tls = await clientMaterial(session);
     const results = await runDrill({
       faults,
       pauseMs,
       controlPlane,
+      connectTo: (members) =>
+        session.dependencies.connect({ endpoints: members.flatMap(({ clientUrls }) => clientUrls), tls }),
       provider: session.provider,
+      loadBalancer: session.loadBalancer,
+      balancers,
       probe: await openProbe(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
       clock: context.clock,
       signal: context.stop.signal,
@@ -106,23 +115,46 @@ function parsePause(text: string): number {
   );
 }
 
-function refuseUnsupported({ provider, spec }: Session, kinds: readonly DrillFaultKind[]): void {
-  const processes = kinds.filter((kind) => kind !== "leader");
-  if (provider.disturbUnit !== undefined || processes.length === 0) return;
+/** The load balancers that share a virtual address. */
+function balancersOf({ spec }: Session): readonly string[] {
+  const { virtual, hosts = [] } = spec.loadBalancer;
+  return virtual === undefined ? [] : hosts.map(({ name }) => name);
+}
+
+/** The load balancer that has the virtual address. @throws RefusalError where it may not move */
+async function addressHolder({ loadBalancer }: Session, balancers: readonly string[]): Promise<string> {
+  if (balancers.length === 0)
+    throw refuse(
+      "drill/no-virtual-address",
+      "The load balancer has no virtual address",
+      "Fault vip moves the virtual address of several load balancers (loadBalancer.vip). Omit it.",
+    );
+  const states = await readAddressStates({ loadBalancer, balancers });
+  const atStake = addressAtStake(states);
+  const holder = holderOf(states);
+  if (atStake === null && holder !== null) return holder;
   throw refuse(
-    "drill/not-with-provider",
-    `Provider ${spec.provider.type} has no fault ${processes.join(", ")} yet`,
-    "Only members on this machine are restarted and paused. The leadership can be moved with any provider: write -faults=leader.",
+    "drill/address-at-stake",
+    "The virtual address may not move now",
+    `Another load balancer has to be able to take it: ${atStake}. Omit the fault vip, or look at them with:`,
+    [["status"]],
   );
 }
+
+type FaultTargets = {
+  /** The load balancer that has the virtual address. */
+  readonly holder: string;
+  /** Followers that may be chosen; empty: any. */
+  readonly followers: readonly string[];
+};
 
 /** One follower for each fault, in turn: none has two faults in a row where there are several. */
 function chooseFaults(
   membership: ObservedMembership,
   kinds: readonly DrillFaultKind[],
-  chosen: readonly string[],
+  targets: FaultTargets,
 ): readonly DrillFault[] {
-  const followers = faultableFollowers(membership, chosen);
+  const followers = faultableFollowers(membership, targets.followers);
   if (followers.length === 0)
     throw refuse(
       "drill/no-follower",
@@ -130,7 +162,10 @@ function chooseFaults(
       "Name healthy followers with -members, or omit it. Look at them with:",
       [["status"]],
     );
-  return kinds.map((kind, at) => ({ kind, member: followers[at % followers.length]!.name }));
+  return kinds.map((kind, at) => ({
+    kind,
+    member: kind === "vip" ? targets.holder : followers[at % followers.length]!.name,
+  }));
 }
 
 async function confirm(
@@ -142,10 +177,9 @@ async function confirm(
   const { terminal, stop } = context;
   if (!flags.autoApprove) {
     terminal.print(
-      `Drill of ${spec.name}, on the live cluster:\n${faults.map((fault) => `  ${faultTitle(fault)}`).join("\n")}\n`,
+      `Drill of ${spec.name}, on the live cluster:\n${faults.map((fault) => `  ${faultTitle(fault)}`).join("\n")}`,
     );
-    const answer = await terminal.ask("  Only 'yes' will be accepted: ", stop.signal);
-    if (answer?.trim() !== "yes") throw refuse("cli/declined", "Drill cancelled.", "Nothing was done.");
+    await askApproval(context, "drill");
   }
   if (stop.signal.aborted) throw stoppedBeforeChange(stop);
 }

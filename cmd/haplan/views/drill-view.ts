@@ -6,7 +6,15 @@ import { snakeKeys } from "./snake-keys.ts";
 import { table } from "./table.ts";
 
 export function faultTitle({ kind, member }: DrillFault): string {
-  return kind === "leader" ? `move the leadership to ${member} and back` : `${kind} ${member}`;
+  switch (kind) {
+    case "leader":
+      return `move the leadership to ${member} and back`;
+    case "vip":
+      return `move the virtual address from ${member} to another load balancer and back`;
+    case "restart":
+    case "pause":
+      return `${kind} ${member}`;
+  }
 }
 
 export function renderDrill(report: DrillReport, paint: Paint): string {

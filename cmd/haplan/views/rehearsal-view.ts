@@ -3,6 +3,7 @@ import type { QuorumOutcome, RehearsalReport, TrialResult } from "../../../src/r
 import type { RehearsalProgress } from "../../../src/rehearse/run-rehearsal.ts";
 import { faultName, trialName } from "../../../src/rehearse/trial-order.ts";
 import type { Paint } from "../paint.ts";
+import { milliseconds } from "./apply-view.ts";
 import { table } from "./table.ts";
 
 const quorumWords: Readonly<Record<QuorumOutcome, string>> = {
@@ -72,7 +73,7 @@ function rowOf({ trial, outcome, quorum, record }: TrialResult, paint: Paint): r
     step,
     fault,
     lost === 0 ? `0 of ${writes.acknowledged}` : paint.red(`${lost} of ${writes.acknowledged}`),
-    longestGapMs < 1000 ? `${longestGapMs} ms` : secondsText(longestGapMs),
+    milliseconds(longestGapMs),
     quorum === "lost" ? paint.red(quorumWords.lost) : quorumWords[quorum],
     converged ? convergedText(resumes) : paint.red("no"),
   ];

@@ -11,6 +11,7 @@ import {
   type UnitPlace,
   watchMs,
 } from "../../providers/supervisor.ts";
+import { disturbService } from "./disturb-service.ts";
 import { makeUser, readUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
 import { dropInsOf, readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
@@ -38,6 +39,7 @@ export const systemdUnits: Supervisor = {
     await systemctl("kill", "--kill-who=main", `--signal=${signal}`, `${systemdName(place)}.service`);
   },
   stop: stopUnit,
+  disturb: disturbService,
   remove: removeUnit,
   log: readLog,
   logs: (place, selection, signal) => readJournal(systemdName(place), selection, signal),

@@ -278,6 +278,7 @@ class AwsProvider implements Provider {
   shell: Provider["shell"] = (...given) => this.#hosts.shell(...given);
   readUnitFile: Provider["readUnitFile"] = (...given) => this.#hosts.readUnitFile(...given);
   askUnit: Provider["askUnit"] = (...given) => this.#hosts.askUnit(...given);
+  disturbUnit: Provider["disturbUnit"] = (...given) => this.#hosts.disturbUnit(...given);
   readData: Provider["readData"] = (...given) => this.#hosts.readData(...given);
   exportData: Provider["exportData"] = (...given) => this.#hosts.exportData(...given);
   restoreData: Provider["restoreData"] = (...given) => this.#hosts.restoreData(...given);

@@ -1,6 +1,7 @@
 /** Units as detached processes of this machine: they outlive haplan, and nothing restarts them. */
 import { rmSync } from "node:fs";
 import type { Supervisor, UnitPlace } from "../supervisor.ts";
+import { disturbProcess } from "./disturb-process.ts";
 import { readLogFile } from "./log-file.ts";
 import { placeOfUnit, unitPaths } from "./machine-dir.ts";
 import { markedProcesses } from "./process-table.ts";
@@ -21,6 +22,7 @@ export const detachedProcesses: Supervisor = {
     if (running !== null) signalProcess(running, signal);
   },
   stop: (place, graceMs) => stopProcess(pathsOf(place), graceMs),
+  disturb: (place, fault) => disturbProcess(pathsOf(place), fault),
   remove: async (place) => rmSync(pathsOf(place).process, { force: true }),
   runtimeDir: (place) => place.files,
   log: async (place, lines) => logTail(pathsOf(place).log, lines),

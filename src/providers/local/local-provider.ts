@@ -12,7 +12,6 @@ import type { MachineRef, Provider, ShellProcess, ShellRequest } from "../provid
 import type { Supervisor } from "../supervisor.ts";
 import { askUnitSocket } from "./ask-unit-socket.ts";
 import { detachedProcesses } from "./detached-processes.ts";
-import { disturbUnit } from "./disturb-unit.ts";
 import { localLimits, localModel } from "./local-model.ts";
 import { type LocalPlace, tasksOf } from "./local-place.ts";
 import { type DataPlace, exportMachineData, readMachineData, restoreMachineData } from "./machine-data.ts";
@@ -81,10 +80,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     artifact: async () => (await options.artifact?.())?.name ?? null,
     revertUnit: (machine, unit) => revertUnit(place, unitOf(machine, unit)),
     stopUnit: async (machine, unit, graceMs) => supervisor.stop(unitOf(machine, unit), graceMs),
-    // An init has its own way to restart what it runs.
-    ...(supervisor === detachedProcesses
-      ? { disturbUnit: (machine, unit, fault) => disturbUnit(unitOf(machine, unit), fault) }
-      : {}),
+    disturbUnit: async (machine, unit, fault) => supervisor.disturb(unitOf(machine, unit), fault),
     readData: (machine, request) => readMachineData(dataPlace, machine, request),
     exportData: (machine, request) => exportMachineData(dataPlace, machine, request),
     restoreData: (machine, request) => restoreMachineData(dataPlace, machine, request),

@@ -348,6 +348,12 @@ class SshProvider implements Hosts {
     );
   }
 
+  /** With haplan's present programs: an earlier version has no faults. */
+  async disturbUnit(...[machine, unit, fault]: Parameters<Provider["disturbUnit"]>): Promise<void> {
+    const { session } = await this.#artifacts.session(this.#directory.hostOf(machine), undefined);
+    await session.disturbUnit(machine, unit, fault);
+  }
+
   async restoreData(...[machine, request, signal]: Parameters<Provider["restoreData"]>): Promise<void> {
     const host = this.#directory.hostOf(machine);
     const { session, artifact } = await this.#artifacts.session(host, signal);
