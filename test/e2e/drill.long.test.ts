@@ -31,7 +31,8 @@ const shapes: readonly Shape[] = [
 
 for (const { title, network, tls, engine, password } of shapes) {
   const missing =
-    (engine === "etcd" && !isInstalled("etcd", "--version")) || (password !== null && !isInstalled("etcdctl", "version"));
+    (engine === "etcd" && !isInstalled("etcd", "--version")) ||
+    (password !== null && !isInstalled("etcdctl", "version"));
   describe.skipIf(missing)(`a drill on a cluster ${title}${missing ? " (skipped: not installed)" : ""}`, () => {
     let cluster: ClusterFixture;
     const env: Record<string, string> = password === null ? {} : { HAPLAN_ETCD_USER: `root:${password}` };
