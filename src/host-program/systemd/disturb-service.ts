@@ -2,15 +2,17 @@
  * Faults of a drill on a unit of systemd. A pause or a stop is a transient unit of its own: what ends it is its `ExecStopPost=`, which
  * systemd knows before it begins and runs however the transient unit ends. So it needs neither haplan nor its connection.
  */
+import { existsSync } from "node:fs";
 import { systemClock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import { findExecutable } from "../../providers/local/programs.ts";
 import type { UnitFault } from "../../providers/provider.ts";
 import type { UnitPlace } from "../../providers/supervisor.ts";
 import { readUnitState, runTool, systemctl } from "./systemctl.ts";
 import { parseTimeSpan } from "./time-span.ts";
 import { systemdName } from "./unit-name.ts";
 
+/** A unit names its programs by their paths. */
+const toolPaths = ["/usr/bin/systemctl", "/bin/systemctl"];
 const pollMs = 50;
 /** The unit's own TimeoutStopSec, and the SIGKILL after it. */
 const endMs = 100_000;
@@ -52,7 +54,7 @@ type FaultCommands = { readonly begin: readonly string[]; readonly end: readonly
 
 /** Returns once `begin` is done. */
 async function beginFault(name: string, forMs: number, { begin, end }: FaultCommands): Promise<void> {
-  const tool = findExecutable({ kind: "system", command: "systemctl" }, "")?.file;
+  const tool = toolPaths.find((path) => existsSync(path));
   if (tool === undefined) throw new HaplanError("provider/program-missing", 'There is no program "systemctl"');
   const properties = [`ExecStartPre=${[tool, ...begin].join(" ")}`, `ExecStopPost=${[tool, ...end].join(" ")}`];
   const flags = [
