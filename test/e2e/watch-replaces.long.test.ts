@@ -95,6 +95,20 @@ describe("haplan watch with spare hosts", { timeout }, () => {
     },
   );
 
+  it("is finished by haplan apply when the watcher is killed and none follows", async () => {
+    cluster.writeAudit();
+    await cluster.mustRun("apply", "-auto-approve");
+    const before = await peerHostOf("m1");
+    const watcher = await cluster.startActiveWatch();
+    await killAndWait(await cluster.pidOf("m1"));
+    await until("the new member is added", () => journal().includes('"kind":"addLearner"'), 60_000);
+    kill(watcher.pid, "SIGKILL");
+    await cluster.mustRun("apply", "-auto-approve");
+    expect(await cluster.isWhole()).toBe(true);
+    expect(await peerHostOf("m1")).not.toBe(before);
+    expect(await cluster.planCode()).toBe(0);
+  });
+
   it("only reports while there is no quorum", async () => {
     cluster.writeAudit();
     for (const name of ["m1", "m3"]) await killAndWait(await cluster.pidOf(name));
