@@ -51,7 +51,7 @@ describe.each([
   it("tells its configuration", async () => {
     const client = clientOver(await start());
     const configuration = await agentConfiguration(client, timeoutMs);
-    expect(configuration).toEqual({ voters: [self], votersOutgoing: [], learners: [other], index: 0 });
+    expect(configuration).toEqual({ voters: [self], votersOutgoing: [], learners: [other], index: 0, heard: [self] });
   });
 
   it("changes its members, and drains", async () => {
