@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { CallChannel } from "../etcd-client/call-channel.ts";
 import { GrpcError } from "../etcd-client/grpc-error.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
-import { Login, withLogin } from "./login.ts";
+import { Login, requireAccess, withLogin } from "./login.ts";
 import type { MemberPool } from "./member-pool.ts";
 
 it("logs in once a cluster has users that had none before", async () => {
@@ -28,4 +28,22 @@ it("logs in once a cluster has users that had none before", async () => {
   hasUsers = true;
   await user.unary("/etcdserverpb.KV/Range", new Uint8Array());
   expect(sent).toEqual([null, null, "token-1"]);
+});
+
+it("does not blame the user for calls with the certificate's name, while no login succeeds", async () => {
+  let hasMajority = false;
+  const pool = {
+    tryEach: async () => {
+      if (!hasMajority) throw new GrpcError(StatusCode.unavailable, "etcdserver: no leader");
+      return "token-1";
+    },
+    close: () => {},
+  } as unknown as MemberPool;
+  const login = new Login(pool, { name: "operator", password: "secret" });
+  await expect(login.token()).rejects.toThrow("no leader");
+  expect(() => requireAccess(["not permitted"], login)).not.toThrow();
+  hasMajority = true;
+  const later = new Login(pool, { name: "operator", password: "secret" });
+  await later.token();
+  expect(() => requireAccess(["not permitted"], later)).toThrow('User "operator" may not read below /haplan/');
 });

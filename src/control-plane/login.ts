@@ -22,6 +22,7 @@ export class Login {
   readonly #pool: MemberPool;
   readonly #user: EtcdUser;
   #token: Promise<string | null> | null = null;
+  #hasToken = false;
   #failedAt = Number.NEGATIVE_INFINITY;
 
   /** `pool` has channels without a login; `close` closes it. */
@@ -32,6 +33,11 @@ export class Login {
 
   get userName(): string {
     return this.#user.name;
+  }
+
+  /** Whether the last login has succeeded: without a majority none does. */
+  get hasToken(): boolean {
+    return this.#hasToken;
   }
 
   /**
@@ -72,8 +78,11 @@ export class Login {
 
   async #ask(): Promise<string | null> {
     const { name, password } = this.#user;
+    this.#hasToken = false;
     try {
-      return await this.#pool.tryEach((client) => client.auth.authenticate(name, password), loginTimeoutMs);
+      const token = await this.#pool.tryEach((client) => client.auth.authenticate(name, password), loginTimeoutMs);
+      this.#hasToken = true;
+      return token;
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       if (error.code === StatusCode.failedPrecondition) return null;
@@ -127,8 +136,9 @@ export function requireAccess(refusals: readonly Refusal[], login: Login | null)
       "This cluster has users, but haplan has no credentials. Set HAPLAN_ETCD_USER to a user with the role root, and HAPLAN_ETCD_PASSWORD to its password",
     );
   }
-  // A failed login has been reported already, or could not be decided without a majority.
-  if (refusals.includes("user needed")) return;
+  // A failed login has been reported already, or could not be decided without a majority: what was refused is a call without a user, or
+  // with that of haplan's certificate.
+  if (refusals.includes("user needed") || !login.hasToken) return;
   throw new HaplanError(
     "control-plane/not-permitted",
     `User "${login.userName}" may not read below /haplan/. Set HAPLAN_ETCD_USER to a user with the role root`,
