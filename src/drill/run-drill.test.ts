@@ -7,7 +7,7 @@ import type { ObservedMembership } from "../plan/observed-cluster.ts";
 import type { VirtualAddressState } from "../providers/load-balancer.ts";
 import type { UnitFault } from "../providers/provider.ts";
 import type { DrillFault } from "./drill.ts";
-import { runDrill } from "./run-drill.ts";
+import { runDrill, whyUnwritten } from "./run-drill.ts";
 
 /** Three masters and some load balancers: faults end as the port says, and keepalived gives the address to the first that can. */
 class LiveCluster {
@@ -206,4 +206,13 @@ describe("a drill", () => {
     expect(cluster.acts).toEqual(["stop keepalived lb1", "resume keepalived lb1"]);
     expect(cluster.left()).toEqual([]);
   });
+});
+
+it.each([
+  ["no write ended", null, "no client could write: no write came to an end"],
+  ["all writes failed", { attempts: 3, failed: 3, firstFailure: "refused" }, "no client could write: refused"],
+  ["a write succeeded", { attempts: 3, failed: 2, firstFailure: "refused" }, null],
+] as const)("measures no gap where %s", (_, found, reason) => {
+  const rest = { longestGapMs: 0, unavailableMs: 0, measuredMs: 900, steps: [] };
+  expect(whyUnwritten(found === null ? null : { ...found, ...rest })).toBe(reason);
 });

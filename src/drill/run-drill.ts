@@ -1,4 +1,5 @@
 /** Does the faults of a drill one after the other, each only while the quorum may lose a voter, and waits until the cluster is as before. */
+import type { WriteAvailability } from "../apply/apply-event.ts";
 import { errorText } from "../base/haplan-error.ts";
 import { type DrillFault, type DrillResult, quorumAtStake } from "./drill.ts";
 import type { DrillRequest } from "./drill-request.ts";
@@ -26,11 +27,20 @@ export async function runDrill(request: DrillRequest): Promise<readonly DrillRes
     if (problem !== null) break;
   }
   const availability = (await request.probe?.stop()) ?? null;
+  const unwritten = request.probe === null ? null : whyUnwritten(availability);
   for (const { id, result } of taken) {
     const gap = availability?.steps.find((step) => step.id === id)?.longestGapMs ?? 0;
-    results.push({ ...result, longestGapMs: availability === null ? null : gap });
+    const longestGapMs = availability === null || unwritten !== null ? null : gap;
+    results.push({ ...result, problem: result.problem ?? unwritten, longestGapMs });
   }
   return results;
+}
+
+/** Why nothing is known of gaps; null once a client has written. Writes that all fail, or none of which ends, have no gap between them. */
+export function whyUnwritten(availability: WriteAvailability | null): string | null {
+  if (availability === null) return "no client could write: no write came to an end";
+  const { attempts, failed, firstFailure } = availability;
+  return failed < attempts ? null : `no client could write: ${firstFailure ?? "no write was tried"}`;
 }
 
 /** @returns what was wrong; null if the cluster is as before */

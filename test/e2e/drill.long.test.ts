@@ -123,5 +123,13 @@ for (const { title, network, tls, engine, password } of shapes) {
       ]);
       await allHealthy();
     }, 30_000);
+
+    it("does no fault while no client can write", async () => {
+      kill((await status()).loadBalancer!.pid!, "SIGKILL");
+      const { code, stderr } = await haplan("drill", "-auto-approve", "-faults=leader");
+      expect([code, stderr]).toEqual([1, expect.stringContaining("Clients cannot write through")]);
+      expect((await haplan("apply", "-auto-approve")).code).toBe(0);
+      await allHealthy();
+    }, 60_000);
   });
 }

@@ -8,7 +8,7 @@ import {
   quorumAtStake,
 } from "../../../src/drill/drill.ts";
 import { readAddressStates } from "../../../src/drill/fail-over.ts";
-import { runDrill } from "../../../src/drill/run-drill.ts";
+import { runDrill, whyUnwritten } from "../../../src/drill/run-drill.ts";
 import { addressAtStake, holderOf } from "../../../src/drill/virtual-address.ts";
 import { appliedEndpoint } from "../../../src/plan/applied-addresses.ts";
 import type { ObservedMembership } from "../../../src/plan/observed-cluster.ts";
@@ -34,6 +34,8 @@ type DrillFlags = LockFlags & {
 
 /** Half of the time after which the watchdog of an agent's unit ends it. */
 const pauseMaxMs = 30_000;
+/** Enough for a write over a new connection. */
+const tryoutMs = 1_000;
 
 export async function runDrillCommand(
   context: CliContext,
@@ -63,6 +65,8 @@ export async function runDrillCommand(
     const faults = chooseFaults(membership, kinds, { holder, followers: wordsOf(flags.members) });
     await confirm(context, session, faults, flags);
     const tls = await clientMaterial(session);
+    const endpoint = appliedEndpoint(state) ?? clusterEndpoint(session.spec);
+    await requireWrites(context, session, endpoint);
     const results = await runDrill({
       faults,
       pauseMs,
@@ -72,7 +76,7 @@ export async function runDrillCommand(
       provider: session.provider,
       loadBalancer: session.loadBalancer,
       balancers,
-      probe: await openProbe(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
+      probe: await openProbe(session, endpoint),
       clock: context.clock,
       signal: context.stop.signal,
       tell: (fault, phase, problem) => {
@@ -182,6 +186,19 @@ async function confirm(
     await askApproval(context, "drill");
   }
   if (stop.signal.aborted) throw stoppedBeforeChange(stop);
+}
+
+/** No fault is done where clients cannot write before it. @throws RefusalError */
+async function requireWrites({ clock }: CliContext, session: Session, endpoint: string): Promise<void> {
+  const probe = await openProbe(session, endpoint);
+  await clock.sleep(tryoutMs);
+  const reason = whyUnwritten(await probe.stop());
+  if (reason === null) return;
+  throw refuse(
+    "drill/no-writes",
+    `Clients cannot write through ${endpoint}`,
+    `Nothing was done: ${reason}. Look at haplan status, and complete what was interrupted, such as a restore.`,
+  );
 }
 
 /** As clients write: through the load balancer, over connections that last and over new ones. */
