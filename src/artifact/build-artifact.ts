@@ -113,7 +113,8 @@ export async function filesBelow(directory: string): Promise<string[]> {
 
 async function write(entries: readonly ArtifactEntry[], request: ArtifactRequest): Promise<Artifact> {
   const path = resolve(request.out);
-  const part = `${path}.part`;
+  // Two runs may build the same one at the same time.
+  const part = `${path}.${process.pid}.part`;
   const hash = createHash("sha256");
   const digested = new Transform({
     transform(chunk: Buffer, _encoding, done) {

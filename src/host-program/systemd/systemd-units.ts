@@ -14,6 +14,7 @@ import {
 import { disturbService } from "./disturb-service.ts";
 import { makeUser, readUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
+import { isMasked } from "./masked-unit.ts";
 import { dropInsOf, readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { transientUnits } from "./transient-units.ts";
 import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
@@ -55,6 +56,12 @@ function running({ pid }: UnitState): RunningUnit | null {
 async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit> {
   const name = systemdName(place);
   const file = fileOf(name);
+  if (isMasked(file)) {
+    throw new HaplanError(
+      "provider/unit-masked",
+      `Cannot start ${name}.service: it is masked on its host. Run there: systemctl unmask ${name}.service\nThen apply again.`,
+    );
+  }
   const other = existsSync(file) ? unitDirOfFile(readFileSync(file, "utf8")) : place.directory;
   if (other !== place.directory) {
     throw new HaplanError(
