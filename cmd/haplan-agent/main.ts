@@ -14,7 +14,6 @@ import { reportedEtcdVersion } from "../../src/raft-agent/agent/from-config.ts";
 import { type AgentConfig, configNotices, createAgentConfig } from "../../src/raft-agent/config/agent-config.ts";
 import { agentUsage } from "../../src/raft-agent/config/agent-usage.ts";
 import { readSettings, SettingsError } from "../../src/raft-agent/config/read-settings.ts";
-import { runBackupCommand } from "./backup/backup-command.ts";
 import { createBackupWriter } from "./backup/backup-writer.ts";
 import { runDataCommand } from "./data/data-command.ts";
 import { runSnapshotCommand } from "./snapshot/snapshot-command.ts";
@@ -29,8 +28,10 @@ async function main(argv: readonly string[]): Promise<void> {
   };
   if (argv[0] === "snapshot") process.exitCode = await runSnapshotCommand(argv.slice(1), output);
   else if (argv[0] === "data") process.exitCode = await runDataCommand(argv.slice(1), output);
-  else if (argv[0] === "backup") process.exitCode = await runBackupCommand(argv.slice(1), output);
-  else if (argv.some((argument) => /^--?version$/.test(argument))) {
+  else if (argv[0] === "backup") {
+    const { runBackupCommand } = await import("./backup/backup-command.ts");
+    process.exitCode = await runBackupCommand(argv.slice(1), output);
+  } else if (argv.some((argument) => /^--?version$/.test(argument))) {
     process.stdout.write(`etcd Version: ${reportedEtcdVersion}\nhaplan-agent, Node.js ${process.version}\n`);
   } else if (argv.some((argument) => /^(--?help|-h)$/.test(argument))) {
     process.stdout.write(agentUsage());

@@ -1,7 +1,6 @@
 /** Writes backups in a process of its own, below the member's priority. */
 import { constants, setPriority } from "node:os";
 import { Readable } from "node:stream";
-import { execa } from "execa";
 import { type ListedBackup, listBackups } from "../../../src/backup/backup-dir.ts";
 import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
 import { systemErrorCode } from "../../../src/base/haplan-error.ts";
@@ -24,6 +23,8 @@ export function createBackupWriter(schedule: BackupSchedule): BackupWriter {
       return found?.manifest == null ? null : measured(found.path, found.manifest);
     },
     write: async (snapshot, signal) => {
+      // Not before: every agent would load it at its start.
+      const { execa } = await import("execa");
       const running = execa(process.execPath, [process.argv[1] ?? "", ...words], {
         input: Readable.from(snapshot, { objectMode: false }),
         cancelSignal: signal,
