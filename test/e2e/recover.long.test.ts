@@ -53,7 +53,7 @@ describe("a cluster of three that has lost two", () => {
     expect(await cluster.facts()).toEqual(before);
   }, 60_000);
 
-  it.each(["with the disk that it had", "wiped, as a founder"])(
+  it.each(["with the disk that it had", "wiped, as a founder", "wiped, with another token"])(
     "refuses those that return %s",
     async (way) => cluster.expectRefused(ways[way]!, former),
     30_000,

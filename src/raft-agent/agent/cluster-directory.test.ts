@@ -2,7 +2,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { askForCluster, createDirectoryHandler } from "./cluster-directory.ts";
+import { askForCluster, createDirectoryHandler, createNonMemberHandler } from "./cluster-directory.ts";
 
 const host = "127.77.42.10";
 const clusterId = "00000000000000cc";
@@ -57,5 +57,21 @@ describe("the members, asked of a peer,", () => {
 
   it("are refused without a cluster id that can be one", async () => {
     await expect(askForCluster([await sending("[]", "another")], null)).rejects.toThrow(/"another" is not hexadecimal/);
+  });
+});
+
+describe("a caller that the cluster has no member for", () => {
+  const cluster = { clusterId, replaces: () => ["00000000000000dd"] };
+
+  it("is told which clusters this one was rebuilt in place of, and no member", async () => {
+    const url = await serve(createNonMemberHandler(cluster));
+    expect(await askForCluster([url], null)).toEqual({ clusterId, members: [], replaces: ["00000000000000dd"] });
+  });
+
+  it("is given the list by another member that knows it", async () => {
+    const members = [{ id: "00000000000000aa", name: "m1", peerUrls: [], clientUrls: [], learner: false }];
+    const knowing = await serve(createDirectoryHandler({ ...cluster, version: "3.6.1", members: () => members }));
+    const urls = [await serve(createNonMemberHandler(cluster)), knowing];
+    expect((await askForCluster(urls, null)).members).toEqual(members);
   });
 });

@@ -3,7 +3,7 @@
  * (JSON list, cluster id in a header). Source: etcd server/etcdserver/api/etcdhttp/peer.go, cluster_util.go.
  */
 
-import { request as httpRequest, type IncomingMessage, type RequestListener } from "node:http";
+import { request as httpRequest, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { ConnectionOptions } from "node:tls";
 import { HaplanError } from "../../base/haplan-error.ts";
@@ -15,6 +15,8 @@ import type { RunningCluster } from "./disk/member-identity.ts";
 const clusterIdHeader = "x-etcd-cluster-id";
 /** Of clusters that this one was rebuilt in place of. */
 const replacesHeader = "x-haplan-replaces-clusters";
+/** To a caller that is no member. */
+const nonMemberStatus = 403;
 const responseBytesMax = 1024 * 1024;
 const requestTimeoutMs = 3_000;
 /** Less than a caller waits for the response to its greeting. */
@@ -28,20 +30,20 @@ type MemberJson = {
   readonly clientURLs?: readonly string[];
 };
 
-/** Serves `GET /members` and `GET /version` to other members. */
-export function createDirectoryHandler(directory: {
+type ServedCluster = {
   readonly clusterId: string;
-  readonly version: string;
-  members(): readonly Member[];
   /** Ids of clusters that this one was rebuilt in place of. */
   replaces?(): readonly string[];
-}): RequestListener {
+};
+
+/** Serves `GET /members` and `GET /version` to other members. */
+export function createDirectoryHandler(
+  directory: ServedCluster & { readonly version: string; members(): readonly Member[] },
+): RequestListener {
   return (request, response) => {
     const path = (request.url ?? "/").split("?")[0];
-    response.setHeader("X-Etcd-Cluster-ID", directory.clusterId);
+    nameCluster(response, directory);
     response.setHeader("Content-Type", "application/json");
-    const replaces = directory.replaces?.() ?? [];
-    if (replaces.length > 0) response.setHeader("X-Haplan-Replaces-Clusters", replaces.join(","));
     if (request.method !== "GET") response.writeHead(405).end();
     else if (path === "/members") response.end(JSON.stringify(directory.members().map(toJson)));
     else if (path === "/version") {
@@ -51,7 +53,24 @@ export function createDirectoryHandler(directory: {
 }
 
 /**
- * Asks the given peers in turn until one responds. @throws HaplanError `agent/no-member-answers` naming the result of
+ * Serves callers that this cluster has no member for: no member is listed, but a member of a former cluster learns from the headers
+ * that another one has taken its place.
+ */
+export function createNonMemberHandler(cluster: ServedCluster): RequestListener {
+  return (_, response) => {
+    nameCluster(response, cluster);
+    response.writeHead(nonMemberStatus, { Connection: "close" }).end();
+  };
+}
+
+function nameCluster(response: ServerResponse, { clusterId, replaces }: ServedCluster): void {
+  response.setHeader("X-Etcd-Cluster-ID", clusterId);
+  const replaced = replaces?.() ?? [];
+  if (replaced.length > 0) response.setHeader("X-Haplan-Replaces-Clusters", replaced.join(","));
+}
+
+/**
+ * Asks the given peers in turn until one responds. Members are listed by one that knows the caller, if there is one. @throws HaplanError `agent/no-member-answers` naming the result of
  * each.
  */
 export async function askForCluster(
@@ -59,13 +78,17 @@ export async function askForCluster(
   tls: ConnectionOptions | null,
 ): Promise<RunningCluster> {
   const failures: string[] = [];
+  let toNonMember: RunningCluster | null = null;
   for (const peerUrl of peerUrls) {
     try {
-      return await callMember(new URL("/members", peerUrl), tls);
+      const answer = await callMember(new URL("/members", peerUrl), tls);
+      if (answer.members.length > 0) return answer;
+      toNonMember ??= answer;
     } catch (error) {
       failures.push(`${peerUrl}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+  if (toNonMember !== null) return toNonMember;
   throw new HaplanError(
     "agent/no-member-answers",
     `Cannot join: no member of --initial-cluster responded (${failures.join("; ")})`,
@@ -107,10 +130,11 @@ async function readCluster(response: IncomingMessage): Promise<RunningCluster> {
     pieces.push(piece);
   }
   const clusterId = response.headers[clusterIdHeader];
-  if (response.statusCode !== 200 || typeof clusterId !== "string")
+  const isToNonMember = response.statusCode === nonMemberStatus;
+  if ((response.statusCode !== 200 && !isToNonMember) || typeof clusterId !== "string")
     throw new Error(`HTTP status ${response.statusCode}`);
   if (!/^[0-9a-f]{1,16}$/.test(clusterId)) throw new Error(`the cluster id "${clusterId}" is not hexadecimal`);
-  const members = readMembers(Buffer.concat(pieces).toString("utf8"));
+  const members = isToNonMember ? [] : readMembers(Buffer.concat(pieces).toString("utf8"));
   const replaces = response.headers[replacesHeader];
   return {
     clusterId: clusterId.padStart(16, "0"),

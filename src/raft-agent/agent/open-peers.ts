@@ -17,7 +17,7 @@ import { supportedVersions } from "../transport/handshake.ts";
 import { PeerTransport } from "../transport/peer-transport.ts";
 import type { TransportHandlers } from "../transport/transport-types.ts";
 import type { AgentEvents } from "./agent-events.ts";
-import { createDirectoryHandler, findMember } from "./cluster-directory.ts";
+import { createDirectoryHandler, createNonMemberHandler, findMember } from "./cluster-directory.ts";
 import type { MemberIdentity } from "./disk/member-identity.ts";
 import type { SnapshotExchange } from "./disk/snapshot-exchange.ts";
 import { reportedEtcdVersion } from "./from-config.ts";
@@ -35,11 +35,11 @@ export type PeerParts = {
 /** @throws HaplanError `agent/certificate` naming a file that cannot be used. */
 export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEvents, logger: Logger): PeerTransport {
   const { identity, membership, random } = parts;
+  const cluster = { clusterId: identity.clusterId, replaces: () => membership.replacedClusters };
   const directory = createDirectoryHandler({
-    clusterId: identity.clusterId,
+    ...cluster,
     version: reportedEtcdVersion,
     members: () => membership.list(),
-    replaces: () => membership.replacedClusters,
   });
   const tls = openPeerTls(config, parts, logger);
   // A joining member knows only the members of its flags.
@@ -53,14 +53,12 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     // Features of a version may be in the log once it is agreed on: a peer that does not support it could not read on.
     versions: () => ({ ...supportedVersions, lowest: Math.max(supportedVersions.lowest, membership.protocolVersion) }),
     httpServer: createDetachedServer(directory),
+    nonMemberHttpServer: createDetachedServer(createNonMemberHandler(cluster)),
     limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
     ...(tls === null ? {} : { tls }),
     findMember: async (peer, knownUrls) => {
-      const cluster = {
-        clusterId: identity.clusterId,
-        peerUrls: knownUrls.length === 0 ? initialUrls : knownUrls,
-      };
-      return (await findMember(cluster, peer, tls?.clientMaterial() ?? null))?.peerUrls ?? null;
+      const asked = { clusterId: identity.clusterId, peerUrls: knownUrls.length === 0 ? initialUrls : knownUrls };
+      return (await findMember(asked, peer, tls?.clientMaterial() ?? null))?.peerUrls ?? null;
     },
     handlers: handlersFor(parts.snapshots, events, logger),
   });

@@ -224,14 +224,16 @@ export class PeerListener {
   }
 
   #handToHttp(socket: Socket, received: Uint8Array): void {
+    const { httpServer, nonMemberHttpServer } = this.#parts.context.options;
     const rejection = this.#parts.admission.httpRejection(socket);
-    if (rejection !== null) {
-      this.#reportRejected(rejectedClient(socket, `rejected a request over HTTP: ${rejection}`));
+    if (rejection !== null) this.#reportRejected(rejectedClient(socket, `rejected a request over HTTP: ${rejection}`));
+    const server = rejection === null ? httpServer : nonMemberHttpServer;
+    if (server === undefined) {
       socket.destroy();
       return;
     }
     socket.unshift(received);
-    this.#parts.context.options.httpServer!.emit("connection", socket);
+    server.emit("connection", socket);
     process.nextTick(() => socket.resume());
   }
 

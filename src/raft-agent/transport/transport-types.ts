@@ -115,6 +115,11 @@ export type TransportOptions = {
   readonly findMember?: (peer: MemberId, knownUrls: readonly string[]) => Promise<readonly string[] | null>;
   /** Receives every HTTP/1.1 connection on the peer port. */
   readonly httpServer?: HttpServer;
+  /**
+   * Receives those whose certificate is for no member of this cluster, though it is one of a member's kind. Such a connection is
+   * closed if there is none.
+   */
+  readonly nonMemberHttpServer?: HttpServer;
   readonly limits?: Partial<TransportLimits>;
 };
 
