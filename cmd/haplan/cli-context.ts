@@ -69,7 +69,7 @@ export type CliContext = {
 };
 
 /**
- * 0 success, 1 failure, 2 success with changes (`-detailed-exitcode`), 3 not formatted (`fmt -check`) or a fault was not held
- * (`rehearse`, `drill`), 4 no quorum (`status`), 5 the budget for write gaps was spent (`apply -max-write-gap`).
+ * 0 success, 1 failure, 2 success with changes (`-detailed-exitcode`) or no fault was tried (`rehearse`), 3 not formatted
+ * (`fmt -check`) or a fault was not held (`rehearse`, `drill`), 4 no quorum (`status`), 5 the budget for write gaps was spent (`apply -max-write-gap`).
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | ForeignExitCode;

@@ -212,7 +212,7 @@ function addShowCommands(verb: AddCommand, lazily: Lazily): void {
 function addRehearseCommand(verb: AddCommand, lazily: Lazily): void {
   verb(
     "rehearse [spec-or-plan]",
-    "play a plan on a local copy, with a fault at each step; exit with 3 if one was not held",
+    "play a plan on a local copy, with a fault at each step; exit with 3 if one was not held, 2 if none was tried",
   )
     .option("--backup <file>", "the data of the copy: this backup")
     .option("--keys <count>", "the data of the copy: this many generated keys", "1000")

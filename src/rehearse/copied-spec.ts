@@ -141,6 +141,7 @@ export function notCovered(spec: ClusterSpec): readonly string[] {
     ...(adoptsTls ? ["TLS of the adopted members: their copies run without it."] : []),
     ...(controlPlane.tls.authority === undefined ? [] : ["Your certificate authority: the copy has one of its own."]),
     ...(spec.workers.length === 0 ? [] : ["Workers: the copy has none."]),
+    ...(spec.backup?.schedule === undefined ? [] : ["Backups on a schedule: the members of the copy take none."]),
     ...(spec.kubernetes === undefined ? [] : ["Kubernetes: the copy is its control plane's etcd alone."]),
     "Waits for members: in the copy at most 15 s for a new member and 3 s for an upgraded one.",
     "Restarts by a supervisor: a killed member stays down until haplan starts it again.",

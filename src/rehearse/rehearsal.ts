@@ -100,7 +100,26 @@ export type RehearsalReport = {
   readonly elapsedMs: number;
 };
 
-/** No trial failed: nothing is said of those that were left out. */
-export function allHeld({ results }: RehearsalReport): boolean {
-  return results.every(({ outcome }) => outcome !== "failed");
+/** `held`: a fault happened, and no trial failed. `untried`: no fault happened, so that nothing is known of one. */
+export type RehearsalOutcome = "held" | "failed" | "untried";
+
+/** Of the trials that were played: nothing is said of those that were left out. */
+export function rehearsalOutcome({ results }: Pick<RehearsalReport, "results">): RehearsalOutcome {
+  if (results.some(({ outcome }) => outcome === "failed")) return "failed";
+  return results.some(({ trial, outcome }) => trial !== null && outcome === "held") ? "held" : "untried";
+}
+
+/** The report of a plan without changes: no copy is made. */
+export function nothingToRehearse(
+  known: Pick<RehearsalReport, "haplanVersion" | "cluster" | "engine">,
+): RehearsalReport {
+  return {
+    ...known,
+    copy: { members: [], data: "no data" },
+    steps: [],
+    notCovered: [],
+    results: [],
+    leftOut: [],
+    elapsedMs: 0,
+  };
 }

@@ -9,12 +9,12 @@ import { type FreeNetwork, freeNetwork } from "./free-network.ts";
 import type { LinkOptions } from "./linked-processes.ts";
 import { PeerRelay } from "./peer-relay.ts";
 import { playTrial } from "./play-trial.ts";
+import { differingSteps, stepsAsPlayed } from "./played-steps.ts";
 import type {
   FaultKind,
   LeftOut,
   RehearsalReport,
   RehearsedStep,
-  StepRun,
   Trial,
   TrialRecord,
   TrialResult,
@@ -227,39 +227,9 @@ function openRelay({ members, peerPorts }: CopiedCluster, { network }: FreeNetwo
   return PeerRelay.open({ host: `${network}.${relayHost}`, firstPort: relayFirstPort, members: addresses, peerPorts });
 }
 
-/**
- * The steps of the copy, each with what the real plan says of it. They are the same step by their title: ids of members, which
- * are part of some ids of steps, differ.
- */
-function stepsAsPlayed(planned: readonly RehearsedStep[], played: readonly StepRun[]): readonly RehearsedStep[] {
-  const least = Math.min(...planned.map(({ canLose }) => canLose ?? 0));
-  let added = planned.length;
-  return played
-    .map(({ id, title, kind }) => {
-      const known = planned.find((step) => step.title === title);
-      if (known !== undefined) return { ...known, id };
-      added += 1;
-      return { number: added, id, title, kind, canLose: least };
-    })
-    .sort((a, b) => a.number - b.number);
-}
-
-function differingSteps(planned: readonly RehearsedStep[], played: readonly RehearsedStep[]): readonly string[] {
-  const without = (steps: readonly RehearsedStep[], others: readonly RehearsedStep[]): string =>
-    steps
-      .filter(({ title }) => !others.some((other) => other.title === title))
-      .map(({ title }) => title)
-      .join("; ");
-  const [missing, added] = [without(planned, played), without(played, planned)];
-  return [
-    ...(missing === "" ? [] : [`Steps that the copy's plan does not have: ${missing}.`]),
-    ...(added === "" ? [] : [`Steps that only the copy's plan has: ${added}.`]),
-  ];
-}
-
 function cutLeftOut(faults: readonly FaultKind[], { engine }: CopiedCluster): readonly LeftOut[] {
   if (engine === "agent" || !faults.includes("cut")) return [];
-  return [{ reason: "cut: members of engine etcd cannot be cut off in a copy", trials: [] }];
+  return [{ reason: "cut, because members of engine etcd cannot be cut off in a copy", trials: [] }];
 }
 
 function dataText(data: CopyData): string {

@@ -20,6 +20,7 @@ export type RehearsedTrial = {
   readonly resumes: number;
 };
 export type RehearsalDocument = {
+  readonly outcome: "held" | "failed" | "untried";
   readonly held: boolean;
   readonly steps: readonly { readonly title: string; readonly can_lose: number | null }[];
   readonly trials: readonly RehearsedTrial[];

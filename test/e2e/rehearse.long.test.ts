@@ -12,7 +12,7 @@ const network = 94;
 const rehearsals = (): readonly string[] =>
   readdirSync(tmpdir()).filter((name) => name.startsWith("haplan-rehearsal-"));
 
-function specWith(controlPlane: string): string {
+function specWith(controlPlane: string, more = ""): string {
   const masters = [1, 2, 3].map((host) => `      - { name: m${host}, address: ${addressOf(network, host)} }\n`);
   return `apiVersion: haplan.dev/v1
 kind: Cluster
@@ -23,7 +23,7 @@ spec:
   controlPlane:
 ${controlPlane}    masters:
 ${masters.join("")}  loadBalancer: { type: embedded, address: ${addressOf(network, 100)}, ports: [2379] }
-`;
+${more}`;
 }
 
 describe("a rehearsal of a rolling restart", () => {
@@ -72,6 +72,21 @@ describe("a rehearsal of a rolling restart", () => {
     expect(failed.map(({ fault, quorum }) => `${fault?.member} ${quorum}`)).toContain(`${leader} lost`);
     expect(failed.flatMap(({ problems }) => problems).join("\n")).toContain("the quorum was lost for ");
   }, 400_000);
+
+  it("does not hold where the budget has no room for a fault", async () => {
+    const { code, report } = await rehearse(cluster.directory, ["-budget=1ms", "-keys=10"]);
+    expect({ code, ...report }).toMatchObject({ code: 2, outcome: "untried", held: false, trials: [{ fault: null }] });
+    expect(report.left_out.flatMap(({ trials }) => trials).length).toBeGreaterThan(0);
+  }, 120_000);
+
+  it("does not hold where the copy has no part of the change, such as a schedule of backups", async () => {
+    const schedule = { everyMinutes: 60, directory: join(cluster.directory, "backups") };
+    cluster.writeSpec(specWith("", `  backup: ${JSON.stringify({ schedule })}\n`));
+    const { code, report } = await rehearse(cluster.directory, ["-keys=10"]);
+    cluster.writeSpec(specWith("    heartbeatIntervalMs: 110\n"));
+    expect({ code, ...report }).toMatchObject({ code: 2, outcome: "untried", steps: [], trials: [{ fault: null }] });
+    expect(report.not_covered.join("\n")).toMatch(/Backups on a schedule[^]*does not have: update agent m/);
+  }, 120_000);
 
   it("leaves no process and no directory when it is killed", async () => {
     const before = rehearsals();

@@ -10,7 +10,14 @@ import { errorText } from "../../../src/base/haplan-error.ts";
 import { asRequested } from "../../../src/plan/change-reason.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
-import { allHeld, type FaultKind, faultKinds, type RehearsalReport } from "../../../src/rehearse/rehearsal.ts";
+import {
+  type FaultKind,
+  faultKinds,
+  nothingToRehearse,
+  type RehearsalOutcome,
+  type RehearsalReport,
+  rehearsalOutcome,
+} from "../../../src/rehearse/rehearsal.ts";
 import { rehearsalPrograms } from "../../../src/rehearse/rehearsal-programs.ts";
 import { rehearsedSteps } from "../../../src/rehearse/rehearsed-steps.ts";
 import { type RehearsalRequest, runRehearsal } from "../../../src/rehearse/run-rehearsal.ts";
@@ -42,6 +49,8 @@ type RehearseFlags = {
 
 const keysMax = 1_000_000;
 
+const exitCodes: Readonly<Record<RehearsalOutcome, ExitCode>> = { held: 0, untried: 2, failed: 3 };
+
 export async function runRehearse(
   context: CliContext,
   argument: string | undefined,
@@ -50,8 +59,11 @@ export async function runRehearse(
   const chosen = chosenOptions(context, flags);
   const { session, plan } = await planToRehearse(context, argument, flags);
   if (plan.mode === "destroy" || plan.restore !== undefined) throw notRehearsed(plan);
-  if (!planHasChanges(plan) || plan.steps.length === 0)
-    throw refuse("rehearse/no-changes", "There is nothing to rehearse", "The cluster is as the spec says.");
+  if (!planHasChanges(plan)) {
+    const { name: cluster, controlPlane } = plan.spec;
+    const { engine } = controlPlane;
+    return showReport(context, nothingToRehearse({ haplanVersion: context.version, cluster, engine }), flags);
+  }
   const state = await sessionState(context, session);
   const observed = await observeSession(context, session, state);
   const stopping = new AbortController();
@@ -91,7 +103,7 @@ function showReport(context: CliContext, report: RehearsalReport, { html }: Rehe
       ? JSON.stringify(rehearsalToJson(report), null, 2)
       : renderRehearsal(report, terminal.paint, html ?? null),
   );
-  return allHeld(report) ? 0 : 3;
+  return exitCodes[rehearsalOutcome(report)];
 }
 
 function chosenOptions(

@@ -1,7 +1,8 @@
 /** A rehearsal as one page that needs nothing else: a table of the trials, and the time of each as a picture and as text. */
 import type { RehearsalReport, Span, TrialResult } from "../../../src/rehearse/rehearsal.ts";
-import { allHeld } from "../../../src/rehearse/rehearsal.ts";
+import { rehearsalOutcome } from "../../../src/rehearse/rehearsal.ts";
 import { faultName, trialName } from "../../../src/rehearse/trial-order.ts";
+import { rehearsalConclusion, trialCount } from "./rehearsal-conclusion.ts";
 
 const quorumWords = { held: "held", noSpare: "lost (none to spare)", lost: "LOST" } as const;
 const outcomeWords = { held: "held", failed: "FAILED", absent: "not there at this step" } as const;
@@ -11,7 +12,7 @@ const style = `
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0; }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-.held { color: var(--ok); } .failed { color: var(--bad); font-weight: 600; } .absent { opacity: .65; }
+.held { color: var(--ok); } .failed { color: var(--bad); font-weight: 600; } .untried { color: var(--warn); } .absent { opacity: .65; }
 .summary { font-size: 1.15rem; font-weight: 600; }
 svg { display: block; width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: currentColor; }
 .run { fill: var(--line); } .step { fill: var(--step); } .fault { fill: var(--fault); } .gap { fill: var(--warn); } .loss { fill: var(--bad); }
@@ -19,11 +20,7 @@ details { border-bottom: 1px solid var(--line); padding: .4rem 0; } summary { cu
 `;
 
 export function renderRehearsalPage(report: RehearsalReport): string {
-  const { cluster, copy, engine, results, leftOut, notCovered, haplanVersion } = report;
-  const failed = results.filter(({ outcome }) => outcome === "failed").length;
-  const said = allHeld(report)
-    ? `All ${results.filter(({ outcome }) => outcome !== "absent").length} trials held: no acknowledged write was lost.`
-    : `${failed} of ${results.length} trials failed.`;
+  const { cluster, results } = report;
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -36,8 +33,15 @@ export function renderRehearsalPage(report: RehearsalReport): string {
 <body>
 <main>
 <h1>Rehearsal of ${escaped(cluster)}</h1>
-<p class="summary ${failed === 0 ? "held" : "failed"}">${escaped(said)}</p>
-<p>A copy of ${escaped(copy.members.join(", "))} (engine ${escaped(engine)}), with ${escaped(copy.data)}. haplan ${escaped(haplanVersion)}.</p>
+<p class="summary ${rehearsalOutcome(report)}">${escaped(rehearsalConclusion(report))}</p>
+${results.length === 0 ? "" : detailsOf(report)}</main>
+</body>
+</html>
+`;
+}
+
+function detailsOf({ copy, engine, results, leftOut, notCovered, haplanVersion }: RehearsalReport): string {
+  return `<p>A copy of ${escaped(copy.members.join(", "))} (engine ${escaped(engine)}), with ${escaped(copy.data)}. haplan ${escaped(haplanVersion)}.</p>
 <h2>Trials</h2>
 <table>
 <thead><tr>${["Step", "Fault", "Result", "Writes lost", "Acknowledged", "Longest gap", "Quorum", "Resumes"].map((title) => `<th scope="col">${title}</th>`).join("")}</tr></thead>
@@ -45,7 +49,7 @@ export function renderRehearsalPage(report: RehearsalReport): string {
 ${results.map(rowOf).join("\n")}
 </tbody>
 </table>
-${leftOut.map(({ reason, trials }) => `<p>Left out: ${trials.length === 0 ? "" : `${trials.length} trials, because `}${escaped(reason)}.</p>`).join("\n")}
+${leftOut.map(({ reason, trials }) => `<p>Left out: ${trials.length === 0 ? "" : `${trialCount(trials.length)}, because `}${escaped(reason)}.</p>`).join("\n")}
 <h2>Timelines</h2>
 <p>For each trial: when haplan ran and its steps, the fault, waits of writers, and time without a quorum.</p>
 ${results
@@ -54,9 +58,6 @@ ${results
   .join("\n")}
 <h2>What a rehearsal does not show</h2>
 <ul>${notCovered.map((text) => `<li>${escaped(text)}</li>`).join("")}</ul>
-</main>
-</body>
-</html>
 `;
 }
 

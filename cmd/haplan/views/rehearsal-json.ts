@@ -1,5 +1,10 @@
 /** A rehearsal as JSON: one document, and a line of the event stream for each trial. docs/rehearse.md describes the fields. */
-import { allHeld, type RehearsalReport, type Trial, type TrialResult } from "../../../src/rehearse/rehearsal.ts";
+import {
+  type RehearsalReport,
+  rehearsalOutcome,
+  type Trial,
+  type TrialResult,
+} from "../../../src/rehearse/rehearsal.ts";
 import type { RehearsalProgress } from "../../../src/rehearse/run-rehearsal.ts";
 import { trialName } from "../../../src/rehearse/trial-order.ts";
 import { snakeKeys } from "./snake-keys.ts";
@@ -13,7 +18,8 @@ export function rehearsalToJson(report: RehearsalReport): object {
     cluster,
     engine,
     copy,
-    held: allHeld(report),
+    outcome: rehearsalOutcome(report),
+    held: rehearsalOutcome(report) === "held",
     elapsed_ms: elapsedMs,
     steps: snakeKeys(steps),
     trials: results.map(resultToJson),

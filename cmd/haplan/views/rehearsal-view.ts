@@ -1,9 +1,15 @@
 /** A rehearsal as text: one line for each trial, and what it does not show. */
-import type { QuorumOutcome, RehearsalReport, TrialResult } from "../../../src/rehearse/rehearsal.ts";
+import {
+  type QuorumOutcome,
+  type RehearsalReport,
+  rehearsalOutcome,
+  type TrialResult,
+} from "../../../src/rehearse/rehearsal.ts";
 import type { RehearsalProgress } from "../../../src/rehearse/run-rehearsal.ts";
 import { faultName, trialName } from "../../../src/rehearse/trial-order.ts";
 import type { Paint } from "../paint.ts";
 import { milliseconds } from "./apply-view.ts";
+import { rehearsalConclusion, trialCount } from "./rehearsal-conclusion.ts";
 import { table } from "./table.ts";
 
 const quorumWords: Readonly<Record<QuorumOutcome, string>> = {
@@ -21,7 +27,7 @@ export function progressText(progress: RehearsalProgress, paint: Paint): string 
     case "copying":
       return paint.dim(`Copying the cluster: ${progress.members.join(", ")} ...`);
     case "planned":
-      return paint.dim(`${progress.trials} trials`);
+      return paint.dim(trialCount(progress.trials));
     case "trial": {
       const { result, done, trials } = progress;
       const { outcome, record } = result;
@@ -38,6 +44,7 @@ export function progressText(progress: RehearsalProgress, paint: Paint): string 
 
 export function renderRehearsal(report: RehearsalReport, paint: Paint, page: string | null): string {
   const { results, leftOut, notCovered } = report;
+  if (results.length === 0) return [conclusion(report, paint), ...pageLine(page)].join("\n");
   const rows = results.map((result) => rowOf(result, paint));
   return [
     "",
@@ -56,8 +63,12 @@ export function renderRehearsal(report: RehearsalReport, paint: Paint, page: str
     ...notCovered.map((text) => `  - ${text}`),
     "",
     conclusion(report, paint),
-    ...(page === null ? [] : [`The page is in ${page}.`]),
+    ...pageLine(page),
   ].join("\n");
+}
+
+function pageLine(page: string | null): readonly string[] {
+  return page === null ? [] : [`The page is in ${page}.`];
 }
 
 const noSpareText =
@@ -84,19 +95,13 @@ function convergedText(resumes: number): string {
 }
 
 function leftOutText(reason: string, trials: number, paint: Paint): string {
-  const count = trials === 0 ? "" : `${trials} ${trials === 1 ? "trial" : "trials"}, because `;
+  const count = trials === 0 ? "" : `${trialCount(trials)}, because `;
   return paint.yellow(`Left out: ${count}${reason}.`);
 }
 
-function conclusion({ results, leftOut }: RehearsalReport, paint: Paint): string {
-  const failed = results.filter(({ outcome }) => outcome === "failed").length;
-  const played = results.filter(({ outcome }) => outcome !== "absent").length;
-  if (failed > 0) return paint.bold(paint.red(`${failed} of ${played} trials failed.`));
-  const rest = leftOut.reduce((sum, { trials }) => sum + trials.length, 0);
-  return (
-    paint.bold(paint.green(`All ${played} trials held: no acknowledged write was lost.`)) +
-    (rest === 0 ? "" : ` ${rest} were left out.`)
-  );
+function conclusion(report: RehearsalReport, paint: Paint): string {
+  const color = { held: paint.green, failed: paint.red, untried: paint.yellow }[rehearsalOutcome(report)];
+  return paint.bold(color(rehearsalConclusion(report)));
 }
 
 export function secondsText(ms: number): string {
