@@ -14,7 +14,7 @@ import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
 import { certificateStatus } from "./certificate-status.ts";
-import type { ClusterStatus, MemberRole, MemberStatus } from "./views/status-view.ts";
+import type { ClusterStatus, InterruptedRestore, MemberRole, MemberStatus } from "./views/status-view.ts";
 
 export type StatusInput = {
   readonly spec: ClusterSpec;
@@ -28,6 +28,7 @@ export type StatusInput = {
   }[];
   /** Names of workers that report through the load balancer; null if that could not be read. */
   readonly reporting: ReadonlySet<string> | null;
+  readonly interrupted: InterruptedRestore | null;
   /** Milliseconds since the epoch. */
   readonly nowMs: number;
 };
@@ -43,6 +44,7 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
   const canLose = healthyVoters >= quorum && quorum > 0 ? healthyVoters - quorum : null;
   return {
     cluster: spec.name,
+    interrupted: input.interrupted,
     members: members.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
     voters: voting.length,
     healthyVoters,

@@ -70,3 +70,20 @@ it("the page has no unknown command or flag", () => {
   const named = [...page.matchAll(/`(?:[a-z ]+ )?(-[a-z][a-z-]*)/g)].map(([, flag]) => flag!);
   expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
 });
+
+it.each(commands)("a printed command of %s has the spec in the form that it accepts", (name, command) => {
+  const invocation = new Invocation([]);
+  invocation.about({ spec: "some.yaml" });
+  const line = invocation.line(name.split(" "));
+  const takesArgument = command.registeredArguments.some((argument) => argument.name().startsWith("spec"));
+  if (takesArgument && name !== "fmt") expect(line).toBe(`haplan ${name} some.yaml`);
+  if (command.options.some(({ long }) => long === "--spec")) expect(line).toBe(`haplan ${name} -spec=some.yaml`);
+});
+
+it.each(commands)("a printed command of %s has -state-only only if it accepts that", (name, command) => {
+  const invocation = new Invocation([]);
+  invocation.about({ stateOnly: "demo" });
+  if (command.options.some(({ long }) => long === "--state-only")) return;
+  if (command.registeredArguments.some((argument) => argument.name().startsWith("spec")) && name !== "fmt")
+    expect(invocation.line(name.split(" "))).toBe(`haplan ${name}`);
+});

@@ -70,7 +70,7 @@ export class Invocation {
     if (stateOnly !== null && !specVerbs.has(verb)) {
       return [...command.slice(0, length), `-state-only=${stateOnly}`, ...command.slice(length)];
     }
-    const takesArgument = specArgumentVerbs.has(verb);
+    const takesArgument = specArgumentVerbs.has(command.slice(0, length).join(" "));
     return [
       ...command.slice(0, length),
       ...variableFiles.map((file) => `-var-file=${file}`),
@@ -92,17 +92,44 @@ export class Invocation {
 
 /** Commands that take the spec as an argument; all others take `-spec`. */
 const specArgumentVerbs: ReadonlySet<string> = new Set([
-  "plan",
   "apply",
+  "backup",
+  "backups",
+  "certs status",
   "check",
   "destroy",
-  "status",
+  "drill",
+  "events",
+  "graph",
+  "kubernetes",
+  "migrate",
   "output",
+  "plan",
+  "recover",
+  "rehearse",
+  "restore",
+  "status",
+  "ui",
   "validate",
+  "watch",
 ]);
 
 /** Commands that need more than what was applied. */
-const specVerbs: ReadonlySet<string> = new Set(["plan", "apply", "check", "import", "validate", "certs"]);
+const specVerbs: ReadonlySet<string> = new Set([
+  "apply",
+  "certs",
+  "check",
+  "drill",
+  "graph",
+  "import",
+  "migrate",
+  "plan",
+  "recover",
+  "rehearse",
+  "restore",
+  "validate",
+  "watch",
+]);
 
 /** A path that begins with a dash would be parsed as a flag; a lone dash is standard input. */
 export function pathWord(path: string): string {

@@ -14,6 +14,7 @@ import { restoreDir } from "./cluster-files.ts";
 import { openJournal } from "./open-journal.ts";
 import { RefusalError, refuse } from "./refusal.ts";
 import { type Session, sessionState } from "./session.ts";
+import { type InterruptedRestore, interruptedCommand, interruptedText } from "./views/status-view.ts";
 
 export type PendingRestore = {
   readonly plan: Plan;
@@ -83,10 +84,11 @@ export async function refuseDuringRestore(context: CliContext, session: Session)
 }
 
 /** What was interrupted, with the command that completes it. */
-export function incompleteError({ backup, recovery }: PlannedRestore, detail: string): RefusalError {
-  const [what, command] =
-    recovery === undefined
-      ? [`A restore of ${backup}`, ["restore", backup] as const]
-      : [`A recovery from ${backup}`, ["recover"] as const];
-  return refuse("cli/restore-incomplete", `${what} was interrupted, and is not complete`, detail, [command]);
+export function incompleteError(restore: PlannedRestore, detail: string): RefusalError {
+  const interrupted = interruptedBy(restore);
+  return refuse("cli/restore-incomplete", interruptedText(interrupted), detail, [interruptedCommand(interrupted)]);
+}
+
+export function interruptedBy({ backup, recovery }: PlannedRestore): InterruptedRestore {
+  return { kind: recovery === undefined ? "restore" : "recover", backup };
 }

@@ -1,4 +1,5 @@
 /** Looks at a cluster and at what belongs to it, for `haplan status`. */
+import { errorText } from "../../src/base/haplan-error.ts";
 import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
 import { resolveKnownAddresses } from "../../src/plan/known-addresses.ts";
 import type { ObservedCluster } from "../../src/plan/observed-cluster.ts";
@@ -7,8 +8,9 @@ import { clusterEndpoint } from "../../src/units/addresses.ts";
 import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import type { CliContext } from "./cli-context.ts";
 import { clusterStatus, type StatusInput } from "./cluster-status.ts";
+import { interruptedBy, readPendingRestore } from "./pending-restore.ts";
 import { clientMaterial, observeSession, type Session, sessionState } from "./session.ts";
-import type { ClusterStatus } from "./views/status-view.ts";
+import type { ClusterStatus, InterruptedRestore } from "./views/status-view.ts";
 
 const questionTimeoutMs = 3000;
 
@@ -23,15 +25,31 @@ export type StatusReading = {
 
 export async function readStatus(context: CliContext, session: Session): Promise<StatusReading> {
   const state = await sessionState(context, session);
-  const [observed, balancers, reporting] = await Promise.all([
+  const [observed, balancers, reporting, pending] = await Promise.all([
     observeSession(context, session, state),
     queryBalancers(session, context.stop.signal),
     queryWorkers(session, appliedEndpoint(state) ?? clusterEndpoint(session.spec)),
+    queryRestore(context, session),
   ]);
   const spec = resolveKnownAddresses(session.spec, state?.resources ?? []);
-  const status = clusterStatus({ spec, state, observed, balancers, reporting, nowMs: context.clock.now() });
-  const problems = observed.problems.filter((problem) => !problem.notAuthenticated);
+  const { interrupted } = pending;
+  const nowMs = context.clock.now();
+  const status = clusterStatus({ spec, state, observed, balancers, reporting, interrupted, nowMs });
+  const problems = [...observed.problems.filter((problem) => !problem.notAuthenticated), ...pending.problems];
   return { status, state, membership: observed.membership, problems };
+}
+
+/** A status is shown whatever became of the files of a restore. */
+async function queryRestore(
+  context: CliContext,
+  session: Session,
+): Promise<{ readonly interrupted: InterruptedRestore | null; readonly problems: ObservedCluster["problems"] }> {
+  try {
+    const pending = await readPendingRestore(context, session);
+    return { interrupted: pending?.phase === "begun" ? interruptedBy(pending.restore) : null, problems: [] };
+  } catch (error) {
+    return { interrupted: null, problems: [{ subject: "restore", message: errorText(error) }] };
+  }
 }
 
 /** All at once; one that does not answer reports nothing. */

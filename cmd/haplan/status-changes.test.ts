@@ -18,6 +18,7 @@ function settled(): ClusterStatus {
     observed: { ...observed, membership: { ...observed.membership!, members, hasLeader: true } },
     balancers: [{ name: loadBalancerName, report: null, virtualAddress: null }],
     reporting: new Set(["w1"]),
+    interrupted: null,
     nowMs: fixtureNowMs,
   });
 }

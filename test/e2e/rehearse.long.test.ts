@@ -85,7 +85,7 @@ describe("a rehearsal of a rolling restart", () => {
     const { code, report } = await rehearse(cluster.directory, ["-keys=10"]);
     cluster.writeSpec(specWith("    heartbeatIntervalMs: 110\n"));
     expect({ code, ...report }).toMatchObject({ code: 2, outcome: "untried", steps: [], trials: [{ fault: null }] });
-    expect(report.not_covered.join("\n")).toMatch(/Backups on a schedule[^]*does not have: update agent m/);
+    expect(report.not_covered.join("\n")).toMatch(/Backups on a schedule[\s\S]*does not have: update agent m/);
   }, 120_000);
 
   it("leaves no process and no directory when it is killed", async () => {

@@ -49,6 +49,7 @@ export async function runRestore(
   requireApprover(context, specArgument, flags, "restore");
   const session = await openCluster(context, { spec: specArgument });
   const path = findBackup(context, session, backup);
+  if (path === null) return resumeWithoutBackup(context, session, backup, flags);
   const facts = await verifyBackup(path, () => backupSecret(context, session));
   return locked(context, session, flags, "apply", async (lock) => {
     const pending = await readPendingRestore(context, session);
@@ -65,15 +66,39 @@ export async function runRestore(
   });
 }
 
-/** A path, or the name of one of the cluster's backups. @throws RefusalError */
-function findBackup(context: CliContext, session: Session, backup: string): string {
-  const directories = [...new Set([backupDir(context, session), snapshotDir(session.directory)])];
-  const candidates = [resolve(context.cwd, backup), ...directories.map((directory) => join(directory, backup))];
-  const found = candidates.find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  const names = directories.flatMap((directory) => listBackups(directory)).map(({ path }) => basename(path));
+function backupDirs(context: CliContext, session: Session): readonly string[] {
+  return [...new Set([backupDir(context, session), snapshotDir(session.directory)])];
+}
+
+/** A path, or the name of one of the cluster's backups. Null if there is none. */
+function findBackup(context: CliContext, session: Session, backup: string): string | null {
+  const places = backupDirs(context, session).map((directory) => join(directory, backup));
+  return [resolve(context.cwd, backup), ...places].find((path) => existsSync(path)) ?? null;
+}
+
+/** What was begun has a snapshot of its own: its backup may be gone, or elsewhere. @throws RefusalError */
+async function resumeWithoutBackup(
+  context: CliContext,
+  session: Session,
+  backup: string,
+  flags: RestoreFlags,
+): Promise<ExitCode> {
+  const isBegun = (pending: PendingRestore | null): pending is PendingRestore =>
+    pending?.phase === "begun" && pending.restore.recovery === undefined && pending.restore.backup === basename(backup);
+  if (!isBegun(await readPendingRestore(context, session))) throw noBackup(context, session, backup);
+  return locked(context, session, flags, "apply", async (lock) => {
+    // Another run may have completed it meanwhile.
+    const pending = await readPendingRestore(context, session);
+    if (!isBegun(pending)) throw noBackup(context, session, backup);
+    return resume(context, session, pending, { facts: null, flags, lock });
+  });
+}
+
+function noBackup(context: CliContext, session: Session, backup: string): Error {
+  const listed = backupDirs(context, session).flatMap((directory) => listBackups(directory));
+  const names = listed.map(({ path }) => basename(path));
   const known = names.length === 0 ? "There are no backups of this cluster." : `The newest is ${names[0]}.`;
-  throw refuse("cli/no-backup", `There is no backup ${backup}`, `${known} Write its name or its path. To list them:`, [
+  return refuse("cli/no-backup", `There is no backup ${backup}`, `${known} Write its name or its path. To list them:`, [
     ["backups"],
   ]);
 }
@@ -141,9 +166,9 @@ async function resume(
   context: CliContext,
   session: Session,
   { plan, restore }: PendingRestore,
-  { facts, flags, lock }: { readonly facts: BackupFacts; readonly flags: RestoreFlags; readonly lock: Lock },
+  { facts, flags, lock }: { readonly facts: BackupFacts | null; readonly flags: RestoreFlags; readonly lock: Lock },
 ): Promise<ExitCode> {
-  if (facts.snapshotSha256 !== restore.snapshotSha256) {
+  if (facts !== null && facts.snapshotSha256 !== restore.snapshotSha256) {
     throw incompleteError(restore, "Another backup can be restored afterwards. Complete this first:");
   }
   context.terminal.printError(`Resuming the restore of ${restore.backup}, as it was approved.`);

@@ -35,7 +35,7 @@ export async function runStatus(
   terminal.print(
     flags.json
       ? JSON.stringify(statusToJson(status), null, 2)
-      : renderStatus(status, terminal.paint, invocation.line(["apply"])),
+      : renderStatus(status, terminal.paint, (command) => invocation.line(command)),
   );
   for (const { subject, message } of problems) terminal.printError(`Unknown (${subject}): ${message}`);
   return exitCode(status, flags);
@@ -44,7 +44,7 @@ export async function runStatus(
 async function watch(context: CliContext, session: Session, flags: StatusFlags, intervalMs: number): Promise<ExitCode> {
   const view = statusWatchView(context.terminal, {
     json: flags.json === true,
-    applyLine: context.invocation.line(["apply"]),
+    lineOf: (command) => context.invocation.line(command),
   });
   return context.stop.untilStopped(async (signal) => {
     let last: ClusterStatus | null = null;

@@ -29,6 +29,7 @@ function status(members: readonly MemberStatus[], loadBalancer: ClusterStatus["l
   const healthyVoters = voters.filter(({ healthy }) => healthy).length;
   const quorum = Math.floor(voters.length / 2) + 1;
   return {
+    interrupted: null,
     cluster: "demo",
     members,
     voters: voters.length,

@@ -1,4 +1,5 @@
 /** The status of a cluster: all members, the quorum, the load balancer and the workers. */
+import type { CommandWords } from "../../../src/base/command-words.ts";
 import { freeBytesMin } from "../../../src/units/data-disk.ts";
 import type { CertificateStatus } from "../certificate-status.ts";
 import type { Paint } from "../paint.ts";
@@ -33,8 +34,13 @@ export type MemberStatus = {
   readonly healthy: boolean;
 };
 
+/** What was begun, has to be completed before anything else, and by which command. */
+export type InterruptedRestore = { readonly kind: "restore" | "recover"; readonly backup: string };
+
 export type ClusterStatus = {
   readonly cluster: string;
+  /** Null if no restore and no recovery was interrupted. */
+  readonly interrupted: InterruptedRestore | null;
   readonly members: readonly MemberStatus[];
   readonly voters: number;
   readonly healthyVoters: number;
@@ -77,10 +83,15 @@ export function statusToJson(status: ClusterStatus): object {
   return { format_version: "2.0", ...(snakeKeys(status) as object) };
 }
 
-/** `applyLine` is the command that creates the cluster. */
-export function renderStatus(status: ClusterStatus, paint: Paint, applyLine: string): string {
-  if (status.members.length === 0)
-    return `There is no cluster "${status.cluster}". To create it, run:\n    ${applyLine}`;
+/** `lineOf` prints a command with the flags that select the cluster. */
+export function renderStatus(status: ClusterStatus, paint: Paint, lineOf: (command: CommandWords) => string): string {
+  const unfinished = interruptedLines(status, paint, lineOf);
+  if (status.members.length === 0) {
+    const none = `There is no cluster "${status.cluster}".`;
+    return unfinished.length > 0
+      ? [none, ...unfinished].join("\n")
+      : `${none} To create it, run:\n    ${lineOf(["apply"])}`;
+  }
   const rows = status.members.map((member) => [
     member.name,
     member.id ?? "-",
@@ -97,6 +108,7 @@ export function renderStatus(status: ClusterStatus, paint: Paint, applyLine: str
   return [
     paint.bold(`Cluster ${status.cluster}`),
     "",
+    ...(unfinished.length === 0 ? [] : [...unfinished, ""]),
     ...table(
       ["MEMBER", "ID", "ZONE", "ROLE", "CLIENT URL", "PID", "TERM", "INDEX", "LAG", "DB", "VERSION"],
       rows,
@@ -131,13 +143,37 @@ function paintRole({ role, healthy }: MemberStatus, paint: Paint): string {
   return role === "leader" ? paint.green(role) : role;
 }
 
+function interruptedLines(
+  { interrupted }: ClusterStatus,
+  paint: Paint,
+  lineOf: (command: CommandWords) => string,
+): readonly string[] {
+  if (interrupted === null) return [];
+  return [
+    paint.red(`${interruptedText(interrupted)}. To complete it, run:`),
+    `    ${lineOf(interruptedCommand(interrupted))}`,
+  ];
+}
+
+/** Without its final stop. */
+export function interruptedText({ kind, backup }: InterruptedRestore): string {
+  const what = kind === "restore" ? `A restore of ${backup}` : `A recovery from ${backup}`;
+  return `${what} was interrupted, and is not complete`;
+}
+
+export function interruptedCommand({ kind, backup }: InterruptedRestore): CommandWords {
+  return kind === "restore" ? ["restore", backup] : ["recover"];
+}
+
 function quorumLine(status: ClusterStatus, paint: Paint): string {
-  const { voters, healthyVoters, quorum, canLose, hasLeader, notAuthenticated } = status;
+  const { voters, healthyVoters, quorum, canLose, hasLeader, notAuthenticated, interrupted } = status;
   if (notAuthenticated !== null) return paint.red(`Quorum: unknown. haplan ${notAuthenticated}`);
   const counts = `${healthyVoters} of ${voters} voters healthy, quorum ${quorum}`;
   if (canLose === null)
     return paint.red(
-      `No quorum: ${counts}. Writes fail until more members are back; if they are lost for good, haplan recover rebuilds the cluster.`,
+      interrupted === null
+        ? `No quorum: ${counts}. Writes fail until more members are back; if they are lost for good, haplan recover rebuilds the cluster.`
+        : `No quorum: ${counts}. Writes fail until that is complete.`,
     );
   const leader = hasLeader ? "" : paint.yellow(" No leader at the moment.");
   const tolerance =

@@ -2,10 +2,13 @@
  * The status as it changes: repainted in a terminal, with the latest changes below it; in a log, the first status and then a
  * line for each change; for programs, one JSON object per look.
  */
+import type { CommandWords } from "../../../src/base/command-words.ts";
 import type { StatusChange } from "../status-changes.ts";
 import type { Terminal } from "../terminal.ts";
 import type { WatchedStatus } from "../watch-status.ts";
 import { renderStatus, statusToJson } from "./status-view.ts";
+
+type LineOf = (command: CommandWords) => string;
 
 const changesShownMax = 8;
 
@@ -13,10 +16,10 @@ export type StatusWatchView = { show(watched: WatchedStatus): void; close(): voi
 
 export function statusWatchView(
   terminal: Terminal,
-  { json, applyLine }: { readonly json: boolean; readonly applyLine: string },
+  { json, lineOf }: { readonly json: boolean; readonly lineOf: LineOf },
 ): StatusWatchView {
   if (json) return { show: (watched) => terminal.print(JSON.stringify(watchedToJson(watched))), close: () => {} };
-  if (!terminal.live) return { show: logged(terminal, applyLine), close: () => {} };
+  if (!terminal.live) return { show: logged(terminal, lineOf), close: () => {} };
   const latest: string[] = [];
   let shown = "";
   return {
@@ -24,7 +27,7 @@ export function statusWatchView(
       latest.push(...watched.changes.map((change) => changeLine(watched.timeMs, change)));
       latest.splice(0, latest.length - changesShownMax);
       const { status, problems, timeMs } = watched;
-      const body = renderStatus(status, terminal.paint, applyLine);
+      const body = renderStatus(status, terminal.paint, lineOf);
       const unknown = problems.map(({ subject, message }) => terminal.paint.yellow(`Unknown (${subject}): ${message}`));
       shown = [body, ...unknown, ...(latest.length === 0 ? [] : ["", terminal.paint.bold("Changes"), ...latest])].join(
         "\n",
@@ -39,10 +42,10 @@ export function statusWatchView(
 }
 
 /** Prints the first status whole. */
-function logged(terminal: Terminal, applyLine: string): (watched: WatchedStatus) => void {
+function logged(terminal: Terminal, lineOf: LineOf): (watched: WatchedStatus) => void {
   let first = true;
   return ({ status, changes, timeMs }) => {
-    if (first) terminal.print(renderStatus(status, terminal.paint, applyLine));
+    if (first) terminal.print(renderStatus(status, terminal.paint, lineOf));
     first = false;
     for (const change of changes) terminal.print(changeLine(timeMs, change));
   };
