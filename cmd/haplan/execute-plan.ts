@@ -9,6 +9,7 @@ import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import { finishedReplacements } from "../../src/plan/finished-replacements.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { currentBinding } from "../../src/plan/planner.ts";
+import { unreachableByNow, unreachableWarnings } from "../../src/plan/rules/unreachable.ts";
 import { checkStaleness } from "../../src/plan/staleness.ts";
 import type { Step } from "../../src/plan/step.ts";
 import type { HostFailure } from "../../src/providers/provider.ts";
@@ -24,7 +25,7 @@ import { RefusalError, refuse } from "./refusal.ts";
 import { type Session, sessionState, sessionStore } from "./session.ts";
 import { applyEventLine, outputsLine } from "./views/apply-json.ts";
 import { createApplyView, milliseconds } from "./views/apply-view.ts";
-import { leavesUnreachable, postponedUpdates } from "./views/plan-view.ts";
+import { postponedUpdates } from "./views/plan-view.ts";
 import { ResourceEvents } from "./views/resource-events.ts";
 
 /** A repainted line may change often; in a log, an occasional line shows that the step is still running. */
@@ -49,7 +50,7 @@ export async function executePlan(
   options: ExecuteOptions,
 ): Promise<ExitCode> {
   const ports = applyPorts(context, session, options.lock);
-  if (options.saved) await checkSavedPlan(context, session, plan, ports);
+  const unreachable = options.saved ? await checkSavedPlan(context, session, plan, ports) : unreachableWarnings(plan);
   const view = createView(context, plan, options.json);
   const emit = (event: ApplyEvent): void => {
     // Nothing has been created yet, and the checks before the first step have passed.
@@ -74,7 +75,7 @@ export async function executePlan(
     view.close();
   }
   if (outcome.kind === "applied" && plan.mode === "apply") await showOutputs(context, session, plan, options.json);
-  return conclude(context, plan, outcome);
+  return conclude(context, plan, outcome, unreachable);
 }
 
 /** The endpoint, as Terraform shows outputs; for a new cluster also the command that makes etcdctl use it. */
@@ -116,18 +117,29 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
   };
 }
 
-/** An interrupted plan is not checked: it may have caused the changes itself. */
+/**
+ * An interrupted plan is not checked: it may have caused the changes itself.
+ * @returns what it tells of unreachable machines, which it has shown
+ */
 async function checkSavedPlan(
   context: CliContext,
   session: Session,
   plan: Plan,
   ports: Omit<ApplyPorts, "emit">,
-): Promise<void> {
+): Promise<readonly Diagnostic[]> {
   const records = await ports.journal.read();
-  if (records.some(({ planId }) => planId === plan.id)) return;
-  const present = currentBinding(await plannerInput(context, session, { mode: plan.mode, replace: [] }));
-  const stale = checkStaleness(plan, present);
+  const isResumed = records.some(({ planId }) => planId === plan.id);
+  const unreachable = isResumed ? unreachableWarnings(plan) : await compareSavedPlan(context, session, plan);
+  context.reporter.warn(unreachable);
+  return unreachable;
+}
+
+/** @throws RefusalError if the plan is stale */
+async function compareSavedPlan(context: CliContext, session: Session, plan: Plan): Promise<readonly Diagnostic[]> {
+  const present = await plannerInput(context, session, { mode: plan.mode, replace: [] });
+  const stale = checkStaleness(plan, currentBinding(present));
   if (stale !== null) throw new RefusalError([stale]);
+  return unreachableByNow(plan, present);
 }
 
 function createView(context: CliContext, plan: Plan, json: boolean): { show(event: ApplyEvent): void; close(): void } {
@@ -146,7 +158,12 @@ function createView(context: CliContext, plan: Plan, json: boolean): { show(even
   };
 }
 
-function conclude({ stop, invocation, terminal, reporter }: CliContext, plan: Plan, outcome: ApplyOutcome): ExitCode {
+function conclude(
+  { stop, invocation, reporter }: CliContext,
+  plan: Plan,
+  outcome: ApplyOutcome,
+  unreachable: readonly Diagnostic[],
+): ExitCode {
   // Indented lines are printed unwrapped, so that the command can be copied.
   const resumeCommand = (remaining: readonly Step[]): string =>
     `    ${invocation.again({ replaced: finishedReplacements(plan, remaining) })}`;
@@ -154,8 +171,7 @@ function conclude({ stop, invocation, terminal, reporter }: CliContext, plan: Pl
   switch (outcome.kind) {
     case "applied":
       reporter.warn(outcome.leftovers.map(leftoverWarning));
-      if (leavesUnreachable(plan))
-        terminal.printError("Unreachable machines were left as they are. Run haplan apply again once they answer.");
+      if (unreachable.length > 0) reporter.warn([leftAsTheyAre(plan, unreachable)]);
       refusePostponed(plan);
       return 0;
     case "refused":
@@ -204,6 +220,19 @@ function refusePostponed(plan: Plan): void {
   if (updates === undefined) return;
   const detail = `${updates.detail ?? ""} All steps of this plan are complete.`;
   throw refuse("apply/postponed", updates.summary, detail.trim());
+}
+
+function leftAsTheyAre({ mode }: Plan, unreachable: readonly Diagnostic[]): Diagnostic {
+  const names = unreachable.map(({ address }) => address).join(", ");
+  const [was, it, is, answer] =
+    unreachable.length === 1 ? ["was", "it", "is", "it answers"] : ["were", "they", "are", "they answer"];
+  const untouched = mode === "destroy" ? "If haplan has put anything there, it stays." : "Nothing was changed there.";
+  return {
+    severity: "warning",
+    code: "apply/unreachable",
+    summary: `${names} ${was} left as ${it} ${is}, because ${it} ${is} unreachable`,
+    detail: `${untouched} Run haplan ${mode} again once ${answer}.`,
+  };
 }
 
 function leftoverWarning({ host, reason }: HostFailure): Diagnostic {

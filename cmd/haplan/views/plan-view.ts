@@ -5,7 +5,7 @@
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
-import { installsPrograms } from "../../../src/plan/rules/unreachable.ts";
+import { installsPrograms, unreachableWarnings } from "../../../src/plan/rules/unreachable.ts";
 import type { Paint } from "../paint.ts";
 import { attributeLines, paintSymbol } from "./attribute-lines.ts";
 import { renderTimeline } from "./timeline-view.ts";
@@ -64,15 +64,10 @@ export function nothingToDo(plan: Plan): readonly [string, string] {
   }
   if (mode === "destroy") return ["No changes.", "No objects need to be destroyed."];
   if (refreshOnly) return ["No changes.", "The state matches the observed cluster."];
-  if (leavesUnreachable(plan)) {
+  if (unreachableWarnings(plan).length > 0) {
     return ["No changes.", "What answered matches the configuration; unreachable machines were not compared."];
   }
   return ["No changes.", "Your infrastructure matches the configuration."];
-}
-
-/** Whether there are machines that the plan does nothing to, because they are unreachable. */
-export function leavesUnreachable({ warnings }: Plan): boolean {
-  return warnings.some(({ code }) => code === "plan/unreachable");
 }
 
 /** The updates that wait for members that are down, told as a warning; undefined if there are none. */

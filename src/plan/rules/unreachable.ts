@@ -1,17 +1,62 @@
 /** Warnings about unreachable machines, and refusals where a plan needs them. */
 
+import type { Diagnostic } from "../../base/diagnostic.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { Plan } from "../plan.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
+import type { PlannerInput } from "../planner-input.ts";
 import type { Planning } from "../planning.ts";
 import { isDeposed, masterTypes, type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
+import { machineActedOn } from "../unreachable-machines.ts";
 
 const programsMissingCode = "plan/programs-missing";
+const unreachableCode = "plan/unreachable";
 
 /** Whether apply has programs to install on a host before it can plan for what is there. */
 export function installsPrograms({ mode, warnings }: Pick<Plan, "mode" | "warnings">): boolean {
   return mode === "apply" && warnings.some(({ code }) => code === programsMissingCode);
+}
+
+/** The machines that the plan changes nothing on, because they were unreachable when it was made. */
+export function unreachableWarnings({ warnings }: Pick<Plan, "warnings">): readonly Diagnostic[] {
+  return warnings.filter(({ code }) => code === unreachableCode);
+}
+
+/**
+ * What a saved plan leaves as it is: the machines that were unreachable when it was made, and those that are by now. Of a
+ * machine that a step acts on, the step tells.
+ */
+export function unreachableByNow(
+  plan: Pick<Plan, "steps" | "warnings">,
+  { state, observed }: Pick<PlannerInput, "state" | "observed">,
+): readonly Diagnostic[] {
+  const planned = unreachableWarnings(plan);
+  const since = (observed.unreachable ?? []).flatMap(({ name, reason, programsMissing }) => {
+    const machine = resourceAddress("haplan_machine", name);
+    const isKnown = (address: ResourceAddress): boolean =>
+      state?.resources.some((resource) => resource.address === address) === true;
+    const address = name === loadBalancerName && !isKnown(machine) ? loadBalancerAddress : machine;
+    // One that was replaced has a warning of its own.
+    if (isDeposed(address) || programsMissing || !isKnown(address)) return [];
+    const isTold = planned.some((warning) => warning.address === address);
+    const isActedOn = plan.steps.some(({ action }) => machineActedOn(action) === name);
+    return isTold || isActedOn ? [] : [unchangedWarning(address, reason)];
+  });
+  return [...planned, ...since];
+}
+
+function unchangedWarning(address: ResourceAddress, reason: string): Diagnostic {
+  const condition = address === loadBalancerAddress ? "condition is unknown, and it" : "content is unknown and";
+  return unreachableWarning(
+    address,
+    `${address} is unreachable`,
+    `${reason}. Its ${condition} stays as it is: this plan changes nothing there. It is not replaced because of this; to replace it, plan with -replace=${address}.`,
+  );
+}
+
+function unreachableWarning(address: ResourceAddress, summary: string, detail: string): Diagnostic {
+  return { severity: "warning", code: unreachableCode, summary, detail, address };
 }
 
 export function checkUnreachable(planning: Planning): void {
@@ -24,18 +69,15 @@ export function checkUnreachable(planning: Planning): void {
     const isWanted = desired.some((resource) => resource.address === address);
     if (mode === "destroy" && isKnown) {
       builder.refuse(
-        "plan/unreachable",
+        unreachableCode,
         `${address} is unreachable, so its content cannot be removed`,
         `${reason}. Make it reachable, and destroy again. If it is lost for good, remove it from the state first; what is on it then stays there:`,
         address,
         [["state", "rm", ...resourcesOn(name, planning)]],
       );
     } else if (mode === "destroy") {
-      builder.warn(
-        "plan/unreachable",
-        `${address} is unreachable, and not in the state`,
-        `${reason}. If haplan has put anything there, it stays.`,
-      );
+      const detail = `${reason}. If haplan has put anything there, it stays.`;
+      builder.warnings.push(unreachableWarning(address, `${address} is unreachable, and not in the state`, detail));
     } else if (isDeposed(address) && isKnown) {
       builder.warn(
         "plan/left-behind",
@@ -44,7 +86,7 @@ export function checkUnreachable(planning: Planning): void {
       );
     } else if (isWanted && (view.phase !== "formed" || !isKnown)) {
       builder.refuse(
-        "plan/unreachable",
+        unreachableCode,
         `${address} is unreachable, and not in the state`,
         `${reason}. Make it reachable, or remove it from the spec.`,
         address,
@@ -56,11 +98,7 @@ export function checkUnreachable(planning: Planning): void {
         `${reason}, and then plans what else is to be done there. Until then nothing is known of what runs there.`,
       );
     } else if (isKnown) {
-      builder.warn(
-        "plan/unreachable",
-        `${address} is unreachable`,
-        `${reason}. ${runsElsewhere ? "Its condition is unknown, and it stays as it is" : "Its content is unknown and stays as it is"}: this plan changes nothing there. It is not replaced because of this; to replace it, plan with -replace=${address}.`,
-      );
+      builder.warnings.push(unchangedWarning(address, reason));
     }
   }
 }
@@ -83,7 +121,7 @@ function resourcesOn(name: string, { state }: Planning): readonly ResourceAddres
 export function refuseUnreachableMaster(name: string, why: string, builder: PlanBuilder): void {
   const address = resourceAddress("haplan_machine", name);
   builder.refuse(
-    "plan/unreachable",
+    unreachableCode,
     `${address} is unreachable, but master ${name} has to be changed: ${why}`,
     `Make it reachable and plan again. If it is lost, plan with -replace=${address}.`,
     address,

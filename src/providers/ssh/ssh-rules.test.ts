@@ -75,6 +75,28 @@ describe("listeners on one host", () => {
   });
 });
 
+describe("a loopback address", () => {
+  const told = (address: string): readonly string[] => [
+    `spec/bad-address 8: ${JSON.stringify(address)} leads each host to itself`,
+  ];
+  it.each(["127.0.0.1", "127.0.1.1", "::1", "localhost"])("is refused of one master of several: %s", (address) => {
+    expect(found({ m1: `address: "${address}"` })).toEqual(told(address));
+    expect(found({ m1: `address: "${address}", ssh: { host: 10.0.0.1 }` })).toEqual(told(address));
+  });
+
+  it("is refused of a host that may take the place of a master", () => {
+    const balancer =
+      "address: 10.0.0.9 }\n  repair: { replace: { afterMs: 600000, spares: [{ name: s1, address: 127.0.0.1 }] }";
+    expect(found({ balancer })).toEqual(['spec/bad-address 13: "127.0.0.1" leads each host to itself']);
+  });
+
+  it("can be that of the only master, of a load balancer and of a worker", () => {
+    expect(found({ balancer: "address: 127.0.0.1" })).toEqual([]);
+    const single = specWith({ m1: "address: 127.0.0.1" }).replace(/^.*name: m[23].*\n/gm, "");
+    expect(specReader.parse("f", single).diagnostics.map(({ code }) => code)).not.toContain("spec/bad-address");
+  });
+});
+
 describe("hostKey", () => {
   const bad = "spec/bad-host-key 8: hostKey is not a public key";
   const [type, blob = ""] = key.split(" ");

@@ -1,4 +1,5 @@
 /** What is checked of a spec whose machines are hosts over ssh, before any of them is reached. */
+import { isIPv4 } from "node:net";
 import type { HostDraft, SpecDraft } from "../../spec/draft.ts";
 import { findingAt, formatPointer, type SpecFinding } from "../../spec/finding.ts";
 import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
@@ -18,6 +19,22 @@ const checkAddresses: SpecRule = ({ hosts }) => {
   });
   return [...malformed, ...findSharedAddresses(hosts.filter(({ kind }) => kind !== "load balancer"))];
 };
+
+/** Members on other hosts, and the load balancer, would reach themselves there. A single master needs no others. */
+const checkLoopback: SpecRule = ({ hosts, masters }) => {
+  if ((masters?.hosts.length ?? 0) < 2) return [];
+  return hosts.flatMap(({ kind, address }): SpecFinding[] => {
+    const isMember = kind === "master" || kind === "spare host";
+    if (!isMember || address === null || !isLoopback(address.value)) return [];
+    const summary = `${JSON.stringify(address.value)} leads each host to itself`;
+    const detail =
+      "Write the address at which the other hosts reach this one, such as 10.0.0.11 or fd00::11; how ssh reaches it from here is ssh.host. For several masters on this computer, write `provider: { type: local }`.";
+    return [findingAt(address.pointer, { code: "spec/bad-address", summary, detail })];
+  });
+};
+
+const isLoopback = (address: string): boolean =>
+  address.toLowerCase() === "localhost" || address === "::1" || (isIPv4(address) && address.startsWith("127."));
 
 type Listener = { readonly what: string; readonly host: string; readonly bind: string; readonly port: number };
 
@@ -141,4 +158,10 @@ function textOf(entries: AnyEntries, key: string): LocatedValue<string> | null {
     : null;
 }
 
-export const sshRules: readonly SpecRule[] = [checkAddresses, checkListeners, checkHostKeys, checkOptions];
+export const sshRules: readonly SpecRule[] = [
+  checkAddresses,
+  checkLoopback,
+  checkListeners,
+  checkHostKeys,
+  checkOptions,
+];
