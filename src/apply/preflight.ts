@@ -41,7 +41,10 @@ export async function preflightPlan(
   if (machines.length === 0 && units.length === 0) return [];
   const joins = actions.some((action) => action.kind === "addLearner");
   const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
-  const space = actions.flatMap((action) => spaceOf(action, dataBytes));
+  const replaced = replacedMachines(actions);
+  const space = actions
+    .flatMap((action) => spaceOf(action, dataBytes))
+    .map((each): MachineSpace => (replaced.has(each.machine) ? { ...each, replaces: true } : each));
   const created = new Set(actions.flatMap((action) => (action.kind === "createMachine" ? [action.machine] : [])));
   const network = networkPaths(plan.spec, provider.model.describeLoadBalancer(plan.spec).hosts).filter(
     ({ from, to }) => created.has(to) || (from !== null && created.has(from)),
@@ -64,6 +67,17 @@ function spaceOf(action: StepAction, dataBytes: number): readonly MachineSpace[]
     default:
       return [];
   }
+}
+
+/** Those that are removed before another machine takes their place: at one address there is one at a time. */
+function replacedMachines(actions: readonly StepAction[]): ReadonlySet<string> {
+  const removed = new Set<string>();
+  const replaced = new Set<string>();
+  for (const action of actions) {
+    if (action.kind === "destroyMachine") removed.add(action.machine);
+    if (action.kind === "createMachine" && removed.has(action.machine)) replaced.add(action.machine);
+  }
+  return replaced;
 }
 
 /** As reported by the members; if none answers, the steps that need them will fail. */

@@ -2,6 +2,7 @@
  * The shell script that gathers the facts of a host. It needs a POSIX shell and what every Linux has, works before haplan is
  * installed, and leaves nothing behind. Pure.
  */
+import { unitUserName } from "../base/host-paths.ts";
 import { shellWord } from "../base/shell-word.ts";
 
 export type FactsQuestion = {
@@ -11,6 +12,10 @@ export type FactsQuestion = {
   readonly programsDirectory: string;
   /** Programs whose presence is asked for. */
   readonly programs: readonly string[];
+  /** Paths that units use. */
+  readonly paths: readonly string[];
+  /** Directories of machines that are removed before others take their places. */
+  readonly replaced: readonly string[];
 };
 
 /** Writes of 2 KiB, as a member's log writes them. Of 100, the second slowest is the 99th percentile. */
@@ -40,7 +45,7 @@ fact boot-id "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
  * comes from outside is in `question` alone, and is quoted.
  */
 export function factsScript(question: FactsQuestion): string {
-  const { dataDirectory, programsDirectory, programs } = question;
+  const { dataDirectory, programsDirectory, programs, paths, replaced } = question;
   return `
 ${systemScript}
 for each in ${programs.map(shellWord).join(" ")}; do command -v "$each" >/dev/null 2>&1 && fact program "$each"; done
@@ -51,6 +56,11 @@ disk() { fact "$1" $(df -Pk "$2" 2>/dev/null | sed -n '2s/.* \\([0-9][0-9]*\\)  
 disk programs-disk "$(nearest ${shellWord(programsDirectory)})"
 data=$(nearest ${shellWord(dataDirectory)})
 disk data-disk "$data"
+for each in ${replaced.map(shellWord).join(" ")}; do
+  [ -d "$each" ] && fact replaced "$(du -skx "$each" 2>/dev/null | cut -f 1)"
+done
+${pathsPart}
+for each in ${paths.map(shellWord).join(" ")}; do pathFact "$each"; done
 ${writesPart}
 `;
 }
@@ -82,6 +92,29 @@ echo "$sockets" | while read -r local inode; do
   case $left in *" $inode "*) fact listening "$local" "$inode" ;; esac
 done
 echo "$owners"`;
+
+/**
+ * Asked as the user of units, since access lists and groups count as well; where there is none yet, as a user without any
+ * group. Without root, that cannot be tried.
+ */
+const pathsPart = `
+unitUser=$(id -u ${unitUserName} 2>/dev/null) && fact unit-user "$unitUser"
+asUnit=
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null 2>&1; then
+  if [ -n "$unitUser" ]; then asUnit="setpriv --reuid=$unitUser --regid=$(id -g ${unitUserName}) --init-groups"
+  else asUnit="setpriv --reuid=65534 --regid=65534 --clear-groups"; fi
+  $asUnit true 2>/dev/null || asUnit=
+fi
+pathFact() {
+  there=$(nearest "$1") kind=file rights=unknown writable=no
+  if [ -d "$1" ]; then kind=directory; elif [ ! -e "$1" ] && [ -d "$there" ]; then kind=missing; fi
+  [ -w "$there" ] && writable=yes
+  if [ -n "$asUnit" ]; then
+    rights=
+    for right in r w x; do $asUnit test "-$right" "$there" && rights=$rights$right; done
+  fi
+  fact path "$1" "$kind" "$(readlink -f "$there")" "$(stat -Lc %u "$there")" "$(stat -Lc %U "$there")" "$writable" "$rights"
+}`;
 
 /**
  * The file has no name while it is written, so that nothing is left whatever ends the script. dd says how long it took from

@@ -26,6 +26,21 @@ export type ListeningProcess = {
 /** The file system that a directory is on, or will be. */
 export type DiskSpace = { readonly mountPoint: string; readonly freeBytes: number };
 
+/** A path outside of haplan's directories that a unit uses. */
+export type HostPath = {
+  readonly path: string;
+  readonly kind: "directory" | "file" | "missing";
+  /** Without links; where nothing is there, the nearest parent that is. */
+  readonly resolved: string;
+  /** Owner of `resolved`; `ownerName` is null where no user has the id. */
+  readonly ownerId: number | null;
+  readonly ownerName: string | null;
+  /** Whether the file system of `resolved` can be written to. */
+  readonly isWritable: boolean;
+  /** Of `r`, `w` and `x` those that the user of units has at `resolved`; null where that could not be tried. */
+  readonly rights: string | null;
+};
+
 /** Everything that the checks of hosts need. Null: not known, because the host does not have it or did not say. */
 export type HostFacts = HostIdentity & {
   /** `Linux`. */
@@ -54,6 +69,11 @@ export type HostFacts = HostIdentity & {
   readonly programsDisk: DiskSpace | null;
   /** Whether haplan's programs are there. */
   readonly isInstalled: boolean;
+  /** What the data takes up of machines that are removed before others take their places. */
+  readonly replacedBytes: number;
+  /** The user that units run as; null before haplan has made it. */
+  readonly unitUserId: number | null;
+  readonly paths: readonly HostPath[];
   /** IPv6 addresses in their shortest form. */
   readonly addresses: readonly string[];
   readonly listening: readonly ListeningPort[];

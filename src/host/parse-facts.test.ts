@@ -1,8 +1,18 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
-import { arch, hostname, tmpdir, totalmem } from "node:os";
-import { join } from "node:path";
+import { arch, hostname, tmpdir, totalmem, userInfo } from "node:os";
+import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
 import { factsScript } from "./facts-script.ts";
 import { parseFacts } from "./parse-facts.ts";
@@ -33,6 +43,11 @@ describe("the facts of a host", () => {
       ["owner", "41", "8", "nginx", "nginx"],
       ["programs-disk", "1024", "/"],
       ["data-disk", "2048", "/mnt/my", "disk"],
+      ["replaced", "1024"],
+      ["replaced", "8"],
+      ["unit-user", "998"],
+      ["path", "/srv/backups", "missing", "/srv", "0", "root", "yes", "rx"],
+      ["path", "/opt/etcd", "file", "/root/my etcd", "1007", "UNKNOWN", "no", "unknown"],
       ["write", "0.000457712"],
       ["write", "1.5e-3"],
     ];
@@ -54,6 +69,28 @@ describe("the facts of a host", () => {
       dataDisk: { mountPoint: "/mnt/my disk", freeBytes: 2048 * 1024 },
       programsDisk: { mountPoint: "/", freeBytes: 1024 * 1024 },
       isInstalled: true,
+      replacedBytes: 1032 * 1024,
+      unitUserId: 998,
+      paths: [
+        {
+          path: "/srv/backups",
+          kind: "missing",
+          resolved: "/srv",
+          ownerId: 0,
+          ownerName: "root",
+          isWritable: true,
+          rights: "rx",
+        },
+        {
+          path: "/opt/etcd",
+          kind: "file",
+          resolved: "/root/my etcd",
+          ownerId: 1007,
+          ownerName: null,
+          isWritable: false,
+          rights: null,
+        },
+      ],
       addresses: ["127.0.0.1", "fd97:6470:42::b"],
       listening: [
         { address: "127.0.0.1", port: 8080, process: { pid: 8, name: "nginx", unit: "nginx" } },
@@ -78,6 +115,9 @@ describe("the facts of a host", () => {
       dataDisk: null,
       addresses: [],
       listening: [],
+      replacedBytes: 0,
+      unitUserId: null,
+      paths: [],
       writeMs: [],
     });
   });
@@ -95,6 +135,8 @@ describe.skipIf(!existsSync("/proc/net/tcp"))("the script that gathers facts (sk
         dataDirectory: join(directory, "it's", "not there"),
         programsDirectory: directory,
         programs: ["tar", "no-such-program"],
+        paths: [],
+        replaced: [],
       });
       const facts = parseFacts(execFileSync(shell, ["-c", script], { encoding: "utf8" }));
       expect(facts).toMatchObject({ system: "Linux", hostname: hostname(), programs: ["tar"], isInstalled: false });
@@ -107,6 +149,47 @@ describe.skipIf(!existsSync("/proc/net/tcp"))("the script that gathers facts (sk
       expect(readdirSync(directory)).toEqual([]);
     } finally {
       await new Promise((resolve) => server.close(resolve));
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it.each(["sh", "bash"])("tells of paths what they are, and what the user of units may do there, in %s", (shell) => {
+    const directory = realpathSync(mkdtempSync(join(tmpdir(), "haplan-facts-")));
+    const at = (path: string): string => join(directory, path);
+    try {
+      chmodSync(directory, 0o755);
+      mkdirSync(at("it's open"), { mode: 0o755 });
+      mkdirSync(at("closed"), { mode: 0o700 });
+      writeFileSync(at("closed/program"), "", { mode: 0o755 });
+      symlinkSync(at("closed/program"), at("link"));
+      writeFileSync(at("data"), Buffer.alloc(2 ** 20, 1));
+      const script = factsScript({
+        dataDirectory: directory,
+        programsDirectory: directory,
+        programs: [],
+        paths: ["it's open", "it's open/a/b", "closed", "closed/b", "link", "data", "data/b"].map(at),
+        replaced: [directory, at("none")],
+      });
+      const { paths, replacedBytes } = parseFacts(execFileSync(shell, ["-c", script], { encoding: "utf8" }));
+      expect(
+        paths.map(({ path, kind, resolved }) => [relative(directory, path), kind, relative(directory, resolved)]),
+      ).toEqual([
+        ["it's open", "directory", "it's open"],
+        ["it's open/a/b", "missing", "it's open"],
+        ["closed", "directory", "closed"],
+        ["closed/b", "missing", "closed"],
+        ["link", "file", "closed/program"],
+        ["data", "file", "data"],
+        ["data/b", "file", "data"],
+      ]);
+      expect(new Set(paths.map(({ ownerId }) => ownerId))).toEqual(new Set([userInfo().uid]));
+      expect(paths.every(({ isWritable }) => isWritable)).toBe(true);
+      const isRoot = userInfo().uid === 0;
+      const rights = ["rx", "rx", "", "", "", "r", "r"];
+      expect(paths.map((each) => each.rights)).toEqual(isRoot ? rights : rights.map(() => null));
+      expect(replacedBytes).toBeGreaterThanOrEqual(2 ** 20);
+      expect(replacedBytes).toBeLessThan(2 ** 21);
+    } finally {
       rmSync(directory, { recursive: true });
     }
   });

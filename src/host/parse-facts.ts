@@ -1,7 +1,7 @@
 /** Reads what `factsScript` printed. Pure. */
 
 import { canonicalAddress } from "../base/ip-address.ts";
-import type { DiskSpace, HostFacts, ListeningPort, ListeningProcess } from "./host-facts.ts";
+import type { DiskSpace, HostFacts, HostPath, ListeningPort, ListeningProcess } from "./host-facts.ts";
 import { decodeSocketAddress } from "./socket-address.ts";
 
 type Lines = ReadonlyMap<string, readonly (readonly string[])[]>;
@@ -30,6 +30,9 @@ export function parseFacts(output: string): HostFacts {
     dataDisk: disk(first("data-disk")),
     programsDisk: disk(first("programs-disk")),
     isInstalled: text("installed") === "yes",
+    replacedBytes: all(lines, "replaced").reduce((sum, each) => sum + (number(each) ?? 0) * 1024, 0),
+    unitUserId: number(text("unit-user")),
+    paths: (lines.get("path") ?? []).map(hostPath),
     addresses: [...new Set(all(lines, "address").map(canonicalAddress))],
     listening: listeningPorts(lines),
     writeMs: all(lines, "write").flatMap((each) => {
@@ -66,6 +69,19 @@ function cgroupVersion(fileSystem: string | null): 1 | 2 | null {
 function disk([free = "", ...mountPoint]: readonly string[]): DiskSpace | null {
   const kibibytes = number(free);
   return kibibytes === null ? null : { freeBytes: kibibytes * 1024, mountPoint: mountPoint.join(" ") };
+}
+
+function hostPath([path = "", kind = "", resolved = "", ...more]: readonly string[]): HostPath {
+  const [owner = "", ownerName = "", writable = "", rights = ""] = more;
+  return {
+    path,
+    kind: kind === "directory" || kind === "missing" ? kind : "file",
+    resolved,
+    ownerId: number(owner),
+    ownerName: ownerName === "" || ownerName === "UNKNOWN" ? null : ownerName,
+    isWritable: writable === "yes",
+    rights: rights === "unknown" ? null : rights,
+  };
 }
 
 /** A socket that several processes share belongs to the first one that is a unit's. */

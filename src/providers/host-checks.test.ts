@@ -24,6 +24,9 @@ const healthy: HostFacts = {
   dataDisk: { mountPoint: "/var", freeBytes: 50 * gibibyte },
   programsDisk: { mountPoint: "/", freeBytes: 50 * gibibyte },
   isInstalled: false,
+  replacedBytes: 0,
+  unitUserId: null,
+  paths: [],
   addresses: ["127.0.0.1", "10.0.0.1"],
   listening: [],
   writeMs: Array<number>(100).fill(1),
@@ -113,6 +116,11 @@ const violations: readonly (readonly [string, HostToCheck, string])[] = [
       machines: [{ ...host(1).machines[0]!, bytes: 0 }],
     },
     "error hosts/space: m1 (10.0.0.1) has 0 MiB free at /var",
+  ],
+  [
+    "a full disk that has too little space also without the member that is replaced",
+    host(1, { dataDisk: { mountPoint: "/var", freeBytes: 231 * 2 ** 20 }, replacedBytes: 20 * 2 ** 20 }),
+    "error hosts/space: m1 (10.0.0.1) has 231 MiB free at /var, and 20 MiB more once the machine that it replaces is removed",
   ],
   [
     "a full disk of its programs",

@@ -13,6 +13,7 @@ import { clockFindings, staleClockFindings } from "./clock-checks.ts";
 import { type Finding, type HostsToCheck, type HostToCheck, labelOf, type MachineToCheck } from "./hosts-to-check.ts";
 import { installAdvice, neededPrograms } from "./missing-programs.ts";
 import { networkFindings, untriedFindings } from "./network-checks.ts";
+import { pathFindings } from "./path-checks.ts";
 
 type Check = {
   /** `hosts/<id>` is the code of its diagnostics. */
@@ -100,6 +101,7 @@ export const hostChecks: readonly Check[] = [
       return { summary: `has no ${missing.join(", ")}`, detail: [...new Set(advice)].join("\n") };
     }),
   },
+  { id: "path", severity: "error", find: pathFindings },
   {
     id: "memory",
     severity: "error",
@@ -129,11 +131,12 @@ export const hostChecks: readonly Check[] = [
   {
     id: "little-space",
     severity: "warning",
-    find: onEachHost(({ machines }, { dataDisk }) => {
-      const isFull = dataDisk !== null && dataDisk.freeBytes < neededBytes(machines);
-      if (dataDisk === null || isFull || dataDisk.freeBytes >= dataBytes || !machines.some(isMaster)) return null;
+    find: onEachHost(({ machines }, { dataDisk, replacedBytes }) => {
+      if (dataDisk === null || !machines.some(isMaster)) return null;
+      const freeBytes = dataDisk.freeBytes + replacedBytes;
+      if (freeBytes < neededBytes(machines) || freeBytes >= dataBytes) return null;
       return {
-        summary: `has ${inUnits(dataDisk.freeBytes)} free at ${dataDisk.mountPoint}, where its data will be`,
+        summary: `has ${inUnits(freeBytes)} free at ${dataDisk.mountPoint}, where its data will be`,
         detail: `A member that reaches its default quota of 2 GiB needs ${inUnits(dataBytes)}: the store, a snapshot of it, and the log.`,
       };
     }),
@@ -254,9 +257,15 @@ function neededBytes(machines: readonly MachineToCheck[]): number {
   return machines.reduce((sum, machine) => sum + Math.max(machine.bytes, isMaster(machine) ? freeBytesMin : 0), 0);
 }
 
-function lackOfSpace({ machines }: HostToCheck, { dataDisk }: HostFacts): Finding | null {
+function lackOfSpace({ machines }: HostToCheck, { dataDisk, replacedBytes }: HostFacts): Finding | null {
   const needed = neededBytes(machines);
-  return dataDisk === null || dataDisk.freeBytes >= needed ? null : tooSmall(dataDisk, needed, "Its data");
+  if (dataDisk === null || dataDisk.freeBytes + replacedBytes >= needed) return null;
+  const finding = tooSmall(dataDisk, needed, "Its data");
+  if (replacedBytes === 0) return finding;
+  return {
+    ...finding,
+    summary: `${finding.summary}, and ${inUnits(replacedBytes)} more once the machine that it replaces is removed`,
+  };
 }
 
 function lackOfProgramSpace(_: HostToCheck, { programsDisk, isInstalled }: HostFacts): Finding | null {

@@ -48,7 +48,12 @@ export type FoundMachines = {
 };
 
 /** The space needed on a machine's disk. */
-export type MachineSpace = { readonly machine: string; readonly bytes: number };
+export type MachineSpace = {
+  readonly machine: string;
+  readonly bytes: number;
+  /** A machine of the same name is removed before, with its data. */
+  readonly replaces?: true;
+};
 
 /** A unit, and the name of the machine that it is to run on. */
 export type MachineUnit = { readonly machine: string; readonly unit: UnitDefinition };

@@ -39,7 +39,10 @@ describeHosts("scheduled backups on hosts", () => {
     const first = set.hosts[0]!;
     await cluster.on(first, `install -d -o root ${directory}`);
     const refused = await cluster.try("apply", "-auto-approve");
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("belongs to another user")]);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining("belongs to root, and members could not write to it"),
+    ]);
     expect(await cluster.run("status")).toContain("3 of 3 voters healthy");
     await cluster.on(first, `rmdir ${directory}`);
 

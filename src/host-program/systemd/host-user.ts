@@ -5,14 +5,13 @@ import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import { restoreDir } from "../../base/host-paths.ts";
+import { restoreDir, unitUserName } from "../../base/host-paths.ts";
 import type { UnitOwner } from "../../providers/supervisor.ts";
 import { runTool } from "./systemctl.ts";
 
 /** How long another useradd may take. */
 const otherMs = 5_000;
 const pollMs = 50;
-const userName = "haplan";
 /** Beside the clusters, when haplan made the user: one that was there before stays. */
 const madeFile = ".made-user";
 
@@ -29,8 +28,8 @@ async function addUser(clusters: string): Promise<UnitOwner> {
   // Before the user: if the run ends between the two, one user too few is remembered rather than one too many left.
   writeFileDurably(join(clusters, madeFile), "");
   const options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"];
-  const failure = await runTool("useradd", [...options, "--shell", "/usr/sbin/nologin", userName]).then(
-    () => new HaplanError("provider/no-user", `There is no user "${userName}" although it was made`),
+  const failure = await runTool("useradd", [...options, "--shell", "/usr/sbin/nologin", unitUserName]).then(
+    () => new HaplanError("provider/no-user", `There is no user "${unitUserName}" although it was made`),
     (error: unknown) => error,
   );
   // Units that start at the same time all find no user: one of them makes it, and the others wait for that.
@@ -45,7 +44,7 @@ async function addUser(clusters: string): Promise<UnitOwner> {
 
 export function readUser(): UnitOwner | null {
   const [, userId, groupId] =
-    new RegExp(`^${userName}:[^:]*:(\\d+):(\\d+):`, "m").exec(readFileSync("/etc/passwd", "utf8")) ?? [];
+    new RegExp(`^${unitUserName}:[^:]*:(\\d+):(\\d+):`, "m").exec(readFileSync("/etc/passwd", "utf8")) ?? [];
   return userId === undefined ? null : { userId: Number(userId), groupId: Number(groupId) };
 }
 
@@ -58,7 +57,7 @@ export async function removeWhatIsLeft(clusters: string, cluster: string): Promi
   if (listIfThere(clusters).some((entry) => existsSync(join(clusters, entry, "machines")))) return;
   const made = join(clusters, madeFile);
   if (existsSync(made)) {
-    if (readUser() !== null) await runTool("userdel", [userName]);
+    if (readUser() !== null) await runTool("userdel", [unitUserName]);
     rmSync(made);
   }
   removeIfEmpty(clusters);

@@ -6,7 +6,7 @@ import { findSharedAddresses } from "../../spec/rules/distinct-addresses.ts";
 import type { SpecRule } from "../../spec/rules/rule.ts";
 import type { AnyEntries, LocatedValue } from "../../spec/schema/located.ts";
 import { metricsPort } from "../../units/health-port.ts";
-import { checkHostKeys, checkOptions, sshOf } from "../ssh/ssh-rules.ts";
+import { checkHiddenPaths, checkHostKeys, checkOptions, sshOf } from "../ssh/ssh-rules.ts";
 
 const machinesOf = ({ hosts }: SpecDraft): SpecDraft["hosts"] => hosts.filter(({ kind }) => kind !== "load balancer");
 
@@ -150,4 +150,5 @@ export const awsRules: readonly SpecRule[] = [
   checkTags,
   checkHostKeys,
   checkOptions,
+  checkHiddenPaths,
 ];

@@ -15,7 +15,8 @@ const applicable: ReadonlySet<string> = new Set(["little-memory", "little-space"
 
 export async function checkThisMachine(place: PreflightPlace, request: PreflightRequest): Promise<CheckReport> {
   const { root, programsDir } = place;
-  const script = factsScript({ dataDirectory: join(root, "machines"), programsDirectory: programsDir, programs: [] });
+  const nothing = { programs: [], paths: [], replaced: [] };
+  const script = factsScript({ dataDirectory: join(root, "machines"), programsDirectory: programsDir, ...nothing });
   const { stdout } = await execa("sh", ["-c", script], { reject: false, timeout: factsMs });
   const facts = parseFacts(stdout ?? "");
   const machine = { name, address: null, units: request.units.map(({ unit }) => unit), bytes: 0 };

@@ -12,6 +12,7 @@ import { parseFacts } from "../../host/parse-facts.ts";
 import { checkHosts, hasAddress, requiredTools } from "../host-checks.ts";
 import { type HostToCheck, labelOf, type MachineToCheck, type TakenAddress } from "../hosts-to-check.ts";
 import type { MachineCalls } from "../machine-calls.ts";
+import { usedPaths } from "../path-checks.ts";
 import type { CheckReport, PreflightRequest } from "../provider.ts";
 import type { KnownHost } from "./host-directory.ts";
 import { holderScript, parseHolder } from "./network-scripts.ts";
@@ -80,7 +81,7 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
         facts,
         clockOffsetMs: clock?.offsetMs ?? null,
       })),
-      diagnostics: [...missed.map(({ host, error }) => unreachable(host, error)), ...diagnostics],
+      diagnostics: [...missed.map(({ host, error }) => unreachedHost(host, error)), ...diagnostics],
     };
   } finally {
     await Promise.all(opened.map((shell) => shell.close()));
@@ -88,11 +89,17 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
 }
 
 async function visit(
-  { calls, clock, reach, request, signal }: HostsRequest,
+  { cluster, calls, clock, reach, request, signal }: HostsRequest,
   host: KnownHost,
   opened: RemoteShell[],
 ): Promise<Visited | Unreached> {
-  const script = factsScript({ dataDirectory: dataDir, programsDirectory: installDir, programs: programsOf(request) });
+  const script = factsScript({
+    dataDirectory: dataDir,
+    programsDirectory: installDir,
+    programs: programsOf(request),
+    paths: [...new Set(request.units.flatMap(({ unit }) => usedPaths(unit)))],
+    replaced: replacedDirs(cluster, host, request),
+  });
   try {
     return await calls.run({ what: `check ${host.target.host}`, signal }, async (given) => {
       const shell = await RemoteShell.open(await reach(host, given));
@@ -144,6 +151,12 @@ function programsOf({ units }: PreflightRequest): readonly string[] {
   return [...new Set([...requiredTools, ...commands])];
 }
 
+/** Of the machines of this host that are removed before others take their places. */
+function replacedDirs(cluster: string, { machines }: KnownHost, { space }: PreflightRequest): readonly string[] {
+  const replaced = space.filter(({ machine, replaces }) => replaces === true && machines.includes(machine));
+  return [...new Set(replaced.map(({ machine }) => `${dataDir}/${cluster}/machines/${machine}`))];
+}
+
 /** Null for a machine on none of the hosts: an adopted member, which is there already. */
 function hostFinder(
   visited: readonly Visited[],
@@ -176,8 +189,9 @@ function hostToCheck(
   return { host: host.target.host, machines, facts, notRoot: shell.notRoot, clock };
 }
 
-function unreachable({ target, machines }: KnownHost, error: HaplanError): Diagnostic {
+/** Of a host that was not reached, or whose connection was lost during the checks. */
+export function unreachedHost({ target, machines }: KnownHost, error: HaplanError): Diagnostic {
   const [summary = "", ...detail] = error.message.split("\n");
-  const about = `It is the host of ${machines.join(", ")}, reached as ${target.host}.`;
+  const about = `It is the host of ${machines.join(", ")}, reached as ${target.host}. Nothing was changed: once it answers, run the same command again.`;
   return { severity: "error", code: error.code, summary, detail: [...detail, about].join("\n") };
 }

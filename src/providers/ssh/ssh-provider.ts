@@ -29,7 +29,7 @@ import type {
 } from "../provider.ts";
 import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
 import { openArtifactSource } from "./artifact-source.ts";
-import { checkSshHosts } from "./check-ssh-hosts.ts";
+import { checkSshHosts, unreachedHost } from "./check-ssh-hosts.ts";
 import { exportedSnapshot, uploadSnapshot } from "./copy-snapshot.ts";
 import { EtcdArchive } from "./etcd-archive.ts";
 import { isLockRefused } from "./held-lock.ts";
@@ -256,7 +256,13 @@ class SshProvider implements Hosts {
         .map(({ machine, unit }) => ({ machine, unit: { ...unit, listens: [] } }));
       if (machines.length + units.length === 0) return;
       const rest = { machines, units, space: [], network: [], certificateAgeMs: null };
-      const unfit = (await (await this.#sessions.find(host, given))?.preflight(rest, given)) ?? [];
+      const unfit = await this.#sessions
+        .find(host, given)
+        .then(async (session) => (await session?.preflight(rest, given)) ?? [])
+        .catch((error: unknown): readonly Diagnostic[] => {
+          if (error instanceof HaplanError && isConnectionLost(error)) return [unreachedHost(host, error)];
+          throw error;
+        });
       // Its own programs haplan installs as well, where they are not there.
       found.push(...withoutInstalled(unfit, [...host.machines.flatMap(installsOf), ...hostPrograms]));
     });
@@ -466,6 +472,10 @@ async function installPackages(
 /** Two sessions with one host find the same machines. */
 function onceEach(machines: readonly ObservedMachine[]): readonly ObservedMachine[] {
   return [...new Map(machines.map((each) => [`${each.name}@${each.generation} ${each.lineage}`, each])).values()];
+}
+
+function isConnectionLost({ code }: HaplanError): boolean {
+  return code === "provider/connection-lost" || code.startsWith("ssh/");
 }
 
 function isStop(error: unknown): boolean {

@@ -97,6 +97,26 @@ describe("a loopback address", () => {
   });
 });
 
+describe("paths that units hide", () => {
+  const schedule = (keys: string): Parts => ({
+    balancer: `address: 10.0.0.9 }\n  backup: { schedule: { everyMinutes: 60, ${keys} }`,
+  });
+  const etcd = (binary: string): Parts => ({ more: `engine: etcd\n    etcd: { binary: ${binary}, version: 3.6.14 }` });
+  const told = (line: number, path: string, hidden: string): readonly string[] => [
+    `spec/hidden-path ${line}: Members do not see ${path}: their units hide ${hidden}`,
+  ];
+  it.each<[string, Parts, readonly string[]]>([
+    ["an etcd below /root", etcd("/root/etcd"), told(12, "/root/etcd", "/root")],
+    ["an etcd below /home", etcd("/home/a/etcd"), told(12, "/home/a/etcd", "/home")],
+    ["an etcd elsewhere", etcd("/opt/root/etcd"), []],
+    ["backups below /tmp", schedule("directory: /tmp/backups"), told(13, "/tmp/backups", "/tmp")],
+    ["backups elsewhere", schedule("directory: /var/backups/haplan"), []],
+    ["a key below /root", schedule("directory: /srv/b, keyFile: /root/key"), told(13, "/root/key", "/root")],
+  ])("%s", (_, parts, expected) => {
+    expect(found(parts)).toEqual(expected);
+  });
+});
+
 describe("hostKey", () => {
   const bad = "spec/bad-host-key 8: hostKey is not a public key";
   const [type, blob = ""] = key.split(" ");

@@ -7,6 +7,7 @@ import { memberPorts } from "../../spec/rules/member-ports.ts";
 import type { SpecRule } from "../../spec/rules/rule.ts";
 import type { AnyEntries, LocatedValue } from "../../spec/schema/located.ts";
 import { bindAddress } from "../../units/addresses.ts";
+import { hidingDir } from "../path-checks.ts";
 
 /** An address with a port, or with a scheme, is no address. */
 const checkAddresses: SpecRule = ({ hosts }) => {
@@ -21,19 +22,19 @@ const checkAddresses: SpecRule = ({ hosts }) => {
 };
 
 /** Members on other hosts, and the load balancer, would reach themselves there. A single master needs no others. */
-const checkLoopback: SpecRule = ({ hosts, masters }) => {
+const checkReachableByOthers: SpecRule = ({ hosts, masters }) => {
   if ((masters?.hosts.length ?? 0) < 2) return [];
   return hosts.flatMap(({ kind, address }): SpecFinding[] => {
     const isMember = kind === "master" || kind === "spare host";
-    if (!isMember || address === null || !isLoopback(address.value)) return [];
+    if (!isMember || address === null || !leadsToItself(address.value)) return [];
     const summary = `${JSON.stringify(address.value)} leads each host to itself`;
     const detail =
-      "Write the address at which the other hosts reach this one, such as 10.0.0.11 or fd00::11; how ssh reaches it from here is ssh.host. For several masters on this computer, write `provider: { type: local }`.";
+      "Write the address at which the other hosts reach this one, such as 10.0.0.11 or fd00::11; how ssh reaches it from here is ssh.host.";
     return [findingAt(address.pointer, { code: "spec/bad-address", summary, detail })];
   });
 };
 
-const isLoopback = (address: string): boolean =>
+const leadsToItself = (address: string): boolean =>
   address.toLowerCase() === "localhost" || address === "::1" || (isIPv4(address) && address.startsWith("127."));
 
 type Listener = { readonly what: string; readonly host: string; readonly bind: string; readonly port: number };
@@ -145,6 +146,20 @@ export const checkOptions: SpecRule = ({ provider }) => {
   });
 };
 
+/** Paths on the hosts that a unit cannot use, whatever is there. */
+export const checkHiddenPaths: SpecRule = ({ controlPlane, backup }) => {
+  const schedule = backup?.entries.schedule?.entries;
+  const used = [controlPlane?.entries.etcd?.entries.binary, schedule?.directory, schedule?.keyFile];
+  return used.flatMap((path): SpecFinding[] => {
+    const directory = path === null || path === undefined ? null : hidingDir(path.value);
+    if (path === null || path === undefined || directory === null) return [];
+    const summary = `Members do not see ${path.value}: their units hide ${directory}`;
+    const detail =
+      "Write a path below a directory that every user may enter, such as /opt for a program, /var/backups for backups and /etc for a key.";
+    return [findingAt(path.pointer, { code: "spec/hidden-path", summary, detail })];
+  });
+};
+
 /** The keys of a host's `ssh`. */
 export function sshOf(entries: AnyEntries): AnyEntries {
   const ssh = entries["ssh"] ?? null;
@@ -160,8 +175,9 @@ function textOf(entries: AnyEntries, key: string): LocatedValue<string> | null {
 
 export const sshRules: readonly SpecRule[] = [
   checkAddresses,
-  checkLoopback,
+  checkReachableByOthers,
   checkListeners,
   checkHostKeys,
   checkOptions,
+  checkHiddenPaths,
 ];

@@ -1,0 +1,108 @@
+/** The checks of hosts over an `ssh` of the test's, which runs the commands here, or loses its connection. */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../base/clock.ts";
+import type { Diagnostic } from "../../base/diagnostic.ts";
+import { agentUnitName, type UnitDefinition } from "../../units/unit-definition.ts";
+import { MachineCalls } from "../machine-calls.ts";
+import type { PreflightRequest } from "../provider.ts";
+import { checkSshHosts } from "./check-ssh-hosts.ts";
+import type { KnownHost } from "./host-directory.ts";
+
+const path = process.env["PATH"];
+let directory: string;
+beforeEach(() => {
+  directory = realpathSync(mkdtempSync("/tmp/haplan-checks-"));
+  process.env["PATH"] = `${directory}:${path}`;
+});
+afterEach(() => {
+  process.env["PATH"] = path;
+  rmSync(directory, { recursive: true });
+});
+
+/** `command` is the last argument, as ssh gets it. */
+function sshThat(script: string): void {
+  const text = `#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\ncommand=$1\n${script}\n`;
+  writeFileSync(join(directory, "ssh"), text, { mode: 0o755 });
+}
+
+const target = {
+  host: "10.0.0.1",
+  user: null,
+  port: null,
+  identityFile: null,
+  jump: null,
+  proxyCommand: null,
+  options: [],
+  hostKey: null,
+};
+const host: KnownHost = { key: "10.0.0.1", target, machines: ["m1"], unreachableAs: ["m1"] };
+
+async function found(unit: Partial<UnitDefinition>): Promise<readonly Diagnostic[]> {
+  const { signal } = new AbortController();
+  const limits = { machinesAtOnce: 10, callTimeoutMs: 60_000 };
+  const agent: UnitDefinition = {
+    name: agentUnitName,
+    program: { kind: "haplan", command: "haplan-agent" },
+    arguments: [],
+    environment: {},
+    files: [],
+    listens: [],
+    ...unit,
+  };
+  const request: PreflightRequest = {
+    machines: [],
+    units: [{ machine: "m1", unit: agent }],
+    space: [],
+    network: [],
+    certificateAgeMs: null,
+  };
+  const report = await checkSshHosts({
+    cluster: "demo",
+    hosts: [host],
+    request,
+    calls: new MachineCalls({ limits, clock: systemClock, signal, log: () => undefined }),
+    clock: systemClock,
+    signal,
+    reach: async (_, given) => ({ target, files: { knownHostsFile: null }, signal: given, become: "none" }),
+    installsOf: () => [],
+  });
+  return report.diagnostics;
+}
+
+describe("checks of hosts over ssh", () => {
+  it("find a directory that members could not write to, and a program that they do not see", async () => {
+    sshThat('exec sh -c "$command"');
+    const own = join(directory, "etcd");
+    mkdirSync(join(directory, "backups"));
+    writeFileSync(own, "", { mode: 0o755 });
+    const directories = [join(directory, "backups"), "/etc", "/etc/passwd/backups"];
+    const summaries = (await found({ directories, program: { kind: "system", command: own, version: "3.6.14" } }))
+      .filter(({ code }) => code === "hosts/path")
+      .map(({ summary }) => summary);
+    expect(summaries).toEqual([
+      expect.stringMatching(/backups on m1 \(10\.0\.0\.1\) is not seen by members: their units hide \/tmp$/),
+      "/etc on m1 (10.0.0.1) belongs to root, and members could not write to it",
+      "/etc/passwd/backups on m1 (10.0.0.1) cannot be a directory: /etc/passwd is a file",
+      `${own} on m1 (10.0.0.1) is not seen by members: their units hide /tmp`,
+    ]);
+  });
+
+  it.each([
+    ["before it has answered", "kill -9 $$"],
+    ["after it has answered", "echo root; read -r line; kill -9 $$"],
+    ["by the network", "echo root; echo 'Timeout, server 10.0.0.1 not responding.' >&2; exit 255"],
+  ])("say what to do when a connection is lost %s", async (_, script) => {
+    sshThat(script);
+    expect(await found({})).toMatchObject([
+      {
+        severity: "error",
+        code: expect.stringMatching(/^ssh\//),
+        detail: expect.stringMatching(
+          /It is the host of m1, reached as 10\.0\.0\.1\. Nothing was changed: once it answers, run the same command again\.$/,
+        ),
+      },
+    ]);
+  });
+});
