@@ -2,13 +2,15 @@
 import { byId, element, showList } from "./dom.js";
 import { bytes, orDash } from "./format.js";
 
+const withoutAnswer = new Set(["unreachable", "absent", "unknown"]);
+
 export function showMembers({ members }) {
   showList(byId("member-rows"), members, ({ name, id }) => `${name} ${id}`, row);
 }
 
 function row(member, before) {
   const { name, role, healthy, alarms, free_bytes: freeBytes } = member;
-  const state = role === "unreachable" || role === "unknown" ? "bad" : healthy ? "good" : "warn";
+  const state = withoutAnswer.has(role) ? "bad" : healthy ? "good" : "warn";
   const cell = (key, text, attributes = {}) =>
     element(
       "td",
@@ -41,7 +43,7 @@ function row(member, before) {
 }
 
 function roleText({ role, healthy }) {
-  return healthy || role === "unreachable" || role === "unknown" ? role : `${role} (not healthy)`;
+  return healthy || withoutAnswer.has(role) ? role : `${role} (not healthy)`;
 }
 
 function hasChanged(member, before, key) {

@@ -3,7 +3,13 @@ import type { ObservedCluster, ObservedMember } from "../../src/plan/observed-cl
 import { type ResourceType, resourceAddress } from "../../src/plan/resource.ts";
 import type { State, StateResource } from "../../src/plan/state.ts";
 import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
-import { fixtureMember, fixtureNowMs, fixtureSpec, settledObservation } from "../../test/support/planned-cluster.ts";
+import {
+  fixtureMember,
+  fixtureNowMs,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "../../test/support/planned-cluster.ts";
 import { certificateStatus } from "./certificate-status.ts";
 import { clusterStatus, statusExitCode } from "./cluster-status.ts";
 import { createPaint } from "./paint.ts";
@@ -14,18 +20,30 @@ const zoned = plain.controlPlane.masters.map((master, index) => ({ ...master, zo
 const spec = { ...plain, controlPlane: { ...plain.controlPlane, masters: zoned } };
 
 /** The status where `more` is true for the members with these names. */
-function statusWhere(more: Readonly<Record<string, Partial<ObservedMember>>>): ClusterStatus {
+function statusWhere(
+  more: Readonly<Record<string, Partial<ObservedMember>>>,
+  beside: Partial<ObservedCluster> = {},
+  inState: readonly string[] = [],
+): ClusterStatus {
   const settled = settledObservation(spec);
   const names = ["m10", "m2", "m1", ...Object.keys(more).filter((name) => !/^m(1|2|10)$/.test(name))];
   const members = names.map((name) =>
     fixtureMember(spec, name, { leader: name === "m2", version: "3.6.0", ...more[name] }),
   );
   const membership = { ...settled.membership!, members, hasLeader: members.some(({ leader }) => leader) };
-  const observed: ObservedCluster = { ...settled, membership };
+  const observed: ObservedCluster = { ...settled, membership, ...beside };
   const reporting = new Set(["w1"]);
   return clusterStatus({
     spec,
-    state: null,
+    state:
+      inState.length === 0
+        ? null
+        : {
+            ...settledState(spec),
+            resources: settledState(spec).resources.filter(
+              ({ name, type }) => type !== "haplan_raft_member" || inState.includes(name),
+            ),
+          },
     observed,
     balancers: [{ name: loadBalancerName, report: null, virtualAddress: null }],
     reporting,
@@ -48,6 +66,26 @@ describe("status", () => {
 
   it("does not count an unresponsive learner as a voter", () => {
     expect(statusWhere({ m4: { ...silent, learner: true } })).toMatchObject({ voters: 3, healthyVoters: 3 });
+  });
+
+  it.each<[string, Partial<ObservedCluster>, string]>([
+    ["has no machine, on a host that answers", { machines: [] }, "absent"],
+    ["has a machine", {}, "unreachable"],
+    [
+      "is on a host that does not answer",
+      { machines: [], unreachable: [{ name: "m1", reason: "no route" }] },
+      "unreachable",
+    ],
+  ])("calls a member that does not answer and %s what it is", (_, more, role) => {
+    expect(statusWhere({ m1: silent }, more).members[0]).toMatchObject({ name: "m1", role });
+    expect(statusWhere({ m1: silent }, { ...more, membership: null }, ["m1"]).members[0]).toMatchObject({ role });
+  });
+
+  it("knows no machine of a member that is not in the spec, or was adopted", () => {
+    expect(statusWhere({ m4: silent }, { machines: [] }).members.at(-2)).toMatchObject({
+      name: "m4",
+      role: "unreachable",
+    });
   });
 
   it("T low: shows alarms with their member", () => {

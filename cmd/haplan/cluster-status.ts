@@ -6,6 +6,7 @@ import {
   type ObservedCluster,
   type ObservedMember,
   type ObservedUnit,
+  whyUnreachable,
 } from "../../src/plan/observed-cluster.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LoadBalancerReport, VirtualAddressState } from "../../src/providers/load-balancer.ts";
@@ -76,7 +77,8 @@ function whyNotAuthenticated({ state, observed }: StatusInput): string | null {
   return `cannot authenticate: ca.crt in ${authority.directory} is not the authority that the members trust`;
 }
 
-function foundMember({ spec, observed }: StatusInput, member: ObservedMember): MemberStatus {
+function foundMember(input: StatusInput, member: ObservedMember): MemberStatus {
+  const { spec, observed } = input;
   const wanted = spec.controlPlane.masters.find(
     (master) => master.name === member.name || member.peerUrls.includes(peerUrl(spec, master)),
   );
@@ -89,7 +91,7 @@ function foundMember({ spec, observed }: StatusInput, member: ObservedMember): M
     lag: lagOf(observed, member),
     alarms: member.alarms ?? [],
     id: member.id,
-    role: reachable ? roleOf(member) : "unreachable",
+    role: reachable ? roleOf(member) : silentRole(input, name),
     clientUrl: member.clientUrls[0] ?? (wanted === undefined ? null : clientUrl(spec, wanted)),
     peerUrl: member.peerUrls[0] ?? null,
     pid: observedUnit(observed, name, agentUnitName)?.pid ?? null,
@@ -117,6 +119,14 @@ function roleOf(member: ObservedMember): MemberRole {
   return member.leader ? "leader" : "follower";
 }
 
+/** What observing finds neither there nor unreachable does not exist. Of an adopted member, haplan knows no machine. */
+function silentRole({ spec, observed }: StatusInput, name: string): "unreachable" | "absent" {
+  const master = spec.controlPlane.masters.find((each) => each.name === name);
+  const isOurs = master !== undefined && master.adoptedAt === undefined;
+  const isThere = newestMachine(observed.machines, name) !== undefined;
+  return isOurs && !isThere && whyUnreachable(observed.unreachable ?? [], name) === null ? "absent" : "unreachable";
+}
+
 /** If no member answers, the state still lists the members. */
 function membersInState(input: StatusInput): readonly MemberStatus[] {
   const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
@@ -131,7 +141,7 @@ function membersInState(input: StatusInput): readonly MemberStatus[] {
       lag: null,
       alarms: [],
       id: text(attributes["memberId"]),
-      role: unauthenticated ? "unknown" : "unreachable",
+      role: unauthenticated ? "unknown" : silentRole(input, name),
       clientUrl: text(attributes["clientUrl"]),
       peerUrl: text(attributes["peerUrl"]),
       pid: observedUnit(observed, name, agentUnitName)?.pid ?? null,

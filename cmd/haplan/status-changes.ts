@@ -1,6 +1,6 @@
 /** What happened between two looks at a cluster: elections, membership changes, failures. Pure. */
 import { freeBytesMin } from "../../src/units/data-disk.ts";
-import type { ClusterStatus, MemberStatus } from "./views/status-view.ts";
+import { type ClusterStatus, isDown, type MemberStatus } from "./views/status-view.ts";
 
 export type StatusChangeKind =
   | "quorum"
@@ -77,12 +77,11 @@ function identity({ name, id }: MemberStatus): string {
 
 function memberChanges(was: MemberStatus, is: MemberStatus): readonly StatusChange[] {
   const { name } = is;
-  const down = (member: MemberStatus): boolean => member.role === "unreachable";
   const full = ({ freeBytes }: MemberStatus): boolean => freeBytes !== null && freeBytes < freeBytesMin;
-  const answering = flip("member", name, !down(was), !down(is), "answers", "is unreachable");
+  const answering = flip("member", name, !isDown(was), !isDown(is), "answers", `is ${is.role}`);
   return [
     ...answering,
-    ...(answering.length > 0 || down(is)
+    ...(answering.length > 0 || isDown(is)
       ? []
       : flip("member", name, was.healthy, is.healthy, "is healthy", "is not healthy")),
     ...(was.version === null || is.version === null || was.version === is.version
@@ -95,7 +94,7 @@ function memberChanges(was: MemberStatus, is: MemberStatus): readonly StatusChan
 
 /** A member that does not answer reports no alarms. */
 function alarmChanges(was: MemberStatus, is: MemberStatus): readonly StatusChange[] {
-  if (is.role === "unreachable") return [];
+  if (isDown(is)) return [];
   const said = (alarm: string, what: string): StatusChange => {
     return { kind: "alarm", subject: is.name, text: `${alarm} at ${is.name}${what}` };
   };

@@ -43,6 +43,7 @@ import { replacementFault } from "./rules/replacement-request.ts";
 import { checkFulfilled, checkRequests } from "./rules/requested-replacements.ts";
 import { checkRestore, plannedRestore, planRestore } from "./rules/restore.ts";
 import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.ts";
+import { warnOfNoSpareVoter } from "./rules/spare-voters.ts";
 import type { WithCertificates } from "./rules/stages.ts";
 import { noteStandIns } from "./rules/stand-ins.ts";
 import { installsPrograms } from "./rules/unreachable.ts";
@@ -94,7 +95,8 @@ export function decideSteps(
     destroying: (input.mode === "destroy" && !hasAdopted(input.spec)) || input.restore !== undefined,
     allowEvenSteps: input.spec.policy.allowEvenSteps || input.mode === "destroy",
   });
-  if (guard.refusal !== null) builder.refusals.push(withWayOut(guard.refusal, planning));
+  if (guard.refusal === null) warnOfNoSpareVoter(planning, steps);
+  else builder.refusals.push(withWayOut(guard.refusal, planning));
   return { view, builder, steps, timeline: guard.timeline, refusal: builder.refusals };
 }
 

@@ -5,6 +5,7 @@ import { readTimeline } from "../read-timeline.ts";
 import { RefusalError } from "../refusal.ts";
 import type { Session } from "../session.ts";
 import type { TimelineEvent } from "../timeline-events.ts";
+import { isDown } from "../views/status-view.ts";
 import { type WatchedStatus, watchStatus } from "../watch-status.ts";
 
 export type FollowRequest = {
@@ -57,7 +58,7 @@ class FollowedLogs {
 
   follow({ session, status }: WatchedStatus): void {
     const masters = new Set(session.spec.controlPlane.masters.map(({ name }) => name));
-    const answering = status.members.filter(({ name, role }) => masters.has(name) && role !== "unreachable");
+    const answering = status.members.filter(({ name, role }) => masters.has(name) && !isDown({ role }));
     const reading = this.#reading;
     const missing = answering.some(
       ({ name }) => reading === null || !reading.names.has(name) || reading.unread.has(name),

@@ -18,6 +18,21 @@ spec:
 );
 
 describe("diagnostics view", () => {
+  it("wraps the reason against any number of members to a terminal of 80 columns, without leaving a word alone", () => {
+    for (const members of [0, 1, 2, 4, 6, 8, 100]) {
+      const text = `apiVersion: haplan.dev/v1\nkind: Cluster\nmetadata: { name: demo }\nspec: { controlPlane: { members: ${members} } }\n`;
+      const lines = renderDiagnostics(parseSpec("f", text).diagnostics, createPaint(false)).split("\n");
+      const start = lines.findIndex((line) => line.includes("A write counts"));
+      const reason = lines.slice(start, lines.indexOf("│", start));
+      expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(80);
+      // But for its last line, a paragraph fills the width up to the next word.
+      for (const [at, line] of reason.slice(0, -1).entries()) {
+        const next = reason[at + 1]!.split(" ")[1]!;
+        expect(line.length + 1 + next.length, line).toBeGreaterThan(78);
+      }
+    }
+  });
+
   it("shows position, caret, reason and advice between bars", () => {
     expect(renderDiagnostics(diagnostics, createPaint(false))).toMatchInlineSnapshot(`
       "╷
@@ -27,10 +42,9 @@ describe("diagnostics view", () => {
       │      6:     members: 4
       │                      ^
       │
-      │ A write counts once a majority of the members has it on disk.
-      │ Of 4 members that is 3: they tolerate 1 failed, just as 3 members do, but
-      │ there is one more machine that can fail, and a network partition 2|2 stops
-      │ both halves.
+      │ A write counts once a majority of the members has it on disk. Of 4 members
+      │ that is 3: they tolerate 1 failed, just as 3 members do, but there is one
+      │ more machine that can fail, and a network partition 2|2 stops both halves.
       │
       │ instances  quorum  fault tolerance
       │         1       1                0

@@ -7,7 +7,13 @@ import { certificateLines } from "./certificates-view.ts";
 import { snakeKeys } from "./snake-keys.ts";
 import { table } from "./table.ts";
 
-export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "unknown";
+/** `unreachable`: it does not answer; `absent`: there is no machine for it, and its host or provider answers. */
+export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "absent" | "unknown";
+
+/** Whether the member does not answer, whatever the reason. */
+export function isDown({ role }: Pick<MemberStatus, "role">): boolean {
+  return role === "unreachable" || role === "absent";
+}
 
 export type MemberStatus = {
   readonly name: string;
@@ -137,7 +143,7 @@ function fullDiskLines({ members }: ClusterStatus, paint: Paint): readonly strin
 }
 
 function paintRole({ role, healthy }: MemberStatus, paint: Paint): string {
-  if (role === "unreachable") return paint.red(role);
+  if (isDown({ role })) return paint.red(role);
   if (role === "unknown") return paint.yellow(role);
   if (!healthy) return paint.yellow(`${role} (not healthy)`);
   return role === "leader" ? paint.green(role) : role;

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { isMasked } from "./masked-unit.ts";
+import { isMasked, removeUnitFile } from "./masked-unit.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-masked-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -17,4 +17,20 @@ it("a unit is masked where a link to /dev/null is in place of its file", () => {
   writeFileSync(plain, "[Unit]\n");
   symlinkSync(plain, linked);
   expect([masked, linked, plain, join(directory, "missing")].map(isMasked)).toEqual([true, false, false, false]);
+});
+
+it("what is in place of a unit's file goes with the unit: the file, a mask, a link that leads nowhere; the target stays", () => {
+  const units = mkdtempSync(join(directory, "units-"));
+  const at = (name: string): string => join(units, name);
+  symlinkSync("/dev/null", at("masked"));
+  symlinkSync(at("gone"), at("dangling"));
+  writeFileSync(at("plain"), "[Unit]\n");
+  expect(["masked", "dangling", "plain", "missing"].map((name) => removeUnitFile(at(name)))).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ]);
+  expect(readdirSync(units)).toEqual([]);
+  expect(existsSync("/dev/null")).toBe(true);
 });

@@ -1,5 +1,5 @@
 /** Units that an operator has masked (systemctl(1)): a link to /dev/null in place of the unit's file. */
-import { readlinkSync } from "node:fs";
+import { lstatSync, readlinkSync, rmSync } from "node:fs";
 import { systemErrorCode } from "../../base/haplan-error.ts";
 
 export function isMasked(file: string): boolean {
@@ -10,4 +10,15 @@ export function isMasked(file: string): boolean {
     if (["ENOENT", "EINVAL"].includes(systemErrorCode(error) ?? "")) return false;
     throw error;
   }
+}
+
+/**
+ * Removes a unit's file, also a mask in its place: the name is haplan's, and a mask without a unit would only keep a later
+ * cluster of that name from starting. Returns whether anything was there.
+ */
+export function removeUnitFile(file: string): boolean {
+  // `existsSync` follows links.
+  const isThere = lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  rmSync(file, { force: true });
+  return isThere;
 }

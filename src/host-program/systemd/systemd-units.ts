@@ -1,5 +1,5 @@
 /** Units of systemd: it restarts them when they fail and starts them when the host boots; the journal has their logs. */
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { syncDir, writeFileDurably } from "../../base/durable-file.ts";
@@ -14,7 +14,7 @@ import {
 import { disturbService } from "./disturb-service.ts";
 import { makeUser, readUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
-import { isMasked } from "./masked-unit.ts";
+import { isMasked, removeUnitFile } from "./masked-unit.ts";
 import { dropInsOf, readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { transientUnits } from "./transient-units.ts";
 import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
@@ -155,10 +155,9 @@ async function isGone(name: string, withinMs: number): Promise<boolean> {
 
 async function removeUnit(place: UnitPlace): Promise<void> {
   const name = systemdName(place);
-  if (!existsSync(fileOf(name)) && !isEnabled(name)) return;
-  // As `systemctl disable` does, which wants the file to be there.
-  rmSync(enabledLink(name), { force: true });
-  rmSync(fileOf(name), { force: true });
+  // As `systemctl disable` does, which wants the file to be there, and is no mask.
+  const removed = [enabledLink(name), fileOf(name)].filter(removeUnitFile);
+  if (removed.length === 0) return;
   syncDir(unitsDirectory);
   await systemctl("daemon-reload");
   // What has failed stays listed until this, without a file.

@@ -21,10 +21,9 @@ const checkAddresses: SpecRule = ({ hosts }) => {
   return [...malformed, ...findSharedAddresses(hosts.filter(({ kind }) => kind !== "load balancer"))];
 };
 
-/** Members on other hosts, and the load balancer, would reach themselves there. A single master needs no others. */
-const checkReachableByOthers: SpecRule = ({ hosts, masters }) => {
-  if ((masters?.hosts.length ?? 0) < 2) return [];
-  return hosts.flatMap(({ kind, address }): SpecFinding[] => {
+/** Members on other hosts, and the load balancer, would reach themselves there. */
+const checkReachableByOthers: SpecRule = ({ hosts }) =>
+  hosts.flatMap(({ kind, address }): SpecFinding[] => {
     const isMember = kind === "master" || kind === "spare host";
     if (!isMember || address === null || !leadsToItself(address.value)) return [];
     const summary = `${JSON.stringify(address.value)} leads each host to itself`;
@@ -32,7 +31,6 @@ const checkReachableByOthers: SpecRule = ({ hosts, masters }) => {
       "Write the address at which the other hosts reach this one, such as 10.0.0.11 or fd00::11; how ssh reaches it from here is ssh.host.";
     return [findingAt(address.pointer, { code: "spec/bad-address", summary, detail })];
   });
-};
 
 const leadsToItself = (address: string): boolean =>
   address.toLowerCase() === "localhost" || address === "::1" || (isIPv4(address) && address.startsWith("127."));

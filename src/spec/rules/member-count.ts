@@ -48,7 +48,7 @@ function refused(pointer: string, members: number): SpecFinding {
   return findingAt(pointer, {
     code: codeFor(members),
     summary: `A control plane of ${members} ${members === 1 ? "member" : "members"} is not allowed`,
-    detail: [...reasonFor(members), "", ...table, "", `Write ${adviceFor(members)}.`].join("\n"),
+    detail: [reasonFor(members), "", ...table, "", `Write ${adviceFor(members)}.`].join("\n"),
   });
 }
 
@@ -57,29 +57,21 @@ function codeFor(members: number): string {
   return members > membersMax ? "spec/too-many-members" : "spec/even-members";
 }
 
-function reasonFor(members: number): readonly string[] {
-  const rule = "A write counts once a majority of the members has it on disk.";
-  if (members < 1) return [rule, "Without members there is none to write to."];
-  if (members === 1) return [rule, "A single member is that majority: if it fails, everything stops."];
+/** On one line: where it is shown, it is wrapped to the width there. */
+function reasonFor(members: number): string {
+  return `A write counts once a majority of the members has it on disk. ${consequenceFor(members)}`;
+}
+
+function consequenceFor(members: number): string {
+  if (members < 1) return "Without members there is none to write to.";
+  if (members === 1) return "A single member is that majority: if it fails, everything stops.";
   if (members === 2) {
-    return [
-      rule,
-      "Of 2 members that is both: if either fails, writes stop. Two are not safer than",
-      "one; there is merely one more machine that can fail.",
-    ];
+    return "Of 2 members that is both: if either fails, writes stop. Two are not safer than one; there is merely one more machine that can fail.";
   }
   if (members > membersMax) {
-    return [
-      rule,
-      `With ${members} members each write waits for ${quorumOf(members)} disks, and the leader sends it ${members - 1} times. Beyond ${membersMax}`,
-      "members the cost outweighs the additional failures that it tolerates.",
-    ];
+    return `With ${members} members each write waits for ${quorumOf(members)} disks, and the leader sends it ${members - 1} times. Beyond ${membersMax} members the cost outweighs the additional failures that it tolerates.`;
   }
-  return [
-    rule,
-    `Of ${members} members that is ${quorumOf(members)}: they tolerate ${faultToleranceOf(members)} failed, just as ${members - 1} members do, but`,
-    `there is one more machine that can fail, and a network partition ${members / 2}|${members / 2} stops both halves.`,
-  ];
+  return `Of ${members} members that is ${quorumOf(members)}: they tolerate ${faultToleranceOf(members)} failed, just as ${members - 1} members do, but there is one more machine that can fail, and a network partition ${members / 2}|${members / 2} stops both halves.`;
 }
 
 function adviceFor(members: number): string {
