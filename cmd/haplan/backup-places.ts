@@ -11,6 +11,22 @@ export function backupDir({ cwd }: CliContext, { spec, directory }: Session): st
   return spec.backup?.directory === undefined ? snapshotDir(directory) : resolve(cwd, spec.backup.directory);
 }
 
+/** Directories of this machine with backups of the cluster. */
+export function backupDirs(context: CliContext, session: Session): readonly string[] {
+  // Apply keeps its own snapshots where they were before the spec named a directory.
+  const own = [backupDir(context, session), snapshotDir(session.directory)];
+  return [...new Set([...own, ...(scheduleIsHere(session) ? scheduledDir(session) : [])])];
+}
+
+/** With provider local, masters are on this machine. */
+export function scheduleIsHere({ spec }: Pick<Session, "spec">): boolean {
+  return spec.provider.type === "local";
+}
+
+function scheduledDir({ spec }: Session): readonly string[] {
+  return spec.backup?.schedule === undefined ? [] : [spec.backup.schedule.directory];
+}
+
 /** Null if backups are not encrypted. @throws HaplanError if there is no key */
 export async function backupSecret({ cwd }: CliContext, { spec }: Session): Promise<BackupSecret | null> {
   const encryption = spec.backup?.encryption;

@@ -3,6 +3,7 @@
 import type { ApplyEvent } from "../../src/apply/apply-event.ts";
 import { type ApplyOutcome, applyPlan } from "../../src/apply/apply-plan.ts";
 import type { ApplyPorts } from "../../src/apply/ports.ts";
+import type { SpentGap } from "../../src/apply/write-gap-budget.ts";
 import { createSnapshotDir } from "../../src/backup/backup-dir.ts";
 import { verifyBackup } from "../../src/backup/open-backup.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
@@ -165,8 +166,8 @@ function conclude(
   unreachable: readonly Diagnostic[],
 ): ExitCode {
   // Indented lines are printed unwrapped, so that the command can be copied.
-  const resumeCommand = (remaining: readonly Step[]): string =>
-    `    ${invocation.again({ replaced: finishedReplacements(plan, remaining) })}`;
+  const resumeCommand = (remaining: readonly Step[], flags: readonly string[] = []): string =>
+    `    ${invocation.again({ flags, replaced: finishedReplacements(plan, remaining) })}`;
   const done = (count: number): string => `${count} of ${plan.steps.length} steps are complete.`;
   switch (outcome.kind) {
     case "applied":
@@ -177,7 +178,7 @@ function conclude(
     case "refused":
       throw new RefusalError(outcome.diagnostics);
     case "gapSpent":
-      reporter.fail([gapSpentError(outcome, resumeCommand(outcome.remaining), done(outcome.stepsDone))]);
+      reporter.fail([gapSpentError(outcome, resumeCommand, done(outcome.stepsDone))]);
       return 5;
     case "interrupted": {
       const detail = `${done(outcome.stepsDone)} To resume, run:\n${resumeCommand(outcome.remaining)}`;
@@ -191,10 +192,21 @@ function conclude(
   }
 }
 
+/** The same budget would be spent by the same wait. */
+function resumeAdvice({ budgetMs, gapMs }: SpentGap): string {
+  if (!Number.isFinite(gapMs)) return "Resume once writes are answered again:";
+  return `With ${milliseconds(budgetMs)} again, the next wait like this one stops it again: fix its cause first. To resume at once, allow a longer wait:`;
+}
+
+/** In whole seconds, half as long again as what was seen. */
+function longerGap({ gapMs }: SpentGap): readonly string[] {
+  return Number.isFinite(gapMs) ? [`-max-write-gap=${Math.ceil((gapMs * 1.5) / 1000)}s`] : [];
+}
+
 /** Where the time went is in the report of the writes, above. */
 function gapSpentError(
   { spent, failure, remaining }: Extract<ApplyOutcome, { readonly kind: "gapSpent" }>,
-  resumeCommand: string,
+  resumeCommand: (remaining: readonly Step[], flags: readonly string[]) => string,
   done: string,
 ): Diagnostic {
   const { budgetMs, gapMs } = spent;
@@ -205,7 +217,7 @@ function gapSpentError(
   const rest =
     remaining.length === 0
       ? `${done} Nothing is left to do.`
-      : `${done} No further step was begun. Resume with a longer gap, or once the cause is fixed:\n${resumeCommand}`;
+      : `${done} No further step was begun. ${resumeAdvice(spent)}\n${resumeCommand(remaining, longerGap(spent))}`;
   return {
     severity: "error",
     code: "apply/write-gap",

@@ -39,9 +39,15 @@ export class Invocation {
     this.#subject = { ...this.#subject, ...subject };
   }
 
-  /** The current command line, with `flags` added, and without each `-replace` of an address in `replaced`. */
+  /**
+   * The current command line, with `flags` added in place of others of their names, and without each `-replace` of an address
+   * in `replaced`.
+   */
   again(change: { readonly flags?: readonly string[]; readonly replaced?: ReadonlySet<string> } = {}): string {
-    const kept = withoutReplace(this.words, change.replaced ?? new Set());
+    const given = (change.flags ?? []).map((flag) => flag.replace(/^-+|=.*$/gs, ""));
+    const isReplaced = (name: string, value: string | undefined): boolean =>
+      given.includes(name) || (name === "replace" && value !== undefined && change.replaced?.has(value) === true);
+    const kept = withoutFlags(this.words, ["replace", ...given.filter((name) => takingValues.has(name))], isReplaced);
     const end = kept.indexOf("--");
     return shellLine([
       ...(end === -1 ? kept : kept.slice(0, end)),
@@ -145,16 +151,23 @@ function shellWord(word: string): string {
   return /^[\w@%+:,./-][\w@%+=:,./-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** `-replace=ADDRESS` and `-replace ADDRESS`, with one dash or two. */
-function withoutReplace(words: readonly string[], replaced: ReadonlySet<string>): readonly string[] {
+/** Flags with a value that a printed command may have instead of the given one. */
+const takingValues: ReadonlySet<string> = new Set(["max-write-gap"]);
+
+/** `-NAME=VALUE` and `-NAME VALUE`, with one dash or two, of these names. */
+function withoutFlags(
+  words: readonly string[],
+  names: readonly string[],
+  isReplaced: (name: string, value: string | undefined) => boolean,
+): readonly string[] {
   const kept: string[] = [];
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? "";
     if (word === "--") return [...kept, ...words.slice(index)];
-    const [, value] = /^--?replace(?:=(.*))?$/s.exec(word) ?? [word, null];
-    const address = value === undefined ? words[index + 1] : value;
-    if (address === null || address === undefined || !replaced.has(address)) kept.push(word);
-    else if (value === undefined) index += 1;
+    const [, name, own] = /^--?([\w-]+)(?:=(.*))?$/s.exec(word) ?? [];
+    const value = own ?? words[index + 1];
+    if (name === undefined || !names.includes(name) || !isReplaced(name, value)) kept.push(word);
+    else if (own === undefined) index += 1;
   }
   return kept;
 }

@@ -9,7 +9,7 @@ import type { CliContext } from "./cli-context.ts";
 import { journalFile } from "./cluster-files.ts";
 import { clusterNodes } from "./cluster-nodes.ts";
 import { type Session, sessionState } from "./session.ts";
-import { eventOfLog, eventsOfJournal, type FoundEvent, type TimelineEvent } from "./timeline-events.ts";
+import { eventOfLog, eventsOfJournal, type FoundEvent, type TimelineEvent, writerOfLog } from "./timeline-events.ts";
 
 export type TimelineRequest = {
   /** Only from then on; null: everything that is still there. */
@@ -45,11 +45,25 @@ export async function* readTimeline(
     if (!signal.aborted) onUnread(masters[index] ?? journalUnit);
   };
   const patience = follow ? { patience: context.clock.sleep(patienceMs, signal).catch(() => undefined) } : {};
-  const timeline = new Timeline(context, session);
+  const readLogged = (): Promise<ReadonlyMap<string, string>> => {
+    const past = { unit: agentUnitName, lines: null, sinceMs, follow: false };
+    return loggedNames(masters.map((name) => session.provider.logs(name, past, signal)));
+  };
+  const timeline = new Timeline(context, session, readLogged);
   for await (const entry of mergeLogs(logs, { onFailure, ...patience })) {
     const event = entry === "current" ? null : await timeline.next(entry);
     if (event !== null) yield event;
   }
+}
+
+/** Names of members by their ids, also of those that a restore or a replacement has ended, as their own logs have them. */
+async function loggedNames(logs: readonly AsyncIterable<LogEvent>[]): Promise<ReadonlyMap<string, string>> {
+  const names = new Map<string, string>();
+  for await (const entry of mergeLogs(logs, { onFailure: () => undefined })) {
+    const id = entry === "current" ? null : writerOfLog(entry);
+    if (entry !== "current" && id !== null) names.set(id, entry.machine);
+  }
+  return names;
 }
 
 /** Turns entries into events: each once, although every member logs it, and with names for ids. */
@@ -57,11 +71,15 @@ class Timeline {
   readonly #context: CliContext;
   readonly #session: Session;
   readonly #seen = new Set<string>();
+  readonly #readLogged: () => Promise<ReadonlyMap<string, string>>;
   #names: ReadonlyMap<string, string> | null = null;
+  /** Read once an id is found that the state does not have. */
+  #logged: ReadonlyMap<string, string> | null = null;
 
-  constructor(context: CliContext, session: Session) {
+  constructor(context: CliContext, session: Session, readLogged: () => Promise<ReadonlyMap<string, string>>) {
     this.#context = context;
     this.#session = session;
+    this.#readLogged = readLogged;
   }
 
   async next(entry: Exclude<LogEvent, "current">): Promise<TimelineEvent | null> {
@@ -77,13 +95,14 @@ class Timeline {
     this.#names ??= await this.#readNames();
     let isUnknown = false;
     const nameOf = (id: string): string => {
-      const name = this.#names?.get(id);
+      const name = this.#names?.get(id) ?? this.#logged?.get(id);
       isUnknown ||= name === undefined;
       return name ?? id;
     };
     const found = eventOfLog(entry, nameOf);
     if (!isUnknown || (found?.key != null && this.#seen.has(found.key))) return found;
     this.#names = await this.#readNames();
+    this.#logged ??= await this.#readLogged();
     return eventOfLog(entry, nameOf);
   }
 

@@ -57,7 +57,8 @@ describe("haplan drill", () => {
     ["-faults=", "no fault is named"],
     ["-faults=vip", "The load balancer has no virtual address"],
     ["-pause=31s", "-pause=31s is not a pause that a drill makes"],
-    ["-members=m1", "There is no follower for a fault"],
+    ["-members=m1", "There is no follower for a fault m1 is the leader."],
+    ["-members=m2,m9", "-members=m9 is no member The members are m1, m2, m3."],
   ])("refuses %s before it does anything", async (words, why) => {
     const acts = await disturbed(async () => {
       const run = await drill(`-auto-approve ${words}`);

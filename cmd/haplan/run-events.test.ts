@@ -39,6 +39,17 @@ describe("events", () => {
     ]);
   });
 
+  it("names the leader of a cluster that a restore has replaced, whose ids the state has no longer", async () => {
+    const { m1 = [], m2 = [] } = logged;
+    const electedBefore = (role: string): string =>
+      JSON.stringify({ msg: "leader elected", leader: "feed", term: 5, role });
+    Object.assign(logged, { m1: [electedBefore("follower"), ...m1], m2: [electedBefore("leader"), ...m2] });
+    const { out } = await cli.haplan("events three.yaml");
+    expect(out).toContain("m2 is the leader in term 5");
+    expect(out).not.toContain("feed");
+    Object.assign(logged, { m1, m2 });
+  });
+
   it("streams objects with -json", async () => {
     const { out } = await cli.haplan("events three.yaml -json");
     const last = JSON.parse(out.split("\n").at(-1)!);

@@ -1,5 +1,5 @@
 /** `haplan restore` and `haplan backups`: whole command lines, against a world in memory. */
-import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { inPieces, snapshotBytes, snapshotOfKeys } from "../../src/backup/snapshot.fixture.ts";
@@ -150,6 +150,33 @@ describe("backups", () => {
     expect(of("cut.db")).toMatchObject({ verified: false, problem: expect.stringContaining("has no SHA-256") });
   });
 
+  const scheduled = (type: string): string => {
+    const text = readFileSync(join(cli.cwd, "three.yaml"), "utf8").trimEnd();
+    const schedule = `{ everyMinutes: 60, directory: ${cli.cwd}/of-members }`;
+    return `${text.replace("type: local", `type: ${type}`)}\n  backup: { schedule: ${schedule} }\n`;
+  };
+
+  it("lists those that the members take where these are on this machine", async () => {
+    await prepare();
+    writeFileSync(join(cli.cwd, "three.yaml"), scheduled("local"));
+    mkdirSync(join(cli.cwd, "of-members"));
+    for (const suffix of ["", ".json", ".sha256"])
+      cpSync(join(cli.cwd, `demo.db${suffix}`), join(cli.cwd, `of-members/taken.db${suffix}`));
+    const { out } = await haplan("backups three.yaml");
+    expect(out).toMatch(/taken\.db +41 +40/);
+    expect(out).toContain(`Directory: ${cli.cwd}/of-members`);
+    expect((await haplan("restore taken.db three.yaml -auto-approve")).code).toBe(0);
+  });
+
+  it("says where those are that the members take on hosts, and how to list them", async () => {
+    writeFileSync(join(cli.cwd, "three.yaml"), scheduled("ssh"));
+    const { out } = await haplan("backups three.yaml");
+    expect(out).toContain(`Not looked at: ${cli.cwd}/of-members on m1, m2, m3`);
+    expect(out).toContain(`haplan exec -spec=three.yaml -T m2 -- sudo ls -l ${cli.cwd}/of-members`);
+    const { scheduled_elsewhere: elsewhere } = JSON.parse((await haplan("backups three.yaml -json")).out);
+    expect(elsewhere).toEqual({ directory: `${cli.cwd}/of-members`, masters: ["m1", "m2", "m3"] });
+  });
+
   it("says so when there are none", async () => {
     await haplan("apply three.yaml -auto-approve");
     expect((await haplan("backups three.yaml")).out).toContain('There are no backups of cluster "demo".');
@@ -160,7 +187,6 @@ describe("backup", () => {
   it("keeps a verified backup, lists it, and removes what the retention no longer keeps", async () => {
     await prepare();
     const spec = "\n  backup: { directory: kept, retention: { count: 2 }, metricsFile: metrics/haplan.prom }\n";
-    const { readFileSync } = await import("node:fs");
     writeFileSync(join(cli.cwd, "three.yaml"), readFileSync(join(cli.cwd, "three.yaml"), "utf8").trimEnd() + spec);
     for (let i = 0; i < 3; i++) {
       const { code, out } = await haplan("backup three.yaml");

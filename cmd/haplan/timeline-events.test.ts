@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JournalRecord } from "../../src/plan/journal-record.ts";
-import { eventOfLog, eventsOfJournal } from "./timeline-events.ts";
+import { eventOfLog, eventsOfJournal, writerOfLog } from "./timeline-events.ts";
 
 const names: Readonly<Record<string, string>> = { "2a2420235366859a": "m1", "8e9e05c52164694d": "m2" };
 
@@ -60,6 +60,18 @@ const lines: readonly (readonly [string, string, readonly (string | null)[] | nu
 describe("an event in a member's log", () => {
   it.each(lines)("is read: %s", (_, line, expected) => {
     expect(textOf(line)).toEqual(expected);
+  });
+});
+
+describe("a line in a member's log", () => {
+  it.each([
+    ["its own election", '{"leader":"2a","term":2,"role":"leader","msg":"leader elected"}', "2a"],
+    ["the election of another one", '{"leader":"2a","term":2,"role":"follower","msg":"leader elected"}', null],
+    ["an election of etcd", '{"msg":"raft.node: 8e changed leader from 8e to 2a at term 17"}', "8e"],
+    ["its start", '{"local-member-id":"2a","msg":"ready to serve client requests"}', "2a"],
+    ["a line of systemd", "Started haplan-demo-m1-agent.service.", null],
+  ])("says which member has written it: %s", (_, message, id) => {
+    expect(writerOfLog({ machine: "m1", unit: "agent", timeMs: 0, message })).toBe(id);
   });
 });
 

@@ -61,6 +61,15 @@ export function eventOfLog({ machine, timeMs, message }: LogEntry, nameOf: NameO
   }
 }
 
+/** The id of the member that has written a line; null if the line does not say. */
+export function writerOfLog({ message }: LogEntry): string | null {
+  const line = fieldsOf(message);
+  const { msg, leader, role } = line;
+  if (typeof line["local-member-id"] === "string") return line["local-member-id"];
+  if (msg === "leader elected" && role === "leader" && typeof leader === "string") return leader;
+  return typeof msg === "string" ? (/^raft\.node: ([0-9a-f]+) /.exec(msg)?.[1] ?? null) : null;
+}
+
 type Fields = { readonly [name: string]: unknown };
 
 /** Empty for a line that is no JSON object. */

@@ -68,8 +68,12 @@ export type ApplyEvent =
       readonly gapMs: number;
       readonly running: readonly Step[];
     }
-  /** Null: it could not be measured. */
-  | { readonly kind: "writeAvailability"; readonly availability: WriteAvailability | null }
+  /** Null: it could not be measured. `budgetSpent`: a client has waited for longer than the budget allows. */
+  | {
+      readonly kind: "writeAvailability";
+      readonly availability: WriteAvailability | null;
+      readonly budgetSpent: boolean;
+    }
   /** Last event of a completed apply. */
   | { readonly kind: "applied"; readonly summary: ApplySummary };
 

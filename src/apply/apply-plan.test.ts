@@ -252,6 +252,15 @@ describe("applyPlan", () => {
     });
   });
 
+  it("tells two members of one name apart while the one replaces the other", async () => {
+    const world = await settled(three);
+    expect((await apply(world, three, { replace: ["haplan_raft_member.m2"] })).kind).toBe("applied");
+    const told = world.events.flatMap((event) =>
+      event.kind === "membershipChange" ? [`${event.voters} | ${event.votersOutgoing} | ${event.learners}`] : [],
+    );
+    expect(told).toEqual(["m1,m2,m3 |  | m2 (new)", "m1,m2 (new),m3 |  | m2", "m1,m2,m3 |  | "]);
+  });
+
   it("R7: gives up a wait at once when the process that it waits for has ended, with the end of its log", async () => {
     const world = await settled(three);
     const plan = await planInWorld(world, five);

@@ -80,7 +80,8 @@ export class PlanWalk {
     } finally {
       const availability = (await this.#probe?.stop()) ?? null;
       if (availability !== null) budget?.note(availability.longestGapMs);
-      this.#ports.emit({ kind: "writeAvailability", availability });
+      const budgetSpent = (budget?.spent ?? null) !== null;
+      this.#ports.emit({ kind: "writeAvailability", availability, budgetSpent });
     }
   }
 

@@ -68,9 +68,16 @@ export async function tellMembership(context: StepContext, step: Step): Promise<
   const known = new Map(
     context.keeper.state.resources.map((resource) => [resource.attributes["memberId"], resource.name]),
   );
-  const name = (id: string): string => {
+  const nameOf = (id: string): string => {
     const member = membership.members.find((candidate) => candidate.id === id);
-    return member?.name || String(known.get(id) ?? id);
+    return specName(member?.name || String(known.get(id) ?? id));
+  };
+  const ids = [...new Set([...membership.members.map(({ id }) => id), ...membership.votersOutgoing])];
+  // While a master is replaced, two members have its name: the state has the one that joins.
+  const name = (id: string): string => {
+    const own = nameOf(id);
+    const isNew = known.get(id) === own && ids.filter((each) => nameOf(each) === own).length > 1;
+    return isNew ? `${own} (new)` : own;
   };
   const names = (learner: boolean): readonly string[] =>
     membership.members

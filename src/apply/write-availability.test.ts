@@ -70,7 +70,7 @@ describe("writeAvailability", () => {
     ["delayed", [ok(0, 1001)]],
     ["unavailable", [ok(0, 10), lost(20, 30), ok(40, 50)]],
   ] as const)("F1: calls writes %s by what failed, and by what a client waited at most", (expected, attempts) => {
-    expect(outcomeOf(writeAvailability(attempts, { startedMs: 0, endedMs: 2000 }))).toBe(expected);
+    expect(outcomeOf(writeAvailability(attempts, { startedMs: 0, endedMs: 2000 }), false)).toBe(expected);
   });
 
   it.each([

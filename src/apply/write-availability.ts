@@ -52,17 +52,17 @@ export function writeAvailability(
 }
 
 /**
- * `delayed`: no write failed, but a client waited longer than in a normal change: there was no quorum or no leader for
- * a while.
+ * `delayed`: no write failed, but a client waited longer than in a normal change, because there was no quorum or no leader for
+ * a while, or longer than the budget allows.
  */
 export type AvailabilityOutcome = "available" | "delayed" | "unavailable";
 
 /** A planned change costs a client at most a second. */
 const plannedGapMaxMs = 1_000;
 
-export function outcomeOf({ failed, longestGapMs }: WriteAvailability): AvailabilityOutcome {
+export function outcomeOf({ failed, longestGapMs }: WriteAvailability, budgetSpent: boolean): AvailabilityOutcome {
   if (failed > 0) return "unavailable";
-  return longestGapMs > plannedGapMaxMs ? "delayed" : "available";
+  return budgetSpent || longestGapMs > plannedGapMaxMs ? "delayed" : "available";
 }
 
 function firstFailureOf(attempts: readonly WriteAttempt[]): string | null {

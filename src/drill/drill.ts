@@ -68,6 +68,17 @@ export function faultableFollowers(
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** Why each of these may have no fault, as sentences. */
+export function whyNotFaultable({ members }: ObservedMembership, names: readonly string[]): readonly string[] {
+  return names.flatMap((name) => {
+    const found = members.filter((member) => member.name === name);
+    if (found.length === 0) return [`${name} is no member.`];
+    if (found.some(({ leader }) => leader)) return [`${name} is the leader.`];
+    if (found.every(({ learner }) => learner)) return [`${name} is a learner.`];
+    return found.some(({ healthy }) => healthy) ? [] : [`${name} is not healthy.`];
+  });
+}
+
 /** Members that were healthy before and are not now. */
 export function missingAfter(before: ObservedMembership, now: ObservedMembership | null): readonly string[] {
   const healthy = new Set((now?.hasLeader ? now.members : []).filter((each) => each.healthy).map(({ id }) => id));

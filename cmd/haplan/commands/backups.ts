@@ -1,10 +1,12 @@
 /** `haplan backups [SPEC]`: lists the backups of a cluster, and verifies them on request. */
+
 import type { ListedBackup } from "../../../src/backup/backup-dir.ts";
 import { verifyBackup } from "../../../src/backup/open-backup.ts";
+import type { CommandWords } from "../../../src/base/command-words.ts";
 import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
 import { backupSecret } from "../backup-places.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { clusterBackups, recordedBackup } from "../cluster-backups.ts";
+import { clusterBackups, recordedBackup, scheduledElsewhere } from "../cluster-backups.ts";
 import { openCluster } from "../open-cluster.ts";
 import type { Session } from "../session.ts";
 import { type BackupEntry, backupsToJson, renderBackups } from "../views/backups-view.ts";
@@ -16,14 +18,18 @@ export async function runBackups(
   specArgument: string | undefined,
   flags: BackupsFlags,
 ): Promise<ExitCode> {
-  const { terminal, clock } = context;
+  const { terminal, clock, invocation } = context;
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
   const { directories, backups } = clusterBackups(context, session);
   const entries: BackupEntry[] = [];
   for (const backup of backups)
     entries.push(flags.verify ? await verified(context, session, backup) : recordedBackup(backup));
-  const list = { cluster: session.spec.name, directories, backups: entries, nowMs: clock.now() };
-  terminal.print(flags.json ? JSON.stringify(backupsToJson(list), null, 2) : renderBackups(list, terminal.paint));
+  const elsewhere = scheduledElsewhere(session);
+  const list = { cluster: session.spec.name, directories, backups: entries, nowMs: clock.now(), elsewhere };
+  const lineOf = (command: CommandWords): string => invocation.line(command);
+  terminal.print(
+    flags.json ? JSON.stringify(backupsToJson(list), null, 2) : renderBackups(list, terminal.paint, lineOf),
+  );
   return entries.some(({ problem }) => problem !== null) ? 1 : 0;
 }
 

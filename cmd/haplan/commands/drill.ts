@@ -6,6 +6,7 @@ import {
   drillHeld,
   faultableFollowers,
   quorumAtStake,
+  whyNotFaultable,
 } from "../../../src/drill/drill.ts";
 import { readAddressStates } from "../../../src/drill/fail-over.ts";
 import { runDrill, whyUnwritten } from "../../../src/drill/run-drill.ts";
@@ -158,12 +159,20 @@ function chooseFaults(
   kinds: readonly DrillFaultKind[],
   targets: FaultTargets,
 ): readonly DrillFault[] {
+  const members = membership.members.map(({ name }) => name).filter((name) => name !== "");
+  const unknown = targets.followers.find((name) => !members.includes(name));
+  if (unknown !== undefined)
+    throw refuse(
+      "drill/no-such-member",
+      `-members=${unknown} is no member`,
+      `The members are ${[...new Set(members)].sort().join(", ")}.`,
+    );
   const followers = faultableFollowers(membership, targets.followers);
   if (followers.length === 0)
     throw refuse(
       "drill/no-follower",
       "There is no follower for a fault",
-      "Name healthy followers with -members, or omit it. Look at them with:",
+      `${[...whyNotFaultable(membership, targets.followers), "Faults are for healthy followers. Look at them with:"].join(" ")}`,
       [["status"]],
     );
   return kinds.map((kind, at) => ({

@@ -12,10 +12,9 @@ import type { Plan } from "../../../src/plan/plan.ts";
 import type { PlannedRestore, RestoreRequest } from "../../../src/plan/restore-request.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
-import { backupDir, backupSecret } from "../backup-places.ts";
+import { backupDirs, backupSecret } from "../backup-places.ts";
 import { checkPlan } from "../check-plan.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { snapshotDir } from "../cluster-files.ts";
 import { executePlan } from "../execute-plan.ts";
 import type { LockFlags } from "../lock-state.ts";
 import { locked } from "../locked-run.ts";
@@ -64,10 +63,6 @@ export async function runRestore(
     await stage(context, session, path, plan);
     return execute(context, session, plan, flags, lock);
   });
-}
-
-function backupDirs(context: CliContext, session: Session): readonly string[] {
-  return [...new Set([backupDir(context, session), snapshotDir(session.directory)])];
 }
 
 /** A path, or the name of one of the cluster's backups. Null if there is none. */

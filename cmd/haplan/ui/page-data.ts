@@ -1,7 +1,7 @@
 /** What the page shows, as JSON: what `status -json -watch` prints, with what may fail next and the backups. */
 
 import type { CliContext } from "../cli-context.ts";
-import { clusterBackups, recordedBackup } from "../cluster-backups.ts";
+import { clusterBackups, recordedBackup, scheduledElsewhere } from "../cluster-backups.ts";
 import { backupsToJson } from "../views/backups-view.ts";
 import { watchedToJson } from "../views/status-watch-view.ts";
 import type { WatchedStatus } from "../watch-status.ts";
@@ -22,6 +22,7 @@ export function statusForPage(context: CliContext, watched: WatchedStatus): obje
       directories,
       backups: backups.map(recordedBackup),
       nowMs: context.clock.now(),
+      elsewhere: scheduledElsewhere(session),
     }),
   };
 }

@@ -2,7 +2,7 @@
  * The events of apply for programs: one JSON object per line, in the format of Terraform's machine-readable UI (ui
  * 1.2).
  */
-import type { ApplyEvent, WriteAvailability } from "../../../src/apply/apply-event.ts";
+import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import { outcomeOf } from "../../../src/apply/write-availability.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
@@ -135,8 +135,8 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
     case "writeAvailability":
       return {
         type: "write_availability",
-        message: writesSentence(event.availability),
-        ...availabilityFields(event.availability),
+        message: writesSentence(event.availability, event.budgetSpent),
+        ...availabilityFields(event),
       };
     case "applied": {
       const { imported, added, changed, destroyed, degraded } = event.summary;
@@ -148,12 +148,15 @@ export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
 }
 
 /** Whole milliseconds; only `measured` if it is false. `outcome` is the meaning of the message. */
-function availabilityFields(availability: WriteAvailability | null): object {
+function availabilityFields({
+  availability,
+  budgetSpent,
+}: Extract<ApplyEvent, { readonly kind: "writeAvailability" }>): object {
   if (availability === null) return { measured: false };
   const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs, steps } = availability;
   return {
     measured: true,
-    outcome: outcomeOf(availability),
+    outcome: outcomeOf(availability, budgetSpent),
     attempts,
     failed,
     first_failure: firstFailure,

@@ -137,11 +137,15 @@ describe("the sentence on write availability", () => {
       "No write succeeded in all of 1m35s (100 probes). The first error was: context deadline exceeded",
     ],
   ])("R38, T10, F1: reports the measurement, or that there was none: %#", (availability, sentence) => {
-    expect(writesSentence(availability)).toBe(sentence);
+    expect(writesSentence(availability, false)).toBe(sentence);
+  });
+
+  it("does not say that writes were available all the time when the budget for gaps is spent", () => {
+    expect(writesSentence(measured, true)).toBe("No write failed, but the longest wait was 240 ms (100 probes).");
   });
 
   it("T10: is printed for a failed apply, too", () => {
-    const { output } = shown(false, [[0, { kind: "writeAvailability", availability: null }]]);
+    const { output } = shown(false, [[0, { kind: "writeAvailability", availability: null, budgetSpent: false }]]);
     expect(output()).toContain("not measured");
   });
 });

@@ -23,8 +23,8 @@ type Progress = {
   numbers: ReadonlyMap<string, number>;
   /** Title of each step, by id. */
   titles: ReadonlyMap<string, string>;
-  /** Undefined until it is reported, null if it could not be measured. */
-  available: WriteAvailability | null | undefined;
+  /** Undefined until it is reported. */
+  available: Extract<ApplyEvent, { kind: "writeAvailability" }> | undefined;
   done: number;
   readonly startedMs: number;
   quorum: LiveQuorum | null;
@@ -96,7 +96,7 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
       showGapSpent(progress, event);
       break;
     case "writeAvailability":
-      progress.available = event.availability;
+      progress.available = event;
       break;
     case "applied":
       showSummary(progress, event.summary);
@@ -172,8 +172,9 @@ function showSummary({ terminal, mode }: Progress, summary: ApplySummary): void 
 /** Also if apply ends before its summary. */
 function showAvailability({ terminal, available, titles }: Progress): void {
   if (available === undefined) return;
-  terminal.print(writesSentence(available));
-  for (const line of gapLines(available, titles)) terminal.print(line);
+  const { availability, budgetSpent } = available;
+  terminal.print(writesSentence(availability, budgetSpent));
+  for (const line of gapLines(availability, titles)) terminal.print(line);
 }
 
 /** Waits below are those of any write on a busy machine. */
@@ -203,14 +204,14 @@ export function summarySentence(mode: Plan["mode"], { imported, added, changed, 
 }
 
 /** Write availability during apply, in one sentence. */
-export function writesSentence(availability: WriteAvailability | null): string {
+export function writesSentence(availability: WriteAvailability | null, budgetSpent: boolean): string {
   if (availability === null) return "Write availability was not measured.";
   const { attempts, failed, firstFailure, longestGapMs, unavailableMs, measuredMs } = availability;
   const probes = `${attempts} ${attempts === 1 ? "probe" : "probes"}`;
   const because = firstFailure === null ? "" : ` The first error was: ${firstFailure}`;
   if (failed === attempts) return `No write succeeded in all of ${milliseconds(measuredMs)} (${probes}).${because}`;
   const gap = `longest gap ${milliseconds(longestGapMs)}`;
-  switch (outcomeOf(availability)) {
+  switch (outcomeOf(availability, budgetSpent)) {
     case "available":
       return `Writes were available all the time (${probes}, ${gap}).`;
     case "delayed":

@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
 import type { BackupFacts } from "../../../src/backup/open-backup.ts";
+import type { CommandWords } from "../../../src/base/command-words.ts";
 import type { SnapshotSource } from "../../../src/control-plane/control-plane.ts";
 import type { Paint } from "../paint.ts";
 import { snakeKeys } from "./snake-keys.ts";
@@ -32,7 +33,12 @@ export type BackupList = {
   readonly directories: readonly string[];
   readonly backups: readonly BackupEntry[];
   readonly nowMs: number;
+  /** Null if there are none. */
+  readonly elsewhere: ScheduledElsewhere | null;
 };
+
+/** Backups that the members take by themselves, in a directory of each master that is not looked at. */
+export type ScheduledElsewhere = { readonly directory: string; readonly masters: readonly string[] };
 
 export function backupToJson({ path, manifest, source, removed }: BackupReport): object {
   const { kind: _, version: __, ...facts } = manifest;
@@ -57,11 +63,12 @@ export function renderBackup({ path, manifest, source, removed }: BackupReport, 
   ].join("\n");
 }
 
-export function backupsToJson({ cluster, directories, backups, nowMs }: BackupList): object {
+export function backupsToJson({ cluster, directories, backups, nowMs, elsewhere }: BackupList): object {
   return {
     format_version: "1.0",
     cluster,
     directories,
+    scheduled_elsewhere: elsewhere,
     backups: backups.map(({ path, fileBytes, facts, createdAt, verified, problem }) => ({
       name: basename(path),
       path,
@@ -79,8 +86,16 @@ export function backupsToJson({ cluster, directories, backups, nowMs }: BackupLi
   };
 }
 
-export function renderBackups({ cluster, directories, backups, nowMs }: BackupList, paint: Paint): string {
-  const places = directories.map((directory) => `Directory: ${directory}`);
+/** `lineOf` prints a command with the flags that select the cluster. */
+export function renderBackups(
+  { cluster, directories, backups, nowMs, elsewhere }: BackupList,
+  paint: Paint,
+  lineOf: (command: CommandWords) => string,
+): string {
+  const places = [
+    ...directories.map((directory) => `Directory: ${directory}`),
+    ...(elsewhere === null ? [] : elsewhereLines(elsewhere, lineOf)),
+  ];
   if (backups.length === 0) return [`There are no backups of cluster "${cluster}".`, ...places].join("\n");
   const number = (value: number | undefined): string => (value === undefined ? "-" : String(value));
   const rows = backups.map(({ path, fileBytes, facts, createdAt, verified, problem }) => [
@@ -100,6 +115,16 @@ export function renderBackups({ cluster, directories, backups, nowMs }: BackupLi
     ...places,
     ...backups.flatMap(({ problem }) => (problem === null ? [] : ["", paint.red(problem)])),
   ].join("\n");
+}
+
+function elsewhereLines(
+  { directory, masters }: ScheduledElsewhere,
+  lineOf: (command: CommandWords) => string,
+): readonly string[] {
+  return [
+    `Not looked at: ${directory} on ${masters.join(", ")}, where the members keep those that they take by themselves. To list them, run:`,
+    ...masters.map((name) => `    ${lineOf(["exec", "-T", name, "--", "sudo", "ls", "-l", directory])}`),
+  ];
 }
 
 /** `revision 12, 3 keys, 1 lease, 0 users`. */

@@ -35,7 +35,7 @@ function decide(changes: readonly ResourceChange[], more: Partial<RepairInput> =
     policy,
     changes,
     masters: [],
-    occupied: new Set(),
+    occupied: new Map(),
     quorum,
     since: longAgo,
     past: [],
@@ -48,7 +48,15 @@ function repairedAgo(...minutes: readonly number[]): RepairInput["past"] {
 }
 
 function past(more: Partial<PastRepair>): PastRepair {
-  return { address: "haplan_raft_member.m2", atMs: nowMs - 7_200_000, kind: null, spare: null, outcome: null, ...more };
+  return {
+    address: "haplan_raft_member.m2",
+    atMs: nowMs - 7_200_000,
+    kind: null,
+    spare: null,
+    outcome: null,
+    failure: null,
+    ...more,
+  };
 }
 
 describe("repairs", () => {
@@ -172,7 +180,16 @@ describe("a dead master", () => {
     ["without a leader", { quorum: { canLose: 1, hasLeader: false } }, "quorumAtStake"],
     ["after another replacement within a day", { past: [past({ ...replaced, address: "other" })] }, "replacementLimit"],
     ["without a spare host", { policy: { ...replacing, replace: { ...replace, spares: [] } } }, "noSpare"],
-    ["whose spare hosts are in use", { occupied: new Set(["10.0.0.1", "10.0.0.2"]) }, "noSpare"],
+    [
+      "whose spare hosts are in use",
+      {
+        occupied: new Map([
+          ["10.0.0.1", "m1"],
+          ["10.0.0.2", "m3@1"],
+        ]),
+      },
+      "noSpare",
+    ],
     [
       "whose spare hosts have failed",
       { past: ["s1", "s2"].map((name) => past({ ...replaced, spare: name, outcome: "failed" })) },
@@ -206,6 +223,24 @@ describe("a dead master", () => {
     const stopped = change("haplan_agent.m2", { reasonCode: "dead" });
     const restarts = [5, 15, 25].map((minutes) => past({ address: stopped.address, atMs: nowMs - minutes * 60_000 }));
     expect(decide([stopped], { ...base, past: restarts }).repair?.kind).toBe("replace");
+  });
+
+  it("without a spare host names why each of them is not taken", () => {
+    const occupied = new Map([["10.0.0.1", "m3@1"]]);
+    const failed = past({ kind: "replace", spare: "s2", outcome: "failed", failure: "Cannot connect", atMs: 0 });
+    const [other] = base.masters!;
+    const masters = [...base.masters!, { ...other!, name: "m9", dead: null, onSpare: "s0" }];
+    const { findings } = decide([], { ...base, masters, occupied, past: [failed] });
+    expect(findings).toMatchObject([
+      {
+        waits: "noSpare",
+        spares: [
+          "s0 is in the place of m9",
+          "s1 has m3@1 of this cluster",
+          "s2 failed within a day (1970-01-01T00:00:00Z): Cannot connect",
+        ],
+      },
+    ]);
   });
 
   it("takes the spare host of an attempt that was cut short first, and no other count for it", () => {

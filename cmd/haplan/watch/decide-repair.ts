@@ -6,7 +6,7 @@
 import type { ResourceChange } from "../../../src/plan/plan.ts";
 import { type ResourceAddress, resourceAddress, specName } from "../../../src/plan/resource.ts";
 import type { ClusterSpec, HostSpec } from "../../../src/spec/cluster-spec.ts";
-import { freeSpare } from "./free-spare.ts";
+import { freeSpare, type SpareChoice, whyNotFree } from "./free-spare.ts";
 import type { PastRepair } from "./past-repairs.ts";
 
 export type RepairPolicy = NonNullable<ClusterSpec["repair"]>;
@@ -33,6 +33,8 @@ export type Finding = {
   readonly reason: string;
   readonly kind: RepairKind | null;
   readonly waits: Waiting | null;
+  /** Of `noSpare`: why each spare host is not taken. */
+  readonly spares?: readonly string[];
 };
 
 export type Repair = {
@@ -64,8 +66,8 @@ export type RepairInput = {
   /** Null: there is no plan. */
   readonly changes: readonly ResourceChange[] | null;
   readonly masters: readonly WatchedMaster[];
-  /** Addresses of hosts on which the state has something. */
-  readonly occupied: ReadonlySet<string>;
+  /** Addresses of hosts on which the state has a machine, with its name. */
+  readonly occupied: ReadonlyMap<string, string>;
   readonly quorum: { readonly canLose: number | null; readonly hasLeader: boolean };
   /** Since when each address has differed, from the look before. */
   readonly since: ReadonlyMap<string, number>;
@@ -79,7 +81,7 @@ export type RepairDecision = {
 };
 
 /** Something that differs from the spec. */
-type Fault = Omit<Finding, "waits"> & {
+type Fault = Omit<Finding, "waits" | "spares"> & {
   readonly targets: readonly ResourceAddress[];
   /** The lowest first. */
   readonly urgency: number;
@@ -106,7 +108,7 @@ export function decideRepair(input: RepairInput): RepairDecision {
     findings: faults.map((fault): Finding => {
       const { address, reason, kind } = fault;
       const waits = whyWaits(input, fault, since) ?? (fault === first ? null : "queued");
-      return { address, reason, kind, waits };
+      return { address, reason, kind, waits, ...(waits === "noSpare" ? { spares: whyNoSpare(input) } : {}) };
     }),
   };
 }
@@ -213,9 +215,26 @@ function whyNotReplaced(input: RepairInput, lost: WatchedMaster): Waiting | null
   return spareFor(input, lost) === null ? "noSpare" : null;
 }
 
-function spareFor({ policy, occupied, past, nowMs }: RepairInput, { zone }: WatchedMaster): HostSpec | null {
-  const recent = past.filter(({ atMs }) => nowMs - atMs < dayMs);
-  return freeSpare(policy?.replace?.spares ?? [], { zone, occupied, past: recent });
+function spareFor(input: RepairInput, { zone }: WatchedMaster): HostSpec | null {
+  return freeSpare(sparesOf(input), { zone, ...seenOf(input) });
+}
+
+/** A spare host that has a master is no longer among those of the spec that is in force. */
+function whyNoSpare(input: RepairInput): readonly string[] {
+  return [
+    ...input.masters.flatMap(({ name, onSpare }) =>
+      onSpare === null ? [] : [`${onSpare} is in the place of ${name}`],
+    ),
+    ...sparesOf(input).flatMap((spare) => whyNotFree(spare, seenOf(input)) ?? []),
+  ];
+}
+
+function sparesOf({ policy }: RepairInput): readonly HostSpec[] {
+  return policy?.replace?.spares ?? [];
+}
+
+function seenOf({ occupied, past, nowMs }: RepairInput): Pick<SpareChoice, "occupied" | "past"> {
+  return { occupied, past: past.filter(({ atMs }) => nowMs - atMs < dayMs) };
 }
 
 /** Masters first, those that only have to be started before all, and certificates last: they are due long before they expire. */

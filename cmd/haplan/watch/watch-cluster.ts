@@ -150,9 +150,9 @@ class Watcher {
 }
 
 /** Of hosts on which the state has a machine, also one that was replaced. */
-function occupiedAddresses(state: State | null): ReadonlySet<string> {
+function occupiedAddresses(state: State | null): ReadonlyMap<string, string> {
   const machines = (state?.resources ?? []).filter(({ type }) => type === "haplan_machine");
-  return new Set(machines.map(({ attributes }) => String(attributes["address"])));
+  return new Map(machines.map(({ name, attributes }) => [String(attributes["address"]), name]));
 }
 
 function codeOf(error: unknown): string | null {

@@ -50,11 +50,12 @@ export class WatchLog {
   tellFindings(findings: readonly Finding[], areAll: boolean): void {
     const now = new Map(findings.map((finding) => [finding.address as string, finding]));
     for (const finding of findings) {
-      const { address, reason, kind, waits } = finding;
+      const { address, reason, kind, waits, spares } = finding;
       const before = this.#open.get(address);
-      if (before?.waits === waits && before.reason === reason) continue;
-      const message = `${address}: ${reason}${waits === null ? "" : ` (${waitingText[waits]})`}`;
-      this.tell({ event: "finding", message, address, reason, repair: kind, waits });
+      if (before?.waits === waits && before.reason === reason && before.spares?.join() === spares?.join()) continue;
+      const message = `${address}: ${reason}${waits === null ? "" : ` (${waitingText[waits]}${sparesText(spares)})`}`;
+      const details = spares === undefined ? {} : { spares };
+      this.tell({ event: "finding", message, address, reason, repair: kind, waits, ...details });
     }
     if (!areAll) {
       this.#open = new Map([...this.#open, ...now]);
@@ -69,6 +70,11 @@ export class WatchLog {
   async told(): Promise<void> {
     await this.#notifying;
   }
+}
+
+function sparesText(spares: readonly string[] | undefined): string {
+  if (spares === undefined) return "";
+  return spares.length === 0 ? "; the spec has none" : `; ${spares.join("; ")}`;
 }
 
 const waitingText: Readonly<Record<Waiting, string>> = {
