@@ -15,12 +15,7 @@ export function backupDir({ cwd }: CliContext, { spec, directory }: Session): st
 export function backupDirs(context: CliContext, session: Session): readonly string[] {
   // Apply keeps its own snapshots where they were before the spec named a directory.
   const own = [backupDir(context, session), snapshotDir(session.directory)];
-  return [...new Set([...own, ...(scheduleIsHere(session) ? scheduledDir(session) : [])])];
-}
-
-/** With provider local, masters are on this machine. */
-export function scheduleIsHere({ spec }: Pick<Session, "spec">): boolean {
-  return spec.provider.type === "local";
+  return [...new Set([...own, ...(session.provider.model.sharesFiles === true ? scheduledDir(session) : [])])];
 }
 
 function scheduledDir({ spec }: Session): readonly string[] {

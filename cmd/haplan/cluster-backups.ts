@@ -1,6 +1,6 @@
 /** The backups of a cluster that are in its directories, as they were verified when they were taken. */
 import { type ListedBackup, listBackups } from "../../src/backup/backup-dir.ts";
-import { backupDirs, scheduleIsHere } from "./backup-places.ts";
+import { backupDirs } from "./backup-places.ts";
 import type { CliContext } from "./cli-context.ts";
 import type { Session } from "./session.ts";
 import type { BackupEntry, ScheduledElsewhere } from "./views/backups-view.ts";
@@ -26,6 +26,6 @@ export function recordedBackup({ path, fileBytes, manifest }: ListedBackup): Bac
 /** Null if the members take no backups by themselves, or into a directory of this machine. */
 export function scheduledElsewhere(session: Session): ScheduledElsewhere | null {
   const { controlPlane, backup } = session.spec;
-  if (backup?.schedule === undefined || scheduleIsHere(session)) return null;
+  if (backup?.schedule === undefined || session.provider.model.sharesFiles === true) return null;
   return { directory: backup.schedule.directory, masters: controlPlane.masters.map(({ name }) => name) };
 }

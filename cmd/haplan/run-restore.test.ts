@@ -150,15 +150,15 @@ describe("backups", () => {
     expect(of("cut.db")).toMatchObject({ verified: false, problem: expect.stringContaining("has no SHA-256") });
   });
 
-  const scheduled = (type: string): string => {
+  const scheduled = (): string => {
     const text = readFileSync(join(cli.cwd, "three.yaml"), "utf8").trimEnd();
     const schedule = `{ everyMinutes: 60, directory: ${cli.cwd}/of-members }`;
-    return `${text.replace("type: local", `type: ${type}`)}\n  backup: { schedule: ${schedule} }\n`;
+    return `${text}\n  backup: { schedule: ${schedule} }\n`;
   };
 
   it("lists those that the members take where these are on this machine", async () => {
     await prepare();
-    writeFileSync(join(cli.cwd, "three.yaml"), scheduled("local"));
+    writeFileSync(join(cli.cwd, "three.yaml"), scheduled());
     mkdirSync(join(cli.cwd, "of-members"));
     for (const suffix of ["", ".json", ".sha256"])
       cpSync(join(cli.cwd, `demo.db${suffix}`), join(cli.cwd, `of-members/taken.db${suffix}`));
@@ -169,7 +169,11 @@ describe("backups", () => {
   });
 
   it("says where those are that the members take on hosts, and how to list them", async () => {
-    writeFileSync(join(cli.cwd, "three.yaml"), scheduled("ssh"));
+    writeFileSync(join(cli.cwd, "three.yaml"), scheduled());
+    cli.openProvider = (_, inMemory) => {
+      const { sharesFiles: __, ...model } = inMemory.model;
+      return { ...inMemory, model };
+    };
     const { out } = await haplan("backups three.yaml");
     expect(out).toContain(`Not looked at: ${cli.cwd}/of-members on m1, m2, m3`);
     expect(out).toContain(`haplan exec -spec=three.yaml -T m2 -- sudo ls -l ${cli.cwd}/of-members`);

@@ -49,6 +49,8 @@ export type ExportedResource = {
 };
 
 export type ProviderModel = {
+  /** Paths on its machines are paths of the machine that runs haplan; absent where machines are hosts of their own. */
+  readonly sharesFiles?: true;
   describeMachine(spec: ClusterSpec, host: MachineHost): ResourceDescription;
   describeLoadBalancer(spec: ClusterSpec): LoadBalancerDescription;
   /** What a resource consists of in the cloud, for tools that read plans of Terraform; absent if there is no such provider. */

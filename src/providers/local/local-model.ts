@@ -4,6 +4,7 @@ import { loadBalancerOnMachines } from "../load-balancer-hosts.ts";
 import type { CallLimits } from "../machine-calls.ts";
 
 export const localModel: ProviderModel = {
+  sharesFiles: true,
   describeMachine: () => ({ attributes: {}, unknown: [], replacedBy: [] }),
   describeLoadBalancer: loadBalancerOnMachines,
 };
