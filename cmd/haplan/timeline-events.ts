@@ -5,6 +5,7 @@
 import { groupBy } from "../../src/base/group-by.ts";
 import type { JournalRecord } from "../../src/plan/journal-record.ts";
 import type { LogEntry } from "../../src/providers/log-entry.ts";
+import { type LogFields, logFields } from "./log-fields.ts";
 
 export type TimelineKind = "election" | "membership" | "member" | "apply";
 
@@ -24,7 +25,7 @@ export type NameOf = (id: string) => string;
 
 /** Null for a line that says nothing of these. */
 export function eventOfLog({ machine, timeMs, message }: LogEntry, nameOf: NameOf): FoundEvent | null {
-  const line = fieldsOf(message);
+  const line = logFields(message);
   if (typeof line["msg"] !== "string") return null;
   const text = (name: string): string => String(line[name] ?? "");
   const elected = electionIn(line["msg"], line);
@@ -63,27 +64,15 @@ export function eventOfLog({ machine, timeMs, message }: LogEntry, nameOf: NameO
 
 /** The id of the member that has written a line; null if the line does not say. */
 export function writerOfLog({ message }: LogEntry): string | null {
-  const line = fieldsOf(message);
+  const line = logFields(message);
   const { msg, leader, role } = line;
   if (typeof line["local-member-id"] === "string") return line["local-member-id"];
   if (msg === "leader elected" && role === "leader" && typeof leader === "string") return leader;
   return typeof msg === "string" ? (/^raft\.node: ([0-9a-f]+) /.exec(msg)?.[1] ?? null) : null;
 }
 
-type Fields = { readonly [name: string]: unknown };
-
-/** Empty for a line that is no JSON object. */
-function fieldsOf(message: string): Fields {
-  if (!message.startsWith("{")) return {};
-  try {
-    return JSON.parse(message) as Fields;
-  } catch {
-    return {};
-  }
-}
-
 /** haplan's agent has fields; etcd's Raft has a sentence. */
-function electionIn(msg: string, line: Fields): { readonly leader: string; readonly term: string } | null {
+function electionIn(msg: string, line: LogFields): { readonly leader: string; readonly term: string } | null {
   if (msg === "leader elected" && typeof line["leader"] === "string")
     return { leader: line["leader"], term: String(line["term"]) };
   const match = /^raft\.node: \w+ (?:elected leader|changed leader from \w+ to) (\w+) at term (\d+)$/.exec(msg);

@@ -12,27 +12,31 @@ const passphraseLengthMin = 16;
 /** A password manager may ask its user. */
 const commandTimeoutMs = 120_000;
 
-/** Paths are relative to `cwd`. @throws HaplanError `backup/no-key`, `backup/bad-key`, `backup/no-passphrase` */
-export async function readBackupSecret({ keyFile, passphraseCommand }: Encryption, cwd: string): Promise<BackupSecret> {
-  if (keyFile !== undefined) return { kind: "key", key: readKey(keyFile, cwd) };
+/** Paths are relative to `cwd`; `setting` is the name of the section of the spec. @throws HaplanError `backup/no-key`, `backup/bad-key`, `backup/no-passphrase` */
+export async function readBackupSecret(
+  { keyFile, passphraseCommand }: Encryption,
+  cwd: string,
+  setting = "backup.encryption",
+): Promise<BackupSecret> {
+  if (keyFile !== undefined) return { kind: "key", key: readKey(keyFile, cwd, setting) };
   return { kind: "passphrase", passphrase: await askPassphrase(passphraseCommand ?? [], cwd) };
 }
 
-function readKey(path: string, cwd: string): Uint8Array {
+function readKey(path: string, cwd: string, setting: string): Uint8Array {
   let text: string;
   try {
     text = readFileSync(resolve(cwd, path), "utf8").trim();
   } catch (cause) {
     throw new HaplanError(
       "backup/no-key",
-      `Cannot read backup.encryption.keyFile: ${errorText(cause)}\nCreate one with: openssl rand -hex 32 > ${path}`,
+      `Cannot read ${setting}.keyFile: ${errorText(cause)}\nCreate one with: openssl rand -hex 32 > ${path}`,
       { cause },
     );
   }
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, "hex");
   throw new HaplanError(
     "backup/bad-key",
-    `backup.encryption.keyFile is no key: ${path} has ${text.length} characters instead of 64 hexadecimal digits\nCreate one with: openssl rand -hex 32 > ${path}`,
+    `${setting}.keyFile is no key: ${path} has ${text.length} characters instead of 64 hexadecimal digits\nCreate one with: openssl rand -hex 32 > ${path}`,
   );
 }
 

@@ -13,7 +13,7 @@ import { clockFindings, staleClockFindings } from "./clock-checks.ts";
 import { type Finding, type HostsToCheck, type HostToCheck, labelOf, type MachineToCheck } from "./hosts-to-check.ts";
 import { installAdvice, neededPrograms } from "./missing-programs.ts";
 import { networkFindings, untriedFindings } from "./network-checks.ts";
-import { pathFindings } from "./path-checks.ts";
+import { keyFileFindings, pathFindings } from "./path-checks.ts";
 
 type Check = {
   /** `hosts/<id>` is the code of its diagnostics. */
@@ -102,6 +102,7 @@ export const hostChecks: readonly Check[] = [
     }),
   },
   { id: "path", severity: "error", find: pathFindings },
+  { id: "backup-key", severity: "warning", find: keyFileFindings },
   {
     id: "memory",
     severity: "error",

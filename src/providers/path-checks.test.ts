@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { HostFacts, HostPath } from "../host/host-facts.ts";
 import { agentUnitName, type UnitDefinition } from "../units/unit-definition.ts";
 import type { HostToCheck } from "./hosts-to-check.ts";
-import { pathFindings, usedPaths } from "./path-checks.ts";
+import { keyFileFindings, pathFindings, usedPaths } from "./path-checks.ts";
 
 const backups = "/var/backups/haplan";
 const etcd = "/opt/etcd/etcd";
@@ -47,6 +47,45 @@ function found(
   const input = { cluster: "demo", certificateAgeMs: null, hosts: [host], paths: [] };
   return pathFindings(input).map(({ summary }) => summary);
 }
+
+const keyFile = "/etc/haplan/backup.key";
+const readable: HostPath = {
+  ...program,
+  path: keyFile,
+  resolved: keyFile,
+  ownerId: 998,
+  ownerName: "haplan",
+  rights: "r",
+};
+
+describe("the key file of a schedule of backups", () => {
+  const keyed: UnitDefinition = { ...unit, arguments: [`--backup-key-file=${keyFile}`] };
+  it.each<[string, Partial<HostPath>, string | null, (number | null)?]>([
+    ["members may read", {}, null],
+    ["is missing", { kind: "missing", resolved: "/etc" }, "does not exist"],
+    ["is a directory", { kind: "directory" }, "is a directory, and no key"],
+    ["another user alone may read", { ownerId: 0, ownerName: "root", rights: "" }, "cannot be read by members"],
+    ["another user alone may read, before there is haplan's", { rights: "" }, null, null],
+    ["was not tried", { rights: null }, null],
+    [
+      "leads to a home directory",
+      { resolved: "/root/key" },
+      "is not seen by members (it is /root/key): their units hide /root",
+    ],
+  ])("is told or not if it %s", (_, path, expected, userId) => {
+    expect(usedPaths(keyed)).toContain(keyFile);
+    const facts = {
+      paths: [{ ...readable, ...path }],
+      unitUserId: userId === undefined ? 998 : userId,
+    } as Partial<HostFacts> as HostFacts;
+    const machines = [{ name: "m1", address: "10.0.0.1", units: [keyed], bytes: 0 }];
+    const host: HostToCheck = { host: "10.0.0.1", machines, facts, notRoot: null, clock: null };
+    const told = keyFileFindings({ cluster: "demo", certificateAgeMs: null, hosts: [host], paths: [] });
+    expect(told.map(({ summary }) => summary)).toEqual(
+      expected === null ? [] : [`${keyFile} on m1 (10.0.0.1) ${expected}`],
+    );
+  });
+});
 
 describe("paths that units use", () => {
   it("are those that they write to, and programs at a path", () => {

@@ -4,12 +4,13 @@
  */
 import { unitUserName } from "../base/host-paths.ts";
 import type { HostFacts, HostPath } from "../host/host-facts.ts";
+import { keyFilesOf } from "../units/agent-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import { type Finding, type HostsToCheck, type HostToCheck, labelOf } from "./hosts-to-check.ts";
 
 /** The paths to ask hosts about. */
 export function usedPaths(unit: UnitDefinition): readonly string[] {
-  return [...(unit.directories ?? []), ...programPaths(unit)];
+  return [...(unit.directories ?? []), ...programPaths(unit), ...keyFilesOf(unit)];
 }
 
 function programPaths({ program }: UnitDefinition): readonly string[] {
@@ -28,6 +29,16 @@ export function pathFindings({ hosts }: HostsToCheck): readonly Finding[] {
           .flatMap((path) => findingOf(host, facts, path, programFault)),
       ]),
     );
+  });
+}
+
+/** Members serve without the key, but take no backups by themselves. */
+export function keyFileFindings({ hosts }: HostsToCheck): readonly Finding[] {
+  return hosts.flatMap((host) => {
+    const { facts, machines } = host;
+    if (facts === null) return [];
+    const files = new Set(machines.flatMap(({ units }) => units.flatMap(keyFilesOf)));
+    return [...files].flatMap((path) => findingOf(host, facts, path, keyFileFault));
   });
 }
 
@@ -67,6 +78,26 @@ function directoryFault(found: HostPath, { unitUserId }: HostFacts): Fault | nul
   return {
     what: "cannot be written to by members",
     advice: `Its mode, or that of a directory above it, forbids it to the user "${unitUserName}".`,
+  };
+}
+
+/** `path`: a key file that is missing or cannot be used. */
+export function keyFileAdvice(path: string): string {
+  return `It is backup.schedule.keyFile. Without it, each backup that a member takes by itself fails. Write the same key on every master: openssl rand -hex 32 > ${path}`;
+}
+
+function keyFileFault(found: HostPath, { unitUserId }: HostFacts): Fault | null {
+  const { path, kind, rights } = found;
+  const advice = keyFileAdvice(path);
+  if (kind === "missing") return { what: "does not exist", advice };
+  if (kind === "directory") return { what: "is a directory, and no key", advice };
+  const hidden = hiddenFault(found);
+  if (hidden !== null) return { ...hidden, advice };
+  // Its user may be given the file once haplan has made it.
+  if (rights === null || unitUserId === null || rights.includes("r")) return null;
+  return {
+    what: "cannot be read by members",
+    advice: `${advice}, and let the user "${unitUserName}" read it: chown ${unitUserName}: ${path}`,
   };
 }
 

@@ -22,6 +22,13 @@ import {
 /** `token` separates members of clusters that were created from equal specs: the state's lineage. */
 export type AgentStart = InitialCluster & { readonly token: string };
 
+const keyFileFlag = "--backup-key-file=";
+
+/** The files of the operator that a unit reads: the key of the backups that a member takes by itself. */
+export function keyFilesOf({ arguments: given }: Pick<UnitDefinition, "arguments">): readonly string[] {
+  return given.filter((each) => each.startsWith(keyFileFlag)).map((each) => each.slice(keyFileFlag.length));
+}
+
 /** The maximum number of members of a cluster. */
 const maxLearners = 7;
 
@@ -115,7 +122,7 @@ function backupArguments({ name, backup }: ClusterSpec): string[] {
     `--backup-interval=${schedule.everyMinutes}m`,
     `--backup-dir=${schedule.directory}`,
     `--backup-cluster=${name}`,
-    ...(schedule.keyFile === undefined ? [] : [`--backup-key-file=${schedule.keyFile}`]),
+    ...(schedule.keyFile === undefined ? [] : [`${keyFileFlag}${schedule.keyFile}`]),
     ...(count === undefined ? [] : [`--backup-retention-count=${count}`]),
     ...(maxAgeDays === undefined ? [] : [`--backup-retention-days=${maxAgeDays}`]),
   ];

@@ -42,7 +42,7 @@ export async function runBackupCommand(argv: readonly string[], output: Snapshot
 
 async function takeBackup(flags: BackupFlags, nowMs: number): Promise<object> {
   const { dir, cluster, keyFile } = flags;
-  const secret = keyFile === undefined ? null : await readBackupSecret({ keyFile }, process.cwd());
+  const secret = keyFile === undefined ? null : await readBackupSecret({ keyFile }, "/", "backup.schedule");
   const path = backupPath(dir, `${cluster}-${timeName(nowMs)}`, secret !== null);
   const origin = { cluster, engine: "agent" } as const;
   const manifest = await writeBackup(process.stdin, { path, secret, createdAtMs: nowMs, origin: () => origin });

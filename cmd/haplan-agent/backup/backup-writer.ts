@@ -3,7 +3,7 @@ import { constants, setPriority } from "node:os";
 import { Readable } from "node:stream";
 import { type ListedBackup, listBackups } from "../../../src/backup/backup-dir.ts";
 import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
-import { systemErrorCode } from "../../../src/base/haplan-error.ts";
+import { errorText, systemErrorCode } from "../../../src/base/haplan-error.ts";
 import type { BackupWriter, TakenBackup } from "../../../src/raft-agent/agent/loops/scheduled-backups.ts";
 import type { BackupSchedule } from "../../../src/raft-agent/config/backup-schedule.ts";
 
@@ -32,11 +32,19 @@ export function createBackupWriter(schedule: BackupSchedule): BackupWriter {
         stderr: "pipe",
       });
       if (running.pid !== undefined) setPriority(running.pid, constants.priority.PRIORITY_BELOW_NORMAL);
-      const { stdout } = await running;
+      const { stdout } = await running.catch((error: unknown) => {
+        throw new Error(writerFailure(error), { cause: error });
+      });
       const { path, manifest } = JSON.parse(stdout) as { path: string; manifest: BackupManifest };
       return measured(path, manifest);
     },
   };
+}
+
+/** What the writer said of its failure; without the command line, which is that of a program that only the member runs. */
+export function writerFailure(error: unknown): string {
+  const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
+  return said === "" ? errorText(error) : said;
 }
 
 /** A member serves whatever is wrong with the directory: its next backup fails, and says why. */

@@ -8,6 +8,7 @@ import { backupSecret } from "../backup-places.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterBackups, recordedBackup, scheduledElsewhere } from "../cluster-backups.ts";
 import { openCluster } from "../open-cluster.ts";
+import { lastScheduled } from "../scheduled-backups.ts";
 import type { Session } from "../session.ts";
 import { type BackupEntry, backupsToJson, renderBackups } from "../views/backups-view.ts";
 
@@ -25,7 +26,8 @@ export async function runBackups(
   for (const backup of backups)
     entries.push(flags.verify ? await verified(context, session, backup) : recordedBackup(backup));
   const elsewhere = scheduledElsewhere(session);
-  const list = { cluster: session.spec.name, directories, backups: entries, nowMs: clock.now(), elsewhere };
+  const scheduled = await lastScheduled(context, session);
+  const list = { cluster: session.spec.name, directories, backups: entries, nowMs: clock.now(), elsewhere, scheduled };
   const lineOf = (command: CommandWords): string => invocation.line(command);
   terminal.print(
     flags.json ? JSON.stringify(backupsToJson(list), null, 2) : renderBackups(list, terminal.paint, lineOf),

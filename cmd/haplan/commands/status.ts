@@ -5,7 +5,9 @@ import { parseDuration } from "../duration.ts";
 import { openCluster } from "../open-cluster.ts";
 import { readStatus } from "../read-status.ts";
 import { refuse } from "../refusal.ts";
+import { lastScheduled } from "../scheduled-backups.ts";
 import type { Session } from "../session.ts";
+import { lastScheduledToJson, renderLastScheduled } from "../views/scheduled-view.ts";
 import { type ClusterStatus, renderStatus, statusToJson } from "../views/status-view.ts";
 import { statusWatchView } from "../views/status-watch-view.ts";
 import { watchStatus } from "../watch-status.ts";
@@ -30,13 +32,19 @@ export async function runStatus(
   const intervalMs = intervalOf(flags);
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
   if (intervalMs !== null) return watch(context, session, flags, intervalMs);
-  const { terminal, invocation } = context;
-  const { status, problems } = await readStatus(context, session);
-  terminal.print(
-    flags.json
-      ? JSON.stringify(statusToJson(status), null, 2)
-      : renderStatus(status, terminal.paint, (command) => invocation.line(command)),
-  );
+  const { terminal, invocation, clock } = context;
+  const [{ status, problems }, scheduled] = await Promise.all([
+    readStatus(context, session),
+    lastScheduled(context, session),
+  ]);
+  if (flags.json) {
+    const backups = scheduled === null ? null : lastScheduledToJson(scheduled);
+    terminal.print(JSON.stringify({ ...statusToJson(status), last_scheduled_backup: backups }, null, 2));
+  } else {
+    terminal.print(renderStatus(status, terminal.paint, (command) => invocation.line(command)));
+    if (scheduled !== null && status.members.length > 0)
+      terminal.print(renderLastScheduled(scheduled, clock.now(), terminal.paint));
+  }
   for (const { subject, message } of problems) terminal.printError(`Unknown (${subject}): ${message}`);
   return exitCode(status, flags);
 }

@@ -23,6 +23,7 @@ export function statusForPage(context: CliContext, watched: WatchedStatus): obje
       backups: backups.map(recordedBackup),
       nowMs: context.clock.now(),
       elsewhere: scheduledElsewhere(session),
+      scheduled: null,
     }),
   };
 }

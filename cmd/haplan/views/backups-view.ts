@@ -5,6 +5,8 @@ import type { BackupFacts } from "../../../src/backup/open-backup.ts";
 import type { CommandWords } from "../../../src/base/command-words.ts";
 import type { SnapshotSource } from "../../../src/control-plane/control-plane.ts";
 import type { Paint } from "../paint.ts";
+import { ageText, count } from "./age-text.ts";
+import { type LastScheduled, lastScheduledToJson, renderLastScheduled } from "./scheduled-view.ts";
 import { snakeKeys } from "./snake-keys.ts";
 import { table } from "./table.ts";
 
@@ -35,6 +37,8 @@ export type BackupList = {
   readonly nowMs: number;
   /** Null if there are none. */
   readonly elsewhere: ScheduledElsewhere | null;
+  /** Null without a schedule, and where the logs were not read. */
+  readonly scheduled: LastScheduled | null;
 };
 
 /** Backups that the members take by themselves, in a directory of each master that is not looked at. */
@@ -63,12 +67,13 @@ export function renderBackup({ path, manifest, source, removed }: BackupReport, 
   ].join("\n");
 }
 
-export function backupsToJson({ cluster, directories, backups, nowMs, elsewhere }: BackupList): object {
+export function backupsToJson({ cluster, directories, backups, nowMs, elsewhere, scheduled }: BackupList): object {
   return {
     format_version: "1.0",
     cluster,
     directories,
     scheduled_elsewhere: elsewhere,
+    last_scheduled: scheduled === null ? null : lastScheduledToJson(scheduled),
     backups: backups.map(({ path, fileBytes, facts, createdAt, verified, problem }) => ({
       name: basename(path),
       path,
@@ -88,13 +93,14 @@ export function backupsToJson({ cluster, directories, backups, nowMs, elsewhere 
 
 /** `lineOf` prints a command with the flags that select the cluster. */
 export function renderBackups(
-  { cluster, directories, backups, nowMs, elsewhere }: BackupList,
+  { cluster, directories, backups, nowMs, elsewhere, scheduled }: BackupList,
   paint: Paint,
   lineOf: (command: CommandWords) => string,
 ): string {
   const places = [
     ...directories.map((directory) => `Directory: ${directory}`),
     ...(elsewhere === null ? [] : elsewhereLines(elsewhere, lineOf)),
+    ...(scheduled === null ? [] : [renderLastScheduled(scheduled, nowMs, paint)]),
   ];
   if (backups.length === 0) return [`There are no backups of cluster "${cluster}".`, ...places].join("\n");
   const number = (value: number | undefined): string => (value === undefined ? "-" : String(value));
@@ -130,22 +136,6 @@ function elsewhereLines(
 /** `revision 12, 3 keys, 1 lease, 0 users`. */
 export function contentText({ revision, keys, leases, users }: BackupFacts): string {
   return [`revision ${revision}`, count(keys, "key"), count(leases, "lease"), count(users, "user")].join(", ");
-}
-
-function count(value: number, noun: string): string {
-  return `${value} ${noun}${value === 1 ? "" : "s"}`;
-}
-
-/** `5 minutes`, in the largest unit that gives at least one. */
-export function ageText(ageMs: number): string {
-  const seconds = Math.max(0, Math.round(ageMs / 1000));
-  const units: readonly (readonly [seconds: number, noun: string])[] = [
-    [86_400, "day"],
-    [3_600, "hour"],
-    [60, "minute"],
-  ];
-  const unit = units.find(([length]) => seconds >= length);
-  return unit === undefined ? count(seconds, "second") : count(Math.floor(seconds / unit[0]), unit[1]);
 }
 
 function bytesText(bytes: number): string {

@@ -2,7 +2,8 @@
 import type { BackupFacts } from "../../../src/backup/open-backup.ts";
 import type { PlannedRestore } from "../../../src/plan/restore-request.ts";
 import type { Paint } from "../paint.ts";
-import { ageText, contentText } from "./backups-view.ts";
+import { ageText } from "./age-text.ts";
+import { contentText } from "./backups-view.ts";
 import type { UiLine } from "./ui-line.ts";
 
 export type ShownRestore = {

@@ -381,6 +381,18 @@ describe("the preflight", () => {
     expect(existsSync(root)).toBe(false);
   });
 
+  it("warns of a key file for backups that is missing or no file", async () => {
+    mkdirSync(parent, { recursive: true });
+    const key = join(parent, "backup.key");
+    const keyed = unit({ arguments: [`--backup-key-file=${key}`] });
+    expect(await summaries([keyed])).toEqual([`preflight/backup-key: ${key} does not exist`]);
+    writeFileSync(key, "0".repeat(64));
+    expect(await summaries([keyed])).toEqual([]);
+    expect(await summaries([unit({ arguments: [`--backup-key-file=${parent}`] })])).toEqual([
+      `preflight/backup-key: ${parent} is no file`,
+    ]);
+  });
+
   it("names who has taken an address, unless it is this cluster itself", async () => {
     await provider.createMachine(m1);
     const definition = unit({ arguments: ["listen", "127.77.18.8:29380"], listens: ["127.77.18.8:29380"] });

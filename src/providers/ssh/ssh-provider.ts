@@ -253,7 +253,7 @@ class SshProvider implements Hosts {
       // What the machines are on the host, and versions of programs, are known there alone; the rest has been checked.
       const units = request.units
         .filter(({ machine }) => host.machines.includes(machine))
-        .map(({ machine, unit }) => ({ machine, unit: { ...unit, listens: [] } }));
+        .map(({ machine, unit }) => ({ machine, unit: { ...unit, listens: [], arguments: [] } }));
       if (machines.length + units.length === 0) return;
       const rest = { machines, units, space: [], network: [], certificateAgeMs: null };
       const unfit = await this.#sessions
