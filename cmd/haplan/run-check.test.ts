@@ -1,4 +1,6 @@
 /** `haplan check`: what it prints, and its exit code. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
 import type { HostFacts } from "../../src/host/host-facts.ts";
@@ -83,6 +85,49 @@ Success! 1 host passed all checks, with 1 warning. Nothing was changed.`);
     expect(code).toBe(1);
     expect(out).not.toContain("Success!");
     expect(err).toMatch(/Warning: m1 writes slowly[\s\S]*Error: m2 does not run systemd/);
+  });
+
+  it("looks at spare hosts as at masters, beside the rest, and finds no errors there", async () => {
+    const masters = ["m1", "m2", "m3"].map((name, at) => `{ name: ${name}, address: 10.0.0.${at + 1} }`).join(", ");
+    const spares = "[{ name: s1, address: 10.0.0.21, ssh: { user: admin } }]";
+    const text = `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata: { name: demo }
+spec:
+  provider: { type: ssh }
+  controlPlane: { masters: [${masters}] }
+  loadBalancer: { address: 10.0.0.100 }
+  repair: { replace: { spares: ${spares} } }
+`;
+    writeFileSync(join(cli.cwd, "spares.yaml"), text);
+    find();
+    const opened: string[][] = [];
+    const onSpare: Diagnostic = { ...error, summary: "s1 does not run systemd" };
+    const openFound = cli.openProvider;
+    cli.openProvider = async (options, inMemory) => {
+      opened.push(options.spec.controlPlane.masters.map(({ name }) => name));
+      const provider = await openFound(options, inMemory);
+      const check: typeof provider.check = async (request, signal) => {
+        const report = await provider.check(request, signal);
+        const isOfSpares = request.machines.some(({ name }) => name === "s1");
+        return { ...report, diagnostics: isOfSpares ? [onSpare, warning] : [warning] };
+      };
+      return { ...provider, check };
+    };
+    const { code, err } = await cli.haplan("check spares.yaml");
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining("Warning: s1 does not run systemd") });
+    expect(err).toContain("no apply needs them");
+    expect(err.match(/m1 writes slowly/g)).toHaveLength(1);
+    expect(opened).toEqual([
+      ["m1", "m2", "m3"],
+      ["m1", "m2", "m3", "s1"],
+    ]);
+    const [first, second] = requests;
+    expect(first!.machines.map(({ name }) => name)).not.toContain("s1");
+    expect(second!.machines.map(({ name, address }) => [name, address])).toEqual([["s1", "10.0.0.21"]]);
+    expect(second!.units.map(({ machine, unit }) => [machine, unit.name])).toEqual([["s1", "agent"]]);
+    expect(second!.network.every(({ from, to }) => (from === "s1") !== (to === "s1"))).toBe(true);
+    expect(second!.network.length).toBeGreaterThan(5);
   });
 
   it("streams facts, diagnostics and a summary", async () => {

@@ -65,6 +65,8 @@ const extendedPaths: Readonly<Record<string, string>> = {
   "spec.provider": "a provider's own keys",
   "spec.controlPlane.masters[]": "the provider's own keys of a host",
   "spec.workers[]": "the provider's own keys of a host",
+  "spec.loadBalancer.hosts[]": "the provider's own keys of a host",
+  "spec.repair.replace.spares[]": "the provider's own keys of a host",
   "spec.loadBalancer": "the provider's own keys of a load balancer",
   "hostsFrom.fields": "the provider's own keys of a host",
 };
@@ -147,7 +149,7 @@ function providerSection(provider: ProviderSchema, shapes: Shapes): readonly str
   ];
   const own = [
     ...ownKeys("in `spec.provider`", provider.settings, shapes),
-    ...ownKeys("of each master and each worker", provider.hostKeys, shapes),
+    ...ownKeys("of each master, worker, load balancer's host and spare host", provider.hostKeys, shapes),
     ...ownKeys("in `spec.loadBalancer`", provider.loadBalancerKeys, shapes),
   ];
   return [

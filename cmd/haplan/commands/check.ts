@@ -1,12 +1,13 @@
 /** `haplan check [SPEC]`: what hosts lack, before anything is changed on them. */
 import { checkRequest } from "../../../src/apply/check-request.ts";
+import { spareRequest, sparesOf, withSpareReport, withSparesAsMasters } from "../../../src/apply/check-spares.ts";
 import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
 import type { CheckReport } from "../../../src/providers/provider.ts";
 import { checkingHosts } from "../checking-hosts.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { openCluster } from "../open-cluster.ts";
 import { RefusalError } from "../refusal.ts";
-import { type Session, sessionState } from "../session.ts";
+import { type Session, sessionFor, sessionState } from "../session.ts";
 import { checkLines, checkSentence, renderCheckedHosts } from "../views/check-view.ts";
 
 export async function runCheck(context: CliContext, specArgument: string | undefined): Promise<ExitCode> {
@@ -26,6 +27,15 @@ export async function runCheck(context: CliContext, specArgument: string | undef
 async function checkSession(context: CliContext, session: Session): Promise<CheckReport> {
   const state = await sessionState(context, session);
   const spec = resolveKnownAddresses(session.spec, state?.resources ?? []);
-  const request = checkRequest(spec, state, session.provider.model);
-  return await checkingHosts(context, (signal) => session.provider.check(request, signal));
+  const { model } = session.provider;
+  const request = checkRequest(spec, state, model);
+  if (sparesOf(spec).length === 0)
+    return await checkingHosts(context, (signal) => session.provider.check(request, signal));
+  const all = withSparesAsMasters(spec);
+  const { provider } = await sessionFor(context, { ...session, spec: all });
+  const spareHosts = spareRequest(checkRequest(all, state, model), spec);
+  return await checkingHosts(context, async (signal) => {
+    const report = await session.provider.check(request, signal);
+    return withSpareReport(report, await provider.check(spareHosts, signal), spec);
+  });
 }

@@ -58,6 +58,7 @@ export const repairReplace = {
     spares: {
       type: "array",
       items: { shape: "host" },
+      orFrom: "hostList",
       maxItems: 100,
       required: true,
       description: "a list of hosts that run nothing of the cluster until they take a master's place",

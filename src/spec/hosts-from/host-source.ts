@@ -41,6 +41,7 @@ const hostLists: readonly (readonly string[])[] = [
   ["spec", "controlPlane", "masters"],
   ["spec", "workers"],
   ["spec", "loadBalancer", "hosts"],
+  ["spec", "repair", "replace", "spares"],
 ];
 
 const key = "hostsFrom";

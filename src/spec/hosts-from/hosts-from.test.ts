@@ -128,6 +128,22 @@ describe("hostsFrom", () => {
     expect(readSource(join(directory, "runs"))).toMatchObject({ text: "run\n" });
   });
 
+  it("stands for a list of spare hosts as well", async () => {
+    const from = "{ hostsFrom: { file: tf.json, path: workers.value } }";
+    const more = `  repair: { replace: { spares: ${from} } }`;
+    const { spec, diagnostics } = await load(
+      specWith(
+        "[10.0.0.1, 10.0.0.2, 10.0.0.3]".replaceAll(
+          /10[.\d]+/g,
+          (a) => `{ name: ip-${a.replaceAll(".", "-")}, address: ${a} }`,
+        ),
+        more,
+      ),
+    );
+    expect(diagnostics).toEqual([]);
+    expect(spec!.repair?.replace?.spares).toMatchObject([{ name: "ip-10-0-1-1", address: "10.0.1.1" }]);
+  });
+
   it("has another digest when the list changes, and not when the rest of the file does", async () => {
     const digest = async (): Promise<string | null> =>
       (await load(specWith("{ hostsFrom: { file: tf.json, path: masters.value } }"))).sourceDigest;
