@@ -16,6 +16,8 @@ import { WatchLog } from "./watch-log.ts";
 import { watchedMasters } from "./watched-masters.ts";
 
 const dayMs = 24 * 3_600_000;
+/** A reason may have the end of a log. */
+const reasonMax = 500;
 
 export type WatchRequest = { readonly intervalMs: number; readonly signal: AbortSignal };
 
@@ -141,7 +143,8 @@ class Watcher {
       this.log.tell({ event: "repaired", message: `${address} is repaired`, ...about, ...begun });
     } catch (error) {
       const code = error instanceof HaplanError ? error.code : codeOf(error);
-      const message = `${address} is not repaired: ${error instanceof RefusalError ? summaryOf(error) : errorText(error)}`;
+      const why = error instanceof RefusalError ? reasonOf(error) : errorText(error);
+      const message = `${address} is not repaired: ${why}`;
       // Each one that was begun has its end in the log.
       if (begun.plan_id !== undefined) this.log.forget(address);
       this.log.tellOnce(address, { event: "failed", message, ...about, ...begun, code });
@@ -157,6 +160,14 @@ function occupiedAddresses(state: State | null): ReadonlyMap<string, string> {
 
 function codeOf(error: unknown): string | null {
   return error instanceof RefusalError ? (error.diagnostics[0]?.code ?? null) : null;
+}
+
+/** Of a step that failed, the summary has no reason: the first paragraph of the detail is it. */
+function reasonOf(error: RefusalError): string {
+  const [only, ...others] = error.diagnostics;
+  const reason = others.length > 0 ? "" : (only?.detail?.split("\n\n")[0] ?? "").replaceAll(/\s+/g, " ");
+  if (reason === "") return summaryOf(error);
+  return `${summaryOf(error)}: ${reason.length > reasonMax ? `${reason.slice(0, reasonMax)}...` : reason}`;
 }
 
 function summaryOf({ diagnostics }: RefusalError): string {
