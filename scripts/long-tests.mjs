@@ -27,6 +27,7 @@ const thirds = [
     "test/compatibility/etcdctl-members",
     "test/compatibility/lease-crowds",
     "test/e2e/drill",
+    "test/e2e/rehearse-changes",
     "test/e2e/moving-members",
   ],
   [

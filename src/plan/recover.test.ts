@@ -221,19 +221,6 @@ describe("a recovery is refused", () => {
       /^The cluster has a quorum/,
     ],
     [
-      "for members that are etcd",
-      () => {
-        const { controlPlane } = three;
-        const { etcd: _, ...rest } = controlPlane;
-        const observed = { ...settledObservation(three), membership: null };
-        const spec = { ...three, controlPlane: { ...rest, engine: "etcd" as const } };
-        const request: RecoverRequest = { found: [], lost: [], snapshot: "/x" };
-        return planChanges(fixtureInput(spec, { state: settledState(three), observed, recover: request }));
-      },
-      "plan/recover-engine",
-      /these members are etcd/,
-    ],
-    [
       "where there is no cluster",
       () =>
         planChanges(

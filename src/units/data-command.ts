@@ -1,4 +1,5 @@
 /** The commands that read the data of a member which does not run, as pure values. */
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { dataDirPlaceholder, type UnitDefinition } from "./unit-definition.ts";
 
 /** Placeholder in `arguments` for the path of the file that the command writes. */
@@ -18,6 +19,8 @@ export function showDataCommand(): DataCommand {
 }
 
 /** Writes all that the member has, as a snapshot. */
-export function exportDataCommand(): DataCommand {
-  return { program, arguments: ["data", "export", `--data-dir=${dataDirPlaceholder}`, `--out=${exportPlaceholder}`] };
+export function exportDataCommand({ controlPlane: { engine, etcd } }: ClusterSpec): DataCommand {
+  const places = [`--data-dir=${dataDirPlaceholder}`, `--out=${exportPlaceholder}`];
+  const applying = engine === "etcd" ? [`--etcd=${etcd?.binary ?? "etcd"}`] : [];
+  return { program, arguments: ["data", "export", ...places, ...applying] };
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
 import { prefixEnd } from "../../src/etcd-client/etcd-client.ts";
 import { decodeKeyValue } from "../../src/raft-agent/api/key-value.ts";
+import type { Engine } from "../compatibility/member-processes.ts";
 import { addressOf, ClusterFixture, specText, until } from "./cluster-fixture.ts";
 import {
   copyDisk,
@@ -36,8 +37,9 @@ export class RecoverCluster {
   #written = 0;
   #rounds = 0;
 
-  constructor(network: number, masters: number) {
-    this.fixture = new ClusterFixture(specText({ network, masters, tls: true }));
+  constructor(network: number, masters: number, engine: Engine = "agent") {
+    const text = specText({ network, masters, tls: true });
+    this.fixture = new ClusterFixture(text.replace("    members:", `    engine: ${engine}\n    members:`));
     this.endpoint = `https://${addressOf(network, 100)}:2379`;
     this.names = Array.from({ length: masters }, (_, at) => `m${at + 1}`);
   }

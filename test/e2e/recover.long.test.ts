@@ -2,8 +2,10 @@
  * A quorum that is lost while a client writes, the recovery from the leader, and the lost majority that returns: processes that
  * were paused, and disks.
  */
+import { rmSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { until } from "./cluster-fixture.ts";
+import { isEtcdInstalled } from "../compatibility/member-processes.ts";
+import { killAndWait, until } from "./cluster-fixture.ts";
 import { isAlive } from "./dir-processes.ts";
 import { RecoverCluster } from "./recover-cluster.ts";
 import { type FormerMember, ways } from "./returning-members.ts";
@@ -58,4 +60,35 @@ describe("a cluster of three that has lost two", () => {
     async (way) => cluster.expectRefused(ways[way]!, former),
     30_000,
   );
+});
+
+describe.skipIf(!isEtcdInstalled())("a cluster of three etcds that has lost two", () => {
+  const cluster = new RecoverCluster(98, 3, "etcd");
+  afterAll(() => cluster.teardown(), 60_000);
+
+  it("continues with all that the survivor had, also what it did not know to be committed", async () => {
+    await cluster.fixture.apply();
+    cluster.startWriting();
+    await until("some writes are acknowledged", () => cluster.acknowledged.length > 200);
+    const leader = (await cluster.fixture.leader()).name;
+    const [survivor, ...lost] = [...cluster.names].sort((a, b) => Number(a === leader) - Number(b === leader));
+    const pids = await cluster.pids();
+    // The leader first: whatever the survivor has by then, no member tells it any more that it is committed.
+    for (const name of lost.toReversed()) process.kill(pids.get(name)!, "SIGKILL");
+    for (const name of lost) {
+      await killAndWait(pids.get(name)!);
+      rmSync(cluster.machineDir(name), { recursive: true });
+    }
+    await cluster.stopWriting();
+    await until("no member leads", async () => !(await cluster.fixture.status()).hasLeader, 30_000);
+    const shown = await cluster.fixture.mustRun("recover", "-auto-approve");
+    expect(shown).toContain(`from the data of ${survivor}`);
+    const keys = await cluster.keys();
+    const missing = cluster.acknowledged.filter((key) => !keys.has(key));
+    // Only what the lost members acknowledged between themselves, at the moment of the loss.
+    expect(missing.length).toBeLessThanOrEqual(2);
+    expect(missing).toEqual(cluster.acknowledged.slice(cluster.acknowledged.length - missing.length));
+    expect((await cluster.fixture.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+    expect((await cluster.fixture.status()).faultTolerance).toBe(1);
+  }, 180_000);
 });

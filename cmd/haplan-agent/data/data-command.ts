@@ -1,11 +1,17 @@
 /**
  * `haplan-agent data show | export`: what a member has on its disk, without starting it. `haplan recover` compares the
- * survivors of a lost quorum with it. The data is only read.
+ * survivors of a lost quorum with it. The data is only read. It may be that of an etcd.
  */
 import { Command, CommanderError } from "commander";
 import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
+import { exportEtcdMember } from "../../../src/etcd-data/export-etcd-member.ts";
+import { holdsEtcd, readEtcdMember } from "../../../src/etcd-data/read-etcd-member.ts";
 import { exportMember } from "../../../src/raft-agent/agent/disk/export-member.ts";
-import { type MemberOnDisk, readMember } from "../../../src/raft-agent/agent/disk/read-member.ts";
+import {
+  type MemberDirectories,
+  type MemberOnDisk,
+  readMember,
+} from "../../../src/raft-agent/agent/disk/read-member.ts";
 import { defaultWalDir } from "../../../src/raft-agent/config/agent-config.ts";
 
 type Output = { readonly write: (text: string) => void; readonly writeError: (text: string) => void };
@@ -38,19 +44,27 @@ function createProgram({ write, writeError }: Output): Command {
       .option("--wal-dir <directory>", "the directory of its log, if it is elsewhere")
       .copyInheritedSettings(program);
   verb("show", "Print what the member has, as JSON; null if there is no log").action(async (flags: DataFlags) => {
-    const member = await readMember(directories(flags));
-    write(`${JSON.stringify(member === null ? null : shown(member))}\n`);
+    write(`${JSON.stringify(await whatIsIn(directories(flags)))}\n`);
   });
   verb("export", "Write everything that the stopped member has to a snapshot file")
     .requiredOption("--out <file>", "the file to write")
-    .action(async ({ out, ...flags }: DataFlags & { readonly out: string }) => {
-      write(`${JSON.stringify(await exportMember(directories(flags), out))}\n`);
+    .option("--etcd <program>", "for the data of an etcd: the etcd that applies its log, in a copy", "etcd")
+    .action(async ({ out, etcd, ...flags }: DataFlags & { readonly out: string; readonly etcd: string }) => {
+      const place = directories(flags);
+      const exported = holdsEtcd(place) ? await exportEtcdMember(place, etcd, out) : await exportMember(place, out);
+      write(`${JSON.stringify(exported)}\n`);
     });
   return program;
 }
 
-function directories({ dataDir, walDir }: DataFlags): { readonly dataDir: string; readonly walDir: string } {
+function directories({ dataDir, walDir }: DataFlags): MemberDirectories {
   return { dataDir, walDir: walDir ?? defaultWalDir(dataDir) };
+}
+
+async function whatIsIn(place: MemberDirectories): Promise<object | null> {
+  if (holdsEtcd(place)) return await readEtcdMember(place);
+  const member = await readMember(place);
+  return member === null ? null : shown(member);
 }
 
 function shown({ hardState, configuration, ...rest }: MemberOnDisk): object {

@@ -27,7 +27,7 @@ export async function saveSurvivor(
   if (ahead !== undefined) throw changed(`${ahead.survivor.master} has more than ${member} by now`);
   context.detail("reading its data, and copying it");
   const id = plan.restore?.token ?? "";
-  await ports.provider.exportData(member, { command: exportDataCommand(), id, file: snapshot }, signal);
+  await ports.provider.exportData(member, { command: exportDataCommand(plan.spec), id, file: snapshot }, signal);
   const { revision, keys } = await ports.verifySnapshot(snapshot);
   context.detail(`${keys} keys, revision ${revision}`);
   return {};

@@ -88,7 +88,6 @@ function refuseEarly(
       ]),
     ];
   if (view.hasLeader) return [hasQuorum()];
-  if (spec.controlPlane.engine === "etcd") return [engineUnsupported()];
   const adopted = masters.filter(({ adoptedAt }) => adoptedAt !== undefined).map(({ name }) => name);
   if (adopted.length > 0)
     return [
@@ -110,16 +109,6 @@ function refuseEarly(
       ),
     ];
   });
-}
-
-/** Its log is read by etcd alone. */
-function engineUnsupported(): Diagnostic {
-  return refusal(
-    "plan/recover-engine",
-    "haplan recover reads the data of haplan's agent, and these members are etcd",
-    "Start the member whose log reaches furthest alone with etcd's --force-new-cluster, save a snapshot of it (etcdctl snapshot save), stop it, and restore that:",
-    [["restore", "SNAPSHOT"]],
-  );
 }
 
 function hasQuorum(): Diagnostic {

@@ -3,6 +3,7 @@
  * SHA-256. Databases consist of whole pages, so the file's length alone shows which of the two it is.
  */
 import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import { DatabaseReader } from "../bbolt/database-reader.ts";
 import { headOf, openFileSource, type PageSource } from "../bbolt/page-source.ts";
@@ -62,4 +63,24 @@ function checkHash(path: string, content: PageSource, expected: Buffer): void {
     `The snapshot "${path}" is damaged: its SHA-256 should be ${expected.toString("hex")} but is ${found.toString("hex")}; ` +
       "use another snapshot, or restore the remaining data with --skip-hash-check",
   );
+}
+
+/** A new file, with the digest that `etcdctl snapshot save` adds. @throws the system's error */
+export async function writeSnapshotFile(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const hash = createHash("sha256");
+  const file = openSync(path, "wx", 0o600);
+  try {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      writeAll(file, chunk);
+    }
+    writeAll(file, hash.digest());
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
 }

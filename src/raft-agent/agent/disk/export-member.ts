@@ -3,22 +3,12 @@
  * entry that it does not know to be committed is included: it may have been acknowledged, and nothing that was can be
  * told from what was not. The member's own files are only read: its store is copied, and the copy is brought up to date.
  */
-import { createHash } from "node:crypto";
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { constants, copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeDirDurably, syncDir } from "../../../base/durable-file.ts";
 import { HaplanError } from "../../../base/haplan-error.ts";
 import { exportDatabase } from "../../etcd-snapshot/export-database.ts";
+import { writeSnapshotFile } from "../../etcd-snapshot/snapshot-file.ts";
 import { openLmdbBackend } from "../../mvcc/backend/lmdb-backend.ts";
 import { openStore } from "../../mvcc/mvcc-store.ts";
 import { decodeConfigurationEntry } from "../../raft/configuration-codec.ts";
@@ -61,7 +51,7 @@ export async function exportMember(place: MemberDirectories, file: string): Prom
       const view = await store.view();
       try {
         const { sizeBytes, chunks } = await exportDatabase(view, nextTurn);
-        await writeWithDigest(`${work}/snapshot.db`, chunks);
+        await writeSnapshotFile(`${work}/snapshot.db`, chunks);
         const { lastIndex, lastTerm } = member;
         renameSync(`${work}/snapshot.db`, file);
         syncDir(dirname(file));
@@ -93,24 +83,4 @@ async function applyAll(machine: StateMachine, entries: readonly Entry[]): Promi
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
-}
-
-/** With the digest that `etcdctl snapshot save` adds. */
-async function writeWithDigest(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  const hash = createHash("sha256");
-  const file = openSync(path, "wx", 0o600);
-  try {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      writeAll(file, chunk);
-    }
-    writeAll(file, hash.digest());
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
 }
