@@ -40,10 +40,11 @@ function found(
   paths: readonly HostPath[],
   unitUserId: number | null = 998,
   installs: readonly string[] = [],
+  notRoot: string | null = null,
 ): readonly string[] {
   const facts = { paths, unitUserId } as HostFacts;
   const machines = [{ name: "m1", address: "10.0.0.1", units: [unit], installs, bytes: 0 }];
-  const host: HostToCheck = { host: "10.0.0.1", machines, facts, notRoot: null, clock: null };
+  const host: HostToCheck = { host: "10.0.0.1", machines, facts, notRoot, clock: null };
   const input = { cluster: "demo", certificateAgeMs: null, hosts: [host], paths: [] };
   return pathFindings(input).map(({ summary }) => summary);
 }
@@ -156,6 +157,10 @@ describe("paths that units use", () => {
     ["is a directory", { kind: "directory" }, ["is a directory, and no program"]],
   ])("may or may not be a program that %s", (_, path, expected) => {
     expect(found([open, { ...program, ...path }])).toEqual(expected.map((each) => `${etcd} on m1 (10.0.0.1) ${each}`));
+  });
+
+  it("are not judged without root", () => {
+    expect(found([{ ...open, isWritable: false }, program], 998, [], "sudo: a password is required")).toEqual([]);
   });
 
   it("says nothing of a program that haplan puts there", () => {

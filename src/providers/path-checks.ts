@@ -19,7 +19,8 @@ function programPaths({ program }: UnitDefinition): readonly string[] {
 
 export function pathFindings({ hosts }: HostsToCheck): readonly Finding[] {
   return hosts.flatMap((host) => {
-    if (host.facts === null) return [];
+    // Without root, what another user may do there cannot be told; that is an error of its own.
+    if (host.facts === null || host.notRoot !== null) return [];
     const { facts } = host;
     return host.machines.flatMap(({ units, installs = [] }) =>
       units.flatMap((unit) => [

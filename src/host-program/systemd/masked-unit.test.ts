@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { isMasked, removeUnitFile } from "./masked-unit.ts";
+import { assertNotMasked, removeUnitFile } from "./masked-unit.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "haplan-masked-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -16,7 +16,10 @@ it("a unit is masked where a link to /dev/null is in place of its file", () => {
   symlinkSync("/dev/null", masked);
   writeFileSync(plain, "[Unit]\n");
   symlinkSync(plain, linked);
-  expect([masked, linked, plain, join(directory, "missing")].map(isMasked)).toEqual([true, false, false, false]);
+  for (const file of [linked, plain, join(directory, "missing")]) expect(() => assertNotMasked(file)).not.toThrow();
+  expect(() => assertNotMasked(masked)).toThrow(
+    /Cannot write and start masked: it is masked on its host\. Run there: systemctl unmask masked/,
+  );
 });
 
 it("what is in place of a unit's file goes with the unit: the file, a mask, a link that leads nowhere; the target stays", () => {

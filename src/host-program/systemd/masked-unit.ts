@@ -1,8 +1,19 @@
 /** Units that an operator has masked (systemctl(1)): a link to /dev/null in place of the unit's file. */
 import { lstatSync, readlinkSync, rmSync } from "node:fs";
-import { systemErrorCode } from "../../base/haplan-error.ts";
+import { basename } from "node:path";
+import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 
-export function isMasked(file: string): boolean {
+/** A mask is the operator's: haplan writes no unit in its place. @throws HaplanError `provider/unit-masked` */
+export function assertNotMasked(file: string): void {
+  if (!isMasked(file)) return;
+  const unit = basename(file);
+  throw new HaplanError(
+    "provider/unit-masked",
+    `Cannot write and start ${unit}: it is masked on its host. Run there: systemctl unmask ${unit}\nThen apply again.`,
+  );
+}
+
+function isMasked(file: string): boolean {
   try {
     return readlinkSync(file) === "/dev/null";
   } catch (error) {

@@ -14,7 +14,7 @@ import {
 import { disturbService } from "./disturb-service.ts";
 import { makeUser, readUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
-import { isMasked, removeUnitFile } from "./masked-unit.ts";
+import { assertNotMasked, removeUnitFile } from "./masked-unit.ts";
 import { dropInsOf, readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { transientUnits } from "./transient-units.ts";
 import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
@@ -34,7 +34,11 @@ export const systemdUnits: Supervisor = {
   start: startUnit,
   changedFiles,
   overrides: (place) => dropInsOf(systemdName(place)),
-  redefine,
+  // Of a unit that runs, a mask counts as its changed file.
+  redefine: async (place, request) => {
+    assertNotMasked(fileOf(systemdName(place)));
+    await redefine(place, request);
+  },
   reload: async (place, signal) => {
     // Named "kill-whom" from systemd 252 on, which still takes this.
     await systemctl("kill", "--kill-who=main", `--signal=${signal}`, `${systemdName(place)}.service`);
@@ -56,12 +60,7 @@ function running({ pid }: UnitState): RunningUnit | null {
 async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit> {
   const name = systemdName(place);
   const file = fileOf(name);
-  if (isMasked(file)) {
-    throw new HaplanError(
-      "provider/unit-masked",
-      `Cannot start ${name}.service: it is masked on its host. Run there: systemctl unmask ${name}.service\nThen apply again.`,
-    );
-  }
+  assertNotMasked(file);
   const other = existsSync(file) ? unitDirOfFile(readFileSync(file, "utf8")) : place.directory;
   if (other !== place.directory) {
     throw new HaplanError(

@@ -1,5 +1,5 @@
 /** The checks of hosts over an `ssh` of the test's, which runs the commands here, or loses its connection. */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../base/clock.ts";
@@ -39,7 +39,10 @@ const target = {
 };
 const host: KnownHost = { key: "10.0.0.1", target, machines: ["m1"], unreachableAs: ["m1"] };
 
-async function found(unit: Partial<UnitDefinition>): Promise<readonly Diagnostic[]> {
+async function found(
+  unit: Partial<UnitDefinition>,
+  space: PreflightRequest["space"] = [],
+): Promise<readonly Diagnostic[]> {
   const { signal } = new AbortController();
   const limits = { machinesAtOnce: 10, callTimeoutMs: 60_000 };
   const agent: UnitDefinition = {
@@ -54,7 +57,7 @@ async function found(unit: Partial<UnitDefinition>): Promise<readonly Diagnostic
   const request: PreflightRequest = {
     machines: [],
     units: [{ machine: "m1", unit: agent }],
-    space: [],
+    space,
     network: [],
     certificateAgeMs: null,
   };
@@ -72,7 +75,7 @@ async function found(unit: Partial<UnitDefinition>): Promise<readonly Diagnostic
 }
 
 describe("checks of hosts over ssh", () => {
-  it("find a directory that members could not write to, and a program that they do not see", async () => {
+  it.skipIf(process.getuid?.() !== 0)("find paths that members cannot use (skipped without root)", async () => {
     sshThat('exec sh -c "$command"');
     const own = join(directory, "etcd");
     mkdirSync(join(directory, "backups"));
@@ -87,6 +90,16 @@ describe("checks of hosts over ssh", () => {
       "/etc/passwd/backups on m1 (10.0.0.1) cannot be a directory: /etc/passwd is a file",
       `${own} on m1 (10.0.0.1) is not seen by members: their units hide /tmp`,
     ]);
+  });
+
+  it.each<[{ readonly replaces?: true }, boolean]>([
+    [{ replaces: true }, true],
+    [{}, false],
+  ])("ask what the data of a machine takes up that is replaced (%j)", async (replaced, isAsked) => {
+    sshThat(`tee ${directory}/asked | sh -c "$command"`);
+    await found({}, [{ machine: "m1", bytes: 1, ...replaced }]);
+    const asked = readFileSync(join(directory, "asked"), "utf8");
+    expect(asked.includes("/var/lib/haplan/demo/machines/m1")).toBe(isAsked);
   });
 
   it.each([
