@@ -15,16 +15,16 @@ import { describeHosts } from "./describe-hosts.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import type { TestHost } from "./test-host.ts";
 
-/** Three, or five by hand. */
+/** Three, or five in one part of CI. */
 const members = Number(process.env["HAPLAN_TEST_MASTERS"] ?? 3);
-/** CI has the time for one of them. */
-const defects = (
-  [
-    ["crashes after 5 s", "crashesAfter5s", "0.9.3"],
-    ["does not start", "doesNotStart", "0.9.2"],
-    ["is never ready", "isNeverReady", "0.9.4"],
-  ] as const
-).slice(0, runsByHand ? 3 : 1);
+const allDefects = [
+  ["crashes after 5 s", "crashesAfter5s", "0.9.3"],
+  ["does not start", "doesNotStart", "0.9.2"],
+  ["is never ready", "isNeverReady", "0.9.4"],
+] as const;
+/** CI has the time for one of them, in turn. */
+const turn = Number(process.env["HAPLAN_TEST_DEFECT"] ?? 0);
+const defects = runsByHand ? allDefects : [allDefects[turn % allDefects.length]!];
 /** An artifact of an earlier commit, if there is one. */
 const earlier = [process.env["HAPLAN_TEST_EARLIER_ARTIFACT"] ?? ""].filter((file) => existsSync(file));
 const writesPerSecond = 200;
@@ -101,14 +101,16 @@ describeHosts("upgrades on hosts", () => {
     expect(new Set(after.slice(0, members)).size).toBe(1);
   }
 
-  it("go to another version and back without a failed write", async () => {
-    const next = await doctor("0.9.1", "works");
-    cluster.write(specWith(next));
-    const plan = await cluster.try("plan");
-    expect(plan.stdout).toMatch(/artifact += "[^"]+"\s+-> "0\.9\.1 \(sha256:[0-9a-f]{12}\)"/);
-    await upgraded("forward", next);
-    await upgraded("back", own);
-  }, 600_000);
+  // An earlier commit is another version as well.
+  if (runsByHand || earlier.length === 0)
+    it("go to another version and back without a failed write", async () => {
+      const next = await doctor("0.9.1", "works");
+      cluster.write(specWith(next));
+      const plan = await cluster.try("plan");
+      expect(plan.stdout).toMatch(/artifact += "[^"]+"\s+-> "0\.9\.1 \(sha256:[0-9a-f]{12}\)"/);
+      await upgraded("forward", next);
+      await upgraded("back", own);
+    }, 600_000);
 
   it.each(earlier)(
     "go back to an earlier commit and come from it without a failed write: %s",
