@@ -69,4 +69,30 @@ describe("a spare host that fails while it takes a master's place", { timeout: 6
       expect(used).toHaveLength(1);
     },
   );
+
+  /** The address of the newest machine of m2. */
+  const newest = (): string =>
+    [...cli.world.facts.machines.values()]
+      .filter(({ identity }) => identity.name === "m2")
+      .toSorted((a, b) => b.identity.generation - a.identity.generation)[0]!.identity.address;
+
+  it.each(["startUnit m2", "addLearner", "changeVoters"])(
+    "again at %s is left for another one, and nothing of it stays",
+    async (act) => {
+      const [first, second] = spareAddresses;
+      cli.world.failing = (name) => (name.startsWith(act) && newest() === first ? "its disk is broken" : null);
+      const lines = await watchUntil(3);
+      const repairs = lines.filter(({ event }) => event === "repair" || event === "repaired");
+      expect(repairs.map(({ event, spare }) => `${event} ${spare}`)).toEqual([
+        "repair s1",
+        "repair s1",
+        "repair s2",
+        "repaired s2",
+      ]);
+      expect(cli.world.violations).toEqual([]);
+      expect(hosts().filter((host) => host.startsWith("m2"))).toEqual([`m2 ${second}`]);
+      expect(cli.world.facts.members).toHaveLength(3);
+      expect((await cli.haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
+    },
+  );
 });

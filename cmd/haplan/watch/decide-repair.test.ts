@@ -275,6 +275,24 @@ describe("a dead master", () => {
     expect(decide(left, { ...base, masters: [{ ...alive, onSpare: null }], since: seen }).repair).toBeNull();
   });
 
+  it.each([
+    ["that has failed there once goes on", 1, "s1", new Map<string, string>()],
+    ["that has failed there twice goes on to another spare host", 2, "s2", new Map<string, string>()],
+    ["that has failed there twice goes on where no other one is free", 2, "s1", new Map([["10.0.0.2", "m9"]])],
+  ])("whose replacement was begun and %s", (_, failures, spareName, occupied) => {
+    const joining = change(address, { action: "createThenDelete", reason: "its address has changed" });
+    const failed = past({ ...replaced, spare: "s1", outcome: "failed", atMs: nowMs - 2 * 3_600_000 });
+    const { repair } = decide([joining], {
+      ...base,
+      masters: [{ ...m2, onSpare: "s1" }],
+      policy: { ...replacing, replace: { ...replace, spares: [spare("s2", "b")] } },
+      past: Array.from({ length: failures }, () => failed),
+      occupied,
+    });
+    expect(repair).toMatchObject({ kind: "replace", address, spareName });
+    expect(repair?.spare?.name).toBe(spareName === "s2" ? "s2" : undefined);
+  });
+
   it("on a spare host keeps the settings that the spec's author has to apply", () => {
     const settings = change("haplan_agent.m2", { reason: "its settings have changed" });
     const { findings } = decide([settings], { ...base, masters: [{ ...onSpare, dead: null }] });

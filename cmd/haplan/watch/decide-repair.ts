@@ -85,12 +85,14 @@ type Fault = Omit<Finding, "waits" | "spares"> & {
   readonly targets: readonly ResourceAddress[];
   /** The lowest first. */
   readonly urgency: number;
-  /** The master to replace; absent for other repairs, and for a replacement that was begun. */
+  /** The master to replace; absent for other repairs, and for a replacement that was begun and goes on. */
   readonly lost?: WatchedMaster;
   /** The spare host that the master is being moved to. */
   readonly begunOn?: string;
 };
 
+/** A spare host that fails once may have been in the way of something that passes. */
+const attemptsPerSpare = 2;
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
@@ -113,7 +115,8 @@ export function decideRepair(input: RepairInput): RepairDecision {
   };
 }
 
-function faultsOfPlan({ changes: planned, masters }: RepairInput): readonly Fault[] {
+function faultsOfPlan(input: RepairInput): readonly Fault[] {
+  const { changes: planned, masters } = input;
   const changed = (planned ?? []).filter(({ action }) => action !== "noop");
   const onSpares = new Set(masters.filter(({ onSpare }) => onSpare !== null).map(({ name }) => name));
   const begun = new Set(changed.filter(isJoining).map(({ name }) => name));
@@ -144,9 +147,17 @@ function faultsOfPlan({ changes: planned, masters }: RepairInput): readonly Faul
       urgency: urgencyOf(kind, change),
       targets: targetsOf(change, kind, changed),
     };
-    const spare = masters.find((master) => master.name === name)?.onSpare ?? null;
-    return [kind === "replace" && isJoining(change) && spare !== null ? { ...fault, begunOn: spare } : fault];
+    const master = masters.find((each) => each.name === name);
+    const spare = master?.onSpare ?? null;
+    if (kind !== "replace" || !isJoining(change) || master === undefined || spare === null) return [fault];
+    return [isGivenUp(input, master, spare) ? { ...fault, lost: master } : { ...fault, begunOn: spare }];
   });
+}
+
+/** A spare host on which a replacement has failed again, where another one is free. */
+function isGivenUp(input: RepairInput, master: WatchedMaster, spare: string): boolean {
+  const failed = input.past.filter((each) => each.spare === spare && each.outcome === "failed");
+  return master.dead !== null && failed.length >= attemptsPerSpare && spareFor(input, master) !== null;
 }
 
 /** A member that is not one yet, or has to become one again. */
