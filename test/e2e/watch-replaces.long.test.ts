@@ -1,10 +1,13 @@
 /**
  * `haplan watch` puts spare hosts in the place of dead masters: which, when, when not, and what the next plan makes of it.
  */
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { unitMarker } from "../../src/providers/local/process-table.ts";
 import { addressOf, kill, killAndWait, specText, until } from "./cluster-fixture.ts";
 import { WatchedCluster } from "./watched-cluster.ts";
 
@@ -23,6 +26,15 @@ async function peerHostOf(name: string): Promise<string | undefined> {
   const { members } = await cluster.status();
   const found = members.find((each) => each.name === name && each.healthy);
   return found === undefined ? undefined : new URL(found.peerUrl).hostname;
+}
+
+/** Keeps a port from an agent: a process that counts as a unit of the cluster, so that no check names it before. */
+async function takeUnnoticed(address: string, port: number): Promise<number> {
+  const script = `require("node:net").createServer().listen(${port}, "${address}", () => console.log("listens"))`;
+  const env = { ...process.env, [unitMarker]: join(cluster.directory, ".haplan/e2e/machines/other") };
+  const holder = spawn(process.execPath, ["-e", script], { env, stdio: ["ignore", "pipe", "inherit"] });
+  await once(holder.stdout, "data");
+  return holder.pid!;
 }
 
 function journal(): string {
@@ -107,6 +119,31 @@ describe("haplan watch with spare hosts", { timeout }, () => {
     expect(await cluster.isWhole()).toBe(true);
     expect(await peerHostOf("m1")).not.toBe(before);
     expect(await cluster.planCode()).toBe(0);
+  });
+
+  it("goes on to another spare host when the agent does not start on the first, and leaves nothing there", async () => {
+    cluster.writeSpec(specWith(9));
+    cluster.writeAudit();
+    await cluster.mustRun("apply", "-auto-approve");
+    const hosts = await Promise.all(["m1", "m2", "m3"].map(peerHostOf));
+    const [free, other] = [21, 22, 23, 24].map((host) => addressOf(network, host)).filter((at) => !hosts.includes(at));
+    const taken = await takeUnnoticed(free!, 2380);
+    try {
+      await cluster.startActiveWatch();
+      await killAndWait(await cluster.pidOf("m3"));
+      await until("m3 is replaced", () => cluster.events("repaired", member("m3")).length > 0, 90_000);
+      expect(cluster.events("repair", member("m3"))).toHaveLength(3);
+      expect(cluster.events("failed", member("m3"))).toHaveLength(2);
+      expect(cluster.events("failed", member("m3"))[0]?.message).toContain("address already in use");
+      expect(await peerHostOf("m3")).toBe(other);
+      expect(await cluster.isWhole()).toBe(true);
+      expect(await cluster.planCode()).toBe(0);
+      expect(
+        readdirSync(join(cluster.directory, ".haplan/e2e/machines")).filter((name) => /^m3/.test(name)),
+      ).toHaveLength(1);
+    } finally {
+      await killAndWait(taken);
+    }
   });
 
   it("only reports while there is no quorum", async () => {
