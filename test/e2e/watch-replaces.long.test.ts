@@ -114,7 +114,8 @@ describe("haplan watch with spare hosts", { timeout }, () => {
     const watcher = await cluster.startActiveWatch();
     await killAndWait(await cluster.pidOf("m1"));
     await until("the new member is added", () => journal().includes('"kind":"addLearner"'), 60_000);
-    kill(watcher.pid, "SIGKILL");
+    // Its lock is free once it is gone.
+    await killAndWait(watcher.pid);
     await cluster.mustRun("apply", "-auto-approve");
     expect(await cluster.isWhole()).toBe(true);
     expect(await peerHostOf("m1")).not.toBe(before);
@@ -122,11 +123,15 @@ describe("haplan watch with spare hosts", { timeout }, () => {
   });
 
   it("goes on to another spare host when the agent does not start on the first, and leaves nothing there", async () => {
-    cluster.writeSpec(specWith(9));
+    // Masters may be on all others.
+    const more = [25, 26].map((host, at) => `{ name: s${at + 5}, address: ${addressOf(network, host)} }`);
+    cluster.writeSpec(specWith(9, [...spares, ...more]));
     cluster.writeAudit();
     await cluster.mustRun("apply", "-auto-approve");
     const hosts = await Promise.all(["m1", "m2", "m3"].map(peerHostOf));
-    const [free, other] = [21, 22, 23, 24].map((host) => addressOf(network, host)).filter((at) => !hosts.includes(at));
+    const [free, other] = [21, 22, 23, 24, 25, 26]
+      .map((host) => addressOf(network, host))
+      .filter((at) => !hosts.includes(at));
     const taken = await takeUnnoticed(free!, 2380);
     try {
       await cluster.startActiveWatch();
