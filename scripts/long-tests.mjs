@@ -32,6 +32,7 @@ const thirds = [
   ],
   [
     "test/compatibility/damaged-files",
+    "test/compatibility/etcd-data",
     "test/compatibility/mixed-versions",
     "test/e2e/adopt-pair",
     "test/e2e/lost-members",

@@ -22,7 +22,6 @@ export type RecordsEnd = {
 
 const lengthBytes = 8;
 const sectorBytes = 512;
-const paddingMask = 0x07;
 
 /** Calls `take` for each record, and returns how they end. `crc` is that of the file before. */
 export function readRecords(bytes: Buffer, crc: number, take: (record: WalRecord) => void): RecordsEnd {
@@ -37,7 +36,9 @@ export function readRecords(bytes: Buffer, crc: number, take: (record: WalRecord
     if (offset + lengthBytes > bytes.length || isZero(bytes, offset, offset + lengthBytes))
       return { offset, crc: sum, fault: null };
     const length = bytes.readUIntLE(offset, 6) + bytes[offset + 6]! * 2 ** 48;
-    const padding = bytes[offset + 7]! & paddingMask;
+    const padding = paddingOf(length);
+    // Lengths lie in one sector each: a crash leaves them whole.
+    if (bytes[offset + 7] !== (padding === 0 ? 0 : 0x80 | padding)) return faultAt("a length is impossible", false);
     const [begin, end] = [offset + lengthBytes, offset + lengthBytes + length + padding];
     if (end > bytes.length) return faultAt("a record is longer than the file", true);
     try {
@@ -68,13 +69,15 @@ export function encodeRecord(type: number, data: Uint8Array, crc: number): Buffe
   writer.intField(16, crc32c(data, 0, data.length, crc));
   writer.bytesField(26, data);
   const record = writer.view();
-  const padding = (8 - (record.length % 8)) % 8;
+  const padding = paddingOf(record.length);
   const bytes = Buffer.alloc(lengthBytes + record.length + padding);
   bytes.writeUIntLE(record.length, 0, 6);
   if (padding > 0) bytes[7] = 0x80 | padding;
   bytes.set(record, lengthBytes);
   return bytes;
 }
+
+const paddingOf = (length: number): number => (8 - (length % 8)) % 8;
 
 function decodeRecord(bytes: Buffer, begin: number, end: number): WalRecord & { readonly crc: number } {
   const reader = new WireReader(bytes, begin, end);

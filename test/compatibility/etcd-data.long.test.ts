@@ -30,17 +30,12 @@ import { type ClusterProcesses, isEtcdInstalled, startCluster } from "./member-p
 
 const host = "127.77.64.2";
 const digestOf = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");
-const everything = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
 const installed: Built = isEtcdInstalled() ? { path: "etcd" } : { missing: "etcd is not installed" };
-const programs: readonly (readonly [string, Built])[] = [
-  ["installed", installed],
-  ...(everything
-    ? await Promise.all(etcdVersions.map(async (version) => [version, await findEtcdProgram(version, "etcd")] as const))
-    : []),
-];
+const built = etcdVersions.map(async (version) => [version, await findEtcdProgram(version, "etcd")] as const);
+const programs: readonly (readonly [string, Built])[] = [["installed", installed], ...(await Promise.all(built))];
 
-describe.each(programs)("the data of an etcd, %s,", (_, built) => {
-  const etcd = "path" in built ? built.path : "";
+describe.each(programs)("the data of an etcd, %s,", (_, found) => {
+  const etcd = "path" in found ? found.path : "";
   let directory: string;
   let cluster: ClusterProcesses;
   /** Of the leader. */
