@@ -2,6 +2,7 @@
 import type { CommandWords } from "../../../src/base/command-words.ts";
 import type { Plan } from "../../../src/plan/plan.ts";
 import { planHasChanges, planTellsChanges } from "../../../src/plan/planner.ts";
+import { isNothingCompared } from "../../../src/plan/rules/unreachable.ts";
 import { checkPlan } from "../check-plan.ts";
 import { recordSpec } from "../choose-spec.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
@@ -51,7 +52,17 @@ export async function runPlan(
   if (!context.reporter.json && planHasChanges(plan)) {
     context.terminal.print(`\n${note(context, nextStep(context.invocation, specArgument, flags))}`);
   }
+  if (flags.detailedExitcode && isNothingCompared(plan)) throw nothingCompared();
   return flags.detailedExitcode && planTellsChanges(plan) ? 2 : 0;
+}
+
+/** A job that looks for drift by the exit code is not to take this for "no changes". */
+function nothingCompared(): Error {
+  return refuse(
+    "plan/nothing-compared",
+    "No machine was reached, so that nothing was compared with the spec",
+    "The warnings above say why. With -detailed-exitcode, this plan is neither without changes (0) nor with changes (2).",
+  );
 }
 
 /** Saves the plan to `out`, and shows it with the command that applies it. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
+import { isNothingCompared } from "../../../src/plan/rules/unreachable.ts";
 import { specReader } from "../../../src/providers/spec-reader.ts";
 import { createPaint } from "../paint.ts";
 import { planToJson } from "./plan-json.ts";
@@ -279,6 +280,22 @@ describe("plan view", () => {
     const text = renderPlan({ ...unchanged, warnings: [warning] }, createPaint(false));
     expect(text).toContain("unreachable machines were not compared");
     expect(text).not.toContain("Your infrastructure matches");
+  });
+
+  it.each([
+    [["m2"], /haplan compared 2 running masters with the spec/, false],
+    [["m2", "m3"], /haplan compared 1 running master with the spec/, false],
+    [["m1", "m2", "m3"], /were not compared\.$/, true],
+  ])("counts what was compared, without %j", (silent, expected, nothing) => {
+    const warnings = silent.map((name) => ({
+      severity: "warning" as const,
+      code: "plan/unreachable",
+      summary: `haplan_machine.${name} is unreachable`,
+      address: `haplan_machine.${name}` as const,
+    }));
+    const plan = { ...unchanged, warnings };
+    expect(renderPlan(plan, createPaint(false))).toMatch(expected);
+    expect(isNothingCompared({ ...plan, spec: { ...plan.spec, workers: [] } })).toBe(nothing);
   });
 
   it("counts a replacement as added and destroyed", () => {

@@ -5,7 +5,7 @@
 import type { Diagnostic } from "../../../src/base/diagnostic.ts";
 import type { ChangeAction, Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import { planHasChanges } from "../../../src/plan/planner.ts";
-import { installsPrograms, unreachableWarnings } from "../../../src/plan/rules/unreachable.ts";
+import { installsPrograms, unreachableMachines, unreachableWarnings } from "../../../src/plan/rules/unreachable.ts";
 import type { Paint } from "../paint.ts";
 import { attributeLines, paintSymbol } from "./attribute-lines.ts";
 import { renderTimeline } from "./timeline-view.ts";
@@ -116,8 +116,11 @@ function renderNoChanges(plan: Plan, paint: Paint, refreshed: boolean): string {
   const line = `${paint.bold(isWarning ? paint.yellow(first) : paint.green(first))} ${second}`;
   if (plan.mode === "destroy" || plan.refreshOnly || hasDrift || installsPrograms(plan)) return line;
   if (!refreshed) return `${line}\n\nhaplan compared the state with the spec, without refreshing it (-refresh=false).`;
-  const { members } = plan.spec.controlPlane;
-  return `${line}\n\nhaplan compared ${members} running masters with the spec and found no differences.`;
+  const silent = unreachableMachines(plan);
+  const compared = plan.spec.controlPlane.masters.filter(({ name }) => !silent.has(name)).length;
+  if (compared === 0) return line;
+  const masters = compared === 1 ? "1 running master" : `${compared} running masters`;
+  return `${line}\n\nhaplan compared ${masters} with the spec and found no differences.`;
 }
 
 function legend(changes: readonly ResourceChange[], paint: Paint): readonly string[] {

@@ -96,7 +96,7 @@ export function renderStatus(status: ClusterStatus, paint: Paint, lineOf: (comma
     const none = `There is no cluster "${status.cluster}".`;
     return unfinished.length > 0
       ? [none, ...unfinished].join("\n")
-      : `${none} To create it, run:\n    ${lineOf(["apply"])}`;
+      : `${none} haplan's state has none here: if it was made elsewhere, run haplan there. To create it, run:\n    ${lineOf(["apply"])}`;
   }
   const rows = status.members.map((member) => [
     member.name,

@@ -23,6 +23,23 @@ export function unreachableWarnings({ warnings }: Pick<Plan, "warnings">): reado
   return warnings.filter(({ code }) => code === unreachableCode);
 }
 
+/** The names of those machines. */
+export function unreachableMachines(plan: Pick<Plan, "warnings">): ReadonlySet<string> {
+  const names = unreachableWarnings(plan).flatMap(({ address }) =>
+    address?.startsWith("haplan_machine.") ? [address.slice("haplan_machine.".length)] : [],
+  );
+  return new Set(names);
+}
+
+/** Whether nothing of the spec was compared with a machine, since none of its machines was reached. */
+export function isNothingCompared(plan: Pick<Plan, "warnings" | "spec">): boolean {
+  const { controlPlane, workers, loadBalancer } = plan.spec;
+  const masters = controlPlane.masters.filter(({ adoptedAt }) => adoptedAt === undefined);
+  const machines = [...masters, ...workers, ...(loadBalancer.hosts ?? [])];
+  const silent = unreachableMachines(plan);
+  return machines.length > 0 && machines.every(({ name }) => silent.has(name));
+}
+
 /**
  * What a saved plan leaves as it is: the machines that were unreachable when it was made, and those that are by now. Of a
  * machine that a step acts on, the step tells.
@@ -51,7 +68,7 @@ function unchangedWarning(address: ResourceAddress, reason: string): Diagnostic 
   return unreachableWarning(
     address,
     `${address} is unreachable`,
-    `${reason}. Its ${condition} stays as it is: this plan changes nothing there. It is not replaced because of this; to replace it, plan with -replace=${address}.`,
+    `${reason}. Its ${condition} stays as it is: this plan changes nothing there. It is not replaced because of this. If it is gone for good, write another host for it into the spec, and plan with -replace=${address}.`,
   );
 }
 
