@@ -4,12 +4,12 @@ import { chmod, chown } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
 import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
-import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { errorText, HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import { restoreDir, unitUserName } from "../../base/host-paths.ts";
 import type { UnitOwner } from "../../providers/supervisor.ts";
 import { runTool } from "./systemctl.ts";
 
-/** How long another useradd may take. */
+/** How long another useradd may take, and the end of a process. */
 const otherMs = 5_000;
 const pollMs = 50;
 /** Beside the clusters, when haplan made the user: one that was there before stays. */
@@ -57,7 +57,7 @@ export async function removeWhatIsLeft(clusters: string, cluster: string): Promi
   if (listIfThere(clusters).some((entry) => existsSync(join(clusters, entry, "machines")))) return;
   const made = join(clusters, madeFile);
   if (existsSync(made)) {
-    if (readUser() !== null) await runTool("userdel", [unitUserName]);
+    await deleteUser();
     rmSync(made);
   }
   removeIfEmpty(clusters);
@@ -65,6 +65,20 @@ export async function removeWhatIsLeft(clusters: string, cluster: string): Promi
   if (!existsSync(clusters)) return;
   await chown(clusters, 0, 0);
   await chmod(clusters, 0o755);
+}
+
+/** The last process of a unit that has stopped may still be ending, and userdel refuses until it has. */
+async function deleteUser(): Promise<void> {
+  const deadlineMs = performance.now() + otherMs;
+  while (readUser() !== null) {
+    const failure = await runTool("userdel", [unitUserName]).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    if (failure === null) return;
+    if (performance.now() >= deadlineMs || !/currently used by process/.test(errorText(failure))) throw failure;
+    await systemClock.sleep(pollMs);
+  }
 }
 
 function listIfThere(directory: string): readonly string[] {
