@@ -51,6 +51,7 @@ ${systemScript}
 for each in ${programs.map(shellWord).join(" ")}; do command -v "$each" >/dev/null 2>&1 && fact program "$each"; done
 [ -x ${shellWord(programsDirectory)}/current/bin/haplan-host ] && fact installed yes
 ${listeningPart}
+${unitsPart}
 nearest() { at=$1; while [ ! -e "$at" ]; do at=$(dirname "$at"); done; echo "$at"; }
 disk() { fact "$1" $(df -Pk "$2" 2>/dev/null | sed -n '2s/.* \\([0-9][0-9]*\\)  *[0-9]*% */\\1 /p'); }
 disk programs-disk "$(nearest ${shellWord(programsDirectory)})"
@@ -92,6 +93,14 @@ echo "$sockets" | while read -r local inode; do
   case $left in *" $inode "*) fact listening "$local" "$inode" ;; esac
 done
 echo "$owners"`;
+
+/** Each unit's file names its directory, in quotes. */
+const unitsPart = `
+for each in /etc/systemd/system/haplan-*.service; do
+  directory=$(sed -n 's/^Environment="HAPLAN_UNIT=\\(.*\\)"$/\\1/p' "$each" 2>/dev/null)
+  each=\${each##*/}
+  [ -n "$directory" ] && fact unit "\${each%.service}" "$directory"
+done`;
 
 /**
  * Asked as the user of units, since access lists and groups count as well; where there is none yet, as a user without any

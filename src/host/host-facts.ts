@@ -23,6 +23,14 @@ export type ListeningProcess = {
   readonly unit: string | null;
 };
 
+/** A unit of systemd that haplan made, of any cluster. */
+export type FoundUnit = {
+  /** Without `.service`. */
+  readonly name: string;
+  /** The unit's directory on the host, below that of its cluster. */
+  readonly directory: string;
+};
+
 /** The file system that a directory is on, or will be. */
 export type DiskSpace = { readonly mountPoint: string; readonly freeBytes: number };
 
@@ -76,6 +84,7 @@ export type HostFacts = HostIdentity & {
   readonly paths: readonly HostPath[];
   /** IPv6 addresses in their shortest form. */
   readonly addresses: readonly string[];
+  readonly units: readonly FoundUnit[];
   readonly listening: readonly ListeningPort[];
   /** How long each write took until it was on the disk of the data; empty if that was not measured. */
   readonly writeMs: readonly number[];

@@ -48,6 +48,7 @@ describe("the facts of a host", () => {
       ["unit-user", "998"],
       ["path", "/srv/backups", "missing", "/srv", "0", "root", "yes", "rx"],
       ["path", "/opt/etcd", "file", "/root/my etcd", "1007", "UNKNOWN", "no", "unknown"],
+      ["unit", "haplan-a-x-m1-agent", "/var/lib/haplan/a-x/machines/m1/units/agent"],
       ["write", "0.000457712"],
       ["write", "1.5e-3"],
     ];
@@ -92,6 +93,7 @@ describe("the facts of a host", () => {
         },
       ],
       addresses: ["127.0.0.1", "fd97:6470:42::b"],
+      units: [{ name: "haplan-a-x-m1-agent", directory: "/var/lib/haplan/a-x/machines/m1/units/agent" }],
       listening: [
         { address: "127.0.0.1", port: 8080, process: { pid: 8, name: "nginx", unit: "nginx" } },
         { address: null, port: 22, process: { pid: 1, name: "systemd", unit: "init" } },
@@ -114,6 +116,7 @@ describe("the facts of a host", () => {
       isRoot: false,
       dataDisk: null,
       addresses: [],
+      units: [],
       listening: [],
       replacedBytes: 0,
       unitUserId: null,

@@ -28,6 +28,7 @@ const healthy: HostFacts = {
   unitUserId: null,
   paths: [],
   addresses: ["127.0.0.1", "10.0.0.1"],
+  units: [],
   listening: [],
   writeMs: Array<number>(100).fill(1),
 };
@@ -158,6 +159,19 @@ const violations: readonly (readonly [string, HostToCheck, string])[] = [
     "error hosts/port: 10.0.0.1:2380 on m1 (10.0.0.1) is in use by an unknown process",
   ],
   [
+    "a port in use by a cluster whose name begins with this one's",
+    host(1, {
+      ...port("10.0.0.1", 2379, { pid: 9, name: "node", unit: "haplan-demo-x-m1-agent" }),
+      units: [{ name: "haplan-demo-x-m1-agent", directory: "/var/lib/haplan/demo-x/machines/m1/units/agent" }],
+    }),
+    "error hosts/port: 10.0.0.1:2379 on m1 (10.0.0.1) is in use by node (pid 9, haplan-demo-x-m1-agent.service)",
+  ],
+  [
+    "another cluster's unit of the same name",
+    host(1, { units: [{ name: "haplan-demo-m1-agent", directory: "/var/lib/haplan/dem/machines/o-m1/units/agent" }] }),
+    "error hosts/unit: haplan-demo-m1-agent.service on m1 (10.0.0.1) belongs to another cluster (/var/lib/haplan/dem/machines/o-m1/units/agent)",
+  ],
+  [
     "a clock that is behind the certificates",
     host(1, {}, { clock: { offsetMs: -7_199_996, uncertaintyMs: 5 } }),
     "error hosts/clock-behind: The clock of m1 (10.0.0.1) is 2 h behind the clock of this machine",
@@ -192,6 +206,13 @@ describe("checks of hosts", () => {
 
   it.each([
     ["a unit of this cluster", port("10.0.0.1", 2379, { pid: 9, name: "node", unit: "haplan-demo-m1-agent" })],
+    [
+      "a unit of this cluster, as its file says",
+      {
+        ...port("10.0.0.1", 2379, { pid: 9, name: "node", unit: "haplan-demo-m1-agent" }),
+        units: [{ name: "haplan-demo-m1-agent", directory: "/var/lib/haplan/demo/machines/m1/units/agent" }],
+      },
+    ],
     ["another address", port("10.0.0.9", 2379, { pid: 9, name: "nc", unit: null })],
     ["another port", port(null, 22, { pid: 9, name: "sshd", unit: "ssh" })],
   ])("leave a port alone that is in use by %s", (_, facts) => {

@@ -4,8 +4,9 @@
  */
 import type { Diagnostic, Severity } from "../base/diagnostic.ts";
 import { groupBy } from "../base/group-by.ts";
+import { dataDir } from "../base/host-paths.ts";
 import { canonicalAddress } from "../base/ip-address.ts";
-import type { DiskSpace, HostFacts, ListeningPort } from "../host/host-facts.ts";
+import type { DiskSpace, FoundUnit, HostFacts, ListeningPort } from "../host/host-facts.ts";
 import { splitHostPort } from "../units/addresses.ts";
 import { freeBytesMin } from "../units/data-disk.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
@@ -14,6 +15,7 @@ import { type Finding, type HostsToCheck, type HostToCheck, labelOf, type Machin
 import { installAdvice, neededPrograms } from "./missing-programs.ts";
 import { networkFindings, untriedFindings } from "./network-checks.ts";
 import { keyFileFindings, pathFindings } from "./path-checks.ts";
+import { systemdName, unitPrefix } from "./unit-name.ts";
 
 type Check = {
   /** `hosts/<id>` is the code of its diagnostics. */
@@ -100,6 +102,11 @@ export const hostChecks: readonly Check[] = [
       const advice = missing.map((name) => (requiredTools.includes(name) ? toolAdvice : installAdvice(name)));
       return { summary: `has no ${missing.join(", ")}`, detail: [...new Set(advice)].join("\n") };
     }),
+  },
+  {
+    id: "unit",
+    severity: "error",
+    find: ({ cluster, hosts }) => hosts.flatMap((host) => takenUnits(cluster, host)),
   },
   { id: "path", severity: "error", find: pathFindings },
   { id: "backup-key", severity: "warning", find: keyFileFindings },
@@ -228,8 +235,30 @@ export function listenerOn({ listening }: HostFacts, listen: string): ListeningP
 }
 
 /** Whether a unit of this cluster listens there. */
-export function isOwn(cluster: string, { process }: ListeningPort): boolean {
-  return process?.unit?.startsWith(`haplan-${cluster}-`) === true;
+export function isOwn(cluster: string, { process }: ListeningPort, { units }: Pick<HostFacts, "units">): boolean {
+  const found = units.find(({ name }) => name === process?.unit);
+  // Its file may be gone while its process runs.
+  if (found === undefined) return process?.unit?.startsWith(`${unitPrefix}${cluster}-`) === true;
+  return isOfCluster(cluster, found);
+}
+
+function isOfCluster(cluster: string, { directory }: FoundUnit): boolean {
+  return directory.startsWith(`${dataDir}/${cluster}/`);
+}
+
+/** Units whose names another cluster's have: machine `x-m1` of cluster `a` and machine `m1` of cluster `a-x`. */
+function takenUnits(cluster: string, host: HostToCheck): readonly Finding[] {
+  const { facts, machines } = host;
+  if (facts === null) return [];
+  return machines.flatMap(({ name: machine, units }) =>
+    units.flatMap(({ name: unit }): Finding[] => {
+      const name = systemdName({ root: `${dataDir}/${cluster}`, machine, unit });
+      const found = facts.units.find((each) => each.name === name);
+      if (found === undefined || isOfCluster(cluster, found)) return [];
+      const summary = `${name}.service on ${labelOf(host)} belongs to another cluster (${found.directory})`;
+      return [{ summary, detail: "Give the machine or the cluster another name in the spec." }];
+    }),
+  );
 }
 
 /** For checks that look at one host at a time. Without facts nothing is known but why there are none. */
@@ -313,7 +342,7 @@ function takenPorts(cluster: string, host: HostToCheck): readonly Finding[] {
       }
       seen.add(listen);
       const listener = listenerOn(facts, listen);
-      if (listener === null || isOwn(cluster, listener)) return [];
+      if (listener === null || isOwn(cluster, listener, facts)) return [];
       const detail = "Stop that process, or choose another address or port in the spec.";
       return [{ summary: `${listen} on ${labelOf(host)} is in use by ${describe(listener)}`, detail }];
     });

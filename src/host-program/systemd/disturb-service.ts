@@ -7,9 +7,9 @@ import { systemClock } from "../../base/clock.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { UnitFault } from "../../providers/provider.ts";
 import type { UnitPlace } from "../../providers/supervisor.ts";
+import { systemdName } from "../../providers/unit-name.ts";
 import { readUnitState, runTool, systemctl } from "./systemctl.ts";
 import { parseTimeSpan } from "./time-span.ts";
-import { systemdName } from "./unit-name.ts";
 
 /** A unit names its programs by their paths. */
 const toolPaths = ["/usr/bin/systemctl", "/bin/systemctl"];

@@ -13,7 +13,7 @@ export function assertNotMasked(file: string): void {
   );
 }
 
-function isMasked(file: string): boolean {
+export function isMasked(file: string): boolean {
   try {
     return readlinkSync(file) === "/dev/null";
   } catch (error) {

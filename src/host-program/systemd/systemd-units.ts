@@ -11,6 +11,7 @@ import {
   type UnitPlace,
   watchMs,
 } from "../../providers/supervisor.ts";
+import { systemdName, unitPrefix } from "../../providers/unit-name.ts";
 import { disturbService } from "./disturb-service.ts";
 import { makeUser, readUser, removeWhatIsLeft } from "./host-user.ts";
 import { readJournal } from "./journal.ts";
@@ -18,7 +19,7 @@ import { assertNotMasked, removeUnitFile } from "./masked-unit.ts";
 import { dropInsOf, readUnitState, runTool, systemctl, type UnitState } from "./systemctl.ts";
 import { transientUnits } from "./transient-units.ts";
 import { renderUnitFile, runtimeName, unitDirOfFile } from "./unit-file.ts";
-import { systemdName, unitPrefix } from "./unit-name.ts";
+import { assertOwn, otherOwner, type UnitTraces } from "./unit-owner.ts";
 
 const unitsDirectory = "/etc/systemd/system";
 const pollMs = 30;
@@ -28,7 +29,7 @@ const logLinesInError = 10;
 
 export const systemdUnits: Supervisor = {
   tasks: transientUnits,
-  find: async (place) => running(await readUnitState(systemdName(place))),
+  find: findUnit,
   prepare: (root) => makeUser(dirname(root)),
   owner: readUser,
   start: startUnit,
@@ -36,15 +37,20 @@ export const systemdUnits: Supervisor = {
   overrides: (place) => dropInsOf(systemdName(place)),
   // Of a unit that runs, a mask counts as its changed file.
   redefine: async (place, request) => {
+    assertOwn(place, await tracesOf(place), "define");
     assertNotMasked(fileOf(systemdName(place)));
     await redefine(place, request);
   },
   reload: async (place, signal) => {
+    assertOwn(place, await tracesOf(place), "reload");
     // Named "kill-whom" from systemd 252 on, which still takes this.
     await systemctl("kill", "--kill-who=main", `--signal=${signal}`, `${systemdName(place)}.service`);
   },
   stop: stopUnit,
-  disturb: disturbService,
+  disturb: async (place, fault) => {
+    assertOwn(place, await tracesOf(place), "disturb");
+    await disturbService(place, fault);
+  },
   remove: removeUnit,
   log: readLog,
   logs: (place, selection, signal) => readJournal(systemdName(place), selection, signal),
@@ -53,21 +59,26 @@ export const systemdUnits: Supervisor = {
   leave: (root) => removeWhatIsLeft(dirname(root), root),
 };
 
-function running({ pid }: UnitState): RunningUnit | null {
+async function tracesOf(place: UnitPlace): Promise<UnitTraces> {
+  const name = systemdName(place);
+  const { pid } = await readUnitState(name);
+  return { file: fileOf(name), copy: copyOf(place), pid };
+}
+
+/** Nothing of this place runs where the unit is another's. */
+async function findUnit(place: UnitPlace): Promise<RunningUnit | null> {
+  const traces = await tracesOf(place);
+  return otherOwner(place, traces) === null ? running(traces) : null;
+}
+
+function running({ pid }: Pick<UnitState, "pid">): RunningUnit | null {
   return pid === null ? null : { pid };
 }
 
 async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit> {
   const name = systemdName(place);
-  const file = fileOf(name);
-  assertNotMasked(file);
-  const other = existsSync(file) ? unitDirOfFile(readFileSync(file, "utf8")) : place.directory;
-  if (other !== place.directory) {
-    throw new HaplanError(
-      "provider/unit-taken",
-      `Cannot start ${name}.service: "${file}" belongs to ${other ?? "something that haplan did not make"}`,
-    );
-  }
+  assertNotMasked(fileOf(name));
+  assertOwn(place, await tracesOf(place), "start");
   await redefine(place, request);
   // A unit that failed too often is started no more until this.
   await systemctl("reset-failed", `${name}.service`).catch(() => undefined);
@@ -95,7 +106,7 @@ async function redefine(place: UnitPlace, request: ProcessRequest): Promise<void
 
 /** Units that an earlier version has started have no copy of their file: nothing is known of them. */
 async function changedFiles(place: UnitPlace): Promise<readonly string[]> {
-  if (!existsSync(copyOf(place))) return [];
+  if (!existsSync(copyOf(place)) || otherOwner(place, await tracesOf(place)) !== null) return [];
   const name = systemdName(place);
   const file = fileOf(name);
   const isIntact = existsSync(file) && readFileSync(file, "utf8") === readFileSync(copyOf(place), "utf8");
@@ -133,6 +144,7 @@ function hasEnded({ active, sub, restarts, hasJob }: UnitState): boolean {
 
 async function stopUnit(place: UnitPlace, graceMs: number): Promise<void> {
   const name = systemdName(place);
+  if (otherOwner(place, await tracesOf(place)) !== null) return;
   // Its file may be gone while its process runs.
   if (!existsSync(fileOf(name)) && (await isGone(name, 0))) return;
   await systemctl("stop", "--no-block", `${name}.service`);
@@ -154,6 +166,7 @@ async function isGone(name: string, withinMs: number): Promise<boolean> {
 
 async function removeUnit(place: UnitPlace): Promise<void> {
   const name = systemdName(place);
+  if (otherOwner(place, await tracesOf(place)) !== null) return;
   // As `systemctl disable` does, which wants the file to be there, and is no mask.
   const removed = [enabledLink(name), fileOf(name)].filter(removeUnitFile);
   if (removed.length === 0) return;

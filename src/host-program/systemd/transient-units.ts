@@ -2,8 +2,8 @@
 import { mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { TaskRunner } from "../../providers/supervisor.ts";
+import { systemdName } from "../../providers/unit-name.ts";
 import { readUnitState, runTool, systemctl } from "./systemctl.ts";
-import { systemdName } from "./unit-name.ts";
 
 const runDirectory = "/run/haplan-tasks";
 const outputLines = 30;

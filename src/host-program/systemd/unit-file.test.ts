@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { ProcessRequest, UnitPlace } from "../../providers/supervisor.ts";
+import { systemdName } from "../../providers/unit-name.ts";
 import { parseUnitState } from "./systemctl.ts";
 import { renderUnitFile, unitDirOfFile } from "./unit-file.ts";
-import { systemdName } from "./unit-name.ts";
 
 const place: UnitPlace = {
   root: "/var/lib/haplan/demo",

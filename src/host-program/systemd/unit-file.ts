@@ -2,16 +2,13 @@
 import { basename } from "node:path";
 import { renderTemplate } from "../../base/render-template.ts";
 import type { ProcessRequest, UnitPlace } from "../../providers/supervisor.ts";
-import { systemdName } from "./unit-name.ts";
-
-/** Variable that marks each process of a unit with the unit's directory. */
-const marker = "HAPLAN_UNIT";
+import { systemdName, unitMarker } from "../../providers/unit-name.ts";
 
 const firstUnprivilegedPort = 1024;
 
 export function renderUnitFile(place: UnitPlace, request: ProcessRequest): string {
   const notify = request.program.kind === "haplan" && request.program.command === "haplan-agent";
-  const environment = Object.entries({ ...request.environment, [marker]: place.directory });
+  const environment = Object.entries({ ...request.environment, [unitMarker]: place.directory });
   return renderTemplate("systemd/unit.service.hbs", {
     unit: escapeSpecifiers(place.unit),
     machine: escapeSpecifiers(place.machine),
@@ -36,7 +33,7 @@ export function renderUnitFile(place: UnitPlace, request: ProcessRequest): strin
 
 /** The directory of the unit that a unit file was written for; null when haplan did not write it. */
 export function unitDirOfFile(text: string): string | null {
-  const [, quoted] = new RegExp(`^Environment="${marker}=(.*)"$`, "m").exec(text) ?? [];
+  const [, quoted] = new RegExp(`^Environment="${unitMarker}=(.*)"$`, "m").exec(text) ?? [];
   return quoted?.replaceAll("%%", "%").replace(/\\(.)/g, "$1") ?? null;
 }
 

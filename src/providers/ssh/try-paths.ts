@@ -55,7 +55,7 @@ async function listenAtEnds({ cluster, paths, hostOf, onHost }: PathsToTry): Pro
       const listener = listenerOn(target.facts, hostPort(path.address, path.port));
       if (!canListen(target, path.address)) ends.set(placeOf(path), "left out");
       else if (listener === null) silent.push({ ...path, target });
-      else ends.set(placeOf(path), isOwn(cluster, listener) ? "ready" : "left out");
+      else ends.set(placeOf(path), isOwn(cluster, listener, target.facts) ? "ready" : "left out");
     }
   }
   await Promise.all(
