@@ -277,3 +277,23 @@ describe("planChanges, of masters that move to where another one runs", () => {
     ).toEqual([]);
   });
 });
+
+describe("planChanges, of a worker's host that becomes a master's", () => {
+  const with1 = fixtureSpec(["m1", "m2", "m3"], { workers: 1 });
+  const [worker] = with1.workers;
+
+  it.each([
+    ["a learner of five", ["m1", "m2", "m3", "m4", "m5"]],
+    ["a replacement", ["m1", "m2", "m4"]],
+  ])("makes the machine of %s once the worker's is removed", (_, names) => {
+    const grown = fixtureSpec(names, { workers: 0 });
+    const masters = grown.controlPlane.masters.map((master) =>
+      master.name === "m4" ? { ...master, address: worker!.address } : master,
+    );
+    const spec = { ...grown, controlPlane: { ...grown.controlPlane, masters } };
+    const { steps } = planOf(fixtureInput(spec, { state: settledState(with1), observed: settledObservation(with1) }));
+    const create = steps.find(({ title }) => title === "create machine m4")!;
+    const destroy = steps.find(({ title }) => title === `destroy machine ${worker!.name}`)!;
+    expect(create.after).toContain(destroy.id);
+  });
+});

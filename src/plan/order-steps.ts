@@ -23,6 +23,30 @@ export function afterAddressesAreKnown(steps: readonly Step[]): readonly Step[] 
   });
 }
 
+/**
+ * Puts the creation of a machine after the removal of another one at its address, unless that waits for the creation: what a host has for
+ * its machines goes with the last of them, while the next one needs it. `addressOf`: of the machines that are removed.
+ */
+export function afterFormerMachines(
+  steps: readonly Step[],
+  addressOf: (machine: string) => string | undefined,
+): readonly Step[] {
+  const after = new Map(steps.map((step) => [step.id, step.after]));
+  const waitsFor = (id: string, other: string): boolean =>
+    (after.get(id) ?? []).some((each) => each === other || waitsFor(each, other));
+  for (const { id, action } of steps) {
+    if (action.kind !== "createMachine") continue;
+    const isFormer = ({ action: each }: Step): boolean =>
+      each.kind === "destroyMachine" &&
+      each.generation === undefined &&
+      each.machine !== action.machine &&
+      addressOf(each.machine) === action.address;
+    for (const former of steps.filter(isFormer))
+      if (!waitsFor(former.id, id)) after.set(id, [...new Set([...after.get(id)!, former.id])]);
+  }
+  return steps.map((step) => ({ ...step, after: after.get(step.id)! }));
+}
+
 export function orderSteps(steps: readonly Step[]): readonly Step[] {
   const index = new Map(steps.map((step, position) => [step.id, position]));
   assert(index.size === steps.length, "step ids are unique");

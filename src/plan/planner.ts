@@ -11,7 +11,7 @@ import { type DesiredResource, desiredResources } from "./desired-resources.ts";
 import { foundResource } from "./found-resource.ts";
 import { knownAddresses, resolveKnownAddresses } from "./known-addresses.ts";
 import { type Moves, movesOf, noMoves, planMoves, renameObserved, withMoves } from "./moved-masters.ts";
-import { afterAddressesAreKnown, orderSteps } from "./order-steps.ts";
+import { afterAddressesAreKnown, afterFormerMachines, orderSteps } from "./order-steps.ts";
 import type { Plan, PlanBinding } from "./plan.ts";
 import { PlanBuilder } from "./plan-builder.ts";
 import type { PlannerInput } from "./planner-input.ts";
@@ -85,7 +85,8 @@ export function decideSteps(
   if (input.mode === "destroy") planDestroy(planning);
   else planApply(planning, moves);
 
-  const steps = orderSteps(afterAddressesAreKnown(applyTargets(planning, importable(planning))));
+  const chosen = afterAddressesAreKnown(applyTargets(planning, importable(planning)));
+  const steps = orderSteps(afterFormerMachines(chosen, (machine) => view.machines.get(machine)?.address));
   // A refusal may be the reason that it is not replaced.
   if (builder.refusals.length === 0) checkFulfilled(planning, steps);
   if (builder.refusals.length === 0) tellPostponed(planning, steps);
