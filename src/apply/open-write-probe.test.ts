@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { fixtureMember, fixtureSpec, settledState } from "../../test/support/planned-cluster.ts";
+import { planOf } from "../../test/support/plan-of.ts";
+import { fixtureInput, fixtureMember, fixtureSpec, settledState } from "../../test/support/planned-cluster.ts";
 import type { ObservedMember, ObservedMembership } from "../plan/observed-cluster.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Step, StepAction } from "../plan/step.ts";
@@ -21,6 +22,7 @@ async function opened(
   members: readonly ObservedMember[] | null,
   actions: readonly StepAction[],
   before: ClusterSpec | null = null,
+  changes: Plan["changes"] = [],
 ): Promise<readonly ProbeClientRequest[]> {
   let asked: readonly ProbeClientRequest[] = [];
   await openProbe(
@@ -38,6 +40,7 @@ async function opened(
       };
     },
     before,
+    changes,
   );
   return asked;
 }
@@ -48,11 +51,12 @@ async function openProbe(
   actions: readonly StepAction[],
   probeWrites: ProbeWrites,
   before: ClusterSpec | null = null,
+  changes: Plan["changes"] = [],
 ): Promise<OpenedProbe | null> {
   const membership = members === null ? null : ({ members } as ObservedMembership);
   const state = before === null ? null : settledState(before);
   return await openWriteProbe({
-    plan: { spec, steps: actions.map((action) => ({ action })) } as unknown as Plan,
+    plan: { spec, steps: actions.map((action) => ({ action })), changes } as unknown as Plan,
     ports: { probeWrites } as ApplyPorts,
     done: new Set(),
     budget: null,
@@ -91,6 +95,17 @@ describe("the clients of the write probe", () => {
     const requests = await opened(three, [up("m1"), up("m2"), up("m3")], [], three);
     const endpoint = clusterEndpoint(three);
     expect(listed(requests)).toEqual([...three.controlPlane.masters.map(() => `kept ${endpoint}`), `anew ${endpoint}`]);
+  });
+
+  it("go to the endpoint that the plan found where the state was lost, and to members where it moves", async () => {
+    const { changes } = planOf(fixtureInput(three, { state: null }));
+    const members = [up("m1"), up("m2"), up("m3")];
+    const confirms: StepAction = { kind: "updateLoadBalancer", backends: ["m1", "m2", "m3"] };
+    const requests = await opened(three, members, [confirms], null, changes);
+    expect(new Set(requests.flatMap(({ endpoints }) => endpoints))).toEqual(new Set([clusterEndpoint(three)]));
+    const moves = changes.map((change) => ({ ...change, action: "update" as const }));
+    const others = await opened(three, members, [confirms], null, moves);
+    expect(others.map(({ endpoints }) => endpoints[0])).not.toContain(clusterEndpoint(three));
   });
 
   it("F9: begin with voters that serve where the load balancer is started, and with no learner and no master to come", async () => {

@@ -1,6 +1,6 @@
 /** Chooses the write probe's clients for a plan. */
 
-import { resourceAddress } from "../plan/resource.ts";
+import { type Attributes, resourceAddress } from "../plan/resource.ts";
 import type { Step, StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
 import { hasKnownAddress } from "../spec/address-reference.ts";
@@ -37,7 +37,7 @@ export async function openWriteProbe(context: ProbeContext): Promise<OpenedProbe
   // A copy has the writes of what it follows, and no others.
   if (plan.restore?.follows !== undefined) return null;
   const kinds = new Set(plan.steps.filter(({ id }) => !done.has(id)).map(({ action }) => action.kind));
-  const { endpoint: before, type } = recordedBalancer(keeper)?.attributes ?? {};
+  const { endpoint: before, type } = recordedBalancer(keeper)?.attributes ?? foundAsItIs(plan) ?? {};
   const steady = before === clusterEndpoint(spec) && type === spec.loadBalancer.type;
   const balanced = steady && !kinds.has("startLoadBalancer") && !kinds.has("stopLoadBalancer");
   try {
@@ -90,6 +90,14 @@ function recordedBalancer(keeper: ProbeContext["keeper"]): ReturnType<ProbeConte
   return names
     .map((name) => keeper.find(resourceAddress("haplan_load_balancer", name)))
     .find((found) => found !== undefined);
+}
+
+/** Of one that the plan imports without a change, such as after the state was lost: the state does not have it yet. */
+function foundAsItIs({ changes }: ProbeContext["plan"]): Attributes | null {
+  const found = changes.find(
+    ({ type, action, importing }) => type === "haplan_load_balancer" && action === "noop" && importing !== undefined,
+  );
+  return found?.after ?? null;
 }
 
 /** From then on the load balancer listens at its address in the spec. */

@@ -115,7 +115,14 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
 
 const observedUnit = record(
   { name: text, running: flag, pid: orNull(count), definitionDigest: text },
-  { changedFiles: list(text), overrides: list(text), present: list(text), tasks: list(text), artifact: text },
+  {
+    changedFiles: list(text),
+    overrides: list(text),
+    present: list(text),
+    tasks: list(text),
+    artifact: text,
+    virtualAddress: text,
+  },
 );
 const observedMachine = record(
   {

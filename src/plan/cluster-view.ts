@@ -43,6 +43,8 @@ export type FoundLoadBalancer = ObservedLoadBalancer &
     readonly pid: number | null;
     /** False for a cloud load balancer. */
     readonly onMachine: boolean;
+    /** Whether `address` is a virtual one, and not its machine's. */
+    readonly hasVirtualAddress: boolean;
     /** The unit that holds a virtual address for it; null if there is none. */
     readonly virtualAddress: ObservedUnit | null;
   };
@@ -111,7 +113,7 @@ export function readClusterView(spec: ClusterSpec, state: State | null, observed
     foreignMachines: observed.machines.filter((machine) => machine.lineage !== lineage),
     resources: resourcesOf(state, unseated),
     unseated,
-    loadBalancers: loadBalancersOf(observed, machines),
+    loadBalancers: loadBalancersOf(spec, state, observed, machines),
     members,
     initialMembers: phase === "forming" ? spec.controlPlane.masters.map(({ name }) => name) : [],
     votersOutgoing: observed.membership?.votersOutgoing ?? [],
@@ -121,22 +123,46 @@ export function readClusterView(spec: ClusterSpec, state: State | null, observed
 }
 
 function loadBalancersOf(
+  spec: ClusterSpec,
+  state: State | null,
   { loadBalancer }: ObservedCluster,
   machines: ClusterView["machines"],
 ): ClusterView["loadBalancers"] {
   const ofCloud: readonly FoundLoadBalancer[] =
     loadBalancer === undefined || loadBalancer === null
       ? []
-      : [{ ...loadBalancer, name: loadBalancerName, pid: null, onMachine: false, virtualAddress: null }];
+      : [{ ...loadBalancer, name: loadBalancerName, pid: null, onMachine: false, ...noVirtualAddress }];
   const onMachines = [...machines.values()].flatMap((machine): readonly FoundLoadBalancer[] => {
     const unit = unitOf(machine, loadBalancerUnitName);
     if (unit === undefined) return [];
     const virtualAddress = unitOf(machine, virtualAddressUnitName) ?? null;
     const running = unit.running && virtualAddress?.running !== false;
-    return [{ ...unit, name: machine.name, running, address: machine.address, onMachine: true, virtualAddress }];
+    const held = heldAddress(spec, state, machine.name, virtualAddress);
+    const address = held ?? machine.address;
+    const { name } = machine;
+    return [{ ...unit, name, running, address, hasVirtualAddress: held !== null, onMachine: true, virtualAddress }];
   });
   const found = loadBalancer === undefined ? onMachines : ofCloud;
   return new Map(found.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map((each) => [each.name, each]));
+}
+
+const noVirtualAddress = { hasVirtualAddress: false, virtualAddress: null } as const;
+
+/**
+ * The virtual address of a load balancer; null if it has its machine's own. Programs of an earlier version show that there
+ * is one, but not which: then it is the recorded one, or without a state that of the spec.
+ */
+function heldAddress(
+  { loadBalancer }: ClusterSpec,
+  state: State | null,
+  name: string,
+  holder: ObservedUnit | null,
+): string | null {
+  if (holder?.virtualAddress !== undefined) return holder.virtualAddress;
+  const known = state?.resources.find(({ address }) => address === resourceAddress("haplan_load_balancer", name));
+  if (known === undefined) return holder !== null && loadBalancer.virtual !== undefined ? loadBalancer.address : null;
+  const { routerId, address } = known.attributes;
+  return routerId !== undefined && typeof address === "string" ? address : null;
 }
 
 function machinesThatCount(

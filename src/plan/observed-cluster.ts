@@ -21,6 +21,8 @@ export type ObservedUnit = {
   readonly tasks?: readonly string[];
   /** The version of haplan's programs that it was started with; absent if unknown. */
   readonly artifact?: string;
+  /** The address that it is to hold, whether it does now or not; absent for units that hold none, or if unknown. */
+  readonly virtualAddress?: string;
 };
 
 export type ObservedMachine = {

@@ -98,7 +98,13 @@ export function fixtureMachine(
 function fixtureBalancer(spec: ClusterSpec, { name, address }: { name: string; address: string }): ObservedMachine {
   const machine = fixtureMachine(name, address, loadBalancerUnitName);
   if (spec.loadBalancer.virtual === undefined) return machine;
-  const holder = { name: virtualAddressUnitName, running: true, pid: 4243, definitionDigest: `digest-vip-${name}` };
+  const holder = {
+    name: virtualAddressUnitName,
+    running: true,
+    pid: 4243,
+    definitionDigest: `digest-vip-${name}`,
+    virtualAddress: spec.loadBalancer.address,
+  };
   return { ...machine, units: [...machine.units, holder] };
 }
 

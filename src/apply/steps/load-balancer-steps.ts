@@ -51,9 +51,11 @@ export async function stopLoadBalancer(
   return {};
 }
 
-function hasVirtualAddress({ keeper }: StepContext, name: string): boolean {
-  const address = resourceAddress("haplan_load_balancer", name);
-  return keeper.find(address)?.attributes["routerId"] !== undefined;
+/** Where the state was lost, it is taken to be as the spec has it: what removes it is idempotent. */
+function hasVirtualAddress({ plan, keeper }: StepContext, name: string): boolean {
+  const known = keeper.find(resourceAddress("haplan_load_balancer", name));
+  if (known === undefined) return plan.spec.loadBalancer.virtual !== undefined;
+  return known.attributes["routerId"] !== undefined;
 }
 
 /** The next one is changed only once this one could take over. */

@@ -59,11 +59,7 @@ export function backendsOf(targets: Targets, wanted: Targets): LoadBalancerTarge
 
 /** The address at which clients reach a load balancer now; undefined if it is not there. */
 export function presentAddress({ view }: Planning, balancer: string): string | undefined {
-  const recorded = view.resources.get(resourceAddress("haplan_load_balancer", balancer))?.attributes ?? {};
-  const found = view.loadBalancers.get(balancer);
-  // A virtual address is not its machine's.
-  const virtual = recorded["routerId"] === undefined ? undefined : recorded["address"];
-  return found === undefined || typeof virtual !== "string" ? found?.address : virtual;
+  return view.loadBalancers.get(balancer)?.address;
 }
 
 /** Its listen address until its own machine moves, which comes last; absent if that stays. */
@@ -91,7 +87,7 @@ export function presentBalancers(planning: Planning): readonly PresentBalancer[]
       !wanted.includes(name) && (desired.length === 0 || presentAddress(planning, name) !== spec.loadBalancer.address),
   );
   const moves = (name: string): boolean =>
-    view.resources.get(resourceAddress("haplan_load_balancer", name))?.attributes["routerId"] !== undefined &&
+    view.loadBalancers.get(name)?.hasVirtualAddress === true &&
     desired.length > 0 &&
     presentAddress(planning, name) !== spec.loadBalancer.address;
   const running = [...wanted, ...leaving].filter((name) => view.loadBalancers.get(name)?.running && !moves(name));
@@ -116,8 +112,10 @@ export class Endpoint {
   readonly #certificates: IssuedCertificates;
   /** Those that clients use while the plan is executed. */
   readonly #balancers: readonly PresentBalancer[];
-  /** Its current targets; empty if there is no state. */
+  /** Its current targets. */
   #told: Targets;
+  /** Those of them that the state has: none if it was lost, so that the first step which changes targets records all. */
+  #recorded: Targets;
   /** Its targets after the next step. */
   #next: Map<string, string>;
   /** Targets of masters that stay at their former address for now. */
@@ -132,7 +130,8 @@ export class Endpoint {
     this.#certificates = certificates;
     this.#balancers = presentBalancers(planning);
     this.#next = new Map(toldTargets(planning));
-    this.#told = observed.backends.length > 0 ? new Map(this.#next) : new Map();
+    this.#told = new Map(this.#next);
+    this.#recorded = observed.backends.length > 0 ? this.#told : new Map();
   }
 
   /** Whether it serves this master at its current address, which is not the one in the spec. */
@@ -201,10 +200,11 @@ export class Endpoint {
 
   #update(): void {
     if (this.#balancers.length === 0 || same(this.#told, this.#next)) return;
-    const changed = [...new Set([...this.#told.keys(), ...this.#next.keys()])]
-      .filter((name) => this.#told.get(name) !== this.#next.get(name))
+    const changed = [...new Set([...this.#recorded.keys(), ...this.#next.keys()])]
+      .filter((name) => this.#recorded.get(name) !== this.#next.get(name))
       .sort();
     this.#told = new Map(this.#next);
+    this.#recorded = this.#told;
     const targets = backendsOf(this.#told, this.#wanted);
     const backends = changed.map((name) => resourceAddress("haplan_lb_backend", name));
     for (const [place, balancer] of this.#balancers.entries()) {

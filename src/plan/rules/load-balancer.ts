@@ -127,9 +127,11 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
     const stopped = builder.add({ kind: "stopLoadBalancer", ...balancer }, [address], after);
     return builder.add(start, [address, ...changed], [...after, stopped]);
   }
-  const settled = movesAddress(planning, name) ? null : endpoint.settledBy;
+  const moves = movesAddress(planning, name);
+  const settled = moves ? null : endpoint.settledBy;
   const written = asWritten(planning.spec, resource, masters);
-  const reason = whyChanged(written, found, certificates.has(name), view);
+  const moved = moves && known === undefined ? haveChanged(["address"]) : null;
+  const reason = moved ?? whyChanged(written, found, certificates.has(name), view);
   // Targets that are removed and added again leave it unchanged.
   if (reason === null && changed.length === 0) {
     // Its configuration is the spec's once all masters are at their addresses.
@@ -152,8 +154,7 @@ function targetsFollowed(follows: FollowedCluster | undefined): LoadBalancerTarg
 /** Whether it has another address for clients than before, on the same machine. */
 function movesAddress(planning: Planning, name: string): boolean {
   const { spec, view } = planning;
-  const recorded = view.resources.get(resourceAddress("haplan_load_balancer", name))?.attributes["routerId"];
-  const isVirtual = recorded !== undefined || spec.loadBalancer.virtual !== undefined;
+  const isVirtual = view.loadBalancers.get(name)?.hasVirtualAddress === true || spec.loadBalancer.virtual !== undefined;
   return isVirtual && presentAddress(planning, name) !== spec.loadBalancer.address;
 }
 

@@ -3,11 +3,12 @@
 import { existsSync } from "node:fs";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
-import { agentUnitName } from "../../units/unit-definition.ts";
+import { agentUnitName, virtualAddressUnitName } from "../../units/unit-definition.ts";
 import type { FoundMachines, MachineIdentity } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
 import { pathsOfOthers } from "./data-owner.ts";
 import { freeBytesAt } from "./free-space.ts";
+import { keepalivedConfigOf, virtualAddressesIn } from "./keepalived-config.ts";
 import { type LocalPlace, tasksOf } from "./local-place.ts";
 import {
   hasDamagedLabel,
@@ -88,8 +89,15 @@ async function observeUnit(place: LocalPlace, directory: string, unit: string): 
       ...(changedFiles.length === 0 ? {} : { changedFiles }),
       ...(overrides.length === 0 ? {} : { overrides }),
       ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
+      ...(unit === virtualAddressUnitName ? heldAddress(paths) : {}),
     },
   ];
+}
+
+/** keepalived has one address; a file that others changed may have none or more, of which none is told. */
+function heldAddress(paths: UnitPaths): Pick<ObservedUnit, "virtualAddress"> {
+  const [address, ...more] = virtualAddressesIn(keepalivedConfigOf(paths));
+  return address === undefined || more.length > 0 ? {} : { virtualAddress: address };
 }
 
 /** Its files, those that define it at what supervises it, and its programs. */

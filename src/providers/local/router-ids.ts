@@ -1,8 +1,9 @@
 /** Virtual router ids (VRRP): two routers with one id on a network take each other for the same one. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { HaplanError } from "../../base/haplan-error.ts";
 import { virtualAddressUnitName } from "../../units/unit-definition.ts";
+import { readConfig } from "./keepalived-config.ts";
 
 /** Where distributions have the configuration of keepalived. */
 const systemDir = "/etc/keepalived";
@@ -10,7 +11,7 @@ const systemDir = "/etc/keepalived";
 /** @throws HaplanError `provider/router-id-taken` if another keepalived of this machine uses the id; `root` is the cluster's */
 export function assertRouterIdFree(root: string, routerId: number, systemConfigs: string = systemDir): void {
   const configs = [...filesBelow(systemConfigs), ...otherClusters(root)];
-  const holder = configs.find((path) => routerIdsIn(readIfThere(path)).includes(routerId));
+  const holder = configs.find((path) => routerIdsIn(readConfig(path)).includes(routerId));
   if (holder === undefined) return;
   throw new HaplanError(
     "provider/router-id-taken",
@@ -41,14 +42,5 @@ function list(directory: string): readonly string[] {
     return readdirSync(directory);
   } catch {
     return [];
-  }
-}
-
-/** Empty for a directory, and for a file that cannot be read. */
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
   }
 }
