@@ -31,6 +31,7 @@ const facts: HostFacts = {
   addresses: ["10.0.0.1"],
   units: [],
   listening: [],
+  virtualAddresses: [],
   writeMs: [1, 1, 2.25],
 };
 

@@ -52,6 +52,7 @@ for each in ${programs.map(shellWord).join(" ")}; do command -v "$each" >/dev/nu
 [ -x ${shellWord(programsDirectory)}/current/bin/haplan-host ] && fact installed yes
 ${listeningPart}
 ${unitsPart}
+${virtualAddressesPart(dataDirectory)}
 nearest() { at=$1; while [ ! -e "$at" ]; do at=$(dirname "$at"); done; echo "$at"; }
 disk() { fact "$1" $(df -Pk "$2" 2>/dev/null | sed -n '2s/.* \\([0-9][0-9]*\\)  *[0-9]*% */\\1 /p'); }
 disk programs-disk "$(nearest ${shellWord(programsDirectory)})"
@@ -100,6 +101,15 @@ for each in /etc/systemd/system/haplan-*.service; do
   directory=$(sed -n 's/^Environment="HAPLAN_UNIT=\\(.*\\)"$/\\1/p' "$each" 2>/dev/null)
   each=\${each##*/}
   [ -n "$directory" ] && fact unit "\${each%.service}" "$directory"
+done`;
+
+/** In a block of addresses, each line begins with one; what follows a `#` or `!` is a comment. */
+const virtualAddressesPart = (dataDirectory: string): string => `
+for each in /etc/keepalived/*.conf ${shellWord(dataDirectory)}/*/machines/*/units/keepalived/files/keepalived.conf; do
+  [ -r "$each" ] && sed 's/[#!].*//; s/[{}]/\\n&\\n/g' "$each" | sed -n '/virtual_ipaddress/,/}/p' |
+    while read -r address _; do
+      case $address in *[0-9a-fA-F].*[0-9]* | *:*) fact virtual-address "\${address%%/*}" "$each" ;; esac
+    done
 done`;
 
 /**

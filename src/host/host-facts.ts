@@ -31,6 +31,14 @@ export type FoundUnit = {
   readonly directory: string;
 };
 
+/** An address that a keepalived of the host has in its configuration, of any cluster or of none. */
+export type ConfiguredAddress = {
+  /** IPv6 in its shortest form. */
+  readonly address: string;
+  /** The path of the configuration. */
+  readonly file: string;
+};
+
 /** The file system that a directory is on, or will be. */
 export type DiskSpace = { readonly mountPoint: string; readonly freeBytes: number };
 
@@ -86,6 +94,7 @@ export type HostFacts = HostIdentity & {
   readonly addresses: readonly string[];
   readonly units: readonly FoundUnit[];
   readonly listening: readonly ListeningPort[];
+  readonly virtualAddresses: readonly ConfiguredAddress[];
   /** How long each write took until it was on the disk of the data; empty if that was not measured. */
   readonly writeMs: readonly number[];
 };

@@ -12,8 +12,9 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { arch, hostname, tmpdir, totalmem, userInfo } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
+import { renderTemplate } from "../base/render-template.ts";
 import { factsScript } from "./facts-script.ts";
 import { parseFacts } from "./parse-facts.ts";
 
@@ -49,6 +50,7 @@ describe("the facts of a host", () => {
       ["path", "/srv/backups", "missing", "/srv", "0", "root", "yes", "rx"],
       ["path", "/opt/etcd", "file", "/root/my etcd", "1007", "UNKNOWN", "no", "unknown"],
       ["unit", "haplan-a-x-m1-agent", "/var/lib/haplan/a-x/machines/m1/units/agent"],
+      ["virtual-address", "FD97:0::B", "/etc/keepalived/keepalived.conf"],
       ["write", "0.000457712"],
       ["write", "1.5e-3"],
     ];
@@ -99,6 +101,7 @@ describe("the facts of a host", () => {
         { address: null, port: 22, process: { pid: 1, name: "systemd", unit: "init" } },
         { address: "10.97.66.11", port: 2379, process: null },
       ],
+      virtualAddresses: [{ address: "fd97::b", file: "/etc/keepalived/keepalived.conf" }],
       writeMs: [0.457712, 1.5],
     });
   });
@@ -152,6 +155,40 @@ describe.skipIf(!existsSync("/proc/net/tcp"))("the script that gathers facts (sk
       expect(readdirSync(directory)).toEqual([]);
     } finally {
       await new Promise((resolve) => server.close(resolve));
+      rmSync(directory, { recursive: true });
+    }
+  });
+
+  it.each(["sh", "bash"])("tells the addresses that the keepalived of each cluster has, in %s", (shell) => {
+    const directory = mkdtempSync(join(tmpdir(), "haplan-facts-"));
+    const write = (cluster: string, text: string): string => {
+      const file = join(directory, cluster, "machines", "lb1", "units", "keepalived", "files", "keepalived.conf");
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, text);
+      return file;
+    };
+    const values = { name: "x", prefixLength: 128, interface: "e", routerId: 7, priority: 254, source: "fd00::9" };
+    const template = { ...values, address: "fd00::100", peers: ["fd00::10"] };
+    try {
+      const a = write("a", renderTemplate("keepalived/keepalived.conf.hbs", template));
+      const b = write(
+        "b",
+        "virtual_ipaddress { 10.0.0.1 }\nunicast_peer { 10.0.0.3 }\nvirtual_ipaddress {\n # 10.0.0.4\n 10.0.0.2/24 dev e\n}\n",
+      );
+      const script = factsScript({
+        dataDirectory: directory,
+        programsDirectory: directory,
+        programs: [],
+        paths: [],
+        replaced: [],
+      });
+      const facts = parseFacts(execFileSync(shell, ["-c", script], { encoding: "utf8" }));
+      expect(facts.virtualAddresses.filter(({ file }) => file.startsWith(directory))).toEqual([
+        { address: "fd00::100", file: a },
+        { address: "10.0.0.1", file: b },
+        { address: "10.0.0.2", file: b },
+      ]);
+    } finally {
       rmSync(directory, { recursive: true });
     }
   });

@@ -36,6 +36,10 @@ export function parseFacts(output: string): HostFacts {
     addresses: [...new Set(all(lines, "address").map(canonicalAddress))],
     units: (lines.get("unit") ?? []).map(([name = "", directory = ""]) => ({ name, directory })),
     listening: listeningPorts(lines),
+    virtualAddresses: (lines.get("virtual-address") ?? []).map(([address = "", ...file]) => ({
+      address: canonicalAddress(address),
+      file: file.join("\t"),
+    })),
     writeMs: all(lines, "write").flatMap((each) => {
       const seconds = number(each);
       return seconds === null ? [] : [seconds * 1000];

@@ -30,6 +30,7 @@ const healthy: HostFacts = {
   addresses: ["127.0.0.1", "10.0.0.1"],
   units: [],
   listening: [],
+  virtualAddresses: [],
   writeMs: Array<number>(100).fill(1),
 };
 

@@ -42,6 +42,7 @@ const host: KnownHost = { key: "10.0.0.1", target, machines: ["m1"], unreachable
 async function found(
   unit: Partial<UnitDefinition>,
   space: PreflightRequest["space"] = [],
+  more: Partial<PreflightRequest> = {},
 ): Promise<readonly Diagnostic[]> {
   const { signal } = new AbortController();
   const limits = { machinesAtOnce: 10, callTimeoutMs: 60_000 };
@@ -60,6 +61,7 @@ async function found(
     space,
     network: [],
     certificateAgeMs: null,
+    ...more,
   };
   const report = await checkSshHosts({
     cluster: "demo",
@@ -100,6 +102,17 @@ describe("checks of hosts over ssh", () => {
     await found({}, [{ machine: "m1", bytes: 1, ...replaced }]);
     const asked = readFileSync(join(directory, "asked"), "utf8");
     expect(asked.includes("/var/lib/haplan/demo/machines/m1")).toBe(isAsked);
+  });
+
+  it("find that another keepalived of a load balancer's host has the virtual address", async () => {
+    sshThat(`sed -u 's#/etc/keepalived/#${directory}/#' | sh -c "$command"`);
+    const file = join(directory, "keepalived.conf");
+    writeFileSync(file, "virtual_ipaddress {\n  10.0.0.100/32\n}\n");
+    const virtualAddress = { address: "10.0.0.100", port: 2379, machines: ["m1"] };
+    const diagnostics = await found({}, [], { virtualAddress });
+    expect(diagnostics.filter(({ code }) => code === "hosts/virtual-address")).toMatchObject([
+      { summary: `The virtual address 10.0.0.100 is in use by keepalived of ${file} on m1 (10.0.0.1)` },
+    ]);
   });
 
   it.each([

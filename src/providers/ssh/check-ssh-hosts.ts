@@ -14,6 +14,7 @@ import { type HostToCheck, labelOf, type MachineToCheck, type TakenAddress } fro
 import type { MachineCalls } from "../machine-calls.ts";
 import { usedPaths } from "../path-checks.ts";
 import type { CheckReport, PreflightRequest } from "../provider.ts";
+import { configuredHolder } from "../virtual-address-checks.ts";
 import type { KnownHost } from "./host-directory.ts";
 import { holderScript, parseHolder } from "./network-scripts.ts";
 import { type ClockReading, RemoteShell } from "./remote-shell.ts";
@@ -115,20 +116,18 @@ async function visit(
 
 /** Asked from the first load balancer that was reached: routers answer for addresses of other networks. */
 async function findHolder(
-  { request: { virtualAddress }, calls, signal }: HostsRequest,
+  { cluster, request: { virtualAddress }, calls, signal }: HostsRequest,
   visited: readonly Visited[],
 ): Promise<TakenAddress | null> {
   if (virtualAddress === undefined) return null;
   const { address, machines } = virtualAddress;
+  // Also where it has the address on the hosts of this cluster's own load balancers.
+  const configured = configuredHolder(cluster, address, visited.map(labeled));
+  if (configured !== null) return { address, holder: configured };
   const holder = visited.find(({ facts }) => hasAddress(facts, address));
   const isBalancer = ({ host }: Visited): boolean => host.machines.some((name) => machines.includes(name));
   if (holder !== undefined) {
-    return isBalancer(holder)
-      ? null
-      : {
-          address,
-          holder: labelOf({ host: holder.host.target.host, machines: holder.host.machines.map((name) => ({ name })) }),
-        };
+    return isBalancer(holder) ? null : { address, holder: labelOf(labeled(holder)) };
   }
   const asked = visited.find(isBalancer);
   // One that was not asked may have it, as it should.
@@ -144,6 +143,10 @@ async function findHolder(
     if (!(error instanceof HaplanError) || error.code === "provider/aborted") throw error;
     return null;
   }
+}
+
+function labeled({ host, facts }: Visited): Parameters<typeof labelOf>[0] & Pick<Visited, "facts"> {
+  return { host: host.target.host, machines: host.machines.map((name) => ({ name })), facts };
 }
 
 function programsOf({ units }: PreflightRequest): readonly string[] {
