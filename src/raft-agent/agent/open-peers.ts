@@ -41,6 +41,7 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     version: reportedEtcdVersion,
     members: () => membership.list(),
   });
+  const forNonMembers = createDetachedServer(createNonMemberHandler(cluster));
   const tls = openPeerTls(config, parts, logger);
   // A joining member knows only the members of its flags.
   const initialUrls = config.initialCluster.filter(({ name }) => name !== config.name).flatMap((each) => each.peerUrls);
@@ -53,7 +54,8 @@ export function openPeers(config: AgentConfig, parts: PeerParts, events: AgentEv
     // Features of a version may be in the log once it is agreed on: a peer that does not support it could not read on.
     versions: () => ({ ...supportedVersions, lowest: Math.max(supportedVersions.lowest, membership.protocolVersion) }),
     httpServer: createDetachedServer(directory),
-    nonMemberHttpServer: createDetachedServer(createNonMemberHandler(cluster)),
+    // Others have nothing to learn here.
+    nonMemberHttpServer: () => (membership.replacedClusters.length > 0 ? forNonMembers : undefined),
     limits: { deadAfterMs: Math.max(2 * config.electionTimeoutMs, 1_000) },
     ...(tls === null ? {} : { tls }),
     findMember: async (peer, knownUrls) => {

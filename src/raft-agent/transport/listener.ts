@@ -227,7 +227,7 @@ export class PeerListener {
     const { httpServer, nonMemberHttpServer } = this.#parts.context.options;
     const rejection = this.#parts.admission.httpRejection(socket);
     if (rejection !== null) this.#reportRejected(rejectedClient(socket, `rejected a request over HTTP: ${rejection}`));
-    const server = rejection === null ? httpServer : nonMemberHttpServer;
+    const server = rejection === null ? httpServer : nonMemberHttpServer?.();
     if (server === undefined) {
       socket.destroy();
       return;

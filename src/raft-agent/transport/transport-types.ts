@@ -117,9 +117,9 @@ export type TransportOptions = {
   readonly httpServer?: HttpServer;
   /**
    * Receives those whose certificate is for no member of this cluster, though it is one of a member's kind. Such a connection is
-   * closed if there is none.
+   * closed where this is absent or gives none.
    */
-  readonly nonMemberHttpServer?: HttpServer;
+  readonly nonMemberHttpServer?: () => HttpServer | undefined;
   readonly limits?: Partial<TransportLimits>;
 };
 
