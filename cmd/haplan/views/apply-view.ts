@@ -87,7 +87,8 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
       if (!event.open) say(progress, event.step, `${progress.terminal.paint.red("waiting")}, ${event.reason}`);
       break;
     case "membershipChange":
-      say(progress, event.step, `voters are now ${membership(event)}`);
+      // A leader that moves changes no voter.
+      if (event.step.action.kind !== "moveLeader") say(progress, event.step, `voters are now ${membership(event)}`);
       break;
     case "stepWarning":
       say(progress, event.step, `${progress.terminal.paint.yellow("warning")}, ${event.message}`);
