@@ -72,6 +72,11 @@ describe("logs", () => {
     ["logs three.yaml -spec three.yaml", "The cluster has no node three.yaml", "Name the spec with -spec."],
     ["logs -since yesterday -spec three.yaml", "-since yesterday is not a duration", "such as 30s"],
     ["logs -since 2026-99-99 -spec three.yaml", "-since 2026-99-99 is not a time", "or a time such as"],
+    [
+      "logs -unit nope -spec three.yaml",
+      "-unit=nope is no unit",
+      "Write one of agent, load-balancer, keepalived, worker.",
+    ],
     ["logs -n few -spec three.yaml", "-lines few is not a number of lines", "Write a number, or all."],
     ["exec m9 -spec three.yaml -- true", "The cluster has no node m9", "Its nodes are"],
   ])("refuses %s", async (line, summary, detail) => {

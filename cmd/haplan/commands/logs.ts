@@ -3,6 +3,12 @@ import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
 import type { LogEntry, LogRequest } from "../../../src/providers/log-entry.ts";
 import { mergeLogs } from "../../../src/providers/merge-logs.ts";
 import { resumeLogs } from "../../../src/providers/resume-logs.ts";
+import {
+  agentUnitName,
+  loadBalancerUnitName,
+  virtualAddressUnitName,
+  workerUnitName,
+} from "../../../src/units/unit-definition.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterNodes, requireNode } from "../cluster-nodes.ts";
 import { openCluster } from "../open-cluster.ts";
@@ -21,6 +27,7 @@ export type LogFlags = {
 };
 
 const defaultLines = 100;
+const unitNames: readonly string[] = [agentUnitName, loadBalancerUnitName, virtualAddressUnitName, workerUnitName];
 /** With -follow, a node that is not reached does not hold back the others for longer. */
 const patienceMs = 3_000;
 
@@ -94,6 +101,8 @@ function logLine({ machine, unit, timeMs, message }: LogEntry): Parameters<CliCo
 
 /** @throws RefusalError */
 function requestOf({ follow = false, since, lines, unit }: LogFlags, nowMs: number): LogRequest {
+  if (unit !== undefined && !unitNames.includes(unit))
+    throw refuse("cli/bad-unit", `-unit=${unit} is no unit`, `Write one of ${unitNames.join(", ")}.`);
   const sinceMs = since === undefined ? null : sinceOf(since, nowMs);
   return { unit: unit ?? null, lines: linesOf(lines, sinceMs), sinceMs, follow };
 }
