@@ -72,7 +72,11 @@ function directoryFault(found: HostPath, { unitUserId }: HostFacts): Fault | nul
   // Its own user haplan may have had in an earlier cluster, which is gone.
   const isOwn = unitUserId === null ? ownerName === null : ownerId === unitUserId;
   if (!isOwn) {
-    const advice = `Name one that does not exist yet, or give it to the user that members run as: chown ${unitUserName}:${unitUserName} ${path}`;
+    const given =
+      unitUserId === null
+        ? "move what is there away, so that haplan makes it"
+        : `give it to the user that members run as: chown ${unitUserName}:${unitUserName} ${path}`;
+    const advice = `Name one that does not exist yet, or ${given}.`;
     return { what: `belongs to ${ownerName ?? `user ${ownerId}`}, and members could not write to it`, advice };
   }
   if (rights === null || unitUserId === null || (!cannotEnter && rights.includes("w"))) return null;
@@ -84,7 +88,7 @@ function directoryFault(found: HostPath, { unitUserId }: HostFacts): Fault | nul
 
 /** `path`: a key file that is missing or cannot be used. */
 export function keyFileAdvice(path: string): string {
-  return `It is backup.schedule.keyFile. Without it, each backup that a member takes by itself fails. Write the same key on every master: openssl rand -hex 32 > ${path}`;
+  return `It is backup.schedule.keyFile. Without it, each backup that a member takes by itself fails. Make one key (openssl rand -hex 32), and write it to ${path} on every master`;
 }
 
 function keyFileFault(found: HostPath, { unitUserId }: HostFacts): Fault | null {
