@@ -4,9 +4,7 @@
  */
 import { canonicalDigest } from "../../base/canonical-json.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import type { BackendState } from "../../load-balancer/backend.ts";
 import type { Attributes } from "../../plan/resource.ts";
-import { healthPort, healthScheme } from "../../units/health-port.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import type {
   LoadBalancer,
@@ -17,47 +15,27 @@ import type {
 import { present } from "./aws-client.ts";
 import { type AwsContext, ownerOf, until } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
-import { balancerObjectName, ownerTags, type Tag } from "./aws-names.ts";
+import { balancerObjectName, ownerTags } from "./aws-names.ts";
+import { ensureAttributes, ownAttributes } from "./balancer-attributes.ts";
 import {
   type FoundBalancer,
   type FoundListener,
-  type FoundTarget,
   type FoundTargetGroup,
   findBalancer,
-  findBalancerAttributes,
   findListeners,
   findTargetGroup,
-  findTargetGroupAttributes,
   findTargets,
   lineageOf,
-  type ObjectAttributes,
 } from "./balancer-objects.ts";
+import { backendState, ensureTargets, targetText, untilTargetsServe } from "./balancer-targets.ts";
 import { findNetwork, type Network, subnetOf } from "./network.ts";
 import { describeIngress, ensureGroups, findGroups, groupIds } from "./security-groups.ts";
 import type { SharedObjects } from "./shared-objects.ts";
+import { ensureTargetGroup, foreignObject, isOwnTargetGroup } from "./target-group.ts";
 
 /** A new load balancer takes two to four minutes. */
 const provisionTimeoutMs = 600_000;
-const healthyTimeoutMs = 300_000;
 const removeTimeoutMs = 300_000;
-
-/** Beside its port and protocol. */
-const healthCheck = {
-  HealthCheckPath: "/readyz",
-  HealthCheckIntervalSeconds: 5,
-  HealthCheckTimeoutSeconds: 3,
-  HealthyThresholdCount: 2,
-  UnhealthyThresholdCount: 2,
-} as const;
-
-const balancerAttributes: ObjectAttributes = { "load_balancing.cross_zone.enabled": "true" };
-
-/** A master that reaches itself through the load balancer would see its own address, and drop the packets. */
-const targetGroupAttributes: ObjectAttributes = {
-  "preserve_client_ip.enabled": "false",
-  "deregistration_delay.timeout_seconds": "20",
-  "deregistration_delay.connection_termination.enabled": "true",
-};
 
 export class NetworkLoadBalancer implements LoadBalancer {
   readonly #context: AwsContext;
@@ -88,15 +66,15 @@ export class NetworkLoadBalancer implements LoadBalancer {
     const { lineage, config } = wanted;
     const network = await findNetwork(context, signal);
     const groups = await ensureGroups(context, lineage, network.vpcId, signal);
-    const group = await this.#ensureTargetGroup(lineage, network, signal);
+    const group = await ensureTargetGroup(context, lineage, network, signal);
     const balancer = await this.#ensureBalancer(lineage, network, groups["load-balancer"], signal);
-    await this.#ensureAttributes(balancer, group, signal);
+    await ensureAttributes(context, balancer, group, signal);
     await this.#ensureTags(lineage, balancer, group, signal);
     const targets = config.backends.map(({ address, port }) => ({ address, port }));
-    await this.#ensureTargets(group, targets, signal);
+    await ensureTargets(context, group, targets, signal);
     const ports = config.listens.map((listen) => Number(/\d+$/.exec(listen)?.[0]));
     await this.#ensureListeners(lineage, balancer, group, ports, signal);
-    await this.#untilItServes(group, targets, signal);
+    await untilTargetsServe(context, group, targets, signal);
     const settled = present((await findBalancer(context, signal)) ?? undefined, "load balancer");
     return {
       address: balancer.dnsName,
@@ -121,7 +99,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
         (await findBalancer(context, signal)) === null ? { done: null } : { waiting: "AWS still has it" },
       );
     }
-    if (group !== null && (await this.#isOwn(group, signal))) {
+    if (group !== null && (await isOwnTargetGroup(context, group, signal))) {
       const purpose = `delete the target group ${name}`;
       const wait = { subject, what: "the target group to be unused", timeoutMs: removeTimeoutMs, signal };
       await until(context, wait, async () => {
@@ -157,9 +135,8 @@ export class NetworkLoadBalancer implements LoadBalancer {
   /** A digest of all that haplan determines, as AWS has it. */
   async #digest(balancer: FoundBalancer, group: FoundTargetGroup, signal?: AbortSignal): Promise<string> {
     const context = this.#context;
-    const [attributes, groupAttributes, listeners, targets, securityGroups] = await Promise.all([
-      findBalancerAttributes(context, balancer.arn, signal),
-      findTargetGroupAttributes(context, group.arn, signal),
+    const [attributes, listeners, targets, securityGroups] = await Promise.all([
+      ownAttributes(context, balancer, group, signal),
       findListeners(context, balancer.arn, signal),
       findTargets(context, group.arn, signal),
       findGroups(context, signal),
@@ -172,48 +149,13 @@ export class NetworkLoadBalancer implements LoadBalancer {
       securityGroups: balancer.groupIds,
       ingress: [...describeIngress(own?.permissions ?? [], ids).keys()].sort(),
       tags: Object.fromEntries(balancer.tags.map(({ Key, Value }) => [Key, Value])),
-      attributes: pick(attributes, balancerAttributes),
-      targetGroup: { ...group, ...pick(groupAttributes, targetGroupAttributes) },
+      attributes: attributes.balancer,
+      targetGroup: { ...group, ...attributes.group },
       listeners: listeners
         .map(({ port, targetGroupArn }) => ({ port, targetGroupArn }))
         .sort((a, b) => a.port - b.port),
       targets: targets.map(targetText).sort(),
     });
-  }
-
-  async #ensureTargetGroup(lineage: string, { vpcId }: Network, signal?: AbortSignal): Promise<FoundTargetGroup> {
-    const context = this.#context;
-    const { spec, client } = context;
-    const name = balancerObjectName(spec.name);
-    const check = {
-      HealthCheckPort: String(healthPort(spec)),
-      HealthCheckProtocol: healthScheme(spec) === "https" ? ("HTTPS" as const) : ("HTTP" as const),
-      ...healthCheck,
-    };
-    const known = await findTargetGroup(context, signal);
-    if (known === null) {
-      const input = {
-        Name: name,
-        Protocol: "TCP" as const,
-        Port: spec.controlPlane.clientPort,
-        VpcId: vpcId,
-        TargetType: "ip" as const,
-        ...check,
-        Tags: [...ownerTags(ownerOf(context, lineage), name)],
-      };
-      await client.call("CreateTargetGroup", input, { purpose: `create the target group ${name}`, signal });
-      return present((await findTargetGroup(context, signal)) ?? undefined, `target group ${name}`);
-    }
-    if (!(await this.#isOwn(known, signal, lineage))) throw foreign("target group", name);
-    const isAsWanted =
-      known.healthPort === check.HealthCheckPort &&
-      known.healthPath === check.HealthCheckPath &&
-      known.healthProtocol === check.HealthCheckProtocol &&
-      known.intervalSeconds === check.HealthCheckIntervalSeconds;
-    if (isAsWanted) return known;
-    const input = { TargetGroupArn: known.arn, ...check };
-    await client.call("ModifyTargetGroup", input, { purpose: `change the health check of ${name}`, signal });
-    return present((await findTargetGroup(context, signal)) ?? undefined, `target group ${name}`);
   }
 
   /** In the subnets of the masters: AWS sends nothing to targets in other zones. */
@@ -242,7 +184,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
       };
       await client.call("CreateLoadBalancer", input, { purpose: `create the load balancer ${name}`, signal });
     } else {
-      if (lineageOf(known) !== lineage) throw foreign("load balancer", name);
+      if (lineageOf(known) !== lineage) throw foreignObject("load balancer", name);
       const zones = known.subnetIds.map((id) => network.subnets.find((subnet) => subnet.id === id)?.zone ?? id);
       if ([...byZone.keys()].some((zone) => !zones.includes(zone))) {
         const Subnets = [...new Set([...known.subnetIds, ...subnets])];
@@ -261,21 +203,6 @@ export class NetworkLoadBalancer implements LoadBalancer {
       const found = await findBalancer(context, signal);
       return found?.state === "active" ? { done: found } : { waiting: `it is ${found?.state ?? "not found yet"}` };
     });
-  }
-
-  async #ensureAttributes(balancer: FoundBalancer, group: FoundTargetGroup, signal?: AbortSignal): Promise<void> {
-    const context = this.#context;
-    const purpose = "set the attributes of the load balancer";
-    const wrong = differing(await findBalancerAttributes(context, balancer.arn, signal), balancerAttributes);
-    if (wrong.length > 0) {
-      const input = { LoadBalancerArn: balancer.arn, Attributes: wrong };
-      await context.client.call("ModifyLoadBalancerAttributes", input, { purpose, signal });
-    }
-    const wrongOfGroup = differing(await findTargetGroupAttributes(context, group.arn, signal), targetGroupAttributes);
-    if (wrongOfGroup.length > 0) {
-      const input = { TargetGroupArn: group.arn, Attributes: wrongOfGroup };
-      await context.client.call("ModifyTargetGroupAttributes", input, { purpose, signal });
-    }
   }
 
   async #ensureTags(
@@ -297,23 +224,6 @@ export class NetworkLoadBalancer implements LoadBalancer {
     if (extra.length > 0) {
       const TagKeys = extra.map(({ Key }) => Key);
       await context.client.call("RemoveElbTags", { ResourceArns, TagKeys }, { purpose, signal });
-    }
-  }
-
-  async #ensureTargets(group: FoundTargetGroup, wanted: readonly Target[], signal?: AbortSignal): Promise<void> {
-    const { client } = this.#context;
-    const found = await findTargets(this.#context, group.arn, signal);
-    const purpose = "change the targets of the load balancer";
-    const missing = wanted.filter((target) => found.every((each) => targetText(each) !== targetText(target)));
-    const extra = found.filter((target) => wanted.every((each) => targetText(each) !== targetText(target)));
-    const describe = ({ address, port }: Target): { Id: string; Port: number } => ({ Id: address, Port: port });
-    if (missing.length > 0) {
-      const input = { TargetGroupArn: group.arn, Targets: missing.map(describe) };
-      await client.call("RegisterTargets", input, { purpose, signal });
-    }
-    if (extra.length > 0) {
-      const input = { TargetGroupArn: group.arn, Targets: extra.map(describe) };
-      await client.call("DeregisterTargets", input, { purpose, signal });
     }
   }
 
@@ -344,69 +254,4 @@ export class NetworkLoadBalancer implements LoadBalancer {
       await context.client.call("CreateListener", input, { purpose: `create the listener of port ${Port}`, signal });
     }
   }
-
-  /** Waits until all targets are healthy. One that stays unhealthy is the affair of its member's own steps. */
-  async #untilItServes(group: FoundTargetGroup, wanted: readonly Target[], signal?: AbortSignal): Promise<void> {
-    if (wanted.length === 0) return;
-    const context = this.#context;
-    let last: readonly FoundTarget[] = [];
-    const wait = {
-      subject: loadBalancerName,
-      what: "the targets of the load balancer to be healthy",
-      timeoutMs: healthyTimeoutMs,
-      signal,
-    };
-    const check = async (): Promise<{ done: null } | { waiting: string }> => {
-      last = await findTargets(context, group.arn, signal);
-      const ill = last.filter(({ state }) => state !== "healthy");
-      if (ill.length === 0 && last.length >= wanted.length) return { done: null };
-      return { waiting: ill.map(({ address, state, reason }) => `${address} is ${state} (${reason})`).join(", ") };
-    };
-    try {
-      await until(context, wait, check);
-    } catch (error) {
-      const isLate = error instanceof HaplanError && error.code === "aws/timed-out";
-      if (!isLate || last.every(({ state }) => state !== "healthy")) throw error;
-    }
-  }
-
-  async #isOwn(group: FoundTargetGroup, signal: AbortSignal | undefined, lineage?: string): Promise<boolean> {
-    const options = { purpose: "read the tags of the target group", signal };
-    const { TagDescriptions = [] } = await this.#context.client.call(
-      "DescribeElbTags",
-      { ResourceArns: [group.arn] },
-      options,
-    );
-    const tags: readonly Tag[] = (TagDescriptions[0]?.Tags ?? []).map(({ Key = "", Value = "" }) => ({ Key, Value }));
-    const found = lineageOf({ tags });
-    return lineage === undefined ? found !== null : found === lineage;
-  }
-}
-
-type Target = Pick<FoundTarget, "address" | "port">;
-
-function targetText({ address, port }: Target): string {
-  return `${address}:${port}`;
-}
-
-function backendState(state: string): BackendState {
-  if (state === "healthy") return "ready";
-  if (state === "unhealthy" || state === "unavailable") return "dead";
-  return state === "draining" ? "stopping" : "unchecked";
-}
-
-function pick(found: ObjectAttributes, wanted: ObjectAttributes): ObjectAttributes {
-  return Object.fromEntries(Object.keys(wanted).map((key) => [key, found[key] ?? ""]));
-}
-
-function differing(found: ObjectAttributes, wanted: ObjectAttributes): { Key: string; Value: string }[] {
-  return Object.entries(wanted).flatMap(([Key, Value]) => (found[Key] === Value ? [] : [{ Key, Value }]));
-}
-
-function foreign(what: string, name: string): HaplanError {
-  const advice = "Give this cluster another name, or delete it if its cluster is gone";
-  return new HaplanError(
-    "aws/foreign-load-balancer",
-    `There is a ${what} ${name} that is not of this cluster\n${advice}`,
-  );
 }
