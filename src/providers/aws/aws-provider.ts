@@ -26,6 +26,7 @@ import { AwsClient } from "./aws-client.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { awsLimits, awsModel } from "./aws-model.ts";
 import { checkAws } from "./check-aws.ts";
+import { ensureInstance } from "./create-instance.ts";
 import { deleteVolumes } from "./data-volumes.ts";
 import { findDown, observedDown } from "./down-machines.ts";
 import { factsOf } from "./instance-facts.ts";
@@ -33,7 +34,6 @@ import { InstanceHosts } from "./instance-hosts.ts";
 import { InstanceIds } from "./instance-ids.ts";
 import { updateTags } from "./instance-tags.ts";
 import {
-  ensureInstance,
   type FoundInstance,
   findImpaired,
   findInstances,

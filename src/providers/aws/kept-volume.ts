@@ -1,12 +1,11 @@
 /** The instance of a master whose data volume exists: its member goes on with its data, whatever has become of the instance. */
 import type { AwsContext } from "./aws-context.ts";
+import { ensureInstance, type NewInstance } from "./create-instance.ts";
 import { attachVolume } from "./data-volumes.ts";
 import {
-  ensureInstance,
   type FoundInstance,
   findInstances,
   isAlive,
-  type NewInstance,
   startInstance,
   terminateInstances,
   untilRunning,

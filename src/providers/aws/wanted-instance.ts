@@ -2,7 +2,7 @@
 import type { Attributes } from "../../plan/resource.ts";
 import type { MachineIdentity } from "../provider.ts";
 import type { AwsContext } from "./aws-context.ts";
-import type { NewInstance } from "./instances.ts";
+import type { NewInstance } from "./create-instance.ts";
 import { resolveImage } from "./machine-image.ts";
 import { subnetOf } from "./network.ts";
 import { ensurePlacementGroup } from "./placement-groups.ts";

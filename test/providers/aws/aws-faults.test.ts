@@ -9,13 +9,9 @@ import type { AwsContext } from "../../../src/providers/aws/aws-context.ts";
 import { awsModel } from "../../../src/providers/aws/aws-model.ts";
 import { clientToken } from "../../../src/providers/aws/aws-names.ts";
 import { createAwsProvider } from "../../../src/providers/aws/aws-provider.ts";
+import { ensureInstance, type NewInstance } from "../../../src/providers/aws/create-instance.ts";
 import { parseHostKey, readHostKey } from "../../../src/providers/aws/host-key.ts";
-import {
-  ensureInstance,
-  type FoundInstance,
-  type NewInstance,
-  untilRunning,
-} from "../../../src/providers/aws/instances.ts";
+import { type FoundInstance, untilRunning } from "../../../src/providers/aws/instances.ts";
 import { ensureKept } from "../../../src/providers/aws/kept-volume.ts";
 import { ensurePlacementGroup } from "../../../src/providers/aws/placement-groups.ts";
 import { CurrentWaits } from "../../../src/providers/current-waits.ts";
