@@ -335,7 +335,7 @@ function addNodeCommands(verb: AddCommand, lazily: Lazily): void {
     .option("--spec <file>", specHelp)
     .option("--state-only <cluster>", stateOnlyHelp)
     .action(lazily(async () => (await import("./commands/logs.ts")).runLogs));
-  verb("exec <node> <command...>", "run a command on a node, and exit as it does: exec m1 -- df -h")
+  verb("exec <node> [command...]", "run a command on a node, and exit as it does: exec m1 -- df -h")
     .option("-T, --no-tty", "give the command no terminal")
     .option("--spec <file>", specHelp)
     .option("--state-only <cluster>", stateOnlyHelp)

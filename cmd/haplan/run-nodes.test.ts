@@ -78,6 +78,7 @@ describe("logs", () => {
       "Write one of agent, load-balancer, keepalived, worker.",
     ],
     ["logs -n few -spec three.yaml", "-lines few is not a number of lines", "Write a number, or all."],
+    ["exec m1 -spec three.yaml", "There is no command to run on m1", "haplan ssh m1"],
     ["exec m9 -spec three.yaml -- true", "The cluster has no node m9", "Its nodes are"],
   ])("refuses %s", async (line, summary, detail) => {
     const { code, err } = await haplan(line);

@@ -3,19 +3,30 @@ import type { ShellRequest } from "../../../src/providers/provider.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { clusterNodes, requireNode } from "../cluster-nodes.ts";
 import { openCluster } from "../open-cluster.ts";
+import { refuse } from "../refusal.ts";
 
 export type NodeFlags = { readonly spec?: string; readonly stateOnly?: string };
 export type ExecFlags = NodeFlags & { readonly tty: boolean };
 
 /** Exits as the command does. */
-export function runExec(
+export async function runExec(
   context: CliContext,
   node: string,
   command: readonly string[],
   { tty, ...flags }: ExecFlags,
 ): Promise<ExitCode> {
-  const [program = "", ...given] = command;
-  return runOn(context, node, { command: [program, ...given], tty: tty && context.terminal.interactive }, flags);
+  const [program, ...given] = command;
+  if (program === undefined)
+    throw refuse(
+      "cli/no-command",
+      `There is no command to run on ${node}`,
+      "Write it behind the node, or open a shell:",
+      [
+        ["exec", node, "--", "df", "-h"],
+        ["ssh", node],
+      ],
+    );
+  return await runOn(context, node, { command: [program, ...given], tty: tty && context.terminal.interactive }, flags);
 }
 
 export function runSsh(context: CliContext, node: string, flags: NodeFlags): Promise<ExitCode> {
