@@ -32,8 +32,14 @@ export function afterFormerMachines(
   addressOf: (machine: string) => string | undefined,
 ): readonly Step[] {
   const after = new Map(steps.map((step) => [step.id, step.after]));
-  const waitsFor = (id: string, other: string): boolean =>
-    (after.get(id) ?? []).some((each) => each === other || waitsFor(each, other));
+  // Each step is visited once: many ways lead through a long plan.
+  const waitsFor = (id: string, other: string, seen = new Set<string>()): boolean =>
+    (after.get(id) ?? []).some((each) => {
+      if (each === other) return true;
+      if (seen.has(each)) return false;
+      seen.add(each);
+      return waitsFor(each, other, seen);
+    });
   for (const { id, action } of steps) {
     if (action.kind !== "createMachine") continue;
     const isFormer = ({ action: each }: Step): boolean =>
