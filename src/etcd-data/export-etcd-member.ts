@@ -7,6 +7,7 @@ import { constants, copyFileSync, createReadStream, readdirSync, renameSync, rmS
 import { dirname, join } from "node:path";
 import { makeDirDurably, syncDir } from "../base/durable-file.ts";
 import { HaplanError } from "../base/haplan-error.ts";
+import { usableData } from "../base/usable-data.ts";
 import { writeSnapshotFile } from "../raft-agent/etcd-snapshot/snapshot-file.ts";
 import type { MemberData } from "../units/member-data.ts";
 import { commitWholeLog } from "./commit-log.ts";
@@ -21,7 +22,7 @@ export type ExportedEtcd = Pick<MemberData, "lastIndex" | "lastTerm" | "revision
  * `etcd`: the program. @throws HaplanError `data/none`, `data/running`, `data/damaged` or `data/etcd-failed`; no file is left then
  */
 export async function exportEtcdMember(place: EtcdDirectories, etcd: string, file: string): Promise<ExportedEtcd> {
-  const { lastIndex, lastTerm } = await usableMember(place);
+  const { lastIndex, lastTerm } = usableData(await readEtcdMember(place), place);
   const work = `${file}.${process.pid}.work`;
   try {
     copyData(place, join(work, "data"));
@@ -36,17 +37,6 @@ export async function exportEtcdMember(place: EtcdDirectories, etcd: string, fil
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-async function usableMember(place: EtcdDirectories): Promise<MemberData> {
-  const member = await readEtcdMember(place);
-  if (member === null)
-    throw new HaplanError("data/none", `There is no log in "${place.walDir}": no member has run with this directory`);
-  if (member.running)
-    throw new HaplanError("data/running", `A process uses the data in "${place.dataDir}": stop the member first`);
-  if (member.damage !== null)
-    throw new HaplanError("data/damaged", `Cannot use the data in "${place.dataDir}": ${member.damage}`);
-  return member;
 }
 
 function copyData({ dataDir, walDir }: EtcdDirectories, to: string): void {

@@ -6,7 +6,7 @@
 import { constants, copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { makeDirDurably, syncDir } from "../../../base/durable-file.ts";
-import { HaplanError } from "../../../base/haplan-error.ts";
+import { usableData } from "../../../base/usable-data.ts";
 import { exportDatabase } from "../../etcd-snapshot/export-database.ts";
 import { writeSnapshotFile } from "../../etcd-snapshot/snapshot-file.ts";
 import { openLmdbBackend } from "../../mvcc/backend/lmdb-backend.ts";
@@ -30,13 +30,7 @@ export type ExportedMember = {
  * has acknowledged, or as `readMember`; no file is left then
  */
 export async function exportMember(place: MemberDirectories, file: string): Promise<ExportedMember> {
-  const member = await readMember(place);
-  if (member === null)
-    throw new HaplanError("data/none", `There is no log in "${place.walDir}": no member has run with this directory`);
-  if (member.running)
-    throw new HaplanError("data/running", `A process uses the data in "${place.dataDir}": stop the member first`);
-  if (member.damage !== null)
-    throw new HaplanError("data/damaged", `Cannot use the data in "${place.dataDir}": ${member.damage}`);
+  const member = usableData(await readMember(place), place);
   const { entries } = await readLog(createNodeFileSystem(place.walDir), ".");
   const work = `${file}.${process.pid}.work`;
   try {
