@@ -37,18 +37,18 @@ export const systemdUnits: Supervisor = {
   overrides: (place) => dropInsOf(systemdName(place)),
   // Of a unit that runs, a mask counts as its changed file.
   redefine: async (place, request) => {
-    assertOwn(place, await tracesOf(place), "define");
+    await assertOwn(place, tracesOf(place), "define");
     assertNotMasked(fileOf(systemdName(place)));
     await redefine(place, request);
   },
   reload: async (place, signal) => {
-    assertOwn(place, await tracesOf(place), "reload");
+    await assertOwn(place, tracesOf(place), "reload");
     // Named "kill-whom" from systemd 252 on, which still takes this.
     await systemctl("kill", "--kill-who=main", `--signal=${signal}`, `${systemdName(place)}.service`);
   },
   stop: stopUnit,
   disturb: async (place, fault) => {
-    assertOwn(place, await tracesOf(place), "disturb");
+    await assertOwn(place, tracesOf(place), "disturb");
     await disturbService(place, fault);
   },
   remove: removeUnit,
@@ -59,16 +59,15 @@ export const systemdUnits: Supervisor = {
   leave: (root) => removeWhatIsLeft(dirname(root), root),
 };
 
-async function tracesOf(place: UnitPlace): Promise<UnitTraces> {
+function tracesOf(place: UnitPlace): UnitTraces {
   const name = systemdName(place);
-  const { pid } = await readUnitState(name);
-  return { file: fileOf(name), copy: copyOf(place), pid };
+  return { file: fileOf(name), copy: copyOf(place), pid: async () => (await readUnitState(name)).pid };
 }
 
 /** Nothing of this place runs where the unit is another's. */
 async function findUnit(place: UnitPlace): Promise<RunningUnit | null> {
-  const traces = await tracesOf(place);
-  return otherOwner(place, traces) === null ? running(traces) : null;
+  const traces = tracesOf(place);
+  return (await otherOwner(place, traces)) === null ? running(await readUnitState(systemdName(place))) : null;
 }
 
 function running({ pid }: Pick<UnitState, "pid">): RunningUnit | null {
@@ -78,7 +77,7 @@ function running({ pid }: Pick<UnitState, "pid">): RunningUnit | null {
 async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<RunningUnit> {
   const name = systemdName(place);
   assertNotMasked(fileOf(name));
-  assertOwn(place, await tracesOf(place), "start");
+  await assertOwn(place, tracesOf(place), "start");
   await redefine(place, request);
   // A unit that failed too often is started no more until this.
   await systemctl("reset-failed", `${name}.service`).catch(() => undefined);
@@ -106,7 +105,7 @@ async function redefine(place: UnitPlace, request: ProcessRequest): Promise<void
 
 /** Units that an earlier version has started have no copy of their file: nothing is known of them. */
 async function changedFiles(place: UnitPlace): Promise<readonly string[]> {
-  if (!existsSync(copyOf(place)) || otherOwner(place, await tracesOf(place)) !== null) return [];
+  if (!existsSync(copyOf(place)) || (await otherOwner(place, tracesOf(place))) !== null) return [];
   const name = systemdName(place);
   const file = fileOf(name);
   const isIntact = existsSync(file) && readFileSync(file, "utf8") === readFileSync(copyOf(place), "utf8");
@@ -144,7 +143,7 @@ function hasEnded({ active, sub, restarts, hasJob }: UnitState): boolean {
 
 async function stopUnit(place: UnitPlace, graceMs: number): Promise<void> {
   const name = systemdName(place);
-  if (otherOwner(place, await tracesOf(place)) !== null) return;
+  if ((await otherOwner(place, tracesOf(place))) !== null) return;
   // Its file may be gone while its process runs.
   if (!existsSync(fileOf(name)) && (await isGone(name, 0))) return;
   await systemctl("stop", "--no-block", `${name}.service`);
@@ -166,7 +165,7 @@ async function isGone(name: string, withinMs: number): Promise<boolean> {
 
 async function removeUnit(place: UnitPlace): Promise<void> {
   const name = systemdName(place);
-  if (otherOwner(place, await tracesOf(place)) !== null) return;
+  if ((await otherOwner(place, tracesOf(place))) !== null) return;
   // As `systemctl disable` does, which wants the file to be there, and is no mask.
   const removed = [enabledLink(name), fileOf(name)].filter(removeUnitFile);
   if (removed.length === 0) return;

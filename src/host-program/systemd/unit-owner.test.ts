@@ -25,6 +25,7 @@ describe("a unit", () => {
     processes.push(child);
     return child.pid!;
   };
+  const notAsked = async (): Promise<null> => expect.unreachable("systemd was asked for the process");
   let pids: { readonly own: number; readonly others: number };
   beforeAll(() => {
     symlinkSync("/dev/null", masked);
@@ -35,7 +36,7 @@ describe("a unit", () => {
     rmSync(directory, { recursive: true });
   });
 
-  it("is its own where its file, or its process without one, names its directory", () => {
+  it("is its own where its file, or its process without one, names its directory", async () => {
     for (const [at, pid] of [
       [file("own", ofPlace(own)), null],
       [file("own", ofPlace(own)), pids.own],
@@ -44,22 +45,22 @@ describe("a unit", () => {
       [masked, pids.own],
       [masked, null],
     ] as const)
-      expect(otherOwner(place, { file: at, copy: missing, pid })).toBeNull();
+      expect(await otherOwner(place, { file: at, copy: missing, pid: async () => pid })).toBeNull();
   });
 
-  it("is another's where that names another directory", () => {
+  it("is another's where that names another directory", async () => {
     for (const [at, pid] of [
       [file("others", ofPlace(others)), null],
       [missing, pids.others],
       [masked, pids.others],
     ] as const)
-      expect(otherOwner(place, { file: at, copy: missing, pid })).toBe(others);
+      expect(await otherOwner(place, { file: at, copy: missing, pid: async () => pid })).toBe(others);
   });
 
-  it("whose file names none is a changed one if haplan wrote it, and otherwise not haplan's", () => {
+  it("whose file names none is a changed one if haplan wrote it, and otherwise not haplan's", async () => {
     const foreign = file("foreign", "[Service]\nExecStart=/bin/true\n");
-    expect(otherOwner(place, { file: foreign, copy: file("copy", ofPlace(own)), pid: null })).toBeNull();
-    expect(() => assertOwn(place, { file: foreign, copy: missing, pid: null }, "reload")).toThrow(
+    expect(await otherOwner(place, { file: foreign, copy: file("copy", ofPlace(own)), pid: notAsked })).toBeNull();
+    await expect(assertOwn(place, { file: foreign, copy: missing, pid: notAsked }, "reload")).rejects.toThrow(
       `Cannot reload haplan-a-x-m1-agent.service: "${foreign}" belongs to something that haplan did not make`,
     );
   });

@@ -11,15 +11,15 @@ export type UnitTraces = {
   readonly file: string;
   /** The file as haplan wrote it, in the unit's directory. */
   readonly copy: string;
-  /** Of the unit of that name that runs; null if none does. */
-  readonly pid: number | null;
+  /** Of the unit of that name that runs; null if none does. Asks systemd, which takes some milliseconds. */
+  pid(): Promise<number | null>;
 };
 
 /** Who has the unit of this place's name, if that is another one; null if it is free, or this place's own. */
-export function otherOwner(
+export async function otherOwner(
   { directory }: Pick<UnitPlace, "directory">,
   { file, copy, pid }: UnitTraces,
-): string | null {
+): Promise<string | null> {
   if (existsSync(file) && !isMasked(file)) {
     const named = unitDirOfFile(readFileSync(file, "utf8"));
     if (named !== null) return named === directory ? null : named;
@@ -27,13 +27,14 @@ export function otherOwner(
     return existsSync(copy) ? null : "something that haplan did not make";
   }
   // Its file may be gone, or masked, while its process runs.
-  const named = pid === null ? null : unitDirOfProcess(pid);
+  const running = await pid();
+  const named = running === null ? null : unitDirOfProcess(running);
   return named === null || named === directory ? null : named;
 }
 
 /** @throws HaplanError `provider/unit-taken` */
-export function assertOwn(place: UnitPlace, traces: UnitTraces, what: string): void {
-  const other = otherOwner(place, traces);
+export async function assertOwn(place: UnitPlace, traces: UnitTraces, what: string): Promise<void> {
+  const other = await otherOwner(place, traces);
   if (other === null) return;
   throw new HaplanError(
     "provider/unit-taken",
