@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { planOf } from "../../test/support/plan-of.ts";
 import {
   fixtureAuthority,
+  fixtureInitialCluster,
   fixtureInput,
   fixtureSpec,
   settledObservation,
@@ -258,5 +259,38 @@ describe("an authority of the operator", () => {
 
   it("is not replaced by haplan", () => {
     expect(refusal({ state, observed: settled, replaceAuthority: true }, own)).toContain("plan/no-replacement");
+  });
+});
+
+describe("a replacement of the authority that goes on after the state was lost", () => {
+  const untold = (cluster: ObservedCluster): ObservedCluster => ({
+    ...cluster,
+    machines: cluster.machines.map((machine) => ({
+      ...machine,
+      units: machine.units.map(({ initialCluster: _, ...unit }) => unit),
+    })),
+  });
+
+  const handsOut = (cluster: ObservedCluster): Plan["steps"] => {
+    const { steps } = planned({ observed: cluster, state: null });
+    const ofAgents = steps.filter(({ id }) => /Agent|Leader|activate/.test(id));
+    return ofAgents.slice(
+      0,
+      ofAgents.findIndex(({ id }) => id === "activateAuthority"),
+    );
+  };
+
+  it("hands the authorities out without a restart, since each unit tells its initial cluster", () => {
+    const steps = handsOut(observed(added));
+    const inOrder = ["m2", "m3", "m1"];
+    expect(steps.map(({ id }) => id)).toEqual(inOrder.map((name) => `reloadAgent:${name}/authorities`));
+    const joins = steps.flatMap(({ action }) => (action.kind === "reloadAgent" ? [action.join] : []));
+    expect(joins).toEqual(inOrder.map(fixtureInitialCluster));
+  });
+
+  it("says that members restart where their units do not tell it, and moves the leader away first", () => {
+    expect(handsOut(untold(observed(added))).map(({ id }) => id)).toEqual([
+      ...["updateAgent:m2", "updateAgent:m3", "moveLeader:m1>m2", "updateAgent:m1"],
+    ]);
   });
 });

@@ -23,9 +23,10 @@ export function foundResource(
   const onMachine = (unitName: string): FoundResource | null => {
     const unit = unitOf(machine, unitName);
     if (unit === undefined) return null;
-    const { pid, definitionDigest, artifact } = unit;
+    const { pid, definitionDigest, artifact, initialCluster } = unit;
     const version = artifact === undefined ? {} : { artifact };
-    return { id: name, attributes: { pid, definitionDigest, ...version }, generation };
+    const join = initialCluster === undefined ? {} : { join: initialCluster };
+    return { id: name, attributes: { pid, definitionDigest, ...version, ...join }, generation };
   };
   switch (type) {
     case "haplan_ca":

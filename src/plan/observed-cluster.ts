@@ -2,6 +2,7 @@
  * The cluster as observed: machines, units and certificates from providers, the membership from the members' public
  * API, as plain values. `null` means looked for and not found; what could not be observed is in `problems`.
  */
+import type { InitialCluster } from "../units/initial-cluster.ts";
 import type { Attributes } from "./resource.ts";
 
 /** A process or service on a machine: an agent, a load balancer, a worker. */
@@ -23,6 +24,8 @@ export type ObservedUnit = {
   readonly artifact?: string;
   /** The address that it is to hold, whether it does now or not; absent for units that hold none, or if unknown. */
   readonly virtualAddress?: string;
+  /** What an agent was started with; absent for other units, and if unknown. */
+  readonly initialCluster?: InitialCluster;
 };
 
 export type ObservedMachine = {

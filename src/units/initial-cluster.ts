@@ -10,3 +10,17 @@ export type InitialCluster = {
 export function isInitialCluster(value: Json | undefined): value is InitialCluster & Json {
   return typeof value === "object" && value !== null && !Array.isArray(value) && "initialCluster" in value;
 }
+
+/** Of the arguments that an agent was started with; null if they have none. */
+export function initialClusterIn(given: readonly string[]): InitialCluster | null {
+  const flagOf = (flag: string): string | undefined =>
+    given.find((each) => each.startsWith(`--${flag}=`))?.slice(flag.length + 3);
+  const members = flagOf("initial-cluster");
+  const clusterState = flagOf("initial-cluster-state");
+  if (members === undefined || (clusterState !== "new" && clusterState !== "existing")) return null;
+  const initialCluster = members.split(",").map((member) => {
+    const [name = "", peerUrl = ""] = member.split(/=(.*)/s);
+    return { name, peerUrl };
+  });
+  return { clusterState, initialCluster };
+}

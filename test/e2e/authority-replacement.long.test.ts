@@ -112,6 +112,21 @@ describe("certs rotate -ca", () => {
     expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
   }, 120_000);
 
+  it("goes on after the state was lost, fails no write and restarts no master", async () => {
+    cluster = new ClusterFixture({ network: 71, workers: 1 });
+    await cluster.apply();
+    const before = await cluster.status();
+    const writer = new AcknowledgingWriter(cluster.client(await cluster.output("endpoint")), "/lost-state/");
+    await rotate("-ca");
+    for (const file of ["state.json", "state.json.backup"]) rmSync(join(cluster.directory, ".haplan/e2e", file));
+    await cluster.mustRun("apply", "-auto-approve");
+    await rotate("-drop-old");
+    await writer.stop();
+    expect(writer.failures).toEqual([]);
+    expect((await cluster.status()).members.map(({ pid }) => pid)).toEqual(before.members.map(({ pid }) => pid));
+    expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
+  }, 120_000);
+
   it("restarts etcd members one at a time behind HAProxy, and fails no write but those that etcd drops or cuts", async () => {
     const text = specText({ network: 75, workers: 1, loadBalancer: "haproxy" });
     cluster = new ClusterFixture(text.replace("  controlPlane:\n", "  controlPlane:\n    engine: etcd\n"));

@@ -153,6 +153,16 @@ export function describeProvider(name: string, open: () => Promise<OpenedProvide
       expect(await provider.readUnitFile("m1", "agent", "none")).toBeNull();
     });
 
+    it("tells the initial cluster that an agent was started with", async () => {
+      await provider.createMachine(m1);
+      const given = ["--initial-cluster=m1=http://127.77.0.1:2380", "--initial-cluster-state=new"];
+      await provider.startUnit("m1", unit({ arguments: ["idle", ...given] }));
+      const told = { clusterState: "new", initialCluster: [{ name: "m1", peerUrl: "http://127.77.0.1:2380" }] };
+      expect((await found())[0]?.units).toMatchObject([{ initialCluster: told }]);
+      await provider.startUnit("m1", unit());
+      expect((await found())[0]?.units[0]).not.toHaveProperty("initialCluster");
+    });
+
     it("reloads a unit whose files alone have changed, where it can", async () => {
       const reloading = (content: string): UnitDefinition =>
         unit({

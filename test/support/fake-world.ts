@@ -22,6 +22,7 @@ import type {
   ObservedMachine,
   ObservedMembership,
   ObservedOrphan,
+  ObservedUnit,
 } from "../../src/plan/observed-cluster.ts";
 import type { ProviderModel } from "../../src/plan/provider-model.ts";
 import type { Attributes } from "../../src/plan/resource.ts";
@@ -32,6 +33,7 @@ import type { LogEvent, LogRequest } from "../../src/providers/log-entry.ts";
 import type { HostFailure, MachineIdentity, MachineRef, NewMachine, Provider } from "../../src/providers/provider.ts";
 import { unitDigest, unitRestartDigest } from "../../src/providers/unit-digest.ts";
 import { unitLoadBalancer } from "../../src/providers/unit-load-balancer.ts";
+import { initialClusterIn } from "../../src/units/initial-cluster.ts";
 import { type LoadBalancerConfig, loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import type { MemberData } from "../../src/units/member-data.ts";
 import { agentUnitName, loadBalancerUnitName, tlsPaths, type UnitDefinition } from "../../src/units/unit-definition.ts";
@@ -798,7 +800,13 @@ function observedMachine(machine: FakeMachine): ObservedMachine {
       pid: running ? pid : null,
       definitionDigest: unitDigest(definition),
       ...(artifact === null ? {} : { artifact }),
+      ...startedWith(definition),
     })),
     ...(Object.keys(machine.attributes).length === 0 ? {} : { attributes: machine.attributes }),
   };
+}
+
+function startedWith({ arguments: given }: UnitDefinition): Pick<ObservedUnit, "initialCluster"> {
+  const initialCluster = initialClusterIn(given);
+  return initialCluster === null ? {} : { initialCluster };
 }

@@ -14,6 +14,7 @@ import type { State } from "../../src/plan/state.ts";
 import { localModel } from "../../src/providers/local/local-model.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { clientUrl, peerUrl } from "../../src/units/addresses.ts";
+import type { InitialCluster } from "../../src/units/initial-cluster.ts";
 import {
   agentUnitName,
   loadBalancerUnitName,
@@ -77,6 +78,11 @@ export function fixtureMember(spec: ClusterSpec, name: string, more: Partial<Obs
   };
 }
 
+/** Not what the spec's masters would give: a unit that is written with those is another one. */
+export function fixtureInitialCluster(name: string): InitialCluster {
+  return { clusterState: "new", initialCluster: [{ name, peerUrl: "http://127.0.9.9:2380" }] };
+}
+
 export function fixtureMachine(
   name: string,
   address: string,
@@ -89,7 +95,15 @@ export function fixtureMachine(
     lineage: fixtureLineage,
     generation: 1,
     hasData: unit === agentUnitName,
-    units: [{ name: unit, running: true, pid: 4242, definitionDigest: `digest-${name}` }],
+    units: [
+      {
+        name: unit,
+        running: true,
+        pid: 4242,
+        definitionDigest: `digest-${name}`,
+        ...(unit === agentUnitName ? { initialCluster: fixtureInitialCluster(name) } : {}),
+      },
+    ],
     ...more,
   };
 }
@@ -202,6 +216,7 @@ function known(type: string, name: string, unknown: readonly string[]): Attribut
       return { pid: 4242, definitionDigest: `digest-${name}`, ...holder };
     }
     case "haplan_agent":
+      return { pid: 4242, definitionDigest: `digest-${name}`, join: fixtureInitialCluster(name) };
     case "haplan_worker":
       return { pid: 4242, definitionDigest: `digest-${name}` };
     default:

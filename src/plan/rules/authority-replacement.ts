@@ -14,7 +14,7 @@ import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { nextAuthorityCommonName, trustedFingerprints, trustsExactly } from "../trusted-authorities.ts";
 import { backendsOf, presentBalancers, toldTargets, wantedTargets } from "./endpoint.ts";
-import { initialClusterInState } from "./join-member.ts";
+import { initialClusterOf, knownInitialCluster } from "./join-member.ts";
 import { postpones } from "./postponed-updates.ts";
 
 export type AuthorityReplacement = {
@@ -196,8 +196,8 @@ function handMasters(planning: Planning, given: HandOut): void {
     // Its unit would be written with all that waits, and restart.
     .filter(({ name }) => !builder.isLeftAsRecorded(resourceAddress("haplan_agent", name)))
     .sort((a, b) => Number(a.name === leader?.name) - Number(b.name === leader?.name));
-  const restarts = spec.controlPlane.engine === "etcd";
   for (const { name } of due) {
+    const restarts = spec.controlPlane.engine === "etcd" || knownInitialCluster(planning, name) === null;
     const agent = resourceAddress("haplan_agent", name);
     const voter = view.members.find((member) => member.voter && member.name === name);
     if (
@@ -212,7 +212,7 @@ function handMasters(planning: Planning, given: HandOut): void {
     if (restarts && leader?.name === name && other !== undefined) {
       builder.chain({ kind: "moveLeader", from: leader, to: { name: other.name, memberId: other.id } }, [], [after]);
     }
-    const join = initialClusterInState(planning, name);
+    const join = initialClusterOf(planning, name);
     const hand = restarts
       ? ({ kind: "updateAgent", member: name, join } as const)
       : ({ kind: "reloadAgent", member: name, join, authorities: true } as const);

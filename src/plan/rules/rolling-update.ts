@@ -19,7 +19,7 @@ import {
   notePresented,
   takesUpCertificates,
 } from "./agent-certificates.ts";
-import { initialClusterInState } from "./join-member.ts";
+import { initialClusterOf, knownInitialCluster } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
@@ -178,7 +178,7 @@ function updateInPlace(
     planStoppedChange(planning, { name, changed: stopped, start: isNew ? "updateAgent" : "restartAgent" });
   } else if (change !== null) {
     if (change.kind === "restart") builder.chain({ kind: "stopAgent", member: name }, [agent]);
-    const join = initialClusterInState(planning, name);
+    const join = initialClusterOf(planning, name);
     const act: StepAction =
       change.kind === "upgrade"
         ? { kind: "upgradeAgent", member: name, join, from: change.from, to: change.to }
@@ -225,7 +225,8 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   if (needsVersion(resource, known, found)) return upgradeOf(planning, resource, known, found);
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found);
   if (isHandedCertificate(resource.name, certificates)) {
-    const restarts = differs !== null || !takesUpCertificates(planning.spec, builder);
+    const isSame = differs === null && knownInitialCluster(planning, resource.name) !== null;
+    const restarts = !isSame || !takesUpCertificates(planning.spec, builder);
     return { kind: restarts ? "update" : "reload", reason: differs ?? newCertificate };
   }
   if (differs !== null) return { kind: "update", reason: differs };

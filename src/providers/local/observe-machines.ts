@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../plan/observed-cluster.ts";
+import { initialClusterIn } from "../../units/initial-cluster.ts";
 import { agentUnitName, virtualAddressUnitName } from "../../units/unit-definition.ts";
 import type { FoundMachines, MachineIdentity } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
@@ -90,6 +91,7 @@ async function observeUnit(place: LocalPlace, directory: string, unit: string): 
       ...(overrides.length === 0 ? {} : { overrides }),
       ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
       ...(unit === virtualAddressUnitName ? heldAddress(paths) : {}),
+      ...(unit === agentUnitName ? initialCluster(record) : {}),
     },
   ];
 }
@@ -98,6 +100,11 @@ async function observeUnit(place: LocalPlace, directory: string, unit: string): 
 function heldAddress(paths: UnitPaths): Pick<ObservedUnit, "virtualAddress"> {
   const [address, ...more] = virtualAddressesIn(keepalivedConfigOf(paths));
   return address === undefined || more.length > 0 ? {} : { virtualAddress: address };
+}
+
+function initialCluster(record: UnitRecord | null): Pick<ObservedUnit, "initialCluster"> {
+  const found = initialClusterIn(record?.command?.arguments ?? []);
+  return found === null ? {} : { initialCluster: found };
 }
 
 /** Its files, those that define it at what supervises it, and its programs. */
