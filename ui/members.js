@@ -2,7 +2,7 @@
 import { byId, element, showList } from "./dom.js";
 import { bytes, orDash } from "./format.js";
 
-const withoutAnswer = new Set(["unreachable", "absent", "unknown"]);
+const withoutAnswer = new Set(["unreachable", "stopped", "absent", "unknown"]);
 
 export function showMembers({ members }) {
   showList(byId("member-rows"), members, ({ name, id }) => `${name} ${id}`, row);

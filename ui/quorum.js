@@ -178,7 +178,7 @@ function node(member, { x, y }) {
 function stateOf({ name, role, healthy }) {
   if (assumed.has(name)) return { kind: "assumed", mark: "?", text: "assumed to fail" };
   if (role === "unknown") return { kind: "unknown", mark: "?", text: "unknown" };
-  if (role === "unreachable" || role === "absent") return { kind: "down", mark: "✕", text: role };
+  if (["unreachable", "stopped", "absent"].includes(role)) return { kind: "down", mark: "✕", text: role };
   if (role === "learner") return { kind: "learner", mark: "…", text: "learner, it has no vote" };
   if (!healthy) return { kind: "down", mark: "!", text: `${role}, not healthy` };
   return role === "leader" ? { kind: "up", mark: "★", text: "leader" } : { kind: "up", mark: "✓", text: "follower" };

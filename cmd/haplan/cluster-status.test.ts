@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ObservedCluster, ObservedMember } from "../../src/plan/observed-cluster.ts";
+import type { ObservedCluster, ObservedMachine, ObservedMember } from "../../src/plan/observed-cluster.ts";
 import { type ResourceType, resourceAddress } from "../../src/plan/resource.ts";
 import type { State, StateResource } from "../../src/plan/state.ts";
 import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
@@ -52,6 +52,14 @@ function statusWhere(
   });
 }
 
+function stoppedOn(machines: readonly ObservedMachine[], name: string): readonly ObservedMachine[] {
+  return machines.map((machine) =>
+    machine.name === name
+      ? { ...machine, units: machine.units.map((unit) => ({ ...unit, running: false, pid: null })) }
+      : machine,
+  );
+}
+
 const silent = { healthy: false, leader: false, raftIndex: null } as const;
 
 describe("status", () => {
@@ -70,7 +78,13 @@ describe("status", () => {
 
   it.each<[string, Partial<ObservedCluster>, string]>([
     ["has no machine, on a host that answers", { machines: [] }, "absent"],
-    ["has a machine", {}, "unreachable"],
+    ["runs", {}, "unreachable"],
+    ["whose process does not run", { machines: stoppedOn(settledObservation(spec).machines, "m1") }, "stopped"],
+    [
+      "whose machine has no unit",
+      { machines: settledObservation(spec).machines.map((each) => ({ ...each, units: [] })) },
+      "stopped",
+    ],
     [
       "is on a host that does not answer",
       { machines: [], unreachable: [{ name: "m1", reason: "no route" }] },

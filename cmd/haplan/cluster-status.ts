@@ -15,7 +15,7 @@ import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
 import { certificateStatus } from "./certificate-status.ts";
-import type { ClusterStatus, InterruptedRestore, MemberRole, MemberStatus } from "./views/status-view.ts";
+import type { ClusterStatus, InterruptedRestore, MemberRole, MemberStatus, SilentRole } from "./views/status-view.ts";
 
 export type StatusInput = {
   readonly spec: ClusterSpec;
@@ -120,11 +120,12 @@ function roleOf(member: ObservedMember): MemberRole {
 }
 
 /** What observing finds neither there nor unreachable does not exist. Of an adopted member, haplan knows no machine. */
-function silentRole({ spec, observed }: StatusInput, name: string): "unreachable" | "absent" {
+function silentRole({ spec, observed }: StatusInput, name: string): SilentRole {
   const master = spec.controlPlane.masters.find((each) => each.name === name);
   const isOurs = master !== undefined && master.adoptedAt === undefined;
-  const isThere = newestMachine(observed.machines, name) !== undefined;
-  return isOurs && !isThere && whyUnreachable(observed.unreachable ?? [], name) === null ? "absent" : "unreachable";
+  if (!isOurs || whyUnreachable(observed.unreachable ?? [], name) !== null) return "unreachable";
+  if (newestMachine(observed.machines, name) === undefined) return "absent";
+  return observedUnit(observed, name, agentUnitName)?.running === true ? "unreachable" : "stopped";
 }
 
 /** If no member answers, the state still lists the members. */

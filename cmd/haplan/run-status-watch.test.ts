@@ -50,11 +50,11 @@ describe("status -watch", () => {
     expect(err).not.toContain("Error");
     expect(out.match(/Cluster demo/g)).toHaveLength(1);
     const lines = out.split("\n").filter((line) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ /.test(line));
-    expect(lines.map((line) => line.slice(21)).filter((line) => /unreachable|lose|quorum/.test(line))).toEqual([
+    expect(lines.map((line) => line.slice(21)).filter((line) => /stopped|lose|quorum/.test(line))).toEqual([
       "can lose 0 (was 1): 2 of 3 voters healthy, quorum 2",
-      "m3 is unreachable",
+      "m3 is stopped",
       "quorum lost: 0 of 3 voters healthy, quorum 2",
-      "m2 is unreachable",
+      "m2 is stopped",
     ]);
     expect(code).toBe(4);
   });
@@ -66,7 +66,7 @@ describe("status -watch", () => {
     expect(looks[0]).toMatchObject({ format_version: "2.0", cluster: "demo", healthy_voters: 3, changes: [] });
     expect(looks.at(-1)).toMatchObject({ healthy_voters: 2, can_lose: 0 });
     const changes = looks.flatMap((look) => look.changes);
-    expect(changes).toContainEqual({ kind: "member", subject: "m3", text: "m3 is unreachable" });
+    expect(changes).toContainEqual({ kind: "member", subject: "m3", text: "m3 is stopped" });
     expect(code).toBe(0);
   });
 });

@@ -29,7 +29,7 @@ export type ClusterShape = {
 export type StatusMember = {
   readonly name: string;
   readonly id: string;
-  readonly role: "leader" | "follower" | "learner" | "unreachable";
+  readonly role: "leader" | "follower" | "learner" | "unreachable" | "stopped";
   readonly clientUrl: string;
   readonly peerUrl: string;
   readonly pid: number | null;

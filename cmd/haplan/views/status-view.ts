@@ -7,12 +7,16 @@ import { certificateLines } from "./certificates-view.ts";
 import { snakeKeys } from "./snake-keys.ts";
 import { table } from "./table.ts";
 
-/** `unreachable`: it does not answer; `absent`: there is no machine for it, and its host or provider answers. */
-export type MemberRole = "leader" | "follower" | "learner" | "unreachable" | "absent" | "unknown";
+/**
+ * `unreachable`: it does not answer; `stopped`: nor does its process run; `absent`: there is no machine for it, and its host
+ * or provider answers.
+ */
+export type MemberRole = "leader" | "follower" | "learner" | SilentRole | "unknown";
+export type SilentRole = "unreachable" | "stopped" | "absent";
 
 /** Whether the member does not answer, whatever the reason. */
 export function isDown({ role }: Pick<MemberStatus, "role">): boolean {
-  return role === "unreachable" || role === "absent";
+  return role === "unreachable" || role === "stopped" || role === "absent";
 }
 
 export type MemberStatus = {
