@@ -2,7 +2,6 @@
  * The provider whose machines are hosts that exist. haplan-host, which comes with the artifact, carries out the calls on
  * each host; this side finds the hosts, brings the artifact there, and keeps one session a host.
  */
-import { hostPrograms } from "../../artifact/artifact-entries.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { HostClient } from "../../host/host-client.ts";
@@ -14,7 +13,6 @@ import type { TaskReport } from "../../units/host-task.ts";
 import { assertDirName } from "../dir-name.ts";
 import type { LogEvent } from "../log-entry.ts";
 import type { MachineCalls } from "../machine-calls.ts";
-import { withoutInstalled } from "../missing-programs.ts";
 import type {
   CheckReport,
   FoundMachines,
@@ -29,19 +27,19 @@ import type {
 } from "../provider.ts";
 import type { ProviderOptions, RecordedMachine } from "../provider-options.ts";
 import { openArtifactSource } from "./artifact-source.ts";
-import { checkSshHosts, unreachedHost } from "./check-ssh-hosts.ts";
-import { exportedSnapshot, uploadSnapshot } from "./copy-snapshot.ts";
+import { onEachHost } from "./each-host.ts";
 import { EtcdArchive } from "./etcd-archive.ts";
 import { isLockRefused } from "./held-lock.ts";
 import { HostDirectory, type HostedMachine, type KnownHost } from "./host-directory.ts";
 import { hostLogs } from "./host-logs.ts";
+import { HostPreflight } from "./host-preflight.ts";
 import { isProgramsLost } from "./host-session.ts";
 import { HostSessions } from "./host-sessions.ts";
 import { InstalledArtifacts } from "./installed-artifacts.ts";
+import { MachineDataTransfer } from "./machine-data-transfer.ts";
 import { type SshRoute, sshLimits, sshModel } from "./ssh-model.ts";
 import { shellArguments } from "./ssh-target.ts";
 import { untilHostReady } from "./until-host-ready.ts";
-import type { Host } from "./upload-artifact.ts";
 
 /** A session that is opened again may find that of a run which has just been refused. */
 const lockAgainMs = 10_000;
@@ -108,6 +106,8 @@ class SshProvider implements Hosts {
   readonly #sessions: HostSessions;
   readonly #etcd: EtcdArchive | null;
   readonly #artifacts: InstalledArtifacts;
+  readonly #checks: HostPreflight;
+  readonly #data: MachineDataTransfer;
   /** Hosts that have lost haplan's programs and did not get them back, with the reason. */
   readonly #notInstalled: Map<string, unknown> = new Map();
 
@@ -118,6 +118,9 @@ class SshProvider implements Hosts {
     this.#sessions = new HostSessions(options);
     this.#etcd = EtcdArchive.of(options);
     this.#artifacts = new InstalledArtifacts(options, this.#sessions, openArtifactSource(options), this.#etcd);
+    const parts = { options, directory, sessions: this.#sessions };
+    this.#checks = new HostPreflight({ ...parts, etcd: this.#etcd });
+    this.#data = new MachineDataTransfer({ ...parts, artifacts: this.#artifacts });
     this.limits = sshLimits(options.spec);
   }
 
@@ -238,57 +241,7 @@ class SshProvider implements Hosts {
   }
 
   async check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport> {
-    const { spec, calls, clock } = this.#options;
-    const hosts = this.#hostsOf(request);
-    const reach = (host: KnownHost, given: AbortSignal): Promise<Host> => this.#sessions.reach(host, given);
-    const installsOf = (machine: string): readonly string[] => this.#installsOn(machine);
-    const changed = [...request.machines.map(({ name }) => name), ...request.units.map(({ machine }) => machine)];
-    const unfit = (await this.#etcd?.diagnose(changed)) ?? [];
-    if (unfit.length > 0) return { hosts: [], diagnostics: unfit };
-    const report = await checkSshHosts({ cluster: spec.name, hosts, request, calls, clock, signal, reach, installsOf });
-    if (report.diagnostics.some(({ severity }) => severity === "error")) return report;
-    const found: Diagnostic[] = [];
-    await this.#onEach("preflight", hosts, signal, async (host, given) => {
-      const machines = request.machines.filter(({ name }) => host.machines.includes(name));
-      // What the machines are on the host, and versions of programs, are known there alone; the rest has been checked.
-      const units = request.units
-        .filter(({ machine }) => host.machines.includes(machine))
-        .map(({ machine, unit }) => ({ machine, unit: { ...unit, listens: [], arguments: [] } }));
-      if (machines.length + units.length === 0) return;
-      const rest = { machines, units, space: [], network: [], certificateAgeMs: null };
-      const unfit = await this.#sessions
-        .find(host, given)
-        .then(async (session) => (await session?.preflight(rest, given)) ?? [])
-        .catch((error: unknown): readonly Diagnostic[] => {
-          if (error instanceof HaplanError && isConnectionLost(error)) return [unreachedHost(host, error)];
-          throw error;
-        });
-      // Its own programs haplan installs as well, where they are not there.
-      found.push(...withoutInstalled(unfit, [...host.machines.flatMap(installsOf), ...hostPrograms]));
-    });
-    return { ...report, diagnostics: [...found, ...report.diagnostics] };
-  }
-
-  /** The programs that haplan puts on the host of a machine before a unit needs them. */
-  #installsOn(machine: string): readonly string[] {
-    const uploaded = this.#etcd?.isFor([machine]) === true ? [this.#etcd.binary] : [];
-    return [...this.#directory.packagesOf(machine), ...uploaded];
-  }
-
-  /** The hosts of all machines of the request, each with their names. */
-  #hostsOf({ machines, units, network }: PreflightRequest): readonly KnownHost[] {
-    const named = [
-      ...machines.map(({ name }) => name),
-      ...units.map(({ machine }) => machine),
-      ...network.flatMap(({ from, to }) => (from === null ? [to] : [from, to])),
-    ];
-    const hosts = new Map<string, KnownHost>();
-    for (const name of new Set(named)) {
-      if (!this.#directory.has(name)) continue;
-      const host = this.#directory.hostOf(name);
-      hosts.set(host.key, { ...host, machines: [...(hosts.get(host.key)?.machines ?? []), name] });
-    }
-    return [...hosts.values()];
+    return await this.#checks.check(request, signal);
   }
 
   async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {
@@ -360,42 +313,16 @@ class SshProvider implements Hosts {
     await session.disturbUnit(machine, unit, fault);
   }
 
-  async restoreData(...[machine, request, signal]: Parameters<Provider["restoreData"]>): Promise<void> {
-    const host = this.#directory.hostOf(machine);
-    const { session, artifact } = await this.#artifacts.session(host, signal);
-    const name = typeof machine === "string" ? machine : machine.name;
-    const uploaded = await uploadSnapshot(await this.#sessions.reach(host, signal), {
-      cluster: this.#options.spec.name,
-      machine: name,
-      file: request.snapshot,
-    });
-    try {
-      const { programsDir } = artifact;
-      await session.restoreData(machine, { ...request, snapshot: uploaded.path, programsDir }, signal);
-    } finally {
-      await uploaded.remove();
-    }
+  async restoreData(...given: Parameters<Provider["restoreData"]>): Promise<void> {
+    await this.#data.restore(...given);
   }
 
-  async readData(...[machine, request, signal]: Parameters<Provider["readData"]>): Promise<string> {
-    const { session, artifact } = await this.#artifacts.session(this.#directory.hostOf(machine), signal);
-    return await session.readData(machine, { ...request, programsDir: artifact.programsDir }, signal);
+  async readData(...given: Parameters<Provider["readData"]>): Promise<string> {
+    return await this.#data.read(...given);
   }
 
-  async exportData(...[machine, request, signal]: Parameters<Provider["exportData"]>): Promise<void> {
-    const host = this.#directory.hostOf(machine);
-    const { session, artifact } = await this.#artifacts.session(host, signal);
-    const exported = exportedSnapshot(await this.#sessions.reach(host, signal), {
-      cluster: this.#options.spec.name,
-      machine: typeof machine === "string" ? machine : machine.name,
-    });
-    try {
-      const { programsDir } = artifact;
-      await session.exportData(machine, { ...request, file: exported.path, programsDir }, signal);
-      await exported.download(request.file);
-    } finally {
-      await exported.remove();
-    }
+  async exportData(...given: Parameters<Provider["exportData"]>): Promise<void> {
+    await this.#data.export(...given);
   }
 
   async removeUnit(...[machine, unit, signal]: Parameters<Provider["removeUnit"]>): Promise<void> {
@@ -441,18 +368,13 @@ class SshProvider implements Hosts {
     await this.#sessions.close();
   }
 
-  /** As many hosts at once as `MachineCalls` lets. */
   async #onEach(
     call: string,
     hosts: readonly KnownHost[],
     signal: AbortSignal | undefined,
     work: (host: KnownHost, signal: AbortSignal) => Promise<void>,
   ): Promise<void> {
-    await Promise.all(
-      hosts.map((host) =>
-        this.#options.calls.run({ what: `${call} ${host.target.host}`, signal }, (given) => work(host, given)),
-      ),
-    );
+    await onEachHost(this.#options.calls, { call, hosts, signal }, work);
   }
 
   async #sessionOf(machine: MachineRef, signal: AbortSignal | undefined): Promise<HostClient> {
@@ -472,10 +394,6 @@ async function installPackages(
 /** Two sessions with one host find the same machines. */
 function onceEach(machines: readonly ObservedMachine[]): readonly ObservedMachine[] {
   return [...new Map(machines.map((each) => [`${each.name}@${each.generation} ${each.lineage}`, each])).values()];
-}
-
-function isConnectionLost({ code }: HaplanError): boolean {
-  return code === "provider/connection-lost" || code.startsWith("ssh/");
 }
 
 function isStop(error: unknown): boolean {
