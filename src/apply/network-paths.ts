@@ -1,5 +1,6 @@
 /** The connections that a cluster needs: who connects to which machine, at which address and port. Pure. */
 
+import { urlHost } from "../base/ip-address.ts";
 import type { NetworkPath } from "../providers/provider.ts";
 import { unknownAddresses } from "../spec/address-reference.ts";
 import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
@@ -60,8 +61,9 @@ function clientPath(
   severity: NetworkPath["severity"],
 ): NetworkPath {
   if (unknownAddresses(to.address).length > 0) return { from, to: to.name, address: to.address, port: 0, severity };
-  const { hostname, port, protocol } = new URL(clientUrl(spec, to));
-  const address = hostname.replace(/^\[|\]$/g, "");
+  const url = clientUrl(spec, to);
+  const { port, protocol } = new URL(url);
+  const address = urlHost(url);
   return { from, to: to.name, address, port: Number(port) || (protocol === "https:" ? 443 : 80), severity };
 }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { canonicalAddress } from "./ip-address.ts";
+import { canonicalAddress, urlHost } from "./ip-address.ts";
 
 it.each([
   ["10.0.0.1", "10.0.0.1"],
@@ -9,4 +9,12 @@ it.each([
   ["m1.example.com", "m1.example.com"],
 ])("the canonical form of %s is %s", (address, canonical) => {
   expect(canonicalAddress(address)).toBe(canonical);
+});
+
+it.each([
+  ["http://10.0.0.1:2379", "10.0.0.1"],
+  ["https://[FD97::000B]:2379", "fd97::b"],
+  ["https://m1.example.com", "m1.example.com"],
+])("the host of %s is %s", (url, host) => {
+  expect(urlHost(url)).toBe(host);
 });

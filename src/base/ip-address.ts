@@ -6,3 +6,8 @@ export function canonicalAddress(address: string): string {
   const url = `http://[${address}]`;
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : address;
 }
+
+/** The name or address in a URL, which has IPv6 addresses in brackets; addresses are canonical. */
+export function urlHost(url: URL | string): string {
+  return new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+}

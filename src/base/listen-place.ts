@@ -6,6 +6,7 @@
 import { lstatSync, rmSync } from "node:fs";
 import type { Server } from "node:net";
 import { HaplanError } from "./haplan-error.ts";
+import { urlHost } from "./ip-address.ts";
 
 export type ListenPlace = ListenAddress | { readonly path: string };
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -25,7 +26,7 @@ export function listenPlace(url: URL): ListenPlace {
 
 export function listenAddress(url: URL): ListenAddress {
   const port = url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
-  return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
+  return { host: urlHost(url), port };
 }
 
 /** One address under several URLs (`http` and `https` on one port, or one URL twice) is bound only once. */

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { errorText } from "../base/haplan-error.ts";
+import { urlHost } from "../base/ip-address.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { GrpcError } from "./grpc-error.ts";
 
@@ -130,8 +131,7 @@ export class Endpoint {
   #tlsOptions(): SecureClientSessionOptions {
     const { tls } = this.#options;
     if (this.url.protocol === "http:") return {};
-    // A URL has an IPv6 address in brackets.
-    const name = tls?.serverName ?? this.url.hostname.replace(/^\[(.*)\]$/, "$1");
+    const name = tls?.serverName ?? urlHost(this.url);
     return {
       ...(tls?.ca === undefined ? {} : { ca: tls.ca }),
       ...(tls?.cert === undefined ? {} : { cert: tls.cert }),

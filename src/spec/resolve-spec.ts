@@ -1,7 +1,7 @@
 /** Converts a valid document with its defaults to the cluster that it describes. */
 
 import { uploadedEtcd } from "../base/host-paths.ts";
-import { canonicalAddress } from "../base/ip-address.ts";
+import { canonicalAddress, urlHost } from "../base/ip-address.ts";
 import type {
   AdoptedTls,
   BackendSpec,
@@ -144,7 +144,7 @@ function spreadOverZones(masters: readonly MasterSpec[], zones: readonly string[
 }
 
 function withAdoption(master: MasterSpec, endpoints: readonly string[]): MasterSpec {
-  const endpoint = endpoints.find((url) => new URL(url).hostname === master.address);
+  const endpoint = endpoints.find((url) => urlHost(url) === master.address);
   return endpoint === undefined ? master : { ...master, adoptedAt: endpoint };
 }
 

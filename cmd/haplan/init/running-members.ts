@@ -1,8 +1,8 @@
 /** The members of a running etcd, as masters that are to be adopted. */
 import { readFileSync } from "node:fs";
-import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { errorText } from "../../../src/base/haplan-error.ts";
+import { urlHost } from "../../../src/base/ip-address.ts";
 import type { TlsCredentials } from "../../../src/base/tls-credentials.ts";
 import type { ObservedMember } from "../../../src/plan/observed-cluster.ts";
 import type { DraftHost } from "../../../src/providers/spec-draft.ts";
@@ -39,7 +39,7 @@ export async function readRunningMembers(
     const names = namesOf(started);
     const masters = started.map((member, index): DraftHost => {
       const note = `runs already${member.version === undefined ? "" : `: etcd ${member.version}`}${member.healthy ? "" : ", did not answer"}`;
-      return { name: names[index]!, address: new URL(urls[index]!).hostname, ssh: {}, note };
+      return { name: names[index]!, address: urlHost(urls[index]!), ssh: {}, note };
     });
     return { adopted: { engine: found.engine ?? "etcd", endpoints: urls, tls: files }, masters };
   } finally {
@@ -57,14 +57,14 @@ function namesOf(members: readonly ObservedMember[]): readonly string[] {
 /** The URL that haplan was given, if it is one of the member's; else one that other hosts can use. */
 function urlOf({ clientUrls, answeredAt }: ObservedMember, endpoints: readonly string[]): string {
   const given = clientUrls.find((url) => endpoints.includes(url));
-  const usable = clientUrls.find((url) => !["localhost", "0.0.0.0"].includes(new URL(url).hostname));
+  const usable = clientUrls.find((url) => !["localhost", "0.0.0.0", "::"].includes(urlHost(url)));
   return given ?? usable ?? answeredAt ?? clientUrls[0]!;
 }
 
 function assertEndpoint(endpoint: string): void {
   const url = URL.canParse(endpoint) ? new URL(endpoint) : null;
   const isValid = url !== null && /^https?:$/.test(url.protocol) && url.port !== "" && ["", "/"].includes(url.pathname);
-  if (isValid && isIP(url.hostname.replace(/^\[|\]$/g, "")) !== 6) return;
+  if (isValid) return;
   throw refuse(
     "cli/bad-endpoint",
     `-from-etcd: ${JSON.stringify(endpoint)} is not a client URL`,

@@ -5,7 +5,7 @@
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
 import { backup, backupEncryption, backupRetention, backupSchedule } from "./backup.ts";
-import { address, dnsLabel, file, host, port, zone } from "./common.ts";
+import { address, dnsLabel, file, host, memberUrl, port, zone } from "./common.ts";
 import {
   authority,
   certificateName,
@@ -130,6 +130,7 @@ export type ClusterShapes = {
   readonly dnsLabel: Checked<typeof dnsLabel>;
   readonly address: Checked<typeof address>;
   readonly zone: Checked<typeof zone>;
+  readonly memberUrl: Checked<typeof memberUrl>;
   readonly port: Checked<typeof port>;
   readonly file: Checked<typeof file>;
 };
@@ -176,6 +177,7 @@ export const clusterShapes: ClusterShapes = {
   dnsLabel,
   address,
   zone,
+  memberUrl,
   port,
   file,
 };

@@ -23,6 +23,14 @@ export const zone = {
   example: "a",
 } as const;
 
+/** Of a member that runs. */
+export const memberUrl = {
+  type: "string",
+  pattern: "^https?://([^/:\\s]+|\\[[0-9A-Fa-f:.]+\\]):\\d{1,5}$",
+  description: "a client URL such as http://10.0.0.1:2379 or http://[fd00::1]:2379",
+  example: "http://10.0.0.1:2379",
+} as const;
+
 export const port = {
   type: "integer",
   minimum: 1,

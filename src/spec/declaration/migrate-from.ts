@@ -31,11 +31,7 @@ export const migrateFrom = {
   keys: {
     endpoints: {
       type: "array",
-      items: {
-        type: "string",
-        pattern: "^https?://[^/:\\s]+:\\d{1,5}$",
-        description: "a client URL such as http://10.0.0.1:2379",
-      },
+      items: { shape: "memberUrl" },
       minItems: 1,
       maxItems: 7,
       uniqueItems: true,

@@ -44,6 +44,23 @@ describe("members with TLS that are to be adopted", () => {
     expect(codes(specWith(`${files}, caKeyFile: ca.key, peerCaFile: p.crt, peerCaKeyFile: p.key`))).toEqual([]);
   });
 
+  it("are found by their address in IPv6, however it is written", () => {
+    const endpoints = '"https://[fd00:0::1]:2379", "https://[FD00::2]:2379"';
+    const text = specWith(`${files}, caKeyFile: ca.key`, { endpoints }).replaceAll("127.0.2.", "fd00::");
+    const onHosts = text.replace(
+      "  controlPlane:",
+      "  provider: { type: ssh }\n  loadBalancer: { address: 'fd00::100' }\n  controlPlane:",
+    );
+    const { spec, diagnostics } = parseSpec("f", onHosts);
+    expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    const adopted = spec?.controlPlane.masters.map(({ address, adoptedAt }) => [address, adoptedAt]);
+    expect(adopted).toEqual([
+      ["fd00::1", "https://[fd00:0::1]:2379"],
+      ["fd00::2", "https://[FD00::2]:2379"],
+      ["fd00::3", undefined],
+    ]);
+  });
+
   it.each<[string, string, readonly string[]]>([
     ["without any file", specWith(""), ["spec/adopt-tls"]],
     [

@@ -1,4 +1,5 @@
 /** Adopted members: each endpoint belongs to one master, by its address, and at least one master is new. */
+import { canonicalAddress, urlHost } from "../../base/ip-address.ts";
 import type { AdoptedTlsDraft } from "../draft.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
@@ -9,7 +10,9 @@ export const checkAdoption: SpecRule = ({ masters, controlPlane }) => {
   const tlsEnabled = controlPlane.entries.tls.entries.enabled;
   const adoptTls = adopt.entries.tls;
   const endpoints = (adopt.entries.endpoints?.items ?? []).flatMap((endpoint) =>
-    endpoint !== null && URL.canParse(endpoint.value) ? [{ ...endpoint, url: new URL(endpoint.value) }] : [],
+    endpoint !== null && URL.canParse(endpoint.value)
+      ? [{ ...endpoint, url: new URL(endpoint.value), host: urlHost(endpoint.value) }]
+      : [],
   );
   if (endpoints.length === 0) return [];
   const findings: SpecFinding[] = [];
@@ -36,16 +39,16 @@ export const checkAdoption: SpecRule = ({ masters, controlPlane }) => {
     });
     return findings;
   }
-  const addresses = masters.hosts.flatMap(({ address }) => address?.value ?? []);
+  const addresses = masters.hosts.flatMap(({ address }) => (address === null ? [] : canonicalAddress(address.value)));
   const seen = new Set<string>();
-  for (const { pointer, value, url } of endpoints) {
-    if (!addresses.includes(url.hostname)) findings.push(unlisted(pointer, value, url.hostname));
-    else if (seen.has(url.hostname)) findings.push(twice(pointer, value, url.hostname));
-    seen.add(url.hostname);
+  for (const { pointer, value, host } of endpoints) {
+    if (!addresses.includes(host)) findings.push(unlisted(pointer, value, host));
+    else if (seen.has(host)) findings.push(twice(pointer, value, host));
+    seen.add(host);
   }
-  const adopted = new Set(endpoints.map(({ url }) => url.hostname));
+  const adopted = new Set(endpoints.map(({ host }) => host));
   const own = masters.hosts.flatMap(({ name, address }) =>
-    name === null || address === null || adopted.has(address.value) ? [] : [name.value],
+    name === null || address === null || adopted.has(canonicalAddress(address.value)) ? [] : [name.value],
   );
   return adoptTls === null ? findings : [...findings, ...checkAdoptedTls(adoptTls, own)];
 };
