@@ -93,7 +93,14 @@ function showCertificates(certificates) {
 
 const backupsShownMax = 5;
 
-function showBackups({ backups }) {
+function showBackups({ backups, bucket }) {
+  const elsewhere = {
+    key: "bucket",
+    title: "in a bucket",
+    state: "",
+    word: "",
+    detail: `${bucket}: haplan backups lists them`,
+  };
   const none = { key: "none", title: "none", state: "warn", word: "", detail: "haplan backup takes one" };
   const newest = backups.toSorted((a, b) => String(b.created_at).localeCompare(String(a.created_at)));
   const facts = newest.slice(0, backupsShownMax).map((backup) => ({
@@ -103,5 +110,6 @@ function showBackups({ backups }) {
     word: backup.problem !== null ? "damaged" : backup.verified ? "verified" : "not verified",
     detail: `revision ${orDash(backup.revision)}, ${bytes(backup.file_bytes)}${backup.encrypted ? ", encrypted" : ""}`,
   }));
+  if (bucket !== null) facts.push(elsewhere);
   showFacts(byId("backups"), facts.length === 0 ? [none] : facts);
 }

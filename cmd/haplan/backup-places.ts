@@ -1,12 +1,13 @@
 /** Where the backups of a session's cluster are, and what they are encrypted with. */
 import { resolve } from "node:path";
+import { type BackupBucket, openBackupBucket, parseS3Url } from "../../src/backup/backup-bucket.ts";
 import type { BackupSecret } from "../../src/backup/backup-cipher.ts";
 import { readBackupSecret } from "../../src/backup/backup-secret.ts";
 import type { CliContext } from "./cli-context.ts";
 import { snapshotDir } from "./cluster-files.ts";
 import type { Session } from "./session.ts";
 
-/** The spec's directory, or the one that apply keeps its snapshots in. */
+/** The spec's directory, or the one that apply keeps its snapshots in: with a bucket, until they are uploaded. */
 export function backupDir({ cwd }: CliContext, { spec, directory }: Session): string {
   return spec.backup?.directory === undefined ? snapshotDir(directory) : resolve(cwd, spec.backup.directory);
 }
@@ -20,6 +21,21 @@ export function backupDirs(context: CliContext, session: Session): readonly stri
 
 function scheduledDir({ spec }: Session): readonly string[] {
   return spec.backup?.schedule === undefined ? [] : [spec.backup.schedule.directory];
+}
+
+/** Null if backups are in a directory. The SDK is loaded with the first request. */
+export function backupBucket({ spec }: Session): BackupBucket | null {
+  const bucket = spec.backup?.s3;
+  return bucket === undefined ? null : openBackupBucket({ bucket, cluster: spec.name, setting: "spec.backup.s3" });
+}
+
+/** The bucket of any object, with the access of the spec's. Null if it is no URL of an object. */
+export function bucketOfUrl({ spec }: Session, url: string): BackupBucket | null {
+  const object = parseS3Url(url);
+  if (object === null) return null;
+  const access = spec.backup?.s3 ?? { prefix: "", region: null, endpoint: null, forcePathStyle: false };
+  const bucket = { ...access, bucket: object.Bucket };
+  return openBackupBucket({ bucket, cluster: spec.name, setting: "spec.backup.s3" });
 }
 
 /** Null if backups are not encrypted. @throws HaplanError if there is no key */

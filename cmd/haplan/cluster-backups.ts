@@ -1,19 +1,28 @@
 /** The backups of a cluster that are in its directories, as they were verified when they were taken. */
-import { type ListedBackup, listBackups } from "../../src/backup/backup-dir.ts";
-import { backupDirs } from "./backup-places.ts";
+import { listBackups } from "../../src/backup/backup-dir.ts";
+import type { ListedBackup } from "../../src/backup/listed-backups.ts";
+import { backupBucket, backupDirs } from "./backup-places.ts";
 import type { CliContext } from "./cli-context.ts";
 import type { Session } from "./session.ts";
 import type { BackupEntry, ScheduledElsewhere } from "./views/backups-view.ts";
 
 export type ClusterBackups = { readonly directories: readonly string[]; readonly backups: readonly ListedBackup[] };
 
-/** Those of other clusters in the same directory are left out. */
+/** Those of other clusters in the same directory are left out. A bucket is not asked. */
 export function clusterBackups(context: CliContext, session: Session): ClusterBackups {
   const directories = backupDirs(context, session);
-  const backups = directories
-    .flatMap((directory) => listBackups(directory))
-    .filter(({ manifest }) => manifest === null || manifest.cluster === session.spec.name);
-  return { directories, backups };
+  const listed = directories.flatMap((directory) => listBackups(directory));
+  return { directories, backups: listed.filter((backup) => isOf(session, backup)) };
+}
+
+/** Empty without a bucket. @throws HaplanError `backup/s3` */
+export async function backupsInBucket(session: Session): Promise<readonly ListedBackup[]> {
+  const listed = (await backupBucket(session)?.list()) ?? [];
+  return listed.filter((backup) => isOf(session, backup));
+}
+
+function isOf({ spec }: Session, { manifest }: ListedBackup): boolean {
+  return manifest === null || manifest.cluster === spec.name;
 }
 
 /** As it was verified when it was taken. */

@@ -22,3 +22,6 @@ export function snapshotDir(directory: string): string {
 export function migrationDir(directory: string): string {
   return join(directory, "migration");
 }
+
+/** Of the names of directories with a backup that is being read. */
+export const downloadPrefix = "download-";

@@ -17,7 +17,7 @@ import type { HostFailure } from "../../src/providers/provider.ts";
 import { newLineage } from "../../src/state/local-backend.ts";
 import type { Lock } from "../../src/state/lock-holder.ts";
 import { hasAppliedSpec, saveAppliedSpec } from "./applied-spec.ts";
-import { backupDir, backupSecret } from "./backup-places.ts";
+import { backupBucket, backupDir, backupSecret } from "./backup-places.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { outputsAsTerraform, outputsOf } from "./cluster-outputs.ts";
 import { plannerInput } from "./make-plan.ts";
@@ -111,6 +111,7 @@ function applyPorts(context: CliContext, session: Session, lock: Lock): Omit<App
       origin: { cluster: session.spec.name, engine: session.spec.controlPlane.engine },
       secret: () => backupSecret(context, session),
       now: () => context.clock.now(),
+      bucket: backupBucket(session),
     }),
     verifySnapshot: (path) => verifyBackup(path, async () => null),
     clock: context.clock,

@@ -1,13 +1,21 @@
-/** A directory of backups: names, the list, and which of them the retention of the spec removes. */
+/** A directory of backups: what is written into it, what is in it, and what is removed from it. */
 import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { syncDir } from "../base/durable-file.ts";
-import { systemErrorCode } from "../base/haplan-error.ts";
+import { HaplanError, systemErrorCode } from "../base/haplan-error.ts";
+import type { BackupBucket } from "./backup-bucket.ts";
 import type { BackupSecret } from "./backup-cipher.ts";
-import { type BackupManifest, type BackupOrigin, digestPath, manifestPath, readManifest } from "./backup-manifest.ts";
+import { type BackupOrigin, digestPath, manifestPath, readManifest } from "./backup-manifest.ts";
+import { backupPath, isBackupName, type ListedBackup, newestFirst } from "./listed-backups.ts";
 import { writeBackup } from "./write-backup.ts";
 
-export type KeptSnapshot = { readonly path: string; readonly sha256: string; readonly sizeBytes: number };
+export type KeptSnapshot = {
+  readonly path: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** Why it is here and not in the bucket where it belongs; absent if it is where it belongs. */
+  readonly notUploaded?: HaplanError;
+};
 
 /** Where apply keeps snapshots before it changes the membership. */
 export type SnapshotDir = {
@@ -18,43 +26,31 @@ export type SnapshotDir = {
   keep(name: string, pieces: AsyncIterable<Uint8Array>): Promise<KeptSnapshot>;
 };
 
-export type ListedBackup = {
-  readonly path: string;
-  readonly fileBytes: number;
-  /** Null without a manifest that describes the file. */
-  readonly manifest: BackupManifest | null;
-};
-
-/** Both absent: nothing is removed. */
-export type Retention = { readonly count?: number | undefined; readonly maxAgeDays?: number | undefined };
-
-const plainExtension = ".db";
-const sealedExtension = ".db.enc";
-const dayMs = 86_400_000;
-
-/** The time in a name that sorts as it passes. */
-export function timeName(nowMs: number): string {
-  return new Date(nowMs).toISOString().replaceAll(":", "-");
-}
-
-export function backupPath(directory: string, name: string, encrypted: boolean): string {
-  return join(directory, `${name}${encrypted ? sealedExtension : plainExtension}`);
-}
-
 export type SnapshotDirOptions = {
   readonly directory: string;
   readonly origin: BackupOrigin;
   readonly secret: () => Promise<BackupSecret | null>;
   readonly now: () => number;
+  /** Where verified backups belong; null: in the directory. */
+  readonly bucket: BackupBucket | null;
 };
 
-export function createSnapshotDir({ directory, origin, secret: ask, now }: SnapshotDirOptions): SnapshotDir {
+export function createSnapshotDir({ directory, origin, secret: ask, now, bucket }: SnapshotDirOptions): SnapshotDir {
   return {
     keep: async (name, pieces) => {
       const secret = await ask();
       const path = backupPath(directory, name, secret !== null);
       const written = await writeBackup(pieces, { path, secret, createdAtMs: now(), origin: () => origin });
-      return { path, sha256: written.fileSha256, sizeBytes: written.fileBytes };
+      const kept = { path, sha256: written.fileSha256, sizeBytes: written.fileBytes };
+      if (bucket === null) return kept;
+      try {
+        const url = await bucket.upload(path);
+        removeBackup(directory, path);
+        return { ...kept, path: url };
+      } catch (error) {
+        if (error instanceof HaplanError) return { ...kept, notUploaded: error };
+        throw error;
+      }
     },
   };
 }
@@ -62,36 +58,17 @@ export function createSnapshotDir({ directory, origin, secret: ask, now }: Snaps
 /** The backups in a directory, the newest first; none if it does not exist. */
 export function listBackups(directory: string): readonly ListedBackup[] {
   const found = entriesOf(directory)
-    .filter((name) => name.endsWith(plainExtension) || name.endsWith(sealedExtension))
+    .filter(isBackupName)
     .map((name) => join(directory, name));
-  return found
-    .flatMap((path) => {
+  return newestFirst(
+    found.flatMap((path) => {
       const facts = statSync(path, { throwIfNoEntry: false });
       if (facts === undefined || !facts.isFile()) return [];
       const manifest = readManifest(path);
       const createdMs = manifest === null ? facts.mtimeMs : Date.parse(manifest.createdAt);
-      return [{ path, fileBytes: facts.size, manifest, createdMs }];
-    })
-    .sort((a, b) => b.createdMs - a.createdMs)
-    .map(({ createdMs: _, ...listed }) => listed);
-}
-
-/**
- * Which backups of this cluster are to go. The newest one never is, whatever its age; backups without a manifest and
- * those of other clusters are left alone.
- */
-export function expiredBackups(
-  listed: readonly ListedBackup[],
-  cluster: string,
-  { count, maxAgeDays }: Retention,
-  nowMs: number,
-): readonly string[] {
-  const own = listed.filter(({ manifest }) => manifest?.cluster === cluster);
-  const isOld = ({ manifest }: ListedBackup): boolean =>
-    maxAgeDays !== undefined && nowMs - Date.parse(manifest!.createdAt) > maxAgeDays * dayMs;
-  return own
-    .filter((backup, place) => place > 0 && ((count !== undefined && place >= count) || isOld(backup)))
-    .map(({ path }) => path);
+      return [{ createdMs, backup: { path, fileBytes: facts.size, manifest } }];
+    }),
+  );
 }
 
 /** With what belongs to it. */

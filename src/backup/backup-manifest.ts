@@ -41,13 +41,23 @@ export function writeManifest(backup: string, manifest: BackupManifest): void {
 /** Null if there is none, it cannot be read, or it describes another file. */
 export function readManifest(backup: string): BackupManifest | null {
   try {
-    const found = JSON.parse(readFileSync(manifestPath(backup), "utf8")) as Partial<BackupManifest>;
-    const isManifest = found.kind === "haplan.backup" && found.version === 1 && typeof found.cluster === "string";
-    const isIts = found.fileBytes === statSync(backup).size && typeof found.revision === "number";
-    const isDated = typeof found.createdAt === "string" && !Number.isNaN(Date.parse(found.createdAt));
-    return isManifest && isIts && isDated ? (found as BackupManifest) : null;
+    return manifestOf(readFileSync(manifestPath(backup), "utf8"), statSync(backup).size);
   } catch (error) {
-    if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return null;
+    if (systemErrorCode(error) !== undefined) return null;
     throw error;
   }
+}
+
+/** Null if it is no manifest of a backup of this size. */
+export function manifestOf(text: string, fileBytes: number): BackupManifest | null {
+  let found: Partial<BackupManifest> | null;
+  try {
+    found = JSON.parse(text) as Partial<BackupManifest> | null;
+  } catch {
+    return null;
+  }
+  const isManifest = found?.kind === "haplan.backup" && found.version === 1 && typeof found.cluster === "string";
+  const isIts = found?.fileBytes === fileBytes && typeof found.revision === "number";
+  const isDated = typeof found?.createdAt === "string" && !Number.isNaN(Date.parse(found.createdAt));
+  return isManifest && isIts && isDated ? (found as BackupManifest) : null;
 }

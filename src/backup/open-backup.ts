@@ -25,18 +25,18 @@ export type AskSecret = () => Promise<BackupSecret | null>;
 const sliceBytes = 1 << 20;
 
 /**
- * Verifies a backup by reading all of it. Changes nothing.
+ * Verifies a backup by reading all of it. Changes nothing. Errors say `name`.
  * @throws HaplanError `backup/unreadable`, `backup/damaged`, `backup/foreign`, `backup/too-new`, `backup/wrong-key`,
  * `backup/key-needed`
  */
-export async function verifyBackup(path: string, askSecret: AskSecret): Promise<BackupFacts> {
-  using source = await openBackupSource(path, askSecret);
-  return factsOf(path, source, source.encrypted);
+export async function verifyBackup(path: string, askSecret: AskSecret, name: string = path): Promise<BackupFacts> {
+  using source = await openBackupSource(path, askSecret, name);
+  return factsOf(name, source, source.encrypted);
 }
 
 /** Writes the snapshot of a backup to `target`, decrypted, whole and durably, readable by the owner only. */
 export async function extractSnapshot(path: string, askSecret: AskSecret, target: string): Promise<BackupFacts> {
-  using source = await openBackupSource(path, askSecret);
+  using source = await openBackupSource(path, askSecret, path);
   const facts = factsOf(path, source, source.encrypted);
   makeDirDurably(dirname(target));
   const aside = `${target}.${process.pid}.tmp`;
@@ -63,15 +63,15 @@ export function writeAll(file: number, bytes: Uint8Array): void {
 
 type BackupSource = PageSource & Disposable & { readonly encrypted: boolean };
 
-async function openBackupSource(path: string, askSecret: AskSecret): Promise<BackupSource> {
+async function openBackupSource(path: string, askSecret: AskSecret, name: string): Promise<BackupSource> {
   const file = openFile(path);
   try {
     if (!isSealedBackup(file)) return { ...file, encrypted: false };
     const secret = await askSecret();
-    if (secret !== null) return { ...unsealedSource(path, file, secret), encrypted: true };
+    if (secret !== null) return { ...unsealedSource(name, file, secret), encrypted: true };
     throw new HaplanError(
       "backup/key-needed",
-      `The backup "${path}" is encrypted, and the spec has no backup.encryption\nWrite the key that it was encrypted with into the spec: backup: { encryption: { keyFile: backup.key } }`,
+      `The backup "${name}" is encrypted, and the spec has no backup.encryption\nWrite the key that it was encrypted with into the spec: backup: { encryption: { keyFile: backup.key } }`,
     );
   } catch (error) {
     file[Symbol.dispose]();

@@ -142,17 +142,19 @@ export type BackendSpec =
         readonly keyFile: string | null;
       } | null;
     }
-  | {
-      readonly type: "s3";
-      readonly bucket: string;
-      /** Objects are `<prefix>/<cluster>/state.json` and `<prefix>/<cluster>/lock.json`. */
-      readonly prefix: string;
-      /** Null uses the environment's. */
-      readonly region: string | null;
-      /** For S3-compatible stores other than Amazon's. */
-      readonly endpoint: string | null;
-      readonly forcePathStyle: boolean;
-    };
+  | ({ readonly type: "s3" } & BucketSpec);
+
+/** A bucket of S3, or of a store with the same protocol. */
+export type BucketSpec = {
+  readonly bucket: string;
+  /** Objects are below `<prefix>/<cluster>/`, or `<cluster>/` if it is empty. */
+  readonly prefix: string;
+  /** Null uses the environment's. */
+  readonly region: string | null;
+  /** For S3-compatible stores other than Amazon's. */
+  readonly endpoint: string | null;
+  readonly forcePathStyle: boolean;
+};
 
 export type StateSpec = {
   readonly backend: BackendSpec;
@@ -181,7 +183,7 @@ export type ClusterSpec = {
   /** Absent without Kubernetes. */
   readonly kubernetes?: KubernetesSpec;
   /** Absent if nothing is said about backups. Paths are as written: relative to haplan's working directory. */
-  readonly backup?: FilledPart<"backup">;
+  readonly backup?: Omit<FilledPart<"backup">, "s3"> & { readonly s3?: BucketSpec };
   readonly policy: FilledPart<"policy">;
   /** Absent: `haplan watch` only reports. */
   readonly repair?: RepairSpec;

@@ -5,6 +5,7 @@ import { canonicalAddress, urlHost } from "../base/ip-address.ts";
 import type {
   AdoptedTls,
   BackendSpec,
+  BucketSpec,
   ClusterSpec,
   EtcdProgram,
   KubernetesSpec,
@@ -59,7 +60,7 @@ export function resolveSpec({ metadata, spec }: FilledCluster, { deriveMasters }
       named: [...masters, ...workers],
     }),
     ...(kubernetes === undefined ? {} : { kubernetes: resolveKubernetes(kubernetes, metadata.name) }),
-    ...(backup === undefined ? {} : { backup }),
+    ...(backup === undefined ? {} : { backup: resolveBackup(backup) }),
     policy,
     ...(repair === undefined ? {} : { repair: resolveRepair(repair) }),
   };
@@ -173,18 +174,23 @@ function resolveBackend({ backend, etcd, s3 }: FilledPart<"state">): BackendSpec
     const tls = caFile === undefined ? null : { caFile, certFile: certFile ?? null, keyFile: keyFile ?? null };
     return { type: "etcd", endpoints, prefix: prefix.replace(/\/+$/, ""), tls };
   }
-  if (backend === "s3" && s3 !== undefined) {
-    return {
-      type: "s3",
-      bucket: s3.bucket,
-      prefix: s3.prefix.replace(/^\/+|\/+$/g, ""),
-      region: s3.region ?? null,
-      endpoint: s3.endpoint ?? null,
-      // A bucket's own host name needs DNS, which stores at a given address rarely have.
-      forcePathStyle: s3.forcePathStyle ?? s3.endpoint !== undefined,
-    };
-  }
+  if (backend === "s3" && s3 !== undefined) return { type: "s3", ...resolveBucket(s3) };
   return { type: "local" };
+}
+
+function resolveBucket({ bucket, prefix, region, endpoint, forcePathStyle }: FilledPart<"bucket">): BucketSpec {
+  return {
+    bucket,
+    prefix: prefix.replace(/^\/+|\/+$/g, ""),
+    region: region ?? null,
+    endpoint: endpoint ?? null,
+    // A bucket's own host name needs DNS, which stores at a given address rarely have.
+    forcePathStyle: forcePathStyle ?? endpoint !== undefined,
+  };
+}
+
+function resolveBackup({ s3, ...backup }: FilledPart<"backup">): NonNullable<ClusterSpec["backup"]> {
+  return s3 === undefined ? backup : { ...backup, s3: resolveBucket(s3) };
 }
 
 /** Either has been written: a rule checks that. */

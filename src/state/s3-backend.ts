@@ -6,9 +6,10 @@
  * either case.
  */
 import type { Readable } from "node:stream";
-import type { S3Client } from "@aws-sdk/client-s3";
 import type { Clock } from "../base/clock.ts";
-import { errorText, HaplanError } from "../base/haplan-error.ts";
+import { HaplanError } from "../base/haplan-error.ts";
+import { loadS3, type S3 } from "../s3/s3-client.ts";
+import { s3ErrorText } from "../s3/s3-failure.ts";
 import type { BackendSpec } from "../spec/cluster-spec.ts";
 import type { LockOptions } from "./lock-holder.ts";
 import {
@@ -204,14 +205,14 @@ function openBucket(options: S3BackendOptions): Bucket {
     Bucket: backend.bucket,
     Key: `${directory}${name}`,
   });
-  let loading: Promise<Sdk> | undefined;
-  const ask = async <T>(what: string, work: (sdk: Sdk) => Promise<T>): Promise<T> => {
-    loading ??= loadSdk(backend);
+  let loading: Promise<S3> | undefined;
+  const ask = async <T>(what: string, work: (s3: S3) => Promise<T>): Promise<T> => {
+    loading ??= loadS3(backend);
     try {
       return await work(await loading);
     } catch (error) {
       if (error instanceof HaplanError) throw error;
-      const message = `Cannot ${what} the state in S3\n${place}: ${errorText(error)}\nNothing was changed by this. Check spec.state.s3, the credentials and the region.`;
+      const message = `Cannot ${what} the state in S3\n${place}: ${s3ErrorText(error)}\nNothing was changed by this. Check spec.state.s3, the credentials and the region.`;
       throw new HaplanError("state/unreachable", message, { cause: error });
     }
   };
@@ -219,9 +220,9 @@ function openBucket(options: S3BackendOptions): Bucket {
     options,
     place,
     get: (name) =>
-      ask("read", async ({ client, GetObjectCommand }) => {
+      ask("read", async ({ client, sdk }) => {
         try {
-          const { Body, ETag } = await client.send(new GetObjectCommand(at(name)));
+          const { Body, ETag } = await client.send(new sdk.GetObjectCommand(at(name)));
           const text = Body === undefined ? "" : await readStateStream(Body as Readable, `${place}${name}`);
           return { text, version: ETag ?? "" };
         } catch (error) {
@@ -230,25 +231,25 @@ function openBucket(options: S3BackendOptions): Bucket {
         }
       }),
     put: (name, text, expected) =>
-      ask("write", async ({ client, PutObjectCommand }) => {
+      ask("write", async ({ client, sdk }) => {
         const condition = expected === null ? { IfNoneMatch: "*" } : { IfMatch: expected };
         const object = { ...at(name), ...condition, Body: text, ContentType: "application/json" };
         try {
-          return (await client.send(new PutObjectCommand(object))).ETag ?? "";
+          return (await client.send(new sdk.PutObjectCommand(object))).ETag ?? "";
         } catch (error) {
           if (conditionFailed.has(errorName(error))) return null;
           throw error;
         }
       }),
     remove: (name, expected) =>
-      ask("remove", async ({ client, DeleteObjectCommand }) => {
+      ask("remove", async ({ client, sdk }) => {
         try {
-          await client.send(new DeleteObjectCommand({ ...at(name), IfMatch: expected }));
+          await client.send(new sdk.DeleteObjectCommand({ ...at(name), IfMatch: expected }));
         } catch (error) {
           if (conditionFailed.has(errorName(error))) return false;
           if (errorName(error) !== "NotImplemented") throw error;
           // Not every store supports conditions for this: the version was checked just now.
-          await client.send(new DeleteObjectCommand(at(name)));
+          await client.send(new sdk.DeleteObjectCommand(at(name)));
         }
         return true;
       }),
@@ -257,29 +258,6 @@ function openBucket(options: S3BackendOptions): Bucket {
 
 /** 412, or 409 for concurrent writes; If-Match on a missing object is a 404. */
 const conditionFailed: ReadonlySet<string> = new Set(["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"]);
-
-type Sdk = Pick<
-  typeof import("@aws-sdk/client-s3"),
-  "GetObjectCommand" | "PutObjectCommand" | "DeleteObjectCommand"
-> & {
-  readonly client: S3Client;
-};
-
-async function loadSdk({ region, endpoint, forcePathStyle }: S3BackendOptions["backend"]): Promise<Sdk> {
-  // The Node.js version that a later SDK needs is not relevant to users: haplan's SDK version is pinned.
-  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
-  const sdk = await import("@aws-sdk/client-s3");
-  const client = new sdk.S3Client({
-    forcePathStyle,
-    // Checksums that other stores may not support are omitted where they are optional.
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-    ...(region === null ? {} : { region }),
-    ...(endpoint === null ? {} : { endpoint }),
-  });
-  const { GetObjectCommand, PutObjectCommand, DeleteObjectCommand } = sdk;
-  return { client, GetObjectCommand, PutObjectCommand, DeleteObjectCommand };
-}
 
 function errorName(error: unknown): string {
   return error instanceof Error ? error.name : "";

@@ -21,11 +21,17 @@ export async function load(url, context, next) {
 `;
 const preload = `import { register } from "node:module"; register(${JSON.stringify(pathToFileURL(join(directory, "hooks.mjs")).href)});`;
 
+const withBucket = join(directory, "bucket.yaml");
+writeFileSync(
+  withBucket,
+  `${readFileSync(new URL("../../examples/ha-3-masters.yaml", import.meta.url), "utf8").trimEnd()}\n  backup: { s3: { bucket: kept } }\n`,
+);
 const example = (name: string): string => fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
 
 it.each([
   ["version", ["version"], false],
   ["a plan with provider local", ["plan", example("ha-3-masters.yaml")], false],
+  ["a plan with backups in a bucket", ["plan", withBucket], false],
   ["a plan with provider aws", ["plan", example("aws-3-masters.yaml")], true],
 ])("loads what %s needs", async (_, words, expected) => {
   writeFileSync(join(directory, "hooks.mjs"), hooks);

@@ -3,8 +3,9 @@
  * longer keeps. A member starts it for each backup that it takes by itself: verifying one would keep the member from its peers.
  */
 import { Command, CommanderError } from "commander";
-import { backupPath, expiredBackups, listBackups, removeBackup, timeName } from "../../../src/backup/backup-dir.ts";
+import { listBackups, removeBackup } from "../../../src/backup/backup-dir.ts";
 import { readBackupSecret } from "../../../src/backup/backup-secret.ts";
+import { backupPath, expiredBackups, timeName } from "../../../src/backup/listed-backups.ts";
 import { writeBackup } from "../../../src/backup/write-backup.ts";
 import { errorText } from "../../../src/base/haplan-error.ts";
 import type { SnapshotOutput } from "../snapshot/snapshot-command.ts";

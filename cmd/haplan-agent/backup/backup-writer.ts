@@ -1,8 +1,9 @@
 /** Writes backups in a process of its own, below the member's priority. */
 import { constants, setPriority } from "node:os";
 import { Readable } from "node:stream";
-import { type ListedBackup, listBackups } from "../../../src/backup/backup-dir.ts";
+import { listBackups } from "../../../src/backup/backup-dir.ts";
 import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
+import type { ListedBackup } from "../../../src/backup/listed-backups.ts";
 import { errorText, systemErrorCode } from "../../../src/base/haplan-error.ts";
 import type { BackupWriter, TakenBackup } from "../../../src/raft-agent/agent/loops/scheduled-backups.ts";
 import type { BackupSchedule } from "../../../src/raft-agent/config/backup-schedule.ts";

@@ -1,19 +1,14 @@
 /** `haplan backup [SPEC]`: takes a backup of the data, verified, and removes those that the retention no longer keeps. */
-import { resolve } from "node:path";
-import {
-  backupPath,
-  expiredBackups,
-  type ListedBackup,
-  listBackups,
-  removeBackup,
-  timeName,
-} from "../../../src/backup/backup-dir.ts";
+import { dirname, resolve } from "node:path";
+import { listBackups, removeBackup } from "../../../src/backup/backup-dir.ts";
 import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
 import { writeBackupMetrics } from "../../../src/backup/backup-metrics.ts";
+import { backupPath, expiredBackups, timeName } from "../../../src/backup/listed-backups.ts";
 import { writeBackup } from "../../../src/backup/write-backup.ts";
 import { isDir } from "../../../src/base/durable-file.ts";
+import { HaplanError } from "../../../src/base/haplan-error.ts";
 import type { SnapshotSource } from "../../../src/control-plane/control-plane.ts";
-import { backupDir, backupSecret } from "../backup-places.ts";
+import { backupBucket, backupDir, backupSecret } from "../backup-places.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { connectMembers } from "../connect-members.ts";
 import { openCluster } from "../open-cluster.ts";
@@ -32,7 +27,7 @@ export async function runBackup(
   // An interrupted backup leaves no partial file.
   return context.stop.hold(async (): Promise<ExitCode> => {
     const taken = await takeBackup(context, session, flags.out);
-    const removed = flags.out === undefined ? prune(context, session) : [];
+    const removed = flags.out === undefined ? await prune(context, session, taken) : [];
     const report = { ...taken, removed };
     context.terminal.print(
       flags.json ? JSON.stringify(backupToJson(report), null, 2) : renderBackup(report, context.terminal.paint),
@@ -77,10 +72,24 @@ async function takeBackup(context: CliContext, session: Session, out: string | u
       ...(sent().endpoint === "" ? {} : { member: sent().endpoint }),
     }),
   });
+  const kept = out === undefined ? await uploaded(context, session, path) : path;
   if (spec.backup?.metricsFile !== undefined) {
     writeBackupMetrics(resolve(context.cwd, spec.backup.metricsFile), manifest);
   }
-  return { path, manifest, source: sent() };
+  return { path: kept, manifest, source: sent() };
+}
+
+/** Returns where it is: in the bucket, and no longer in the directory, if the spec has one. */
+async function uploaded({ stop }: CliContext, session: Session, path: string): Promise<string> {
+  const bucket = backupBucket(session);
+  if (bucket === null) return path;
+  try {
+    return await bucket.upload(path, stop.signal);
+  } catch (error) {
+    throw stop.signal.aborted ? stoppedBeforeChange(stop) : error;
+  } finally {
+    removeBackup(dirname(path), path);
+  }
 }
 
 /** @throws RefusalError once the run was asked to stop */
@@ -95,12 +104,22 @@ async function* untilStopped(
 }
 
 /** Returns the paths of what was removed. */
-function prune(context: CliContext, session: Session): readonly string[] {
+async function prune(context: CliContext, session: Session, { path }: TakenBackup): Promise<readonly string[]> {
   const { retention } = session.spec.backup ?? {};
   if (retention === undefined) return [];
   const directory = backupDir(context, session);
-  const listed: readonly ListedBackup[] = listBackups(directory);
-  const expired = expiredBackups(listed, session.spec.name, retention, context.clock.now());
-  for (const path of expired) removeBackup(directory, path);
-  return expired;
+  const bucket = backupBucket(session);
+  try {
+    const listed = bucket === null ? listBackups(directory) : await bucket.list();
+    const expired = expiredBackups(listed, session.spec.name, retention, context.clock.now());
+    for (const each of expired) bucket === null ? removeBackup(directory, each) : await bucket.remove(each);
+    return expired;
+  } catch (error) {
+    if (!(error instanceof HaplanError)) throw error;
+    throw new HaplanError(
+      "backup/retention",
+      `The backup was saved, but older ones were not removed\nSaved: ${path}\n${error.message}`,
+      { cause: error },
+    );
+  }
 }

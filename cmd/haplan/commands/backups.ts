@@ -1,12 +1,13 @@
 /** `haplan backups [SPEC]`: lists the backups of a cluster, and verifies them on request. */
 
-import type { ListedBackup } from "../../../src/backup/backup-dir.ts";
-import { verifyBackup } from "../../../src/backup/open-backup.ts";
+import type { ListedBackup } from "../../../src/backup/listed-backups.ts";
+import { type BackupFacts, verifyBackup } from "../../../src/backup/open-backup.ts";
 import type { CommandWords } from "../../../src/base/command-words.ts";
 import { errorText, HaplanError } from "../../../src/base/haplan-error.ts";
-import { backupSecret } from "../backup-places.ts";
+import { backupBucket, backupSecret, bucketOfUrl } from "../backup-places.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
-import { clusterBackups, recordedBackup, scheduledElsewhere } from "../cluster-backups.ts";
+import { backupsInBucket, clusterBackups, recordedBackup, scheduledElsewhere } from "../cluster-backups.ts";
+import { withDownloaded } from "../downloaded-backup.ts";
 import { openCluster } from "../open-cluster.ts";
 import { lastScheduled } from "../scheduled-backups.ts";
 import type { Session } from "../session.ts";
@@ -22,12 +23,21 @@ export async function runBackups(
   const { terminal, clock, invocation } = context;
   const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
   const { directories, backups } = clusterBackups(context, session);
+  const bucket = backupBucket(session)?.place ?? null;
   const entries: BackupEntry[] = [];
-  for (const backup of backups)
+  for (const backup of [...(await backupsInBucket(session)), ...backups])
     entries.push(flags.verify ? await verified(context, session, backup) : recordedBackup(backup));
   const elsewhere = scheduledElsewhere(session);
   const scheduled = await lastScheduled(context, session);
-  const list = { cluster: session.spec.name, directories, backups: entries, nowMs: clock.now(), elsewhere, scheduled };
+  const list = {
+    cluster: session.spec.name,
+    directories,
+    bucket,
+    backups: entries,
+    nowMs: clock.now(),
+    elsewhere,
+    scheduled,
+  };
   const lineOf = (command: CommandWords): string => invocation.line(command);
   terminal.print(
     flags.json ? JSON.stringify(backupsToJson(list), null, 2) : renderBackups(list, terminal.paint, lineOf),
@@ -40,10 +50,20 @@ async function verified(context: CliContext, session: Session, backup: ListedBac
   const { path, fileBytes, manifest } = backup;
   const shared = { path, fileBytes, createdAt: manifest?.createdAt ?? null };
   try {
-    const facts = await verifyBackup(path, () => backupSecret(context, session));
+    const facts = await factsOf(context, session, path);
     return { ...shared, facts, verified: true, problem: null };
   } catch (error) {
     if (!(error instanceof HaplanError)) throw error;
     return { ...shared, facts: manifest, verified: false, problem: errorText(error) };
   }
+}
+
+async function factsOf(context: CliContext, session: Session, path: string): Promise<BackupFacts> {
+  const askSecret = (): ReturnType<typeof backupSecret> => backupSecret(context, session);
+  const bucket = bucketOfUrl(session, path);
+  if (bucket === null) return verifyBackup(path, askSecret);
+  return withDownloaded(context, { bucket, url: path, clusterDirectory: session.directory }, async (file) => {
+    if (file === null) throw new HaplanError("backup/unreadable", `${path} was removed meanwhile`);
+    return verifyBackup(file, askSecret, path);
+  });
 }

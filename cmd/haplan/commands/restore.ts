@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import type { BackupBucket } from "../../../src/backup/backup-bucket.ts";
 import { listBackups } from "../../../src/backup/backup-dir.ts";
 import { readManifest } from "../../../src/backup/backup-manifest.ts";
 import { type BackupFacts, extractSnapshot, verifyBackup } from "../../../src/backup/open-backup.ts";
@@ -12,9 +13,10 @@ import type { Plan } from "../../../src/plan/plan.ts";
 import type { PlannedRestore, RestoreRequest } from "../../../src/plan/restore-request.ts";
 import type { Lock } from "../../../src/state/lock-holder.ts";
 import { askApproval, requireApprover } from "../approve.ts";
-import { backupDirs, backupSecret } from "../backup-places.ts";
+import { backupBucket, backupDirs, backupSecret, bucketOfUrl } from "../backup-places.ts";
 import { checkPlan } from "../check-plan.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
+import { withDownloaded } from "../downloaded-backup.ts";
 import { executePlan } from "../execute-plan.ts";
 import type { LockFlags } from "../lock-state.ts";
 import { locked } from "../locked-run.ts";
@@ -48,8 +50,29 @@ export async function runRestore(
   requireApprover(context, specArgument, flags, "restore");
   const session = await openCluster(context, { spec: specArgument });
   const path = findBackup(context, session, backup);
-  if (path === null) return resumeWithoutBackup(context, session, backup, flags);
-  const facts = await verifyBackup(path, () => backupSecret(context, session));
+  if (path !== null) return restoreFile(context, session, { path, name: path }, flags);
+  const isBegun = isBegunOf(await readPendingRestore(context, session), backup);
+  const remote = isBegun ? null : remoteBackup(session, backup);
+  if (remote === null) return resumeWithoutBackup(context, session, backup, flags);
+  return withDownloaded(context, { ...remote, clusterDirectory: session.directory }, async (downloaded) => {
+    if (downloaded === null) throw noBackup(context, session, backup);
+    return restoreFile(context, session, { path: downloaded, name: remote.url }, flags);
+  });
+}
+
+type BackupFile = {
+  readonly path: string;
+  /** What it is called in messages. */
+  readonly name: string;
+};
+
+async function restoreFile(
+  context: CliContext,
+  session: Session,
+  { path, name }: BackupFile,
+  flags: RestoreFlags,
+): Promise<ExitCode> {
+  const facts = await verifyBackup(path, () => backupSecret(context, session), name);
   return locked(context, session, flags, "apply", async (lock) => {
     const pending = await readPendingRestore(context, session);
     if (pending?.phase === "begun") return resume(context, session, pending, { facts, flags, lock });
@@ -71,6 +94,17 @@ function findBackup(context: CliContext, session: Session, backup: string): stri
   return [resolve(context.cwd, backup), ...places].find((path) => existsSync(path)) ?? null;
 }
 
+/** In a bucket: the URL of an object, or the name of one of the cluster's backups. Null without a bucket. */
+function remoteBackup(
+  session: Session,
+  backup: string,
+): { readonly bucket: BackupBucket; readonly url: string } | null {
+  const named = bucketOfUrl(session, backup);
+  if (named !== null) return { bucket: named, url: backup };
+  const bucket = backupBucket(session);
+  return bucket === null || backup.includes("/") ? null : { bucket, url: `${bucket.place}${backup}` };
+}
+
 /** What was begun has a snapshot of its own: its backup may be gone, or elsewhere. @throws RefusalError */
 async function resumeWithoutBackup(
   context: CliContext,
@@ -78,21 +112,30 @@ async function resumeWithoutBackup(
   backup: string,
   flags: RestoreFlags,
 ): Promise<ExitCode> {
-  const isBegun = (pending: PendingRestore | null): pending is PendingRestore =>
-    pending?.phase === "begun" && pending.restore.recovery === undefined && pending.restore.backup === basename(backup);
-  if (!isBegun(await readPendingRestore(context, session))) throw noBackup(context, session, backup);
+  if (!isBegunOf(await readPendingRestore(context, session), backup)) throw noBackup(context, session, backup);
   return locked(context, session, flags, "apply", async (lock) => {
     // Another run may have completed it meanwhile.
     const pending = await readPendingRestore(context, session);
-    if (!isBegun(pending)) throw noBackup(context, session, backup);
+    if (!isBegunOf(pending, backup)) throw noBackup(context, session, backup);
     return resume(context, session, pending, { facts: null, flags, lock });
   });
+}
+
+function isBegunOf(pending: PendingRestore | null, backup: string): pending is PendingRestore {
+  const isRestore = pending?.phase === "begun" && pending.restore.recovery === undefined;
+  return isRestore && pending.restore.backup === basename(backup);
 }
 
 function noBackup(context: CliContext, session: Session, backup: string): Error {
   const listed = backupDirs(context, session).flatMap((directory) => listBackups(directory));
   const names = listed.map(({ path }) => basename(path));
-  const known = names.length === 0 ? "There are no backups of this cluster." : `The newest is ${names[0]}.`;
+  const bucket = backupBucket(session);
+  const known =
+    bucket !== null
+      ? `Neither a file nor an object of ${bucket.place} has this name.`
+      : names.length === 0
+        ? "There are no backups of this cluster."
+        : `The newest is ${names[0]}.`;
   return refuse("cli/no-backup", `There is no backup ${backup}`, `${known} Write its name or its path. To list them:`, [
     ["backups"],
   ]);

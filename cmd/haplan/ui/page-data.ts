@@ -1,5 +1,6 @@
-/** What the page shows, as JSON: what `status -json -watch` prints, with what may fail next and the backups. */
+/** What the page shows, as JSON: what `status -json -watch` prints, with what may fail next and the backups of directories. */
 
+import { backupBucket } from "../backup-places.ts";
 import type { CliContext } from "../cli-context.ts";
 import { clusterBackups, recordedBackup, scheduledElsewhere } from "../cluster-backups.ts";
 import { backupsToJson } from "../views/backups-view.ts";
@@ -20,6 +21,7 @@ export function statusForPage(context: CliContext, watched: WatchedStatus): obje
     backups: backupsToJson({
       cluster: session.spec.name,
       directories,
+      bucket: backupBucket(session)?.place ?? null,
       backups: backups.map(recordedBackup),
       nowMs: context.clock.now(),
       elsewhere: scheduledElsewhere(session),

@@ -33,6 +33,8 @@ export type BackupEntry = {
 export type BackupList = {
   readonly cluster: string;
   readonly directories: readonly string[];
+  /** The URL that those in a bucket begin with; null without a bucket. */
+  readonly bucket: string | null;
   readonly backups: readonly BackupEntry[];
   readonly nowMs: number;
   /** Null if there are none. */
@@ -67,11 +69,20 @@ export function renderBackup({ path, manifest, source, removed }: BackupReport, 
   ].join("\n");
 }
 
-export function backupsToJson({ cluster, directories, backups, nowMs, elsewhere, scheduled }: BackupList): object {
+export function backupsToJson({
+  cluster,
+  directories,
+  bucket,
+  backups,
+  nowMs,
+  elsewhere,
+  scheduled,
+}: BackupList): object {
   return {
     format_version: "1.0",
     cluster,
     directories,
+    bucket,
     scheduled_elsewhere: elsewhere,
     last_scheduled: scheduled === null ? null : lastScheduledToJson(scheduled),
     backups: backups.map(({ path, fileBytes, facts, createdAt, verified, problem }) => ({
@@ -93,11 +104,12 @@ export function backupsToJson({ cluster, directories, backups, nowMs, elsewhere,
 
 /** `lineOf` prints a command with the flags that select the cluster. */
 export function renderBackups(
-  { cluster, directories, backups, nowMs, elsewhere, scheduled }: BackupList,
+  { cluster, directories, bucket, backups, nowMs, elsewhere, scheduled }: BackupList,
   paint: Paint,
   lineOf: (command: CommandWords) => string,
 ): string {
   const places = [
+    ...(bucket === null ? [] : [`Bucket: ${bucket}`]),
     ...directories.map((directory) => `Directory: ${directory}`),
     ...(elsewhere === null ? [] : elsewhereLines(elsewhere, lineOf)),
     ...(scheduled === null ? [] : [renderLastScheduled(scheduled, nowMs, paint)]),

@@ -15,18 +15,23 @@ export async function takeSnapshot(
   const name = new Date(clock.now()).toISOString().replaceAll(":", "-");
   try {
     const kept = await snapshots.keep(name, (await context.connection.controlPlane()).snapshot());
+    const { notUploaded } = kept;
+    if (notUploaded !== undefined && action.required) throw noBackup(notUploaded);
+    if (notUploaded !== undefined) context.warn(`The snapshot stays in ${kept.path}. ${notUploaded.message}`);
     context.detail(`${kept.sizeBytes} bytes kept`);
     return { path: kept.path, sha256: kept.sha256, sizeBytes: kept.sizeBytes };
   } catch (error) {
     if (!(error instanceof HaplanError) || error.code !== "control-plane/no-snapshot") throw error;
-    if (action.required) {
-      throw new HaplanError(
-        "apply/no-backup",
-        `${error.message}. policy.backupBeforeMembershipChange requires one, so the membership is not changed. Set it to false to continue without`,
-        { cause: error },
-      );
-    }
+    if (action.required) throw noBackup(error);
     context.warn(`No snapshot was taken. ${error.message}`);
     return { skipped: error.message };
   }
+}
+
+function noBackup(cause: HaplanError): HaplanError {
+  return new HaplanError(
+    "apply/no-backup",
+    `${cause.message.replace(/\.$/, "")}. policy.backupBeforeMembershipChange requires one, so the membership is not changed. Set it to false to continue without`,
+    { cause },
+  );
 }

@@ -5,6 +5,7 @@
 import type { Filled, PlainShape, Written } from "../schema/shape.ts";
 import { adopt, adoptedTls, readyCertificate } from "./adopt.ts";
 import { backup, backupEncryption, backupRetention, backupSchedule } from "./backup.ts";
+import { bucket } from "./bucket.ts";
 import { address, dnsLabel, file, host, memberUrl, port, zone } from "./common.ts";
 import {
   authority,
@@ -23,7 +24,7 @@ import { loadBalancer, loadBalancerHost } from "./load-balancer.ts";
 import { migrateFrom, migrateFromTls } from "./migrate-from.ts";
 import { policy } from "./policy.ts";
 import { repair, repairNotify, repairReplace } from "./repair.ts";
-import { encryption, etcdState, s3State, state } from "./state.ts";
+import { encryption, etcdState, state } from "./state.ts";
 
 const cluster = {
   type: "object",
@@ -95,7 +96,7 @@ export type ClusterShapes = {
   readonly provider: Checked<typeof provider>;
   readonly state: Checked<typeof state>;
   readonly etcdState: Checked<typeof etcdState>;
-  readonly s3State: Checked<typeof s3State>;
+  readonly bucket: Checked<typeof bucket>;
   readonly encryption: Checked<typeof encryption>;
   readonly controlPlane: Checked<typeof controlPlane>;
   readonly masters: Checked<typeof masters>;
@@ -142,7 +143,7 @@ export const clusterShapes: ClusterShapes = {
   provider,
   state,
   etcdState,
-  s3State,
+  bucket,
   encryption,
   controlPlane,
   masters,

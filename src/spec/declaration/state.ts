@@ -43,41 +43,6 @@ export const etcdState = {
   },
 } as const;
 
-export const s3State = {
-  type: "object",
-  description: "the bucket that stores the state",
-  keys: {
-    bucket: {
-      type: "string",
-      pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
-      required: true,
-      description: "a bucket's name: 3 to 63 lowercase letters, digits, dots and dashes",
-      example: "my-states",
-    },
-    prefix: { type: "string", default: "haplan", description: "the prefix of the objects' names, such as haplan" },
-    region: {
-      type: "string",
-      minLength: 1,
-      description: "a region such as eu-central-1",
-      absent: "the environment's",
-      example: "eu-central-1",
-    },
-    endpoint: {
-      type: "string",
-      pattern: "^https?://",
-      description: "a URL, for S3-compatible stores other than Amazon's",
-      absent: "Amazon's",
-      example: "https://minio.example:9000",
-    },
-    forcePathStyle: {
-      type: "boolean",
-      description: "true or false: whether the bucket is part of the path instead of the host name",
-      absent: "true if `endpoint` is written",
-      example: true,
-    },
-  },
-} as const;
-
 export const encryption = {
   type: "object",
   description: "encryption of the state and of saved plans with a passphrase",
@@ -104,7 +69,7 @@ export const state = {
       example: "s3",
     },
     etcd: { shape: "etcdState", absent: "required with `backend: etcd`" },
-    s3: { shape: "s3State", absent: "required with `backend: s3`" },
+    s3: { shape: "bucket", absent: "required with `backend: s3`", description: "the bucket that stores the state" },
     encryption: { shape: "encryption", absent: "neither is encrypted" },
   },
 } as const;

@@ -1,10 +1,19 @@
-/** Backups are encrypted in one way, and members take some by themselves only if they can. */
+/** Backups go to one place and are encrypted in one way, and members take some by themselves only if they can. */
 import type { LocatedPart, SpecDraft } from "../draft.ts";
 import { findingAt, type SpecFinding } from "../finding.ts";
 import type { SpecRule } from "./rule.ts";
 
 export const checkBackup: SpecRule = (draft) =>
-  draft.backup === null ? [] : [...checkEncryption(draft.backup), ...checkSchedule(draft.backup, draft)];
+  draft.backup === null
+    ? []
+    : [...checkPlace(draft.backup), ...checkEncryption(draft.backup), ...checkSchedule(draft.backup, draft)];
+
+function checkPlace({ entries: { directory, s3 } }: LocatedPart<"backup">): readonly SpecFinding[] {
+  if (directory === null || s3 === null) return [];
+  const summary = "Backups go to two places";
+  const detail = "Write either `directory`, or `s3`, a bucket.";
+  return [findingAt(s3.pointer, { code: "spec/backup-place", summary, detail })];
+}
 
 function checkEncryption({ entries: { encryption } }: LocatedPart<"backup">): readonly SpecFinding[] {
   if (encryption === null) return [];
@@ -20,7 +29,7 @@ function checkEncryption({ entries: { encryption } }: LocatedPart<"backup">): re
 }
 
 function checkSchedule(
-  { entries: { schedule, encryption } }: LocatedPart<"backup">,
+  { entries: { schedule, encryption, s3 } }: LocatedPart<"backup">,
   { controlPlane }: SpecDraft,
 ): readonly SpecFinding[] {
   if (schedule === null) return [];
@@ -30,6 +39,14 @@ function checkSchedule(
     ...(controlPlane?.entries.engine.value === "etcd"
       ? [finding("A real etcd takes no backups by itself", "Remove it, and run `haplan backup` from a timer.")]
       : []),
+    ...(s3 === null
+      ? []
+      : [
+          finding(
+            "Members take no backups into a bucket",
+            "Remove `schedule`, and run `haplan backup` from a timer; or remove `s3`, and copy the members' directories to the bucket.",
+          ),
+        ]),
     ...(encryption !== null && schedule.entries.keyFile === null
       ? [
           finding(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { expiredBackups, type ListedBackup, type Retention, timeName } from "./backup-dir.ts";
+import { expiredBackups, type ListedBackup, type Retention, timeName } from "./listed-backups.ts";
 
 const day = 86_400_000;
 const nowMs = 100 * day;
