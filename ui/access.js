@@ -20,6 +20,9 @@ function fact({ title, detail, state, word }) {
   );
 }
 
+/** Of what runs on a machine. */
+const partStates = { running: "good", unreachable: "warn", stopped: "bad", absent: "bad" };
+
 function showFacts(list, facts) {
   showList(list, facts, ({ key, title }) => key ?? title, fact);
 }
@@ -34,17 +37,19 @@ function showBalancer(balancer) {
     byId("balancer").replaceChildren(element("p", { class: "muted" }, "There is none."));
     return;
   }
-  const { endpoint, type, running, hosts, backends } = balancer;
-  const own = { name: "process", running, virtual_address: null };
+  const { endpoint, type, hosts, backends } = balancer;
+  const own = { ...balancer, name: "process", virtual_address: null };
   const list = element("ul", { class: "facts" });
   showFacts(list, [
-    ...(hosts ?? [own]).map(({ name, running: runs, virtual_address: address }) => ({
+    ...(hosts ?? [own]).map(({ name, state, unreachable, virtual_address: address }) => ({
       key: `host ${name}`,
       title: name,
-      state: runs && address !== "fault" ? "good" : "bad",
-      word: runs ? "running" : "not running",
+      state: address === "fault" ? "bad" : partStates[state],
+      word: state === "stopped" ? "not running" : state,
       detail:
-        { holder: "has the virtual address", backup: "can take it over", fault: "cannot take it over" }[address] ?? "",
+        unreachable ??
+        { holder: "has the virtual address", backup: "can take it over", fault: "cannot take it over" }[address] ??
+        "",
     })),
     ...backends.map(({ name, state }) => ({
       key: `target ${name}`,
@@ -62,13 +67,20 @@ function showBalancer(balancer) {
 
 function showWorkers(workers) {
   const none = { key: "none", title: "none", state: "good", word: "", detail: "" };
-  const facts = workers.map(({ name, address, running, reporting }) => ({
-    title: name,
-    detail: address,
-    state: !running ? "bad" : reporting === false ? "warn" : "good",
-    word: !running ? "not running" : reporting === null ? "running" : reporting ? "reporting" : "not reporting",
-  }));
+  const facts = workers.map((worker) => ({ title: worker.name, ...workerFact(worker) }));
   showFacts(byId("workers"), facts.length === 0 ? [none] : facts);
+}
+
+function workerFact({ address, state, unreachable, reporting }) {
+  const report = reporting === null ? null : reporting ? "reporting" : "not reporting";
+  if (state === "running")
+    return { detail: address, state: reporting === false ? "warn" : "good", word: report ?? state };
+  const known = state === "unreachable" && report !== null ? `${state}, ${report}` : state;
+  return {
+    detail: unreachable === null ? address : `${address}: ${unreachable}`,
+    state: partStates[state],
+    word: state === "stopped" ? "not running" : known,
+  };
 }
 
 const certificateWords = {

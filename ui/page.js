@@ -45,7 +45,10 @@ function showStatus(status) {
   showNotice("trouble", null);
   showNotice(
     "problems",
-    status.problems.map(({ subject, message }) => `Unknown (${subject}): ${message}`).join("\n") || null,
+    [
+      ...status.unreachable.map(({ name, reason }) => `Machine ${name} is unreachable: ${reason}`),
+      ...status.problems.map(({ subject, message }) => `Unknown (${subject}): ${message}`),
+    ].join("\n") || null,
   );
   showQuorum(status);
   showMembers(status);

@@ -102,6 +102,85 @@ describe("status", () => {
     });
   });
 
+  describe("of machines that are unreachable", () => {
+    const reason = "no route to host";
+    const settled = settledObservation(spec);
+    const without = (...names: readonly string[]): Partial<ObservedCluster> => ({
+      machines: settled.machines.filter(({ name }) => !names.includes(name)),
+      unreachable: names.map((name) => ({ name, reason })),
+    });
+    const text = (status: ClusterStatus): string => renderStatus(status, createPaint(false), () => "");
+
+    it("says nothing of what it does not know", () => {
+      const status = statusWhere({}, without("m1", loadBalancerName, "w1"));
+      const unknown = { running: false, state: "unreachable", unreachable: reason, pid: null };
+      expect(status.loadBalancer).toMatchObject(unknown);
+      expect(status.workers).toMatchObject([{ ...unknown, reporting: true }]);
+      expect(status.members[0]).toMatchObject({ name: "m1", role: "follower", pid: null, unreachable: reason });
+      expect(status.unreachable).toEqual(["m1", loadBalancerName, "w1"].map((name) => ({ name, reason })));
+      const shown = text(status);
+      expect(shown).toMatch(/^Load balancer: \S+ \(embedded, unreachable\)/m);
+      expect(shown).toContain("(unreachable, reporting through the load balancer)");
+      expect(shown).toContain(`Machine w1 is unreachable: ${reason}`);
+      expect(shown).not.toMatch(/not running|none/);
+    });
+
+    it("tells a machine that was reached and has none of it apart", () => {
+      const bare = { machines: settled.machines.map((each) => ({ ...each, units: [] })) };
+      expect(statusWhere({}, bare).workers).toMatchObject([{ state: "stopped", unreachable: null }]);
+      const absent = statusWhere({}, { machines: [] });
+      expect(absent.loadBalancer).toBeNull();
+      expect(text(absent)).toContain("Worker w1: 127.0.2.1 (absent");
+    });
+
+    it("knows a load balancer of a cloud only where that answers", () => {
+      const cloud = { running: true, address: "lb", definitionDigest: "d" };
+      const unreachable = [{ name: loadBalancerName, reason }];
+      expect(statusWhere({}, { loadBalancer: cloud }).loadBalancer).toMatchObject({ running: true, state: "running" });
+      expect(statusWhere({}, { loadBalancer: cloud, unreachable }).loadBalancer).toMatchObject({
+        running: false,
+        state: "unreachable",
+        unreachable: reason,
+      });
+      expect(statusWhere({}, { loadBalancer: null }).loadBalancer).toBeNull();
+    });
+
+    it("does not say that there is no cluster where no machine was reached", () => {
+      const status = statusWhere({}, { ...without("m1", "m2", "m10"), membership: null });
+      expect(text({ ...status, members: [] })).not.toContain("There is no cluster");
+    });
+  });
+
+  describe("of a master that is being replaced on another host", () => {
+    const settled = settledObservation(spec);
+    const former = settled.machines.find(({ name }) => name === "m1")!;
+    const units = former.units.map((unit) => ({ ...unit, pid: 77 }));
+    const other = { ...former, address: "127.0.1.20", generation: 2, freeBytes: 7, units };
+    const joins = { id: "id-new", name: "m1", peerUrls: ["https://127.0.1.20:2380"] };
+    const rest = settled.machines.filter(({ name }) => name !== "m1");
+    const reason = "no route to host";
+
+    it.each<[string, readonly ObservedMachine[], ObservedCluster["unreachable"], object]>([
+      ["answers", [former, other], [], { role: "unreachable", pid: 4242, unreachable: null }],
+      [
+        "is unreachable",
+        [other],
+        [{ name: "m1@1", reason }],
+        { role: "unreachable", pid: null, freeBytes: null, unreachable: reason },
+      ],
+      ["has lost the machine", [other], [], { role: "unreachable", pid: null, freeBytes: null, unreachable: null }],
+    ])(
+      "has the process and disk of each machine in its own row, where the former host %s",
+      (_, own, away, expected) => {
+        const more = { machines: [...rest, ...own], ...(away!.length === 0 ? {} : { unreachable: away! }) };
+        const { members } = statusWhere({ m1: silent, new: joins }, more);
+        const rows = members.filter(({ name }) => name === "m1");
+        expect(rows.find(({ id }) => id === "id-m1")).toMatchObject(expected);
+        expect(rows.find(({ id }) => id === "id-new")).toMatchObject({ pid: 77, freeBytes: 7, unreachable: null });
+      },
+    );
+  });
+
   it("T low: shows alarms with their member", () => {
     const text = renderStatus(statusWhere({ m1: { alarms: ["alarm:NOSPACE"] } }), createPaint(false), () => "");
     expect(text).toContain("Alarm at m1: alarm:NOSPACE");

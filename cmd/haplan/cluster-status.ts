@@ -1,21 +1,30 @@
 /** Derives the result of `haplan status` from what was observed. Pure. */
 import { appliedEndpoint } from "../../src/plan/applied-addresses.ts";
-import { unitOf } from "../../src/plan/cluster-view.ts";
+import { isAt, unitOf } from "../../src/plan/cluster-view.ts";
 import {
   newestMachine,
   type ObservedCluster,
+  type ObservedMachine,
   type ObservedMember,
-  type ObservedUnit,
   whyUnreachable,
 } from "../../src/plan/observed-cluster.ts";
+import { specName } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LoadBalancerReport, VirtualAddressState } from "../../src/providers/load-balancer.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
+import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import { agentUnitName, loadBalancerUnitName, workerUnitName } from "../../src/units/unit-definition.ts";
 import { certificateStatus } from "./certificate-status.ts";
-import type { ClusterStatus, InterruptedRestore, MemberRole, MemberStatus, SilentRole } from "./views/status-view.ts";
+import type {
+  ClusterStatus,
+  InterruptedRestore,
+  MemberRole,
+  MemberStatus,
+  PartState,
+  SilentRole,
+} from "./views/status-view.ts";
 
 export type StatusInput = {
   readonly spec: ClusterSpec;
@@ -57,11 +66,11 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
     certificates: certificateStatus(input),
     loadBalancer: loadBalancerOf(input),
     workers: spec.workers.map(({ name, address }) => {
-      const unit = observedUnit(observed, name, workerUnitName);
       // Without a quorum no lease expires, so existing reports prove nothing.
       const reporting = input.reporting === null || canLose === null ? null : input.reporting.has(name);
-      return { name, address, running: unit?.running ?? false, pid: unit?.pid ?? null, reporting };
+      return { name, address, ...partOn(observed, name, workerUnitName), reporting };
     }),
+    unreachable: (observed.unreachable ?? []).map(({ name, reason }) => ({ name, reason })),
   };
 }
 
@@ -84,6 +93,7 @@ function foundMember(input: StatusInput, member: ObservedMember): MemberStatus {
   );
   const name = member.name !== "" ? member.name : (wanted?.name ?? "");
   const reachable = member.healthy || member.raftIndex !== null;
+  const peer = member.peerUrls[0] ?? null;
   return {
     name,
     zone: zoneOf(spec, name),
@@ -91,15 +101,14 @@ function foundMember(input: StatusInput, member: ObservedMember): MemberStatus {
     lag: lagOf(observed, member),
     alarms: member.alarms ?? [],
     id: member.id,
-    role: reachable ? roleOf(member) : silentRole(input, name),
+    role: reachable ? roleOf(member) : silentRole(input, name, peer),
     clientUrl: member.clientUrls[0] ?? (wanted === undefined ? null : clientUrl(spec, wanted)),
-    peerUrl: member.peerUrls[0] ?? null,
-    pid: observedUnit(observed, name, agentUnitName)?.pid ?? null,
+    peerUrl: peer,
+    ...machineFacts(observed, name, peer),
     raftTerm: member.raftTerm,
     raftIndex: member.raftIndex,
     dbSizeBytes: member.dbSizeBytes,
     readLatencyMs: member.readLatencyMs === undefined ? null : Math.round(member.readLatencyMs * 10) / 10,
-    freeBytes: newestMachine(observed.machines, name)?.freeBytes ?? null,
     healthy: member.healthy,
   };
 }
@@ -120,12 +129,41 @@ function roleOf(member: ObservedMember): MemberRole {
 }
 
 /** What observing finds neither there nor unreachable does not exist. Of an adopted member, haplan knows no machine. */
-function silentRole({ spec, observed }: StatusInput, name: string): SilentRole {
+function silentRole({ spec, observed }: StatusInput, name: string, peer: string | null): SilentRole {
   const master = spec.controlPlane.masters.find((each) => each.name === name);
   const isOurs = master !== undefined && master.adoptedAt === undefined;
-  if (!isOurs || whyUnreachable(observed.unreachable ?? [], name) !== null) return "unreachable";
-  if (newestMachine(observed.machines, name) === undefined) return "absent";
-  return observedUnit(observed, name, agentUnitName)?.running === true ? "unreachable" : "stopped";
+  if (!isOurs) return "unreachable";
+  const machine = machineOf(observed, name, peer);
+  if (machine !== undefined) return unitOf(machine, agentUnitName)?.running === true ? "unreachable" : "stopped";
+  const isElsewhere = observed.machines.some((each) => each.name === name);
+  return isElsewhere || whyMemberUnreachable(observed, name, peer) !== null ? "unreachable" : "absent";
+}
+
+/** The machine of a member: of two of one name, as exist while a master moves, the one at its address. */
+function machineOf({ machines }: ObservedCluster, name: string, peer: string | null): ObservedMachine | undefined {
+  if (peer === null) return newestMachine(machines, name);
+  return machines.find((machine) => machine.name === name && isAt(peer, machine.address));
+}
+
+function machineFacts(
+  observed: ObservedCluster,
+  name: string,
+  peer: string | null,
+): Pick<MemberStatus, "pid" | "freeBytes" | "unreachable"> {
+  const machine = machineOf(observed, name, peer);
+  return {
+    pid: unitOf(machine, agentUnitName)?.pid ?? null,
+    freeBytes: machine?.freeBytes ?? null,
+    unreachable: whyMemberUnreachable(observed, name, peer),
+  };
+}
+
+/** The machine that another one has replaced is unreachable as `name@generation`. */
+function whyMemberUnreachable(observed: ObservedCluster, name: string, peer: string | null): string | null {
+  const { unreachable = [] } = observed;
+  if (machineOf(observed, name, peer) !== undefined) return null;
+  const replaced = unreachable.find((machine) => specName(machine.name) === name);
+  return whyUnreachable(unreachable, name) ?? replaced?.reason ?? null;
 }
 
 /** If no member answers, the state still lists the members. */
@@ -137,20 +175,19 @@ function membersInState(input: StatusInput): readonly MemberStatus[] {
     .filter(({ type }) => type === "haplan_raft_member")
     .map(({ name, attributes }) => ({
       name,
+      ...machineFacts(observed, name, text(attributes["peerUrl"])),
       zone: zoneOf(spec, name),
       version: null,
       lag: null,
       alarms: [],
       id: text(attributes["memberId"]),
-      role: unauthenticated ? "unknown" : silentRole(input, name),
+      role: unauthenticated ? "unknown" : silentRole(input, name, text(attributes["peerUrl"])),
       clientUrl: text(attributes["clientUrl"]),
       peerUrl: text(attributes["peerUrl"]),
-      pid: observedUnit(observed, name, agentUnitName)?.pid ?? null,
       raftTerm: null,
       raftIndex: null,
       dbSizeBytes: null,
       readLatencyMs: null,
-      freeBytes: newestMachine(observed.machines, name)?.freeBytes ?? null,
       healthy: false,
     }));
 }
@@ -161,42 +198,56 @@ export function statusExitCode({ members, canLose, healthyVoters, voters, hasLea
   return healthyVoters < voters ? 2 : 0;
 }
 
-/** Of several, the one that has the virtual address counts. */
+/** Of several, the one that has the virtual address counts, or else one that runs, or else one of which anything is known. */
 function loadBalancerOf({ spec, state, observed, balancers }: StatusInput): ClusterStatus["loadBalancer"] {
   const hosts = balancers.map(({ name, report, virtualAddress }) => {
-    const unit = observedUnit(observed, name, loadBalancerUnitName);
-    return { name, report, virtualAddress, unit: observed.loadBalancer ?? unit };
+    return { name, report, virtualAddress, ...balancerPart(observed, name) };
   });
-  const there = hosts.filter(({ unit }) => unit !== undefined);
+  const there = hosts.filter((host) => host.state !== "absent");
   const counts =
     there.find(({ virtualAddress }) => virtualAddress === "holder") ??
-    there.find(({ unit }) => unit?.running) ??
+    there.find(({ running }) => running) ??
+    there.find((host) => host.state === "stopped") ??
     there[0];
   if (counts === undefined) return null;
-  const reported = counts.report?.backends.map(({ name, state }) => ({ name, state }));
+  const { running, unreachable, pid } = counts;
+  const reported = counts.report?.backends.map(({ name, state: backend }) => ({ name, state: backend }));
   return {
     type: spec.loadBalancer.type,
     endpoint: appliedEndpoint(state) ?? clusterEndpoint(spec),
-    running: counts.unit?.running ?? false,
-    pid: pidOf(counts.unit),
+    running,
+    state: counts.state,
+    unreachable,
+    pid,
     backends: reported ?? observed.backends.map(({ name }) => ({ name, state: "unknown" })),
-    ...(spec.loadBalancer.hosts === undefined
-      ? {}
-      : {
-          hosts: hosts.map(({ name, virtualAddress, unit }) => ({
-            name,
-            running: unit?.running ?? false,
-            pid: pidOf(unit),
-            virtualAddress,
-          })),
-        }),
+    ...(spec.loadBalancer.hosts === undefined ? {} : { hosts: hosts.map(({ report: _, ...host }) => host) }),
   };
 }
 
-function pidOf(unit: object | undefined): number | null {
-  return unit !== undefined && "pid" in unit && typeof unit.pid === "number" ? unit.pid : null;
+type Part = {
+  readonly running: boolean;
+  readonly state: PartState;
+  readonly unreachable: string | null;
+  readonly pid: number | null;
+};
+
+/** One of a cloud is unreachable under the name of a load balancer that has no other. */
+function balancerPart(observed: ObservedCluster, name: string): Part {
+  const { loadBalancer } = observed;
+  if (loadBalancer === undefined) return partOn(observed, name, loadBalancerUnitName);
+  const unreachable = whyUnreachable(observed.unreachable ?? [], loadBalancerName);
+  if (unreachable !== null) return { running: false, state: "unreachable", unreachable, pid: null };
+  const running = loadBalancer?.running === true;
+  const state = running ? "running" : loadBalancer === null ? "absent" : "stopped";
+  return { running, state, unreachable: null, pid: null };
 }
 
-function observedUnit(observed: ObservedCluster, machine: string, unit: string): ObservedUnit | undefined {
-  return unitOf(newestMachine(observed.machines, machine), unit);
+/** What is known of a unit on a machine. */
+function partOn(observed: ObservedCluster, name: string, unitName: string): Part {
+  const unreachable = whyUnreachable(observed.unreachable ?? [], name);
+  const machine = newestMachine(observed.machines, name);
+  const unit = unitOf(machine, unitName);
+  const running = unit?.running === true;
+  const silent = unreachable !== null ? "unreachable" : machine === undefined ? "absent" : "stopped";
+  return { running, state: running ? "running" : silent, unreachable, pid: unit?.pid ?? null };
 }

@@ -257,7 +257,7 @@ describe("status and output", () => {
       can_lose: 1,
     });
     expect(Object.keys(status.members[0] ?? {})).toEqual(
-      "name zone version lag alarms id role client_url peer_url pid raft_term raft_index db_size_bytes read_latency_ms free_bytes healthy".split(
+      "name zone version lag alarms id role client_url peer_url pid free_bytes unreachable raft_term raft_index db_size_bytes read_latency_ms healthy".split(
         " ",
       ),
     );

@@ -62,3 +62,35 @@ describe("apply with an unreachable machine", () => {
     expect((await cli.haplan("apply three.yaml -auto-approve")).err).not.toContain("unreachable");
   });
 });
+
+describe("status with unreachable machines", () => {
+  const machines = ["m2", "load-balancer", "w1"];
+  /** In another order than that of the spec. */
+  const lose = (): void => machines.toReversed().forEach((name) => void cli.world.unreachable.add(name));
+
+  it("names them in the order of the spec, as text, on standard error and in JSON, and calls nothing there stopped", async () => {
+    lose();
+    const { code, out, err } = await cli.haplan("status three.yaml -detailed-exitcode");
+    expect(code).toBe(0);
+    expect(out.match(/^Machine \S+ is unreachable: no route to host$/gm)).toEqual(
+      machines.map((name) => `Machine ${name} is unreachable: no route to host`),
+    );
+    expect(out).not.toContain("not running");
+    expect(err).toContain(
+      "Warning: 3 machines were not reached, and what runs there is unknown: m2, load-balancer, w1",
+    );
+    const document = JSON.parse((await cli.haplan("status three.yaml -json")).out);
+    expect(document).toMatchObject({
+      load_balancer: { state: "unreachable", unreachable: "no route to host", pid: null },
+      unreachable: machines.map((name) => ({ name, reason: "no route to host" })),
+    });
+  });
+
+  it("warns in plans in the order of the spec", async () => {
+    lose();
+    const { err } = await cli.haplan("plan three.yaml");
+    expect(err.match(/haplan_machine\.\S+ is unreachable/g)).toEqual(
+      machines.map((name) => `haplan_machine.${name} is unreachable`),
+    );
+  });
+});

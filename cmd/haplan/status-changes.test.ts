@@ -32,12 +32,22 @@ function withMember(name: string, change: Partial<MemberStatus>, status: Cluster
 
 const lost = { role: "unreachable", healthy: false, raftIndex: null } as const;
 const m4: MemberStatus = { ...before.members[1]!, name: "m4", id: "id-m4", role: "learner" };
+const runs = { running: true, state: "running", unreachable: null, pid: 1 } as const;
+const silent = { running: false, state: "unreachable", unreachable: "no route to host", pid: null } as const;
+/** Both load balancers, of which one host is unreachable. */
+const halfKnown = (name: string): ClusterStatus => {
+  const { loadBalancer } = pair("lb1");
+  const hosts = loadBalancer!.hosts!.map((host) =>
+    host.name === name ? { ...host, ...silent, virtualAddress: null } : host,
+  );
+  return { ...before, loadBalancer: { ...loadBalancer!, hosts } };
+};
 const pair = (holder: string): ClusterStatus => ({
   ...before,
   loadBalancer: {
     ...before.loadBalancer!,
     hosts: ["lb1", "lb2"].map((name) => {
-      return { name, running: true, pid: 1, virtualAddress: name === holder ? "holder" : "backup" };
+      return { name, ...runs, virtualAddress: name === holder ? "holder" : "backup" };
     }),
   },
 });
@@ -98,6 +108,20 @@ const cases: readonly (readonly [string, ClusterStatus, ClusterStatus, readonly 
   ],
   ["the virtual address", pair("lb1"), pair("lb2"), ["lb2 has the virtual address (had lb1)"]],
   ["no virtual address", pair("lb1"), pair("none"), ["no host has the virtual address (had lb1)"]],
+  ["that the host of the holder is unreachable", pair("lb1"), halfKnown("lb1"), ["lb1 is unreachable"]],
+  ["what it was found to do meanwhile", halfKnown("lb1"), pair("lb2"), ["lb1 runs", "lb2 has the virtual address"]],
+  [
+    "a worker's machine that is unreachable",
+    before,
+    { ...before, workers: before.workers.map((worker) => ({ ...worker, ...silent })) },
+    ["w1 is unreachable"],
+  ],
+  [
+    "the machine of a member that answers",
+    before,
+    withMember("m2", { unreachable: "no route to host" }),
+    ["the machine of m2 is unreachable"],
+  ],
   [
     "a target",
     before,

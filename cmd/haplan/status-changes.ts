@@ -1,6 +1,6 @@
 /** What happened between two looks at a cluster: elections, membership changes, failures. Pure. */
 import { freeBytesMin } from "../../src/units/data-disk.ts";
-import { type ClusterStatus, isDown, type MemberStatus } from "./views/status-view.ts";
+import { type ClusterStatus, isDown, type MemberStatus, type PartState } from "./views/status-view.ts";
 
 export type StatusChangeKind =
   | "quorum"
@@ -25,7 +25,7 @@ export function statusChanges(before: ClusterStatus, after: ClusterStatus): read
     ...pairs(before.members, after.members).flatMap(([was, is]) => memberChanges(was, is)),
     ...loadBalancerChanges(before.loadBalancer, after.loadBalancer),
     ...pairs(before.workers, after.workers).flatMap(([was, is]) => [
-      ...flip("worker", is.name, was.running, is.running, "runs", "does not run"),
+      ...partChanges("worker", is.name, was, is),
       ...(was.reporting === null || is.reporting === null
         ? []
         : flip("worker", is.name, was.reporting, is.reporting, "reports", "does not report")),
@@ -81,6 +81,7 @@ function memberChanges(was: MemberStatus, is: MemberStatus): readonly StatusChan
   const answering = flip("member", name, !isDown(was), !isDown(is), "answers", `is ${is.role}`);
   return [
     ...answering,
+    ...(isDown(is) || isDown(was) ? [] : machineChange(was, is)),
     ...(answering.length > 0 || isDown(is)
       ? []
       : flip("member", name, was.healthy, is.healthy, "is healthy", "is not healthy")),
@@ -90,6 +91,13 @@ function memberChanges(was: MemberStatus, is: MemberStatus): readonly StatusChan
     ...alarmChanges(was, is),
     ...flip("disk", name, !full(was), !full(is), "has free disk space", "has almost no free disk space"),
   ];
+}
+
+/** Of a member that answers. */
+function machineChange(was: MemberStatus, is: MemberStatus): readonly StatusChange[] {
+  if ((was.unreachable === null) === (is.unreachable === null)) return [];
+  const text = `the machine of ${is.name} is ${is.unreachable === null ? "reached again" : "unreachable"}`;
+  return [{ kind: "member", subject: is.name, text }];
 }
 
 /** A member that does not answer reports no alarms. */
@@ -114,16 +122,18 @@ function loadBalancerChanges(before: LoadBalancerStatus, after: LoadBalancerStat
   const holderOf = ({ hosts = [] }: NonNullable<LoadBalancerStatus>): string | undefined =>
     hosts.find(({ virtualAddress }) => virtualAddress === "holder")?.name;
   const [held, holds] = [holderOf(before), holderOf(after)];
+  // One that is unreachable may have it.
+  const isHolderUnknown = (after.hosts ?? []).some(({ state }) => state === "unreachable");
   const single = before.hosts === undefined && after.hosts === undefined;
   return [
     ...(before.endpoint === after.endpoint
       ? []
       : [said(null, `the endpoint is ${after.endpoint} (was ${before.endpoint})`)]),
-    ...(single ? flip("loadBalancer", "the load balancer", before.running, after.running, "runs", "does not run") : []),
+    ...(single ? partChanges("loadBalancer", "the load balancer", before, after) : []),
     ...pairs(before.hosts ?? [], after.hosts ?? []).flatMap(([was, is]) =>
-      flip("loadBalancer", is.name, was.running, is.running, "runs", "does not run"),
+      partChanges("loadBalancer", is.name, was, is),
     ),
-    ...(held === holds
+    ...(held === holds || (holds === undefined && isHolderUnknown)
       ? []
       : [
           said(
@@ -149,6 +159,22 @@ function targetChanges(
       .filter(([was, is]) => was.state !== is.state)
       .map(([was, is]) => [is.name, `target ${is.name} is ${is.state} (was ${was.state})`] as const),
   ];
+}
+
+const partTexts: Readonly<Record<PartState, string>> = {
+  running: "runs",
+  stopped: "does not run",
+  unreachable: "is unreachable",
+  absent: "does not exist",
+};
+
+function partChanges(
+  kind: StatusChangeKind,
+  subject: string,
+  was: { readonly state: PartState },
+  is: { readonly state: PartState },
+): readonly StatusChange[] {
+  return was.state === is.state ? [] : [{ kind, subject, text: `${subject} ${partTexts[is.state]}` }];
 }
 
 function flip(

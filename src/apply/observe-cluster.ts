@@ -61,7 +61,7 @@ export async function observeCluster(
   ]);
   const lost =
     balancer.kind === "unreachable" ? [...unreachable, { name: loadBalancerName, ...balancer }] : unreachable;
-  const away = lost.length === 0 ? {} : { unreachable: lost.map(unreachableOnly) };
+  const away = lost.length === 0 ? {} : { unreachable: inOrder(lost, names).map(unreachableOnly) };
   const found = loadBalancerFound(balancer, state);
   return {
     machines,
@@ -74,6 +74,15 @@ export async function observeCluster(
     backends: knownBackends(state),
     problems,
   };
+}
+
+/** In the order of `names`, whichever host answered first; others after them. */
+function inOrder(machines: readonly UnreachableMachine[], names: readonly string[]): readonly UnreachableMachine[] {
+  const place = ({ name }: UnreachableMachine): number => {
+    const at = names.indexOf(name);
+    return at === -1 ? names.length : at;
+  };
+  return machines.toSorted((a, b) => place(a) - place(b) || a.name.localeCompare(b.name, "en", { numeric: true }));
 }
 
 /** Of a load balancer, what an unreachable machine has. */

@@ -82,6 +82,7 @@ describe("haplan with the example", () => {
       raftIndex: expect.any(Number),
       dbSizeBytes: expect.any(Number),
       freeBytes: expect.any(Number),
+      unreachable: null,
       healthy: true,
       readLatencyMs: expect.any(Number),
     });

@@ -8,7 +8,7 @@ import { refuse } from "../refusal.ts";
 import { lastScheduled } from "../scheduled-backups.ts";
 import type { Session } from "../session.ts";
 import { lastScheduledToJson, renderLastScheduled } from "../views/scheduled-view.ts";
-import { type ClusterStatus, renderStatus, statusToJson } from "../views/status-view.ts";
+import { type ClusterStatus, renderStatus, statusToJson, unreachableWarning } from "../views/status-view.ts";
 import { statusWatchView } from "../views/status-watch-view.ts";
 import { watchStatus } from "../watch-status.ts";
 
@@ -45,6 +45,8 @@ export async function runStatus(
     if (scheduled !== null && status.members.length > 0)
       terminal.print(renderLastScheduled(scheduled, clock.now(), terminal.paint));
   }
+  const warning = unreachableWarning(status);
+  if (warning !== null) terminal.printError(terminal.errorPaint.yellow(warning));
   for (const { subject, message } of problems) terminal.printError(`Unknown (${subject}): ${message}`);
   return exitCode(status, flags);
 }

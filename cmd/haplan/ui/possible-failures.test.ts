@@ -14,6 +14,7 @@ function member(name: string, change: Partial<MemberStatus> = {}): MemberStatus 
     clientUrl: null,
     peerUrl: null,
     pid: null,
+    unreachable: null,
     raftTerm: 2,
     raftIndex: 10,
     dbSizeBytes: 1,
@@ -42,6 +43,7 @@ function status(members: readonly MemberStatus[], loadBalancer: ClusterStatus["l
     certificates: [],
     loadBalancer,
     workers: [],
+    unreachable: [],
   };
 }
 
@@ -83,10 +85,13 @@ describe("what may fail next", () => {
     const hosts = ["lb1", "lb2"].map((name, at) => ({
       name,
       running: true,
+      state: "running" as const,
+      unreachable: null,
       pid: 1,
       virtualAddress: at === 0 ? "holder" : "backup",
     }));
-    const balancer = { type: "haproxy", endpoint: "https://vip:2379", running: true, pid: null, backends: [], hosts };
+    const runs = { running: true, state: "running", unreachable: null, pid: null } as const;
+    const balancer = { type: "haproxy", endpoint: "https://vip:2379", ...runs, backends: [], hosts };
     const members = [member("m1"), member("m2"), member("m3")];
     expect(possibleFailures(status(members, balancer)).slice(3)).toMatchObject([
       { subject: "lb1", outcome: "held", text: "If lb1 fails, lb2 takes over the virtual address." },
@@ -94,5 +99,9 @@ describe("what may fail next", () => {
     ]);
     const alone = { ...balancer, hosts: [hosts[0]!, { ...hosts[1]!, virtualAddress: "fault" }] };
     expect(outcomes(status(members, alone)).slice(3)).toEqual(["lb1 lost"]);
+    const other = { ...hosts[1]!, running: false, state: "unreachable" as const, virtualAddress: null };
+    expect(possibleFailures(status(members, { ...balancer, hosts: [hosts[0]!, other] })).slice(3)).toMatchObject([
+      { text: "If lb1 fails, clients reach https://vip:2379 only if lb2 serves, which is unreachable." },
+    ]);
   });
 });

@@ -60,11 +60,14 @@ function loadBalancerFailures({ loadBalancer }: ClusterStatus): readonly Possibl
     return [{ kind: "loadBalancer", subject: "load balancer", outcome: "lost", text }];
   }
   const able = hosts.filter((host) => host.running && host.virtualAddress !== "fault");
+  const unknown = hosts.filter(({ state }) => state === "unreachable").map(({ name }) => name);
   return able.map(({ name, virtualAddress }): PossibleFailure => {
     const others = able.filter((host) => host.name !== name).map((host) => host.name);
     const held = others.length > 0;
     const effect = !held
-      ? `clients do not reach ${endpoint} until it is back`
+      ? unknown.length > 0
+        ? `clients reach ${endpoint} only if ${unknown.join(" or ")} serves, which is unreachable`
+        : `clients do not reach ${endpoint} until it is back`
       : virtualAddress === "holder"
         ? `${others.join(" or ")} takes over the virtual address`
         : "the virtual address stays where it is";

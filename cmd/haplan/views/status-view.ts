@@ -19,6 +19,9 @@ export function isDown({ role }: Pick<MemberStatus, "role">): boolean {
   return role === "unreachable" || role === "stopped" || role === "absent";
 }
 
+/** Of what runs on a machine beside members: as for these. Nothing more is known of what is unreachable. */
+export type PartState = "running" | SilentRole;
+
 export type MemberStatus = {
   readonly name: string;
   readonly zone: string | null;
@@ -33,7 +36,10 @@ export type MemberStatus = {
   readonly role: MemberRole;
   readonly clientUrl: string | null;
   readonly peerUrl: string | null;
+  /** Of its process, on its own machine; null if unknown. */
   readonly pid: number | null;
+  /** Why its machine is unreachable; null if it is not. The member may answer all the same. */
+  readonly unreachable: string | null;
   readonly raftTerm: number | null;
   readonly raftIndex: number | null;
   readonly dbSizeBytes: number | null;
@@ -68,12 +74,18 @@ export type ClusterStatus = {
     readonly type: string;
     readonly endpoint: string;
     readonly running: boolean;
+    readonly state: PartState;
+    /** Why its machine is unreachable; null if it is not. */
+    readonly unreachable: string | null;
     readonly pid: number | null;
     readonly backends: readonly { readonly name: string; readonly state: string }[];
     /** Absent if there is one, on a machine of its own. */
     readonly hosts?: readonly {
       readonly name: string;
+      /** Whether it is known to run. */
       readonly running: boolean;
+      readonly state: PartState;
+      readonly unreachable: string | null;
       readonly pid: number | null;
       /** `holder`, `backup` or `fault`; null if it is unknown or there is no virtual address. */
       readonly virtualAddress: string | null;
@@ -83,11 +95,17 @@ export type ClusterStatus = {
     readonly name: string;
     readonly address: string;
     readonly running: boolean;
+    readonly state: PartState;
+    readonly unreachable: string | null;
     readonly pid: number | null;
     /** Its lease is alive: it reaches the control plane through the load balancer. Null if that cannot be read. */
     readonly reporting: boolean | null;
   }[];
+  /** In the order of the spec. */
+  readonly unreachable: readonly UnreachableMachine[];
 };
+
+export type UnreachableMachine = { readonly name: string; readonly reason: string };
 
 export function statusToJson(status: ClusterStatus): object {
   return { format_version: "2.0", ...(snakeKeys(status) as object) };
@@ -96,6 +114,11 @@ export function statusToJson(status: ClusterStatus): object {
 /** `lineOf` prints a command with the flags that select the cluster. */
 export function renderStatus(status: ClusterStatus, paint: Paint, lineOf: (command: CommandWords) => string): string {
   const unfinished = interruptedLines(status, paint, lineOf);
+  const unreachable = unreachableLines(status, paint);
+  if (status.members.length === 0 && unreachable.length > 0) {
+    const none = `haplan's state has no member of cluster "${status.cluster}", and none answers.`;
+    return [none, ...unfinished, ...unreachable].join("\n");
+  }
   if (status.members.length === 0) {
     const none = `There is no cluster "${status.cluster}".`;
     return unfinished.length > 0
@@ -131,6 +154,7 @@ export function renderStatus(status: ClusterStatus, paint: Paint, lineOf: (comma
     ...certificateLines(status.certificates, paint),
     ...loadBalancerLines(status, paint),
     ...workerLines(status, paint),
+    ...unreachable,
   ].join("\n");
 }
 
@@ -193,24 +217,29 @@ function quorumLine(status: ClusterStatus, paint: Paint): string {
 
 function loadBalancerLines({ loadBalancer }: ClusterStatus, paint: Paint): readonly string[] {
   if (loadBalancer === null) return ["Load balancer: none"];
-  const { type, endpoint, running, pid, backends, hosts } = loadBalancer;
+  const { type, endpoint, backends, hosts } = loadBalancer;
   const served = backends.map(
     ({ name, state: backend }) => `${name} ${backend === "ready" ? backend : paint.yellow(backend)}`,
   );
   const targets = served.length === 0 ? "" : `; ${served.join(", ")}`;
   if (hosts === undefined)
-    return [`Load balancer: ${endpoint} (${type}, ${processState(running, pid, paint)})${targets}`];
+    return [`Load balancer: ${endpoint} (${type}, ${processState(loadBalancer, paint)})${targets}`];
   return [
     `Load balancer: ${endpoint} (${type})${targets}`,
-    ...hosts.map(({ name, running, pid, virtualAddress }) => {
+    ...hosts.map((host) => {
+      const { name, running, virtualAddress } = host;
       const has = virtualAddress === null ? "" : `, ${addressState(virtualAddress, paint)}`;
-      return `  ${name}: ${processState(running, pid, paint)}${running ? has : ""}`;
+      return `  ${name}: ${processState(host, paint)}${running ? has : ""}`;
     }),
   ];
 }
 
-function processState(running: boolean, pid: number | null, paint: Paint): string {
-  return running ? `running${pid === null ? "" : `, pid ${pid}`}` : paint.red("not running");
+function processState(
+  { state, pid }: { readonly state: PartState; readonly pid: number | null },
+  paint: Paint,
+): string {
+  if (state === "running") return `running${pid === null ? "" : `, pid ${pid}`}`;
+  return state === "unreachable" ? paint.yellow(state) : paint.red(state === "stopped" ? "not running" : state);
 }
 
 function addressState(state: string, paint: Paint): string {
@@ -219,12 +248,26 @@ function addressState(state: string, paint: Paint): string {
 }
 
 function workerLines({ workers }: ClusterStatus, paint: Paint): readonly string[] {
-  return workers.map(({ name, address, running, pid, reporting }) => {
-    const state = processState(running, pid, paint);
+  return workers.map((worker) => {
+    const { name, address, reporting } = worker;
+    const state = processState(worker, paint);
     const report =
       reporting === null ? "" : reporting ? ", reporting through the load balancer" : paint.yellow(", not reporting");
     return `Worker ${name}: ${address} (${state}${report})`;
   });
+}
+
+function unreachableLines({ unreachable }: ClusterStatus, paint: Paint): readonly string[] {
+  return unreachable.map(({ name, reason }) => paint.yellow(`Machine ${name} is unreachable: ${reason}`));
+}
+
+/** For standard error; null if every machine was reached. */
+export function unreachableWarning({ unreachable }: ClusterStatus): string | null {
+  if (unreachable.length === 0) return null;
+  const names = unreachable.map(({ name }) => name).join(", ");
+  return unreachable.length === 1
+    ? `Warning: machine ${names} was not reached: what runs there is unknown`
+    : `Warning: ${unreachable.length} machines were not reached, and what runs there is unknown: ${names}`;
 }
 
 function size(bytes: number): string {
