@@ -161,8 +161,7 @@ function agentTitle(action: AgentAction): string {
     case "updateAgent":
       return `update agent ${action.member}`;
     case "upgradeAgent":
-      // Plans show the digests with the attribute.
-      return `upgrade agent ${action.member} to ${action.to.replace(/ .*/, "")}`;
+      return upgradeTitle(action);
     case "reloadAgent":
       return action.authorities === true
         ? `hand agent ${action.member} the trusted authorities`
@@ -174,6 +173,29 @@ function agentTitle(action: AgentAction): string {
     default:
       return assertNever(action);
   }
+}
+
+/** Plans show the whole names with the attribute; of two builds of one version, the title has what tells them apart. */
+function upgradeTitle({ member, from, to }: Extract<StepAction, { readonly kind: "upgradeAgent" }>): string {
+  const [was, is] = [artifactName(from ?? ""), artifactName(to)];
+  if (was.version === is.version && was.build !== "" && is.build !== "")
+    return `upgrade agent ${member}: ${is.version} from ${was.build} to ${is.build}`;
+  if (isLower(is.version, was.version)) return `downgrade agent ${member} from ${was.version} to ${is.version}`;
+  return `upgrade agent ${member} to ${is.version}`;
+}
+
+/** `0.1.0 (build 0123456789ab)` as its two parts. */
+function artifactName(name: string): { readonly version: string; readonly build: string } {
+  const [, version = "", build = ""] = /^(\S*)(?: \((.*)\))?/.exec(name) ?? [];
+  return { version, build };
+}
+
+/** False unless both are three numbers. */
+function isLower(version: string, than: string): boolean {
+  const [one, other] = [version, than].map((text) => /^(\d+)\.(\d+)\.(\d+)$/.exec(text)?.slice(1).map(Number));
+  if (one === undefined || other === undefined) return false;
+  const at = one.findIndex((part, index) => part !== other[index]);
+  return at !== -1 && one[at]! < other[at]!;
 }
 
 type HostAction = Extract<

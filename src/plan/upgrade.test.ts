@@ -1,12 +1,19 @@
 /** Plans for another version of haplan's programs: in which order, and what is shown. */
 import { describe, expect, it } from "vitest";
 import { planOf } from "../../test/support/plan-of.ts";
-import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
+import {
+  fixtureInitialCluster,
+  fixtureInput,
+  fixtureSpec,
+  settledObservation,
+  settledState,
+} from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import type { State } from "./state.ts";
+import { stepTitle } from "./step-name.ts";
 
 const older = "0.3.0 (sha256:1a2b3c4d5e6f)";
 const newer = "0.4.0 (sha256:a1b2c3d4e5f6)";
@@ -121,6 +128,22 @@ describe("another version of haplan", () => {
     }
     expect(made.steps[0]?.title).toBe("upgrade agent m2 to 0.4.0");
     expect(made.timeline.map(({ healthyVoters }) => healthyVoters)).toEqual([3, 2, 3, 2, 3, 3, 2, 3, 3]);
+  });
+
+  it.each<[string | null, string, string]>([
+    ["0.3.0 (build 0123456789ab)", "0.4.0 (build 6789abcdef01)", "upgrade agent m2 to 0.4.0"],
+    [null, "0.4.0 (build 6789abcdef01)", "upgrade agent m2 to 0.4.0"],
+    ["0.9.0 (build 01)", "0.10.0 (build 02)", "upgrade agent m2 to 0.10.0"],
+    ["0.10.0 (build 02)", "0.9.0 (build 01)", "downgrade agent m2 from 0.10.0 to 0.9.0"],
+    ["1.0.0 (build 02)", "1.0.0-rc.1 (build 01)", "upgrade agent m2 to 1.0.0-rc.1"],
+    [
+      "0.1.0 (build 0123456789ab)",
+      "0.1.0 (sha256:6789abcdef01)",
+      "upgrade agent m2: 0.1.0 from build 0123456789ab to sha256:6789abcdef01",
+    ],
+  ])("from %s to %s is called what it is", (from, to, title) => {
+    const action = { kind: "upgradeAgent", member: "m2", join: fixtureInitialCluster("m2"), from, to } as const;
+    expect(stepTitle(action)).toBe(title);
   });
 
   it.each<[string, State, ObservedCluster, readonly string[]]>([

@@ -201,6 +201,21 @@ describe("checks of hosts", () => {
     ]);
   });
 
+  it("name all slow disks in one warning, the slowest first", () => {
+    const writing = (ms: number): Partial<HostFacts> => ({ writeMs: Array<number>(100).fill(ms) });
+    const hosts = [host(1, writing(12)), host(2), host(3, writing(40))];
+    const input = { cluster: "demo", certificateAgeMs: 3_600_000, hosts, paths: [] };
+    const [warning, ...others] = checkHosts(input);
+    expect(others).toEqual([]);
+    expect(warning).toMatchObject({
+      code: "hosts/slow-disk",
+      summary: "2 masters write slowly: up to 40 ms at the 99th percentile until 2 KiB are on disk",
+      detail: expect.stringMatching(
+        /\n {2}m3 \(10\.0\.0\.3\): 40 ms, 100 writes at \/var\n {2}m1 \(10\.0\.0\.1\): 12 ms, 100 writes at \/var$/,
+      ),
+    });
+  });
+
   it("are silent about a host without facts", () => {
     expect(found([host(1, {}, { facts: null, clock: null })])).toEqual([]);
   });

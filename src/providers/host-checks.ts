@@ -152,14 +152,7 @@ export const hostChecks: readonly Check[] = [
   {
     id: "slow-disk",
     severity: "warning",
-    find: onEachHost(({ machines }, { writeMs, dataDisk }) => {
-      const slowest = writePercentileMs(writeMs);
-      if (slowest === null || slowest <= writeMsMax || !machines.some(isMaster)) return null;
-      return {
-        summary: `writes slowly: ${slowest.toFixed(0)} ms at the 99th percentile until 2 KiB are on disk`,
-        detail: `Each write of the cluster waits for the disks of a majority. etcd recommends less than ${writeMsMax} ms, such as an SSD has; slower disks lead to elections under load. Measured with ${writeMs.length} writes at ${dataDisk?.mountPoint ?? "the data directory"}.`,
-      };
-    }),
+    find: slowDisks,
   },
   { id: "clock-skew", severity: "warning", find: clockFindings },
   { id: "clock-behind", severity: "error", find: staleClockFindings },
@@ -272,6 +265,38 @@ function onEachHost(find: (host: HostToCheck, facts: HostFacts) => Finding | nul
 
 function isMaster({ units }: MachineToCheck): boolean {
   return units.some(({ name }) => name === agentUnitName);
+}
+
+/** One finding for all masters, the slowest first. */
+function slowDisks({ hosts }: HostsToCheck): readonly Finding[] {
+  const slow = hosts
+    .flatMap((host) => {
+      const { facts, machines } = host;
+      const ms = facts === null || !machines.some(isMaster) ? null : writePercentileMs(facts.writeMs);
+      if (facts === null || ms === null || ms <= writeMsMax) return [];
+      const place = facts.dataDisk?.mountPoint ?? "the data directory";
+      return [{ label: labelOf(host), ms, measured: `${facts.writeMs.length} writes at ${place}` }];
+    })
+    .sort((a, b) => b.ms - a.ms);
+  const [slowest] = slow;
+  if (slowest === undefined) return [];
+  const cost = `Each write of the cluster waits for the disks of a majority. etcd recommends less than ${writeMsMax} ms, such as an SSD has; slower disks lead to elections under load.`;
+  const value = ({ ms }: { readonly ms: number }): string => `${ms.toFixed(0)} ms`;
+  const until = "at the 99th percentile until 2 KiB are on disk";
+  if (slow.length === 1)
+    return [
+      {
+        summary: `${slowest.label} writes slowly: ${value(slowest)} ${until}`,
+        detail: `${cost} Measured with ${slowest.measured}.`,
+      },
+    ];
+  const lines = slow.map((each) => `  ${each.label}: ${value(each)}, ${each.measured}`);
+  return [
+    {
+      summary: `${slow.length} masters write slowly: up to ${value(slowest)} ${until}`,
+      detail: [`${cost} Measured with:`, ...lines].join("\n"),
+    },
+  ];
 }
 
 function systemPrograms(machines: readonly MachineToCheck[]): readonly string[] {

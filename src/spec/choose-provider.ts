@@ -27,8 +27,9 @@ const hostPointers = [
   ["spec", "loadBalancer", "hosts"],
 ];
 
-/** Reports whether the finding is about a key that may belong to an unknown provider. */
-export function mayBeProviderKey({ code, place }: SpecFinding): boolean {
+/** Reports whether the finding may be none with the provider that is meant: about a key of it, or about what it can do. */
+export function mayDependOnProvider({ code, place }: SpecFinding): boolean {
+  if (code === "spec/no-balancer-hosts") return true;
   if (code !== "spec/unknown-key" || !("pointer" in place)) return false;
   const keys = pointerKeys(place.pointer);
   const key = keys.at(-1) ?? "";

@@ -7,7 +7,7 @@ import { canonicalDigest } from "../base/canonical-json.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Json } from "../base/json.ts";
 import { withCanonicalAddresses } from "./canonical-addresses.ts";
-import { chooseProvider, mayBeProviderKey } from "./choose-provider.ts";
+import { chooseProvider, mayDependOnProvider } from "./choose-provider.ts";
 import { schemaFor } from "./cluster-schema.ts";
 import type { ClusterSpec } from "./cluster-spec.ts";
 import type { WrittenCluster } from "./declaration/cluster.ts";
@@ -186,7 +186,7 @@ function parseSpec(filename: string, text: string, options: ParseOptions): Parse
   const found = [...shapeFindings, ...ruleFindings]
     .filter(({ place }) => !("pointer" in place && isWithin(unresolved, place.pointer)))
     .filter(({ place }) => !("pointer" in place && isWithin(hosts.unknown, place.pointer)))
-    .filter((finding) => choice.isKnown || !mayBeProviderKey(finding))
+    .filter((finding) => choice.isKnown || !mayDependOnProvider(finding))
     .map((finding) => withOrigin(finding, hosts.origins));
   const all = [...findings, ...hosts.findings, ...found];
   if (document === null || all.length > 0) return refused(diagnosticsFrom("error", source, places, all), used);

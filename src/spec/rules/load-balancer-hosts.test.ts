@@ -144,6 +144,12 @@ describe("hosts of load balancers", () => {
     expect(findings(specWith(loadBalancer))).toEqual(expected);
   });
 
+  it("are not refused where it is the provider's type that is wrong", () => {
+    expect(findings(specWith(pair, "{ type: shh, user: root }"))).toEqual([
+      expect.stringMatching(/^5:\d+ spec\/bad-value /),
+    ]);
+  });
+
   it("are refused with provider local", () => {
     const local = specWith(pair, "{ type: local }")
       .replaceAll("10.0.0.", "127.0.1.")
