@@ -48,7 +48,8 @@ export const connectControlPlane: ConnectControlPlane = (request) => {
 async function observe({ pool, login }: OpenedMembers, onProbe?: ProbeListener): Promise<ObservedMembership | null> {
   const account = (await login?.account().catch(rethrowRefused)) ?? null;
   const answers = await pool.probeAll(onProbe);
-  requireAccess(answers.length > 0 ? answers.map((answer) => answer.refused) : [await refusalOf(pool)], login);
+  const refusals = answers.length > 0 ? answers.map((answer) => answer.refused) : [await refusalOf(pool)];
+  requireAccess(refusals, login, account);
   const membership = membershipFrom(answers);
   return membership === null || account === null ? membership : { ...membership, user: account };
 }

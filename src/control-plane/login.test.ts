@@ -41,9 +41,38 @@ it("does not blame the user for calls with the certificate's name, while no logi
   } as unknown as MemberPool;
   const login = new Login(pool, { name: "operator", password: "secret" });
   await expect(login.token()).rejects.toThrow("no leader");
-  expect(() => requireAccess(["not permitted"], login)).not.toThrow();
+  expect(() => requireAccess(["not permitted"], login, null)).not.toThrow();
   hasMajority = true;
   const later = new Login(pool, { name: "operator", password: "secret" });
   await later.token();
-  expect(() => requireAccess(["not permitted"], later)).toThrow('User "operator" may not read below /haplan/');
+  // Its calls may have been made before it had the token.
+  expect(() => requireAccess(["not permitted"], later, null)).not.toThrow();
+});
+
+it.each([
+  [true, "does not blame a user with the role root, whose token a member may not know yet"],
+  [false, "blames a user without the role root"],
+])("root %s: %s", (root) => {
+  const login = new Login({} as MemberPool, { name: "operator", password: "secret" });
+  const require = (): void => requireAccess(["not permitted"], login, { name: "operator", root });
+  if (root) expect(require).not.toThrow();
+  else expect(require).toThrow('User "operator" may not read below /haplan/');
+});
+
+it("fails a call that needs a user with the error of the login, which may be repeated", async () => {
+  const pool = {
+    tryEach: async () => {
+      throw new GrpcError(StatusCode.deadlineExceeded, "no answer in time");
+    },
+    close: () => {},
+  } as unknown as MemberPool;
+  const channel = {
+    unary: async () => {
+      throw new GrpcError(StatusCode.invalidArgument, "etcdserver: user name is empty");
+    },
+  } as unknown as CallChannel;
+  const call = withLogin(channel, new Login(pool, { name: "operator", password: "secret" }));
+  await expect(call.unary("/etcdserverpb.KV/Range", new Uint8Array())).rejects.toMatchObject({
+    code: StatusCode.deadlineExceeded,
+  });
 });

@@ -18,11 +18,12 @@ const retryAfterMs = 1_000;
 /** The role that may change members and take snapshots. */
 const rootRole = "root";
 
+export type Account = { readonly name: string; readonly root: boolean };
+
 export class Login {
   readonly #pool: MemberPool;
   readonly #user: EtcdUser;
   #token: Promise<string | null> | null = null;
-  #hasToken = false;
   #failedAt = Number.NEGATIVE_INFINITY;
 
   /** `pool` has channels without a login; `close` closes it. */
@@ -33,11 +34,6 @@ export class Login {
 
   get userName(): string {
     return this.#user.name;
-  }
-
-  /** Whether the last login has succeeded: without a majority none does. */
-  get hasToken(): boolean {
-    return this.#hasToken;
   }
 
   /**
@@ -57,7 +53,7 @@ export class Login {
   }
 
   /** The user as the members know it; null if they have no users. */
-  async account(): Promise<{ readonly name: string; readonly root: boolean } | null> {
+  async account(): Promise<Account | null> {
     if ((await this.token()) === null) return null;
     const name = this.userName;
     const roles = await this.#pool.tryEach(
@@ -78,11 +74,8 @@ export class Login {
 
   async #ask(): Promise<string | null> {
     const { name, password } = this.#user;
-    this.#hasToken = false;
     try {
-      const token = await this.#pool.tryEach((client) => client.auth.authenticate(name, password), loginTimeoutMs);
-      this.#hasToken = true;
-      return token;
+      return await this.#pool.tryEach((client) => client.auth.authenticate(name, password), loginTimeoutMs);
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       if (error.code === StatusCode.failedPrecondition) return null;
@@ -110,6 +103,10 @@ export function withLogin(channel: CallChannel, login: Login): CallChannel {
       } catch (error) {
         if (!isStale(error)) throw error;
         login.forget();
+        await login.token().catch((reason: unknown) => {
+          // The call was not processed, and may succeed once a login does.
+          throw reason instanceof GrpcError ? reason : error;
+        });
         return channel.unary(path, request, await asUser(options));
       }
     },
@@ -127,8 +124,8 @@ function isStale(error: unknown): boolean {
   );
 }
 
-/** @throws HaplanError if all members that answer reject haplan */
-export function requireAccess(refusals: readonly Refusal[], login: Login | null): void {
+/** `account`: null if it is not known. @throws HaplanError if all members that answer reject haplan */
+export function requireAccess(refusals: readonly Refusal[], login: Login | null, account: Account | null): void {
   if (refusals.length === 0 || refusals.includes(null)) return;
   if (login === null) {
     throw new HaplanError(
@@ -137,8 +134,8 @@ export function requireAccess(refusals: readonly Refusal[], login: Login | null)
     );
   }
   // A failed login has been reported already, or could not be decided without a majority: what was refused is a call without a user, or
-  // with that of haplan's certificate.
-  if (refusals.includes("user needed") || !login.hasToken) return;
+  // with that of haplan's certificate. It may also be decided meanwhile.
+  if (refusals.includes("user needed") || account === null || account.root) return;
   throw new HaplanError(
     "control-plane/not-permitted",
     `User "${login.userName}" may not read below /haplan/. Set HAPLAN_ETCD_USER to a user with the role root`,
