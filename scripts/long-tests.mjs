@@ -44,6 +44,7 @@ const thirds = [
     "test/compatibility/large-reads",
     "test/e2e/artifact",
     "test/e2e/authority-replacement",
+    "test/e2e/migrate-killed",
     "test/e2e/operator-authority",
     "test/e2e/rehearse",
     "test/e2e/two-applies",

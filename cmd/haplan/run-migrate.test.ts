@@ -1,8 +1,8 @@
 /** What `haplan migrate` refuses, and what it has refused meanwhile; nothing is changed. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
+import { type CliFixture, createCliFixture, exampleSpec } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
 beforeEach(() => {
@@ -12,9 +12,11 @@ afterEach(() => cli.remove());
 
 const endpoints = '["http://127.77.65.1:2379", "http://127.77.65.2:2379", "http://127.77.65.3:2379"]';
 
-/** The spec of three masters, with another cluster to migrate from. */
-function writeSpec(name: string, change: (text: string) => string = (text) => text): void {
-  const text = readFileSync(join(cli.cwd, "three.yaml"), "utf8");
+const examples = dirname(exampleSpec);
+
+/** An example, that of three masters unless another is named, with another cluster to migrate from. */
+function writeSpec(name: string, change: (text: string) => string = (text) => text, example = exampleSpec): void {
+  const text = readFileSync(example, "utf8");
   const from = `controlPlane:\n    migrateFrom: { endpoints: ${endpoints} }\n`;
   writeFileSync(join(cli.cwd, name), change(text.replace("controlPlane:\n", from)));
 }
@@ -39,11 +41,39 @@ describe("migrate", () => {
     expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
   });
 
-  it("14/4: a load balancer that cannot hold its clients is refused", async () => {
-    writeSpec("new.yaml", (text) =>
-      text.replace(/loadBalancer:[\s\S]*?(?=\n {2}\w|$)/, "loadBalancer: { type: haproxy, address: 127.0.1.100 }"),
-    );
-    expect(await refusalOf("migrate new.yaml -auto-approve")).toContain("only haplan's own can hold its clients");
+  const balancer = (text: string) => (spec: string) =>
+    spec.replace(/loadBalancer:[\s\S]*?(?=\n {2}\w|$)/, `loadBalancer: ${text}`);
+  const pair = "{ name: lb1, address: 10.0.0.8 }, { name: lb2, address: 10.0.0.9 }";
+  const kubernetes = "  kubernetes: { version: 1.35.4, podSubnet: 10.244.0.0/16 }\n";
+  const same = (spec: string): string => spec;
+
+  it.each([
+    [
+      "HAProxy",
+      "ha-3-masters",
+      balancer("{ type: haproxy, address: 127.0.1.100 }"),
+      "The load balancer is of type haproxy",
+    ],
+    ["HAProxy behind a virtual address", "bare-metal-3-masters", same, "There are several load balancers"],
+    [
+      "several load balancers with a virtual address",
+      "bare-metal-3-masters",
+      balancer(`{ type: embedded, vip: 10.0.0.10, hosts: [${pair}] }`),
+      "There are several load balancers",
+    ],
+    [
+      "a load balancer on a host of its own",
+      "bare-metal-3-masters",
+      balancer("{ type: embedded, hosts: [{ name: lb1, address: 10.0.0.8 }] }"),
+      "The load balancer is on one of `hosts`",
+    ],
+    ["the load balancer of a cloud", "aws-3-masters", same, "The load balancer is of type nlb"],
+    ["Kubernetes", "ha-3-masters", (spec: string) => spec + kubernetes, "does not move Kubernetes"],
+  ])("14/4: %s is refused before anything is asked or written", async (_, example, change, text) => {
+    writeSpec("new.yaml", change, join(examples, `${example}.yaml`));
+    for (const flags of ["", " -rollback", " -finish"])
+      expect(await refusalOf(`migrate new.yaml -auto-approve${flags}`)).toContain(text);
+    expect(readdirSync(cli.cwd).toSorted()).toEqual(["new.yaml", "three.yaml"]);
   });
 
   it.each([

@@ -3,6 +3,8 @@
  * two calls, so that clients connect again; new connections are accepted, and nothing is read from them. A client's calls
  * wait for its connection, and do not fail. The hold ends by itself, whatever becomes of its requester.
  */
+import type { ClientHoldRequest } from "../units/load-balancer-unit.ts";
+import type { HoldProgress } from "./load-balancer-status.ts";
 import type { Session } from "./session.ts";
 import type { Quiet } from "./until-quiet.ts";
 
@@ -19,14 +21,26 @@ const stages: readonly (Quiet & { readonly forMs: number })[] = [
 export class ClientHold {
   /** Resolves once all connections of before are closed, with the number of those that had no moment between two calls. */
   readonly closed: Promise<number>;
-  readonly #waiting: Session[] = [];
+  readonly id: string;
+  readonly #waiting: Session[];
   readonly #timer: NodeJS.Timeout;
   #ended = false;
   #complete = false;
   #cut = 0;
 
-  /** `onExpired` is called when nothing has ended the hold for `forMs`. */
-  constructor(present: readonly Session[], forMs: number, onExpired: () => void) {
+  /**
+   * `former`: the hold that this one replaces; those that wait continue to. `onExpired` is called when nothing has ended the hold
+   * for `forMs`.
+   */
+  constructor(
+    sessions: readonly Session[],
+    { id, forMs }: ClientHoldRequest,
+    former: ClientHold | null,
+    onExpired: () => void,
+  ) {
+    this.id = id;
+    this.#waiting = former === null ? [] : former.#handOver();
+    const present = sessions.filter((session) => !this.#waiting.includes(session));
     this.#timer = setTimeout(() => {
       onExpired();
       this.end();
@@ -41,8 +55,8 @@ export class ClientHold {
     this.#waiting.push(session);
   }
 
-  progress(): { readonly complete: boolean; readonly cut: number } {
-    return { complete: this.#complete, cut: this.#cut };
+  progress(): HoldProgress {
+    return { id: this.id, complete: this.#complete, cut: this.#cut };
   }
 
   /** Forwards those that wait. */
@@ -51,6 +65,12 @@ export class ClientHold {
     this.#ended = true;
     clearTimeout(this.#timer);
     for (const session of this.#waiting.splice(0)) session.start();
+  }
+
+  #handOver(): Session[] {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    return this.#waiting.splice(0);
   }
 
   async #close(session: Session): Promise<void> {

@@ -43,8 +43,8 @@ const apiServers = {
 const hold = {
   type: "object",
   additionalProperties: false,
-  required: ["forMs"],
-  properties: { forMs: { type: "integer", minimum: 1, maximum: 60_000 } },
+  required: ["id", "forMs"],
+  properties: { id: { type: "string", minLength: 1 }, forMs: { type: "integer", minimum: 1, maximum: 60_000 } },
 };
 
 const virtual = {

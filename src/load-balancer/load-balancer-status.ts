@@ -15,6 +15,15 @@ export type BackendStatus = {
   readonly connections: number;
 };
 
+export type HoldProgress = {
+  /** Of the hold that was asked for. */
+  readonly id: string;
+  /** Whether all connections of before are closed. */
+  readonly complete: boolean;
+  /** How many of them had no moment between two calls. */
+  readonly cut: number;
+};
+
 export type LoadBalancerStatus = {
   readonly pid: number;
   /** ISO 8601. */
@@ -24,8 +33,8 @@ export type LoadBalancerStatus = {
   /** Connections since its start: ended, and rejected because there was no backend or no capacity. */
   readonly served: number;
   readonly refused: number;
-  /** While clients wait: whether all connections of before are closed, and how many had no moment between two calls. */
-  readonly held?: { readonly complete: boolean; readonly cut: number };
+  /** While clients wait. */
+  readonly held?: HoldProgress;
   readonly backends: readonly BackendStatus[];
   /** The API servers of Kubernetes; absent without it. */
   readonly apiServers?: readonly BackendStatus[];

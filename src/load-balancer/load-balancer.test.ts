@@ -125,11 +125,11 @@ describe("the load balancer", () => {
     const before = await hold(balancer);
     const closed = once(before.socket, "close");
     const listens = ["127.77.18.100:0"];
-    await balancer.reconfigure({ ...configFor([old!], listens), hold: { forMs: 5_000 } });
+    await balancer.reconfigure({ ...configFor([old!], listens), hold: { id: "a", forMs: 5_000 } });
     await closed;
     const waiting = exchange(balancer, "during the hold");
     for (let i = 0; i < 100 && balancer.counters().held?.complete !== true; i++) await systemClock.sleep(10);
-    expect(balancer.counters().held).toEqual({ complete: true, cut: 0 });
+    expect(balancer.counters().held).toEqual({ id: "a", complete: true, cut: 0 });
     await balancer.reconfigure(configFor([next!], listens));
     expect(await waiting).toBe("new:during the hold");
     expect(balancer.counters()).not.toHaveProperty("held");
@@ -140,8 +140,34 @@ describe("the load balancer", () => {
     const balancer = await start([old!]);
     await until(balancer, { old: "ready" });
     const listens = ["127.77.18.100:0"];
-    await balancer.reconfigure({ ...configFor([old!], listens), hold: { forMs: 100 } });
+    await balancer.reconfigure({ ...configFor([old!], listens), hold: { id: "a", forMs: 100 } });
     expect(await exchange(balancer, "x")).toBe("old:x");
+  });
+
+  it("14/4: another hold begins anew with its whole time, and those that wait for an earlier one continue to", async () => {
+    const [old, next] = await members("old", "new");
+    const balancer = await start([old!]);
+    await until(balancer, { old: "ready" });
+    const listens = ["127.77.18.100:0"];
+    await balancer.reconfigure({ ...configFor([old!], listens), hold: { id: "a", forMs: 200 } });
+    let isForwarded = false;
+    const waiting = exchange(balancer, "x").finally(() => (isForwarded = true));
+    await balancer.reconfigure({ ...configFor([old!], listens), hold: { id: "b", forMs: 60_000 } });
+    await systemClock.sleep(400);
+    expect([isForwarded, balancer.counters().held]).toEqual([false, { id: "b", complete: true, cut: 0 }]);
+    await balancer.reconfigure(configFor([next!], listens));
+    expect(await waiting).toBe("new:x");
+  });
+
+  it("14/4: a hold that has ended by itself does not begin again when the configuration is read again", async () => {
+    const [old] = await members("old");
+    const balancer = await start([old!]);
+    await until(balancer, { old: "ready" });
+    const held = { ...configFor([old!], ["127.77.18.100:0"]), hold: { id: "a", forMs: 100 } };
+    await balancer.reconfigure(held);
+    expect(await exchange(balancer, "x")).toBe("old:x");
+    await balancer.reconfigure(held);
+    expect(balancer.counters()).not.toHaveProperty("held");
   });
 
   it("carries bytes both ways, spreads connections and keeps half-open ones", async () => {

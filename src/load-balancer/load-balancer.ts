@@ -7,7 +7,7 @@ import { createServer, type Server } from "node:net";
 import { systemClock } from "../base/clock.ts";
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import { stopListening } from "../base/stop-listening.ts";
-import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
+import type { ClientHoldRequest, LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 import { listenOnceThere } from "./awaited-listener.ts";
 import { type Backend, chooseBackend, createBackend, mustShed, type ProbeOutcome, recordOutcome } from "./backend.ts";
 import { ClientHold } from "./client-hold.ts";
@@ -28,7 +28,7 @@ export type BackendGroup = {
   /** Where the host asks whether it serves. */
   readonly healthListen?: string;
   /** Clients wait: see `LoadBalancerConfig.hold`. */
-  readonly hold?: { readonly forMs: number };
+  readonly hold?: ClientHoldRequest;
 };
 
 const connectionsMax = 10_000;
@@ -55,6 +55,8 @@ export class LoadBalancer implements AsyncDisposable {
   #refused = 0;
   /** Not null while clients wait. */
   #hold: ClientHold | null = null;
+  /** Of the last hold: one that has ended by itself does not begin again. */
+  #lastHoldId: string | null = null;
 
   private constructor(log: LoadBalancerLog, loaded: BackendGroup) {
     this.#log = log;
@@ -193,20 +195,21 @@ export class LoadBalancer implements AsyncDisposable {
   }
 
   /** Null releases the clients that wait. */
-  #holdClients(wanted: NonNullable<BackendGroup["hold"]> | null): void {
+  #holdClients(wanted: ClientHoldRequest | null): void {
     if (wanted === null) {
       this.#hold?.end();
       this.#hold = null;
       return;
     }
-    if (this.#hold !== null) return;
-    const present = [...this.#sessions];
-    const hold = new ClientHold(present, wanted.forMs, () => {
+    if (this.#lastHoldId === wanted.id) return;
+    this.#lastHoldId = wanted.id;
+    const connections = this.#sessions.size;
+    const hold = new ClientHold([...this.#sessions], wanted, this.#hold, () => {
       if (this.#hold === hold) this.#hold = null;
       this.#log("holdExpired", { forMs: wanted.forMs });
     });
     this.#hold = hold;
-    void hold.closed.then((cut) => this.#log("clientsHeld", { connections: present.length, cut }));
+    void hold.closed.then((cut) => this.#log("clientsHeld", { connections, cut }));
   }
 
   async #stopListening(unwanted: (listen: string) => boolean): Promise<void> {

@@ -8,7 +8,7 @@ export type LoadBalancerTargets = {
   /** The software of the targets, if it is not the spec's: they belong to a cluster that this one is to replace. */
   readonly engine?: "agent" | "etcd";
   /** Clients wait: see `LoadBalancerConfig.hold`. */
-  readonly hold?: { readonly forMs: number };
+  readonly hold?: { readonly id: string; readonly forMs: number };
   /** Its current listen address, if its own machine has yet to move; absent if it is the spec's. */
   readonly listensAt?: { readonly address: string; readonly ports: readonly number[] };
 };

@@ -46,7 +46,13 @@ export type LoadBalancerConfig = {
    * Clients wait: their connections are closed between two calls, and new ones are accepted but not forwarded, until the
    * configuration has no `hold`, or this much time has passed.
    */
-  readonly hold?: { readonly forMs: number };
+  readonly hold?: ClientHoldRequest;
+};
+
+export type ClientHoldRequest = {
+  /** Another id is another hold, with its whole time: also while clients wait for an earlier one. */
+  readonly id: string;
+  readonly forMs: number;
 };
 
 /**

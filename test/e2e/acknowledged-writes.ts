@@ -10,6 +10,8 @@ export type AcknowledgedWrite = {
   readonly key: string;
   readonly value: string;
   readonly revision: number;
+  /** The cluster that has answered. */
+  readonly clusterId: bigint;
   /** When the answer came, on the monotonic clock. */
   readonly atMs: number;
 };
@@ -45,8 +47,8 @@ export class AcknowledgingWriter {
       const value = `value of ${key}`;
       try {
         const response = await this.#client.put(key, value);
-        const revision = response.header?.revision ?? 0;
-        this.acknowledged.push({ key, value, revision, atMs: performance.now() });
+        const { revision = 0, clusterId = 0n } = response.header ?? {};
+        this.acknowledged.push({ key, value, revision, clusterId, atMs: performance.now() });
         await sleep(pauseMs);
       } catch (error) {
         this.failures.push({ atMs: performance.now(), error });

@@ -59,8 +59,8 @@ export class PacedWriter {
     for (;;) {
       try {
         const response = await this.#client.put(key, value);
-        const revision = response.header?.revision ?? 0;
-        this.acknowledged.push({ key, value, revision, atMs: performance.now() });
+        const { revision = 0, clusterId = 0n } = response.header ?? {};
+        this.acknowledged.push({ key, value, revision, clusterId, atMs: performance.now() });
         return;
       } catch (error) {
         const repeatable = error instanceof GrpcError && error.notProcessed;

@@ -5,7 +5,7 @@
  */
 
 import type { WriteAvailability } from "../../../src/apply/apply-event.ts";
-import { isFrozen, unfreeze } from "../../../src/migrate/cluster-calls.ts";
+import { freeze, isFrozen, unfreeze } from "../../../src/migrate/cluster-calls.ts";
 import type { ClusterEnd } from "../../../src/migrate/cluster-end.ts";
 import { DivergedError } from "../../../src/migrate/copy-error.ts";
 import { yieldLeadership } from "../../../src/migrate/renew-leases.ts";
@@ -19,7 +19,13 @@ import { makePlan } from "../make-plan.ts";
 import { copyCluster, resumeCopy } from "../migrate/copy-cluster.ts";
 import { MigrationBalancer, requireHoldingBalancer } from "../migrate/migration-balancer.ts";
 import { checkSource, type MigrateFrom, migrateFromOf, openSource, openTarget } from "../migrate/migration-clusters.ts";
-import { type MigrationRecord, readMigration, saveMigration } from "../migrate/migration-record.ts";
+import {
+  type MigrationPhase,
+  type MigrationRecord,
+  readMigration,
+  removeCopyFiles,
+  saveMigration,
+} from "../migrate/migration-record.ts";
 import { type Switched, switchOver } from "../migrate/switch-over.ts";
 import { openCluster } from "../open-cluster.ts";
 import { refuse } from "../refusal.ts";
@@ -42,6 +48,8 @@ type Migration = {
 
 /** A copy that its source has overtaken is made anew this often. */
 const copiesMax = 3;
+/** The clients have not been at the new members. */
+const beforeSwitch: readonly MigrationPhase[] = ["copying", "following", "switching"];
 
 export async function runMigrate(
   context: CliContext,
@@ -85,6 +93,8 @@ async function goForward(migration: Migration, begun: MigrationRecord | null): P
     );
   if (begun?.phase === "switched") return settle(migration, begun);
   requireSameSource(begun, migration.from);
+  // A way back that was killed once it was recorded has left the clients at the new members, which are made anew now.
+  if (begun?.phase === "returned") await new MigrationBalancer(context, session, begun).moveClients("old");
   let record = begun?.phase === "copying" ? await resumeCopy(migration, begun) : begun;
   if (record === null || record.phase === "returned") record = await copyAnew(migration);
   report(context, await follow(migration, record));
@@ -117,10 +127,8 @@ async function follow(migration: Migration, first: MigrationRecord): Promise<Swi
   for (let copies = 1; ; copies++) {
     try {
       // An earlier attempt was killed before it was decided: the clients are still there.
-      if (await isFrozen(source)) {
-        await unfreeze(source);
-        await new MigrationBalancer(context, session, record).serveOld();
-      }
+      if (await isFrozen(source)) await unfreeze(source);
+      await new MigrationBalancer(context, session, record).serve("old");
       return await moveForward(migration, record, source, target);
     } catch (error) {
       if (!(error instanceof DivergedError) || copies >= copiesMax) throw error;
@@ -148,9 +156,9 @@ function moveForward(
     begin: () => save({ phase: "switching" }),
     hold: () => balancer.hold("old"),
     decide: (revision) => save({ phase: "switched", switchRevision: revision }),
-    release: () => balancer.serveNew(),
+    release: () => balancer.serve("new"),
     giveUp: async () => {
-      await balancer.serveOld();
+      await balancer.serve("old");
       save({ phase: "following" });
     },
   });
@@ -158,7 +166,7 @@ function moveForward(
 
 /** The new members have the clients: the load balancer, and the state, say so as well. */
 async function settle({ context, session, lock }: Migration, record: MigrationRecord): Promise<ExitCode> {
-  await new MigrationBalancer(context, session, record).serveNew();
+  await new MigrationBalancer(context, session, record).moveClients("new");
   await recordSwitch(context, session, lock);
   const { invocation, terminal } = context;
   terminal.print(
@@ -185,12 +193,14 @@ async function rollBack(migration: Migration, record: MigrationRecord): Promise<
   const source = openSource(context, { ...from, endpoints: record.endpoints });
   if (record.phase === "switched" || record.phase === "returning") {
     if (asks && record.phase === "switched") await askApproval(context, "apply");
-    report(context, await moveBack(migration, record, source, balancer));
+    report(context, await moveBack(migration, record, source, balancer).catch(giveUpReturn(migration, record, source)));
   }
   // Nothing was written to the new members before the switch.
   await unfreeze(source);
-  await balancer.serveOld();
+  if (beforeSwitch.includes(record.phase)) await balancer.serve("old");
+  else await balancer.moveClients("old");
   saveMigration(session, { ...record, phase: "returned", switchRevision: null });
+  removeCopyFiles(session);
   context.terminal.print(
     [
       `The old cluster, at ${record.endpoints.join(", ")}, has the clients, through the load balancer of this spec.`,
@@ -209,6 +219,8 @@ async function moveBack(
 ): Promise<Switched> {
   const from = record.switchRevision ?? record.snapshotRevision;
   const present = await openTarget(context, session);
+  // A run that was killed has left them at the old cluster, frozen or not: it must have none when it takes changes again.
+  await balancer.moveClients("new");
   saveMigration(session, { ...record, phase: "returning" });
   if (await isFrozen(old)) {
     // Its leases have run out meanwhile, though their clients renewed them at the new members.
@@ -227,9 +239,28 @@ async function moveBack(
     begin: () => undefined,
     hold: () => balancer.hold("new"),
     decide: () => void saveMigration(session, { ...record, phase: "returned", switchRevision: null }),
-    release: () => balancer.serveOld(),
-    giveUp: () => balancer.serveNew(),
+    release: () => balancer.serve("old"),
+    giveUp: () => balancer.serve("new"),
   });
+}
+
+/** The old cluster cannot be made anew, as a copy can: it is frozen again, and the new members keep the clients. */
+function giveUpReturn(
+  { session }: Migration,
+  record: MigrationRecord,
+  old: ClusterEnd,
+): (error: unknown) => Promise<never> {
+  return async (error) => {
+    if (!(error instanceof DivergedError)) throw error;
+    await freeze(old);
+    saveMigration(session, { ...record, phase: "switched" });
+    throw refuse(
+      "cli/no-way-back",
+      `The old cluster cannot be brought up to date: ${error.message}`,
+      "The new members keep the clients, and the old cluster is frozen again. What is left is a restore of a backup of the new members into another cluster. To give up the way back, run:",
+      [["migrate", "-finish"]],
+    );
+  };
 }
 
 async function finish(migration: Migration, record: MigrationRecord): Promise<ExitCode> {
@@ -251,7 +282,7 @@ async function finish(migration: Migration, record: MigrationRecord): Promise<Ex
 }
 
 async function settleQuietly({ context, session, lock }: Migration, record: MigrationRecord): Promise<void> {
-  await new MigrationBalancer(context, session, record).serveNew();
+  await new MigrationBalancer(context, session, record).moveClients("new");
   await recordSwitch(context, session, lock);
 }
 

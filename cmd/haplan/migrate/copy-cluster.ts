@@ -80,7 +80,7 @@ export async function resumeCopy(
     return execute(request, plan, record);
   }
   const serial = (await sessionState(context, session))?.serial ?? 0;
-  return serial > plan.binding.stateSerial ? copied(session, plan, record) : null;
+  return serial > plan.binding.stateSerial ? copied(session, record) : null;
 }
 
 async function execute(
@@ -89,13 +89,12 @@ async function execute(
   record: MigrationRecord,
 ): Promise<MigrationRecord> {
   if (planHasChanges(plan)) await executePlan(context, session, plan, { lock, json: false, checked: true });
-  return copied(session, plan, record);
+  return copied(session, record);
 }
 
-function copied(session: Session, plan: Plan, record: MigrationRecord): MigrationRecord {
+function copied(session: Session, record: MigrationRecord): MigrationRecord {
   const next = saveMigration(session, { ...record, phase: "following" });
-  const snapshot = plan.restore?.snapshot;
-  removeCopyFiles(session, [migrationPlanFile(session), ...(snapshot === undefined ? [] : [snapshot])]);
+  removeCopyFiles(session);
   return next;
 }
 
@@ -105,6 +104,7 @@ async function takeSnapshot({ context, session, from }: CopyRequest): Promise<Ba
   const members = session.dependencies.connect({ endpoints: from.endpoints, tls });
   const path = migrationSnapshot(session, "incoming");
   makeDirDurably(migrationDir(session.directory));
+  removeCopyFiles(session);
   try {
     const file = openSync(path, "w", 0o600);
     try {

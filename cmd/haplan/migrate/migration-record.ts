@@ -2,7 +2,7 @@
  * How far a migration is, in `.haplan/<cluster>/migration`: whatever interrupts it, the same command continues it, and nothing
  * else changes the cluster meanwhile.
  */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { compileSchema } from "../../../src/base/compile-schema.ts";
 import { makeDirDurably, syncDir, writeFileDurably } from "../../../src/base/durable-file.ts";
@@ -89,10 +89,15 @@ export function saveMigration(session: Session, record: MigrationRecord): Migrat
   return record;
 }
 
-/** Snapshots and plans are not needed once the copy is made. */
-export function removeCopyFiles(session: Session, paths: readonly string[]): void {
-  for (const path of paths) rmSync(path, { force: true });
-  if (existsSync(migrationDir(session.directory))) syncDir(migrationDir(session.directory));
+/** Snapshots and plans are not needed once the copy is made or given up: also those of runs that were killed. */
+export function removeCopyFiles(session: Session): void {
+  const directory = migrationDir(session.directory);
+  if (!existsSync(directory)) return;
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (path !== recordFile(session)) rmSync(path, { force: true });
+  }
+  syncDir(directory);
 }
 
 /** @throws RefusalError while the spec's cluster is being brought over, and before */
