@@ -21,6 +21,7 @@ export function createScriptedTerminal(answers: readonly string[] | null, live =
     print: (text) => void printed.push(text),
     printError: (text) => void errors.push(text),
     live,
+    columns: null,
     showStatus: (lines) => void statuses.push(lines.join("\n")),
     ask: async (question) => {
       questions.push(question);

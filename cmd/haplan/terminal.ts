@@ -13,6 +13,8 @@ export type Terminal = {
   showStatus(lines: readonly string[]): void;
   /** Whether output can be repainted: it goes to an interactive terminal, not to a log. */
   readonly live: boolean;
+  /** Of standard output; null if it goes to no terminal. */
+  readonly columns: number | null;
   /** Asks on standard output; null if there is no answer any more, or `stop` was aborted. */
   ask(question: string, stop: AbortSignal): Promise<string | null>;
   /** Stops all output to standard output. */
@@ -50,6 +52,7 @@ export function createTerminal(options: { readonly color: boolean }): Terminal {
       stderr.write(`${text}\n`);
     },
     live,
+    columns: stdout.isTTY === true ? stdout.columns || 80 : null,
     showStatus: (lines) => {
       if (!live || closed) return;
       clearStatus();

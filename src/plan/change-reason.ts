@@ -12,6 +12,11 @@ export type ChangeReason = CodedReason | string;
 
 /** Named by `-replace`. */
 export const asRequested: CodedReason = { code: "requested", text: "as requested" };
+/** It may still be there. */
+export const unreachableReplaced: CodedReason = {
+  code: "requested",
+  text: "it is unreachable, and replaced as requested",
+};
 export const notInSpec: CodedReason = { code: "notInSpec", text: "it is not in the spec" };
 
 /** Its unit is as it should be, but does not run. */

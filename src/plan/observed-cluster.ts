@@ -65,6 +65,11 @@ export function whyUnreachable(unreachable: readonly UnreachableMachine[], name:
   return unreachable.find((machine) => machine.name === name)?.reason ?? null;
 }
 
+/** Whether `-replace` names the machine, which is unreachable. */
+export function isAbandoned({ abandoned = [] }: ObservedCluster, name: string): boolean {
+  return whyUnreachable(abandoned, name) !== null;
+}
+
 /** The newest of several machines of one name, which exist while a master moves. */
 export function newestMachine(machines: readonly ObservedMachine[], name: string): ObservedMachine | undefined {
   return machines.filter((machine) => machine.name === name).sort((a, b) => b.generation - a.generation)[0];

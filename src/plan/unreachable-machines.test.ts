@@ -134,6 +134,15 @@ describe("a machine that is unreachable", () => {
       expect(change).toMatchObject({ reason: "it is unreachable, and replaced as requested", reasonCode: "requested" });
     });
 
+    it.each([
+      ["another host", (): Plan => replaced()],
+      ["its own host", (): Plan => plan(three, without("m2", false), { replace: ["haplan_machine.m2"] }).plan!],
+    ])("F7: is not called gone when it is replaced on %s", (_, planned) => {
+      const { drift, changes, steps, warnings } = planned();
+      expect(drift).toMatchObject([{ address: "haplan_raft_member.m2", after: { status: "unreachable" } }]);
+      expect(JSON.stringify({ changes, steps, warnings })).not.toContain("gone");
+    });
+
     it("F7: keeps nothing of one that is created again on its own host", () => {
       const { plan: again } = plan(three, without("m2", false), { replace: ["haplan_machine.m2"] });
       const action = again!.steps.find((step) => step.action.kind === "createMachine")!.action;

@@ -198,5 +198,5 @@ export function showPlan(context: CliContext, plan: Plan, flags: ApplyFlags): vo
   const { terminal, reporter } = context;
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
-  if (!flags.json) terminal.print(renderPlan(plan, terminal.paint));
+  if (!flags.json) terminal.print(renderPlan(plan, terminal));
 }

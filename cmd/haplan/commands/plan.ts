@@ -83,7 +83,7 @@ async function reportPlan(
   for (const line of planLines(plan)) reporter.event(line);
   reporter.warn(plan.warnings);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
-  if (!reporter.json) terminal.print(renderPlan(plan, terminal.paint, refreshed));
+  if (!reporter.json) terminal.print(renderPlan(plan, { ...terminal, refreshed }));
   if (refreshed) await checkPlan(context, session, plan);
   if (out !== undefined) writePlanFile(context, out, plan, session.specPath);
 }

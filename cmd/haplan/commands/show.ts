@@ -19,7 +19,7 @@ export async function runShow(context: CliContext, path: string | undefined, fla
   const { plan } = await readPlanFile(context, path);
   if (flags.json) terminal.print(JSON.stringify(planToJson(plan), null, 2));
   else if (flags.markdown) terminal.print(renderPlanMarkdown(plan));
-  else terminal.print(renderPlan(plan, terminal.paint));
+  else terminal.print(renderPlan(plan, terminal));
   return 0;
 }
 

@@ -79,7 +79,7 @@ function timeline(plan: Plan): readonly string[] {
 
 function details(plan: Plan): readonly string[] {
   if (!planHasChanges(plan)) return [];
-  const text = renderPlan(plan, createPaint(false));
+  const text = renderPlan(plan, { paint: createPaint(false) });
   const cut = text.length > detailsLengthMax;
   const shown = cut ? text.slice(0, text.lastIndexOf("\n", detailsLengthMax)) : text;
   // Four backticks, so that nothing in a plan ends the block early.

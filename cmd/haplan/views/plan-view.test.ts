@@ -129,7 +129,7 @@ const unchanged: Plan = { ...plan, changes: plan.changes.slice(4), drift: [], st
 
 describe("plan view", () => {
   it("T low: shows symbols, reasons, values, drift, timeline and summary, and hides digests and process ids", () => {
-    expect(renderPlan(plan, createPaint(false))).toMatchInlineSnapshot(`
+    expect(renderPlan(plan, { paint: createPaint(false) })).toMatchInlineSnapshot(`
       "Note: Objects have changed outside of haplan
 
       haplan detected the following changes made outside of haplan since the last
@@ -189,10 +189,10 @@ describe("plan view", () => {
          1 issue certificate m3
 
       Quorum timeline (each row is after the step):
-        step                                 voters learners quorum  can lose endpoint
-        now                                       3        0      2         0        -
-         2 change voters from m1, m2, m4 ...    3+3        1    2+2 no quorum        -
-         2 done                                   3        0      2         1      2/3
+        step                                                                voters  learners  quorum   can lose  endpoint
+        now                                                                      3         0       2          0         -
+         2 change voters from m1, m2, m4 to m1, m2, m3 in one joint change     3+3         1     2+2  no quorum         -
+         2 done                                                                  3         0       2          1       2/3
         endpoint: serving targets of the load balancer, of all its targets
 
       Plan: 2 to add, 1 to change, 2 to destroy."
@@ -200,7 +200,11 @@ describe("plan view", () => {
   });
 
   it("renders the same plan in color", () => {
-    expect(renderPlan(plan, createPaint(true)).split("\n").slice(10, 60)).toMatchInlineSnapshot(`
+    expect(
+      renderPlan(plan, { paint: createPaint(true) })
+        .split("\n")
+        .slice(10, 60),
+    ).toMatchInlineSnapshot(`
       [
         "",
         "─────────────────────────────────────────────────────────────────────────────",
@@ -251,22 +255,55 @@ describe("plan view", () => {
         "   1 issue certificate m3",
         "",
         "[1mQuorum timeline[22m (each row is after the step):",
-        "[1m  step                                 voters learners quorum  can lose endpoint[22m",
+        "[1m  step                                                                voters  learners  quorum   can lose  endpoint[22m",
       ]
     `);
   });
 
   it("color changes nothing but color", () => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: colors are made of control characters
-    expect(renderPlan(plan, createPaint(true)).replace(/\u001b\[\d+m/g, "")).toBe(renderPlan(plan, createPaint(false)));
+    expect(renderPlan(plan, { paint: createPaint(true) }).replace(/\u001b\[\d+m/g, "")).toBe(
+      renderPlan(plan, { paint: createPaint(false) }),
+    );
   });
 
   it("no line is wider than a terminal", () => {
-    for (const line of renderPlan(plan, createPaint(false)).split("\n")) expect(line.length).toBeLessThanOrEqual(80);
+    for (const line of renderPlan(plan, { paint: createPaint(false), columns: 80 }).split("\n"))
+      expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  const [now, ...rows] = plan.timeline;
+  const long = {
+    ...plan,
+    timeline: [now!, { ...rows[0]!, title: "update load balancer h4: h1, h2, h3, h5, h6" }],
+  };
+
+  it.each<[number | null, readonly string[]]>([
+    [
+      80,
+      [
+        "  step                             voters  learners  quorum   can lose  endpoint",
+        "  now                                   3         0       2          0         -",
+        "   2 update load balancer h4: h1,     3+3         1     2+2  no quorum         -",
+        "     h2, h3, h5, h6",
+      ],
+    ],
+    [
+      null,
+      [
+        "  step                                            voters  learners  quorum   can lose  endpoint",
+        "  now                                                  3         0       2          0         -",
+        "   2 update load balancer h4: h1, h2, h3, h5, h6     3+3         1     2+2  no quorum         -",
+      ],
+    ],
+  ])("cuts no title of the timeline, in %s columns", (columns, expected) => {
+    const lines = renderPlan(long, { paint: createPaint(false), columns }).split("\n");
+    const at = lines.findIndex((line) => line.startsWith("Quorum timeline"));
+    expect(lines.slice(at + 1, at + 1 + expected.length)).toEqual(expected);
   });
 
   it("prints Terraform's sentence if there is nothing to do", () => {
-    expect(renderPlan(unchanged, createPaint(false))).toMatch(
+    expect(renderPlan(unchanged, { paint: createPaint(false) })).toMatch(
       /^No changes\. Your infrastructure matches the configuration\./,
     );
   });
@@ -277,7 +314,7 @@ describe("plan view", () => {
       code: "plan/unreachable",
       summary: "haplan_machine.m2 is unreachable",
     } as const;
-    const text = renderPlan({ ...unchanged, warnings: [warning] }, createPaint(false));
+    const text = renderPlan({ ...unchanged, warnings: [warning] }, { paint: createPaint(false) });
     expect(text).toContain("unreachable machines were not compared");
     expect(text).not.toContain("Your infrastructure matches");
   });
@@ -294,7 +331,7 @@ describe("plan view", () => {
       address: `haplan_machine.${name}` as const,
     }));
     const plan = { ...unchanged, warnings };
-    expect(renderPlan(plan, createPaint(false))).toMatch(expected);
+    expect(renderPlan(plan, { paint: createPaint(false) })).toMatch(expected);
     expect(isNothingCompared({ ...plan, spec: { ...plan.spec, workers: [] } })).toBe(nothing);
   });
 
@@ -339,7 +376,7 @@ describe("plan JSON", () => {
       sensitive: ["privateKey"],
     });
     const leaky = { ...plan, changes: [secret] };
-    for (const text of [JSON.stringify(planToJson(leaky)), renderPlan(leaky, createPaint(false))]) {
+    for (const text of [JSON.stringify(planToJson(leaky)), renderPlan(leaky, { paint: createPaint(false) })]) {
       expect(text).not.toContain('secret"');
       expect(text).not.toMatch(/old-secret|new-secret/);
     }

@@ -86,8 +86,16 @@ function countsText(plan: Plan): string {
   return `${imports === 0 ? "" : `${imports} to import, `}${add} to add, ${change} to change, ${destroy} to destroy.`;
 }
 
-/** The whole plan as text, without a line end. `refreshed`: whether the cluster was observed for it. */
-export function renderPlan(plan: Plan, paint: Paint, refreshed = true): string {
+export type PlanView = {
+  readonly paint: Paint;
+  /** Of the terminal; null for output that goes elsewhere. */
+  readonly columns?: number | null;
+  /** Whether the cluster was observed for it. */
+  readonly refreshed?: boolean;
+};
+
+/** The whole plan as text, without a line end. */
+export function renderPlan(plan: Plan, { paint, columns = null, refreshed = true }: PlanView): string {
   const drift = renderDrift(plan, paint);
   if (!planHasChanges(plan)) return [...drift, renderNoChanges(plan, paint, refreshed)].join("\n");
   const changes = plan.changes.filter(
@@ -103,7 +111,7 @@ export function renderPlan(plan: Plan, paint: Paint, refreshed = true): string {
     "",
     ...changes.flatMap((item) => [...renderChange(item, paint), ""]),
     ...renderSteps(plan),
-    ...renderTimeline(plan, paint),
+    ...renderTimeline(plan, paint, columns),
     "",
     `${paint.bold("Plan:")} ${countsText(plan)}`,
   ].join("\n");

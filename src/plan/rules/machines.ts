@@ -1,10 +1,10 @@
 /** Machines of the load balancer and of workers, which no quorum depends on. Those of masters are in masters.ts. */
 
 import { sameJson } from "../../base/canonical-json.ts";
-import { asRequested, type ChangeReason } from "../change-reason.ts";
+import { asRequested, type ChangeReason, unreachableReplaced } from "../change-reason.ts";
 import { type ClusterView, generationOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import { whyUnreachable } from "../observed-cluster.ts";
+import { isAbandoned, whyUnreachable } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, deposedAddress, type ResourceAddress, resourceAddress } from "../resource.ts";
 import { isRequested } from "./requested-replacements.ts";
@@ -40,8 +40,7 @@ export function planMachine(
 /** Why a machine that was not found is created; null for one that never was. */
 export function whyMissing({ observed, view }: Planning, { name, address }: DesiredResource): ChangeReason | null {
   if (!view.resources.has(address)) return null;
-  const isAbandoned = whyUnreachable(observed.abandoned ?? [], name) !== null;
-  return isAbandoned ? { ...asRequested, text: "it is unreachable, and replaced as requested" } : "it is gone";
+  return isAbandoned(observed, name) ? unreachableReplaced : "it is gone";
 }
 
 /** One that is replaced because it is unreachable may come back: the state keeps which host it is on. */

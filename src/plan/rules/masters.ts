@@ -5,7 +5,7 @@
  */
 
 import { agentUnitName } from "../../units/unit-definition.ts";
-import { asRequested, type ChangeReason, reasonText } from "../change-reason.ts";
+import { asRequested, type ChangeReason, reasonText, unreachableReplaced } from "../change-reason.ts";
 import {
   areApart,
   type ClusterView,
@@ -19,7 +19,7 @@ import {
   unitOf,
 } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { ObservedMachine } from "../observed-cluster.ts";
+import { isAbandoned, type ObservedMachine } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
@@ -119,7 +119,7 @@ function masterOutcome(planning: Planning, resource: DesiredResource): KeptMaste
   if (voter === null) return { kind: "join", name, replaces: null, learner, reason: null };
   const condition = memberCondition(view, voter);
   if (!isRecoverable(condition)) {
-    const reason = lossReason(name, condition, view);
+    const reason = lossReason(planning, name, condition);
     return { kind: "join", name, replaces: voter, learner, reason };
   }
   // A learner on its machine means that replacing this voter was started: the machine is the learner's now, even if the
@@ -161,10 +161,11 @@ export function leavesItsPlace({ spec, view }: Planning, name: string): boolean 
   return wanted !== undefined && present !== undefined && areApart(present, wanted);
 }
 
-function lossReason(name: string, condition: MemberCondition, view: ClusterView): string {
+function lossReason({ observed, view }: Planning, name: string, condition: MemberCondition): ChangeReason {
   if (condition === "dataLost") return "its data directory is empty";
   const wasAdopted = view.resources.get(resourceAddress("haplan_raft_member", name))?.attributes["adopted"] === true;
-  return wasAdopted ? "it does not answer and is no longer adopted" : "its machine is gone";
+  if (wasAdopted) return "it does not answer and is no longer adopted";
+  return isAbandoned(observed, name) ? unreachableReplaced : "its machine is gone";
 }
 
 export function whyRebuild(planning: Planning, resource: DesiredResource, voter: MemberView): ChangeReason | null {
@@ -240,6 +241,7 @@ export function noteFoundVoters({ view, builder }: Planning): void {
 /** Changes made outside of haplan since the state was written. */
 export function noteDrift({
   masterChanges,
+  observed,
   view,
   builder,
 }: Planning & { readonly masterChanges: MasterChanges }): void {
@@ -258,6 +260,10 @@ export function noteDrift({
     if (isRecoverable(memberCondition(view, replaces))) continue;
     if (view.machines.has(name)) {
       noteDataGone(name, reasonText(reason ?? "it is gone"), builder);
+      continue;
+    }
+    if (isAbandoned(observed, name)) {
+      noteUnreachable(name, builder);
       continue;
     }
     const machine = resourceAddress("haplan_machine", name);

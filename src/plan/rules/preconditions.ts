@@ -3,6 +3,7 @@
 import { majorityOf } from "../../base/majority.ts";
 import type { ClusterSpec } from "../../spec/cluster-spec.ts";
 import { specWarnings } from "../../spec/spec-warnings.ts";
+import { unreachableReplaced } from "../change-reason.ts";
 import {
   type ClusterView,
   hasName,
@@ -11,6 +12,7 @@ import {
   type MemberView,
   memberCondition,
 } from "../cluster-view.ts";
+import { isAbandoned, type ObservedCluster } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
@@ -164,12 +166,12 @@ function checkRecoverable(planning: Planning): void {
   for (const half of [view.members.filter((member) => member.voter), outgoing]) checkHalf(planning, half);
 }
 
-function checkHalf({ view, builder }: Planning, voters: readonly MemberView[]): void {
+function checkHalf({ observed, view, builder }: Planning, voters: readonly MemberView[]): void {
   if (voters.length === 0) return;
   const lost = voters.filter((member) => !isRecoverable(memberCondition(view, member)));
   const left = voters.length - lost.length;
   if (left >= majorityOf(voters.length)) return;
-  const names = lost.map((member) => `${member.name} (${lossText(view, member)})`);
+  const names = lost.map((member) => `${member.name} (${lossText(observed, view, member)})`);
   const starts = lost.flatMap(({ started, name, peerUrl }) =>
     started ? [] : ` Or start ${name} at ${peerUrl} with an empty data directory, as a member of this cluster.`,
   );
@@ -182,7 +184,8 @@ function checkHalf({ view, builder }: Planning, voters: readonly MemberView[]): 
   );
 }
 
-function lossText(view: ClusterView, member: MemberView): string {
+function lossText(observed: ObservedCluster, view: ClusterView, member: MemberView): string {
   if (!member.started) return "it was added and has never started";
-  return memberCondition(view, member) === "dataLost" ? "its data directory is empty" : "its machine is gone";
+  if (memberCondition(view, member) === "dataLost") return "its data directory is empty";
+  return isAbandoned(observed, member.name) ? unreachableReplaced.text : "its machine is gone";
 }
