@@ -1,5 +1,6 @@
 /** Everything that a spec puts on machines, to be checked before a plan is made. Pure. */
 import { certificateBackdatingMs } from "../base/certificate-backdating.ts";
+import type { ResourceChange } from "../plan/plan.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
 import { specName } from "../plan/resource.ts";
 import type { State } from "../plan/state.ts";
@@ -42,7 +43,7 @@ export function checkRequest(spec: ClusterSpec, state: State | null, model: Prov
     space: masters.filter(({ name }) => isNew(name)).map(({ name }) => ({ machine: name, bytes: memberBytes })),
     network: networkPaths(spec, balancers),
     certificateAgeMs: spec.controlPlane.tls.enabled && state === null ? certificateBackdatingMs : null,
-    ...virtualAddressOf(spec),
+    ...virtualAddressOf(spec, state?.resources ?? []),
   };
 }
 
@@ -52,11 +53,17 @@ function balancerUnits(spec: ClusterSpec, balancer: string): readonly MachineUni
   return blueprints.flatMap((each) => (each === null ? [] : [{ machine: balancer, unit: each.definition }]));
 }
 
-/** The virtual address of the load balancers, if they have one. */
-export function virtualAddressOf({ loadBalancer }: ClusterSpec): Pick<PreflightRequest, "virtualAddress"> {
+/** The virtual address of the load balancers, if they have one; `known` are resources of now. */
+export function virtualAddressOf(
+  { loadBalancer }: ClusterSpec,
+  known: readonly Pick<ResourceChange, "type" | "name">[],
+): Pick<PreflightRequest, "virtualAddress"> {
   const { address, ports, hosts = [], virtual } = loadBalancer;
   if (virtual === undefined || ports[0] === undefined) return {};
-  return { virtualAddress: { address, port: ports[0], machines: hosts.map(({ name }) => name) } };
+  // One that leaves has the address until another one takes it.
+  const present = known.filter(({ type }) => type === "haplan_load_balancer").map(({ name }) => specName(name));
+  const machines = [...new Set([...hosts.map(({ name }) => name), ...present])];
+  return { virtualAddress: { address, port: ports[0], machines } };
 }
 
 /** 0 for a machine that the state does not have. */

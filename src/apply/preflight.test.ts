@@ -4,14 +4,20 @@ import { planInWorld } from "../../test/support/plan-in-world.ts";
 import { fixtureSpec } from "../../test/support/planned-cluster.ts";
 import type { PreflightRequest } from "../providers/provider.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { UnitDefinition } from "../units/unit-definition.ts";
 import { applyPlan } from "./apply-plan.ts";
+import { checkRequest } from "./check-request.ts";
 import { preflightPlan } from "./preflight.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 
-async function requestOf(spec: ClusterSpec, replace: readonly string[] = []): Promise<PreflightRequest> {
+async function requestOf(
+  spec: ClusterSpec,
+  replace: readonly string[] = [],
+  before: ClusterSpec = three,
+): Promise<PreflightRequest> {
   const world = new FakeWorld();
-  await applyPlan(await planInWorld(world, three), world.ports());
+  await applyPlan(await planInWorld(world, before), world.ports());
   const ports = world.ports();
   let asked: PreflightRequest | null = null;
   const provider = {
@@ -39,6 +45,55 @@ describe("the space that a plan needs", () => {
     );
     const { space } = await requestOf({ ...three, controlPlane: { ...three.controlPlane, masters } });
     expect(space).toEqual([{ machine: "m2", bytes: expect.any(Number) }]);
+  });
+});
+
+/** Load balancers with a virtual address, on hosts of their own. */
+function shared(places: { readonly [name: string]: string }, masters = three): ClusterSpec {
+  const hosts = Object.entries(places).map(([name, address]) => ({ name, zone: null, address }));
+  const virtual = { interface: null, routerId: 7 };
+  return { ...masters, loadBalancer: { ...masters.loadBalancer, address: "10.0.0.100", hosts, virtual } };
+}
+
+describe("load balancers that change their hosts", () => {
+  const before = shared({ lb1: "127.0.2.1", lb2: "127.0.2.2" });
+  it.each<[string, ClusterSpec, readonly string[]]>([
+    ["one of two", shared({ lb1: "127.0.2.1", lb3: "127.0.2.3" }), ["lb1", "lb2", "lb3"]],
+    ["both", shared({ lb3: "127.0.2.3", lb4: "127.0.2.4" }), ["lb1", "lb2", "lb3", "lb4"]],
+    ["one that keeps its name", shared({ lb1: "127.0.2.1", lb2: "127.0.2.3" }), ["lb1", "lb2"]],
+  ])("may have the virtual address until they are replaced: %s", async (_, spec, machines) => {
+    const { virtualAddress } = await requestOf(spec, [], before);
+    expect(virtualAddress).toMatchObject({ address: "10.0.0.100", machines: expect.any(Array) });
+    expect(virtualAddress!.machines.toSorted()).toEqual(machines);
+    const world = new FakeWorld();
+    await applyPlan(await planInWorld(world, before), world.ports());
+    const checked = checkRequest(spec, world.facts.state, world.ports().provider.model);
+    expect(checked.virtualAddress!.machines.toSorted()).toEqual(machines);
+  });
+
+  it("keep keepalived as it is on the host that one leaves, while its targets change", async () => {
+    const world = new FakeWorld();
+    await applyPlan(await planInWorld(world, before), world.ports());
+    const masters = three.controlPlane.masters.map((master) =>
+      master.name === "m2" ? { ...master, address: "127.0.1.22" } : master,
+    );
+    const moved = { ...three, controlPlane: { ...three.controlPlane, masters } };
+    const plan = await planInWorld(world, shared({ lb1: "127.0.2.3", lb2: "127.0.2.2" }, moved));
+    const ids = plan.steps.map(({ id }) => id);
+    const [update] = ids.filter((id) => id.startsWith("updateLoadBalancer") && id.includes("lb1"));
+    expect(update).toBeDefined();
+    const destroyed: string[] = [];
+    const keepalived = (): UnitDefinition | undefined =>
+      world.facts.machines.get("lb1")?.units.get("keepalived")?.definition;
+    const kept = keepalived();
+    world.beforeAct = (act) => {
+      if (!act.startsWith("destroyMachine lb1")) return;
+      destroyed.push(act);
+      expect(keepalived()).toEqual(kept);
+    };
+    expect(await applyPlan(plan, world.ports())).toMatchObject({ kind: "applied" });
+    expect(destroyed).not.toEqual([]);
+    expect(keepalived()).not.toEqual(kept);
   });
 });
 

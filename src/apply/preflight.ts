@@ -52,7 +52,7 @@ export async function preflightPlan(
   const isAuthorityNew = actions.some(({ kind }) => kind === "createAuthority");
   const certificateAgeMs = isAuthorityNew ? certificateBackdatingMs : null;
   const starts = actions.some(({ kind }) => kind === "startLoadBalancer");
-  const virtual = starts ? virtualAddressOf(plan.spec) : {};
+  const virtual = starts ? virtualAddressOf(plan.spec, plan.changes) : {};
   return provider.preflight({ machines, units, space, network, certificateAgeMs, ...virtual }, signal);
 }
 

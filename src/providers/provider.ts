@@ -78,6 +78,7 @@ export type VirtualAddress = {
   readonly address: string;
   /** A port at which it is served. */
   readonly port: number;
+  /** Those of the load balancers that there are, and of those that there will be. */
   readonly machines: readonly string[];
 };
 

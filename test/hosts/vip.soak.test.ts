@@ -155,6 +155,38 @@ describeHosts("a virtual address", () => {
     expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
   }, 180_000);
 
+  it("is held by a load balancer that was replaced, one of them and both at once, also on the hosts of masters", async () => {
+    const place = async (hosts: NonNullable<HostsSpec["virtual"]>["hosts"]): Promise<string> => {
+      cluster.write({ ...spec(5), virtual: { address: vip, hosts, more: ", interface: host0" } });
+      await cluster.run("apply", "-auto-approve");
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+      const held = await Promise.all(set.hosts.map(hasAddress));
+      return set.hosts
+        .filter((_, at) => held[at])
+        .map(({ name }) => name)
+        .join(" ");
+    };
+    const [first, last] = [
+      ["lb1", host(4)],
+      ["lb2", host(5)],
+    ] as const;
+    expect(await place([first, ["lb3", host(1)]])).toBe("h4");
+    expect(["h2", "h3"]).toContain(
+      await place([
+        ["lb4", host(2)],
+        ["lb5", host(3)],
+      ]),
+    );
+    // The same names on other hosts.
+    expect(["h1", "h5"]).toContain(
+      await place([
+        ["lb4", host(1)],
+        ["lb5", host(5)],
+      ]),
+    );
+    expect(["h4", "h5"]).toContain(await place([first, last]));
+  }, 600_000);
+
   it("is held for the embedded load balancer as well", async () => {
     cluster.write({ ...spec(5), balancerType: "embedded" });
     await cluster.run("apply", "-auto-approve");

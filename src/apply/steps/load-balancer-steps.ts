@@ -21,7 +21,8 @@ export async function startLoadBalancer(
   const { plan, ports, keeper, signal } = context;
   const name = balancerOf(action);
   const blueprint = loadBalancerBlueprint(plan.spec, action);
-  const holder = action.listensAt === undefined ? virtualAddressBlueprint(plan.spec, name) : null;
+  const isLeaving = leavesItsHost(context, name);
+  const holder = action.listensAt === undefined && !isLeaving ? virtualAddressBlueprint(plan.spec, name) : null;
   const { hosts, attributes } = ports.provider.model.describeLoadBalancer(plan.spec);
   const wanted = {
     name,
@@ -31,7 +32,8 @@ export async function startLoadBalancer(
     unit: () => materializeUnit(blueprint, ports.authority),
     virtualAddress: holder === null ? null : () => materializeUnit(holder, ports.authority),
   };
-  if (holder === null && hasVirtualAddress(context, name)) await ports.loadBalancer.removeVirtualAddress(name, signal);
+  if (holder === null && !isLeaving && hasVirtualAddress(context, name))
+    await ports.loadBalancer.removeVirtualAddress(name, signal);
   const address = resourceAddress("haplan_load_balancer", name);
   const ensure = (): Promise<Attributes> => ports.loadBalancer.ensure(wanted, signal);
   const runsHaplan = hosts.length > 0 && blueprint.definition.program.kind === "haplan";
@@ -49,6 +51,14 @@ export async function stopLoadBalancer(
   const name = balancerOf(action);
   await ports.loadBalancer.remove(name, hasVirtualAddress(context, name), signal);
   return {};
+}
+
+/** Whether another machine takes its place, at another address: what the spec says of keepalived is for that one. */
+function leavesItsHost({ plan, keeper }: StepContext, name: string): boolean {
+  const { hosts } = plan.spec.loadBalancer;
+  const known = keeper.find(resourceAddress("haplan_machine", name))?.attributes["address"];
+  const wanted = hosts?.find((host) => host.name === name)?.address;
+  return typeof known === "string" && wanted !== undefined && known !== wanted;
 }
 
 /** Where the state was lost, it is taken to be as the spec has it: what removes it is idempotent. */

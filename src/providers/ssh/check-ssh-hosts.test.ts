@@ -21,9 +21,9 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-/** `command` is the last argument, as ssh gets it. */
+/** `command` is the last argument, as ssh gets it, and `host` the one before. */
 function sshThat(script: string): void {
-  const text = `#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\ncommand=$1\n${script}\n`;
+  const text = `#!/bin/sh\nwhile [ $# -gt 1 ]; do host=$1; shift; done\ncommand=$1\n${script}\n`;
   writeFileSync(join(directory, "ssh"), text, { mode: 0o755 });
 }
 
@@ -42,8 +42,9 @@ const host: KnownHost = { key: "10.0.0.1", target, machines: ["m1"], unreachable
 async function found(
   unit: Partial<UnitDefinition>,
   space: PreflightRequest["space"] = [],
-  more: Partial<PreflightRequest> = {},
+  more: Partial<PreflightRequest> & { readonly balancers?: readonly KnownHost[] } = {},
 ): Promise<readonly Diagnostic[]> {
+  const { balancers = [host], ...requested } = more;
   const { signal } = new AbortController();
   const limits = { machinesAtOnce: 10, callTimeoutMs: 60_000 };
   const agent: UnitDefinition = {
@@ -61,16 +62,22 @@ async function found(
     space,
     network: [],
     certificateAgeMs: null,
-    ...more,
+    ...requested,
   };
   const report = await checkSshHosts({
     cluster: "demo",
     hosts: [host],
+    balancers,
     request,
     calls: new MachineCalls({ limits, clock: systemClock, signal, log: () => undefined }),
     clock: systemClock,
     signal,
-    reach: async (_, given) => ({ target, files: { knownHostsFile: null }, signal: given, become: "none" }),
+    reach: async (reached, given) => ({
+      target: reached.target,
+      files: { knownHostsFile: null },
+      signal: given,
+      become: "none",
+    }),
     installsOf: () => [],
   });
   return report.diagnostics;
@@ -113,6 +120,33 @@ describe("checks of hosts over ssh", () => {
     expect(diagnostics.filter(({ code }) => code === "hosts/virtual-address")).toMatchObject([
       { summary: `The virtual address 10.0.0.100 is in use by keepalived of ${file} on m1 (10.0.0.1)` },
     ]);
+  });
+
+  const leaving: KnownHost = { ...host, key: "10.0.0.2", target: { ...target, host: "10.0.0.2" }, machines: ["m2-lb"] };
+  const unknownMachine = "a machine with the MAC address 02:00:00:00:00:01";
+  it.each<[string, { of: readonly KnownHost[]; on: string; configured?: string }, string | null]>([
+    ["of a load balancer that stays", { of: [host], on: "10.0.0.1" }, null],
+    ["of a load balancer that leaves", { of: [host, leaving], on: "10.0.0.2" }, null],
+    ["with keepalived of this cluster", { of: [leaving], on: "10.0.0.1", configured: "10.0.0.100" }, null],
+    ["without a load balancer", { of: [leaving], on: "10.0.0.1" }, "m1 (10.0.0.1)"],
+    ["with keepalived for another address", { of: [leaving], on: "10.0.0.1", configured: "10.0.0.9" }, "m1 (10.0.0.1)"],
+    ["of another cluster", { of: [host, leaving], on: "none" }, unknownMachine],
+  ])("say whether the virtual address may be on a host %s", async (_, { of, on, configured }, refused) => {
+    const units = join(directory, "haplan/demo/machines/m1-lb/units/keepalived/files");
+    mkdirSync(units, { recursive: true });
+    if (configured !== undefined)
+      writeFileSync(join(units, "keepalived.conf"), `virtual_ipaddress {\n  ${configured}/32\n}\n`);
+    const ip = `case "$HOST $*" in
+      "${on} "*"address show") echo "2: host0    inet 10.0.0.100/32 scope global host0" ;;
+      *"neighbor show to 10.0.0.100") echo "10.0.0.100 dev host0 lladdr 02:00:00:00:00:01 REACHABLE" ;;
+    esac`;
+    writeFileSync(join(directory, "ip"), `#!/bin/sh\n${ip}\n`, { mode: 0o755 });
+    const own = `${directory}/haplan`;
+    sshThat(`sed -u 's#/var/lib/haplan#${own}#' | HOST=$host sh -c "$command" | sed -u 's#${own}#/var/lib/haplan#'`);
+    const virtualAddress = { address: "10.0.0.100", port: 2379, machines: ["m1-lb", "m2-lb"] };
+    const diagnostics = await found({}, [], { virtualAddress, balancers: of });
+    const summaries = diagnostics.filter(({ code }) => code === "hosts/virtual-address").map(({ summary }) => summary);
+    expect(summaries).toEqual(refused === null ? [] : [`The virtual address 10.0.0.100 is in use by ${refused}`]);
   });
 
   it.each([

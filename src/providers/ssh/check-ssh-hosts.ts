@@ -14,7 +14,7 @@ import { type HostToCheck, labelOf, type MachineToCheck, type TakenAddress } fro
 import type { MachineCalls } from "../machine-calls.ts";
 import { usedPaths } from "../path-checks.ts";
 import type { CheckReport, PreflightRequest } from "../provider.ts";
-import { configuredHolder } from "../virtual-address-checks.ts";
+import { configuredHolder, isSetUp } from "../virtual-address-checks.ts";
 import type { KnownHost } from "./host-directory.ts";
 import { holderScript, parseHolder } from "./network-scripts.ts";
 import { type ClockReading, RemoteShell } from "./remote-shell.ts";
@@ -25,6 +25,8 @@ export type HostsRequest = {
   readonly cluster: string;
   /** With the names of its machines. */
   readonly hosts: readonly KnownHost[];
+  /** Those of the load balancers that share the virtual address, or did: of them it is asked alone which one has it. */
+  readonly balancers: readonly KnownHost[];
   readonly request: PreflightRequest;
   readonly calls: MachineCalls;
   readonly clock: Clock;
@@ -50,8 +52,13 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
   const { cluster, request, hosts } = given;
   const opened: RemoteShell[] = [];
   try {
-    const found = await Promise.all(hosts.map((host) => visit(given, host, opened)));
-    const visited = found.filter((each): each is Visited => "facts" in each);
+    const own = new Set(hosts.map(({ key }) => key));
+    const others = given.balancers.filter(({ key }) => !own.has(key)).map((host) => ({ ...host, machines: [] }));
+    const [found, ofOthers] = await Promise.all([
+      Promise.all(hosts.map((host) => visit(given, host, opened))),
+      Promise.all(others.map((host) => visit(given, host, opened))),
+    ]);
+    const visited = found.filter(isVisited);
     const unreached = found.filter((each): each is Unreached => "error" in each);
     const paths = await tryPaths({
       cluster,
@@ -67,7 +74,7 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
     ]);
     const missed = unreached.filter(({ host }) => host.machines.some((name) => changed.has(name)));
     const toCheck = visited.map((each) => hostToCheck(each, given));
-    const takenAddress = await findHolder(given, visited);
+    const takenAddress = await findHolder(given, [...visited, ...ofOthers.filter(isVisited)]);
     const diagnostics = checkHosts({
       cluster,
       certificateAgeMs,
@@ -87,6 +94,10 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
   } finally {
     await Promise.all(opened.map((shell) => shell.close()));
   }
+}
+
+function isVisited(found: Visited | Unreached): found is Visited {
+  return "facts" in found;
 }
 
 async function visit(
@@ -116,22 +127,23 @@ async function visit(
 
 /** Asked from the first load balancer that was reached: routers answer for addresses of other networks. */
 async function findHolder(
-  { cluster, request: { virtualAddress }, calls, signal }: HostsRequest,
+  { cluster, request: { virtualAddress }, balancers, calls, signal }: HostsRequest,
   visited: readonly Visited[],
 ): Promise<TakenAddress | null> {
   if (virtualAddress === undefined) return null;
-  const { address, machines } = virtualAddress;
+  const { address } = virtualAddress;
   // Also where it has the address on the hosts of this cluster's own load balancers.
   const configured = configuredHolder(cluster, address, visited.map(labeled));
   if (configured !== null) return { address, holder: configured };
   const holder = visited.find(({ facts }) => hasAddress(facts, address));
-  const isBalancer = ({ host }: Visited): boolean => host.machines.some((name) => machines.includes(name));
+  const keys = new Set(balancers.map(({ key }) => key));
+  const isBalancer = ({ host, facts }: Visited): boolean => keys.has(host.key) || isSetUp(cluster, address, facts);
   if (holder !== undefined) {
     return isBalancer(holder) ? null : { address, holder: labelOf(labeled(holder)) };
   }
   const asked = visited.find(isBalancer);
   // One that was not asked may have it, as it should.
-  const isKnown = machines.every((name) => visited.some(({ host }) => host.machines.includes(name)));
+  const isKnown = [...keys].every((key) => visited.some(({ host }) => host.key === key));
   if (asked === undefined || !isKnown) return null;
   const what = `check the virtual address from ${asked.host.target.host}`;
   try {

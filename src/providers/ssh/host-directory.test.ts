@@ -29,11 +29,29 @@ describe("the directory of hosts", () => {
       [machine("m1", 1, "old"), machine("m2", 4, "c")],
       direct,
     );
-    expect(directory.hostOf("m1").target.host).toBe("new");
+    expect(directory.hostOf("m1").target.host).toBe("old");
+    expect(directory.wantedHostOf("m1").target.host).toBe("new");
     expect(directory.hostOf({ name: "m1", generation: 1 }).target.host).toBe("old");
     expect(directory.hostOf({ name: "m1", generation: 2 }).target.host).toBe("new");
     expect(directory.hostOf("m2").target.host).toBe("c");
     expect(directory.hosts().map(({ target }) => target.host)).toEqual(["old", "c", "new"]);
+    directory.add(machine("m1", 2, "new"));
+    expect(directory.hostOf("m1").target.host).toBe("new");
+  });
+
+  it.each<[string, readonly HostedMachine[], string]>([
+    ["two of its name were recorded", [machine("m1", 2, "b"), machine("m1", 1, "a")], "b"],
+    ["its former one was left behind", [{ ...machine("m1", 2, "b"), leftBehind: true }], "new"],
+    ["it is reached in another way", [machine("m1", 1, "new", { ssh_user: "other" })], "new"],
+  ])("finds where a machine is now that the spec has on a host, if %s", (_, recorded, host) => {
+    const directory = new HostDirectory([machine("m1", null, "new")], recorded, direct);
+    expect(directory.hostOf("m1").target).toMatchObject({ host, user: null });
+  });
+
+  it("finds every host that has, had or will have machines of some names", () => {
+    const recorded = [machine("m1", 1, "a"), machine("m2", 1, "b"), machine("m3", 1, "c")];
+    const directory = new HostDirectory([machine("m1", null, "new")], recorded, direct);
+    expect(directory.hostsNamed(["m1", "m3"]).map(({ target }) => target.host)).toEqual(["a", "c", "new"]);
   });
 
   it("reaches a recorded machine as the spec reaches its host now", () => {

@@ -62,14 +62,32 @@ export class HostDirectory {
   }
 
   /**
-   * The host of a machine. What was said last holds: how the spec reaches a host also reaches what is there already.
+   * The host of a machine. What was said last holds: how the spec reaches a host also reaches what is there already. A machine
+   * that the spec has on another host is on its present one until it is made there.
    * @throws HaplanError `provider/no-machine` for a machine that neither spec nor state has
    */
   hostOf(machine: MachineRef): KnownHost {
     const [name, generation] = typeof machine === "string" ? [machine, null] : [machine.name, machine.generation];
     const named = this.#machines.filter((each) => each.name === name);
     const exact = named.filter((each) => generation !== null && each.generation === generation);
-    const found = (exact.length > 0 ? exact : named).at(-1);
+    const last = (exact.length > 0 ? exact : named).at(-1);
+    const isToMove = generation === null && last?.generation === null;
+    const found = isToMove ? (presentOf(named, last) ?? last) : last;
+    return this.#known(name, found);
+  }
+
+  /**
+   * The host that the spec has a machine on; of one that it does not have, the present host.
+   * @throws HaplanError as `hostOf`
+   */
+  wantedHostOf(name: string): KnownHost {
+    return this.#known(
+      name,
+      this.#machines.findLast((each) => each.name === name),
+    );
+  }
+
+  #known(name: string, found: HostedMachine | undefined): KnownHost {
     const target = found === undefined ? null : this.#reach(found);
     if (target === null) throw new HaplanError("provider/no-machine", `No host is known for machine "${name}"`);
     return { key: keyOf(target), target, machines: [name], unreachableAs: [name] };
@@ -85,6 +103,11 @@ export class HostDirectory {
   /** Every host once, with the names of its machines. */
   hosts(): readonly KnownHost[] {
     return this.#hostsOf(this.#machines.filter(({ name }) => !this.#absent.has(name)));
+  }
+
+  /** Every host that a machine of one of these names is on, or was: where it moves, there are two. */
+  hostsNamed(names: readonly string[]): readonly KnownHost[] {
+    return this.#hostsOf(this.#machines.filter(({ name }) => names.includes(name)));
   }
 
   /** The hosts of machines that neither spec nor state needs to have, and with `everywhere` of all others. */
@@ -116,6 +139,14 @@ export class HostDirectory {
     const wanted = sameHost.find(({ name }) => name === machine.name) ?? sameHost[0];
     return targetOf((machine.generation === null ? machine : (wanted ?? machine)).attributes, this.#route);
   }
+}
+
+/** The newest one that was recorded, if it is on another host than the wanted one. */
+function presentOf(named: readonly HostedMachine[], wanted: HostedMachine): HostedMachine | undefined {
+  const [newest] = named
+    .filter(({ generation, leftBehind = false }) => generation !== null && !leftBehind)
+    .sort((a, b) => b.generation! - a.generation!);
+  return newest?.attributes["ssh_host"] === wanted.attributes["ssh_host"] ? undefined : newest;
 }
 
 /**

@@ -37,12 +37,14 @@ export class HostPreflight {
   async check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport> {
     const { spec, calls, clock } = this.#options;
     const hosts = this.#hostsOf(request);
+    const balancers = this.#directory.hostsNamed(request.virtualAddress?.machines ?? []);
     const reach = (host: KnownHost, given: AbortSignal): Promise<Host> => this.#sessions.reach(host, given);
     const installsOf = (machine: string): readonly string[] => this.#installsOn(machine);
     const changed = [...request.machines.map(({ name }) => name), ...request.units.map(({ machine }) => machine)];
     const unfit = (await this.#etcd?.diagnose(changed)) ?? [];
     if (unfit.length > 0) return { hosts: [], diagnostics: unfit };
-    const report = await checkSshHosts({ cluster: spec.name, hosts, request, calls, clock, signal, reach, installsOf });
+    const asked = { cluster: spec.name, hosts, balancers, request };
+    const report = await checkSshHosts({ ...asked, calls, clock, signal, reach, installsOf });
     if (report.diagnostics.some(({ severity }) => severity === "error")) return report;
     const found: Diagnostic[] = [];
     await onEachHost(calls, { call: "preflight", hosts, signal }, async (host, given) => {
@@ -82,7 +84,7 @@ export class HostPreflight {
     const hosts = new Map<string, KnownHost>();
     for (const name of new Set(named)) {
       if (!this.#directory.has(name)) continue;
-      const host = this.#directory.hostOf(name);
+      const host = this.#directory.wantedHostOf(name);
       hosts.set(host.key, { ...host, machines: [...(hosts.get(host.key)?.machines ?? []), name] });
     }
     return [...hosts.values()];

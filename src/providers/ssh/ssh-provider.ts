@@ -138,7 +138,7 @@ class SshProvider implements Hosts {
 
   async untilReady(...[machine, attributes, command, report, signal]: Parameters<Hosts["untilReady"]>): Promise<void> {
     this.#directory.learn(machine, attributes);
-    const host = this.#directory.hostOf(machine);
+    const host = this.#directory.wantedHostOf(machine);
     await untilHostReady(await this.#sessions.reach(host, signal), command, this.#options.clock, report);
   }
 
