@@ -86,8 +86,13 @@ function inOrder(machines: readonly UnreachableMachine[], names: readonly string
 }
 
 /** Of a load balancer, what an unreachable machine has. */
-function unreachableOnly({ name, reason, programsMissing }: UnreachableMachine): UnreachableMachine {
-  return { name, reason, ...(programsMissing === undefined ? {} : { programsMissing }) };
+function unreachableOnly({ name, reason, programsMissing, refused }: UnreachableMachine): UnreachableMachine {
+  return {
+    name,
+    reason,
+    ...(programsMissing === undefined ? {} : { programsMissing }),
+    ...(refused === undefined ? {} : { refused }),
+  };
 }
 
 /** An unreachable one is assumed to be as it was left. */

@@ -58,6 +58,8 @@ export type UnreachableMachine = {
   readonly reason: string;
   /** Its host answers, but has lost haplan's programs, which apply installs again before it plans. */
   readonly programsMissing?: true;
+  /** Its host answers, but does not let haplan in, or shows a key that is not known. */
+  readonly refused?: true;
 };
 
 /** Why the machine is unreachable; null if it is not. */

@@ -46,7 +46,7 @@ import { planRollingUpdates, planUrgentRenewals } from "./rules/rolling-update.t
 import { warnOfNoSpareVoter } from "./rules/spare-voters.ts";
 import type { WithCertificates } from "./rules/stages.ts";
 import { noteStandIns } from "./rules/stand-ins.ts";
-import { installsPrograms } from "./rules/unreachable.ts";
+import { installsPrograms, unreachableWarnings } from "./rules/unreachable.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
 import { applyTargets, targetedChanges } from "./targeting.ts";
@@ -252,7 +252,11 @@ export function planHasChanges(plan: Plan): boolean {
   return plan.steps.length > 0;
 }
 
-/** Reports whether there is anything to show: something to do, programs to install again, or drift. The result of `-detailed-exitcode`. */
+/**
+ * Reports whether there is anything to show: something to do, programs to install again, drift, or a machine that was not
+ * reached and may have drifted. The result of `-detailed-exitcode`.
+ */
 export function planTellsChanges(plan: Plan): boolean {
-  return planHasChanges(plan) || plan.drift.length > 0 || installsPrograms(plan);
+  const isTold = plan.drift.length > 0 || installsPrograms(plan) || unreachableWarnings(plan).length > 0;
+  return planHasChanges(plan) || isTold;
 }

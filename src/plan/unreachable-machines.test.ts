@@ -5,6 +5,7 @@ import type { ObservedCluster } from "./observed-cluster.ts";
 import type { Plan } from "./plan.ts";
 import { type PlanResult, planChanges, planTellsChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
+import { installsPrograms } from "./rules/unreachable.ts";
 import type { StepAction } from "./step.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
@@ -48,8 +49,14 @@ describe("a machine that is unreachable", () => {
   it.each([true, false])("B5: is a change for apply where its host lacks haplan's programs alone (%s)", (missing) => {
     const lost = { name: "m2", reason, ...(missing ? { programsMissing: true as const } : {}) };
     const { plan: made } = plan(three, { ...without("m2", true), unreachable: [lost] });
-    expect([titles(made!), planTellsChanges(made!)]).toEqual([[], missing]);
+    expect([titles(made!), installsPrograms(made!), planTellsChanges(made!)]).toEqual([[], missing, true]);
     expect(made!.warnings).toMatchObject([{ code: missing ? "plan/programs-missing" : "plan/unreachable" }]);
+  });
+
+  it.each([true, false])("is not one to replace where its host refuses haplan (%s)", (isRefused) => {
+    const silent = { name: "m2", reason, ...(isRefused ? { refused: true as const } : {}) };
+    const { plan: made } = plan(three, { ...without("m2", true), unreachable: [silent] });
+    expect(made!.warnings.map(({ detail = "" }) => /-replace=/.test(detail))).toEqual([!isRefused]);
   });
 
   it("is told apart from one that is gone, whose voter is replaced", () => {

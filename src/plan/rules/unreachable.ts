@@ -3,6 +3,7 @@
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
+import type { UnreachableMachine } from "../observed-cluster.ts";
 import type { Plan } from "../plan.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { PlannerInput } from "../planner-input.ts";
@@ -49,7 +50,8 @@ export function unreachableByNow(
   { state, observed }: Pick<PlannerInput, "state" | "observed">,
 ): readonly Diagnostic[] {
   const planned = unreachableWarnings(plan);
-  const since = (observed.unreachable ?? []).flatMap(({ name, reason, programsMissing }) => {
+  const since = (observed.unreachable ?? []).flatMap((found) => {
+    const { name, programsMissing } = found;
     const machine = resourceAddress("haplan_machine", name);
     const isKnown = (address: ResourceAddress): boolean =>
       state?.resources.some((resource) => resource.address === address) === true;
@@ -58,17 +60,18 @@ export function unreachableByNow(
     if (isDeposed(address) || programsMissing || !isKnown(address)) return [];
     const isTold = planned.some((warning) => warning.address === address);
     const isActedOn = plan.steps.some(({ action }) => machineActedOn(action) === name);
-    return isTold || isActedOn ? [] : [unchangedWarning(address, reason)];
+    return isTold || isActedOn ? [] : [unchangedWarning(address, found)];
   });
   return [...planned, ...since];
 }
 
-function unchangedWarning(address: ResourceAddress, reason: string): Diagnostic {
+function unchangedWarning(address: ResourceAddress, { reason, refused }: UnreachableMachine): Diagnostic {
+  const wayOut = `If it is gone for good, write another host for it into the spec, and plan with -replace=${address}.`;
   const condition = address === loadBalancerAddress ? "condition is unknown, and it" : "content is unknown and";
   return unreachableWarning(
     address,
     `${address} is unreachable`,
-    `${reason}. Its ${condition} stays as it is: this plan changes nothing there. It is not replaced because of this. If it is gone for good, write another host for it into the spec, and plan with -replace=${address}.`,
+    `${reason}. Its ${condition} stays as it is: this plan changes nothing there. It is not replaced because of this.${refused === true ? "" : ` ${wayOut}`}`,
   );
 }
 
@@ -78,7 +81,8 @@ function unreachableWarning(address: ResourceAddress, summary: string, detail: s
 
 export function checkUnreachable(planning: Planning): void {
   const { mode, state, desired, view, builder } = planning;
-  for (const { name, reason, programsMissing } of view.unreachable) {
+  for (const found of view.unreachable) {
+    const { name, reason, programsMissing } = found;
     const machine = resourceAddress("haplan_machine", name);
     const runsElsewhere = name === loadBalancerName && !desired.some((resource) => resource.address === machine);
     const address = runsElsewhere ? loadBalancerAddress : machine;
@@ -115,7 +119,7 @@ export function checkUnreachable(planning: Planning): void {
         `${reason}, and then plans what else is to be done there. Until then nothing is known of what runs there.`,
       );
     } else if (isKnown) {
-      builder.warnings.push(unchangedWarning(address, reason));
+      builder.warnings.push(unchangedWarning(address, found));
     }
   }
 }

@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { sshFailure } from "./ssh-failure.ts";
+import { describe, expect, it } from "vitest";
+import { isRefusedByHost, sshFailure } from "./ssh-failure.ts";
 import { withoutDebug } from "./ssh-output.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
@@ -84,4 +84,42 @@ it("shows of a command's output neither ssh's messages nor the command", () => {
     "debug1: Exit status 93",
   ].join("\n");
   expect(withoutDebug(stderr)).toBe("tar: no space");
+});
+
+it.each(["Permission denied (publickey).", "Received disconnect: Too many authentication failures"])(
+  "names an identity file that cannot be read, beside %j",
+  (end) => {
+    const stderr = `Warning: Identity file /keys/none not accessible: No such file or directory.\r\nops@10.0.0.1: ${end}\r\n`;
+    const error = sshFailure(target, stderr);
+    expect([error.code, isRefusedByHost(error)]).toEqual(["ssh/identity-file", true]);
+    expect(error.message).toContain(
+      "10.0.0.1 rejected user ops: the identityFile /keys/none cannot be read: No such file or directory",
+    );
+  },
+);
+
+describe("of a host behind jump hosts", () => {
+  const behind = { ...target, jump: "one,ops@two:2222", hostKey: "ssh-ed25519 AAAA" };
+  const unknown = "debug1: Server host key: ssh-ed25519 SHA256:abc\r\nHost key verification failed.\r\n";
+  const passed = (...hosts: readonly string[]): string =>
+    hosts.map((host) => `Authenticated to ${host} ([${host}]:22) using "publickey".\r\n`).join("");
+  const shared = "debug1: mux_client_request_stdio_fwd: master session id: 2\r\n";
+
+  it.each([
+    ["the first", "", "one", "ssh-keyscan one >>"],
+    ["the second", passed("one"), "two", "ssh-keyscan -p 2222 two >>"],
+    ["the second, by a connection to the first one that was there", shared, "two", "two"],
+  ])("says which of them was not reached: %s", (_, before, host, advice) => {
+    const { message } = sshFailure(behind, `${before}${unknown}Connection closed by UNKNOWN port 65535\n`);
+    expect(message).toContain("The jump host on the way to 10.0.0.1 was not reached.");
+    expect(message).toContain(`The host key of ${host} is not known: it shows ssh-ed25519 SHA256:abc.`);
+    expect(message).toContain(advice);
+    expect(message).not.toContain("in the spec");
+  });
+
+  it("says that the host itself was not, once all of them were", () => {
+    const { message } = sshFailure(behind, passed("one", "two") + unknown);
+    expect(message).toContain("10.0.0.1 shows a host key that differs from hostKey in the spec");
+    expect(message).not.toContain("jump host");
+  });
 });

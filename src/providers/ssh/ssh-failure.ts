@@ -1,17 +1,21 @@
 /** What ssh says when it cannot reach a host, as an error that says what to do. Pure. */
 import { createHash } from "node:crypto";
 import { HaplanError } from "../../base/haplan-error.ts";
+import { jumpHosts } from "./jump-hosts.ts";
 import { withoutDebug } from "./ssh-output.ts";
 import type { SshTarget } from "./ssh-target.ts";
 
 /** ssh's own exit code for a connection that it could not make or that was lost. */
 export const sshFailedCode = 255;
 
+/** The host that was not reached: the target, or a jump host on the way to it. */
+type FailedHost = Pick<SshTarget, "host" | "user" | "port" | "hostKey"> & { readonly isOnTheWay: boolean };
+
 type Failure = {
   readonly code: string;
   readonly pattern: RegExp;
-  /** `shown`: type and fingerprint of the key that the host has shown, as far as that is known. */
-  readonly say: (target: SshTarget, shown: string) => string;
+  /** `shown`: type and fingerprint of the key that the host has shown, as far as that is known; `stderr`: all that ssh said. */
+  readonly say: (at: FailedHost, shown: string, stderr: string) => string;
 };
 
 /** Of the AWS CLI, which is the command of a connection through Session Manager. */
@@ -58,6 +62,14 @@ const failures: readonly Failure[] = [
     say: (target, shown) => (target.hostKey !== null ? otherThanPinned(target, shown) : unknownKey(target, shown)),
   },
   {
+    code: "ssh/identity-file",
+    pattern: /Identity file .* not accessible[\s\S]*(Permission denied|Too many authentication failures)/,
+    say: ({ host, user }, _, stderr) => {
+      const [, file = "", why = ""] = /Identity file (.*) not accessible: (.*?)\.?\r?$/m.exec(stderr) ?? [];
+      return `${host} rejected user ${user ?? "(default)"}: the identityFile ${file} cannot be read: ${why}`;
+    },
+  },
+  {
     code: "ssh/permission-denied",
     pattern: /Permission denied|Too many authentication failures|no mutual signature/,
     say: ({ host, user }) => `${host} rejected user ${user ?? "(default)"}: no offered key was accepted`,
@@ -84,7 +96,7 @@ const failures: readonly Failure[] = [
   },
 ];
 
-function otherThanPinned({ host, hostKey }: SshTarget, shown: string): string {
+function otherThanPinned({ host, hostKey }: FailedHost, shown: string): string {
   return `${host} shows a host key that differs from hostKey in the spec${shown}. The spec has ${fingerprintOf(hostKey ?? "")}. If the host was reinstalled, write its new key: the host has it in /etc/ssh/ssh_host_ed25519_key.pub`;
 }
 
@@ -95,13 +107,16 @@ function fingerprintOf(key: string): string {
   return `${type} SHA256:${digest.replace(/=+$/, "")}`;
 }
 
-function unknownKey({ host, port }: SshTarget, shown: string): string {
+function unknownKey({ host, port, isOnTheWay }: FailedHost, shown: string): string {
   const scan = `ssh-keyscan ${port === null ? "" : `-p ${port} `}${host} >> ~/.ssh/known_hosts`;
-  return `The host key of ${host} is not known${shown}. Compare it with the key on the host: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. Then write its public key as hostKey in the spec, or add it to known_hosts: ${scan}`;
+  const add = isOnTheWay
+    ? `Then add it to known_hosts: ${scan}`
+    : `Then write its public key as hostKey in the spec, or add it to known_hosts: ${scan}`;
+  return `The host key of ${host} is not known${shown}. Compare it with the key on the host: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub. ${add}`;
 }
 
 /** As known_hosts has it. */
-function knownName({ host, port }: SshTarget): string {
+function knownName({ host, port }: FailedHost): string {
   return port === null || port === 22 ? host : `"[${host}]:${port}"`;
 }
 
@@ -123,8 +138,29 @@ export function sshFailure(target: SshTarget, stderr: string): HaplanError {
     .filter((line) => line !== "" && !noise.test(line))
     .slice(-3)
     .join("\n");
-  const what = found?.say(target, shownKey(stderr)) ?? `ssh cannot reach ${target.host}`;
+  const at = failedHost(target, stderr);
+  const what = found?.say(at, shownKey(stderr), stderr) ?? `ssh cannot reach ${at.host}`;
+  const whole = at.isOnTheWay ? `The jump host on the way to ${target.host} was not reached. ${what}` : what;
   // What ssh says of host keys is about files of its own, which haplan has given it.
-  const isTold = said === "" || (found?.code.startsWith("ssh/host-key") === true && target.hostKey !== null);
-  return new HaplanError(found?.code ?? "ssh/failed", isTold ? what : `${what}\n${said}`);
+  const isTold = said === "" || (found?.code.startsWith("ssh/host-key") === true && at.hostKey !== null);
+  return new HaplanError(found?.code ?? "ssh/failed", isTold ? whole : `${whole}\n${said}`);
+}
+
+/** ssh says of each host on the way that it has logged in there, or that a connection which is there already was used. */
+function failedHost(target: SshTarget, stderr: string): FailedHost {
+  const reached = stderr.match(/^Authenticated to |mux_client_request_stdio_fwd: master session id/gm)?.length ?? 0;
+  const hop = target.proxyCommand === null ? jumpHosts(target.jump)[reached] : undefined;
+  return hop === undefined ? { ...target, isOnTheWay: false } : { ...hop, hostKey: null, isOnTheWay: true };
+}
+
+const refusals: ReadonlySet<string> = new Set([
+  "ssh/host-key-changed",
+  "ssh/host-key-unknown",
+  "ssh/identity-file",
+  "ssh/permission-denied",
+]);
+
+/** Whether a host answered, and was not let in or did not let haplan in: it is not gone. */
+export function isRefusedByHost(error: unknown): boolean {
+  return error instanceof HaplanError && refusals.has(error.code);
 }

@@ -37,6 +37,7 @@ import { isProgramsLost } from "./host-session.ts";
 import { HostSessions } from "./host-sessions.ts";
 import { InstalledArtifacts } from "./installed-artifacts.ts";
 import { MachineDataTransfer } from "./machine-data-transfer.ts";
+import { isRefusedByHost } from "./ssh-failure.ts";
 import { type SshRoute, sshLimits, sshModel } from "./ssh-model.ts";
 import { shellArguments } from "./ssh-target.ts";
 import { untilHostReady } from "./until-host-ready.ts";
@@ -159,8 +160,9 @@ class SshProvider implements Hosts {
         if (isStop(error) || isLockRefused(error)) throw error;
         const failure = this.#notInstalled.get(host.key);
         const programs = isProgramsLost(error) && failure === undefined ? ({ programsMissing: true } as const) : {};
+        const refused = isRefusedByHost(error) ? ({ refused: true } as const) : {};
         const reason = errorText(failure ?? error).replace(/\.$/, "");
-        unreachable.push(...host.unreachableAs.map((name) => ({ name, reason, ...programs })));
+        unreachable.push(...host.unreachableAs.map((name) => ({ name, reason, ...programs, ...refused })));
       }
     });
     return { machines: onceEach(machines), unreachable };

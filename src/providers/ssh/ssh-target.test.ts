@@ -23,10 +23,24 @@ describe("the command line of ssh", () => {
     expect(optionsOf(words)).toEqual(expect.arrayContaining(["BatchMode=yes", "StrictHostKeyChecking=yes"]));
   });
 
-  it("has user, port, key and jump hosts of the spec", () => {
-    const target = { ...plain, user: "ops", port: 2222, identityFile: "/keys/ops", jump: "gate,inner" };
+  it("has user, port and key of the spec", () => {
+    const target = { ...plain, user: "ops", port: 2222, identityFile: "/keys/ops" };
     const words = sshArguments(target, { knownHostsFile: null }, "true").join(" ");
-    expect(words).toContain("-l ops -p 2222 -i /keys/ops -J gate,inner -- db1.example.com true");
+    expect(words).toContain("-l ops -p 2222 -i /keys/ops -- db1.example.com true");
+  });
+
+  it("reaches jump hosts with the key and the options of the spec, but not with the host's user, port and key", () => {
+    const pinned = { knownHostsFile: "/a/known" };
+    const spec = { user: "ops", port: 2222, identityFile: "/keys/ops", jump: "gate" };
+    const target = { ...plain, ...spec, options: ["UserKnownHostsFile=/all known", "ProxyCommand=none"] };
+    const [way = "", users] = optionsOf(sshArguments(target, pinned, "true")).filter((each) => /^Proxy/.test(each));
+    for (const word of ["'-v'", "'BatchMode=yes'", "'StrictHostKeyChecking=yes'", "'UserKnownHostsFile=/all known'"])
+      expect(way).toContain(word);
+    expect(way).toMatch(/'-i' '\/keys\/ops' -W '\[%h\]:%p' -- 'gate'$/);
+    expect(way).not.toMatch(/pinned|none|2222|'ops'/);
+    expect(users).toBe("ProxyCommand=none");
+    const shell = optionsOf(shellArguments(target, pinned, { command: null, tty: true }));
+    expect(shell.find((each) => each.startsWith("ProxyCommand=ssh"))).not.toMatch(/'-v'|BatchMode/);
   });
 
   it("has the user's options behind its own, so that none of them lets an unknown host key in", () => {

@@ -2,6 +2,7 @@
 
 import { shellWord } from "../../base/shell-word.ts";
 import type { ShellRequest } from "../provider.ts";
+import { jumpCommand, jumpHosts } from "./jump-hosts.ts";
 
 export type SshTarget = {
   /** Host name or address, or a name of the user's ssh configuration. */
@@ -39,47 +40,61 @@ export const pinnedName = "haplan-pinned-host";
  */
 export function sshArguments(target: SshTarget, files: SshFiles, command: string): readonly string[] {
   // -v: what it says of the host's key, for the error that names it.
-  return [...["-T", "-v"], "-o", "BatchMode=yes", ...reachArguments(target, files), command];
+  return ["-T", ...reachArguments(target, files, ["-v", "-o", "BatchMode=yes"]), command];
 }
 
 /** Arguments of `ssh` for a user: it may ask for the passphrase of a key. Every word of the command arrives as it is. */
 export function shellArguments(target: SshTarget, files: SshFiles, { command, tty }: ShellRequest): readonly string[] {
   const words = command === null ? [] : [command.map(shellWord).join(" ")];
-  return [tty ? "-t" : "-T", ...reachArguments(target, files), ...words];
+  return [tty ? "-t" : "-T", ...reachArguments(target, files, []), ...words];
 }
 
-/** What a host is reached with, and the host. */
-function reachArguments(target: SshTarget, files: SshFiles): readonly string[] {
-  const { host, user, port, identityFile, jump, proxyCommand, options } = target;
-  const pinned =
-    files.knownHostsFile === null
-      ? []
-      : [
-          `UserKnownHostsFile=${quoted(files.knownHostsFile)}`,
-          "GlobalKnownHostsFile=none",
-          `HostKeyAlias=${pinnedName}`,
-        ];
-  const words = [
-    "StrictHostKeyChecking=yes",
-    // A connection that is shared already is used. One that outlived this ssh would hold its output open.
-    "ControlMaster=no",
-    `ConnectTimeout=${connectTimeoutSeconds}`,
-    `ServerAliveInterval=${aliveIntervalSeconds}`,
-    `ServerAliveCountMax=${aliveCountMax}`,
-    ...pinned,
-    ...(proxyCommand === null ? [] : [`ProxyCommand=${proxyCommand}`]),
-    // The first of two values holds: the user's come after those that haplan relies on.
-    ...options,
-  ];
+/** What a host is reached with, and the host. `mode`: words that its jump hosts are reached with as well. */
+function reachArguments(target: SshTarget, files: SshFiles, mode: readonly string[]): readonly string[] {
+  const { host, user, port, jump, proxyCommand, options } = target;
+  const hops = jumpHosts(jump);
+  const way = proxyCommand ?? (hops.length === 0 ? null : jumpCommand(hops, [...mode, ...wayWords(target)]));
   return [
-    ...words.flatMap((word) => ["-o", word]),
+    ...mode,
+    ...asOptions(ownOptions),
+    ...asOptions(pinnedOptions(files)),
+    ...(way === null ? [] : asOptions([`ProxyCommand=${way}`])),
+    // The first of two values holds: the user's come after those that haplan relies on.
+    ...asOptions(options),
     ...(user === null ? [] : ["-l", user]),
     ...(port === null ? [] : ["-p", String(port)]),
-    ...(identityFile === null ? [] : ["-i", identityFile]),
-    ...(jump === null ? [] : ["-J", jump]),
+    ...identityArguments(target),
     "--",
     host,
   ];
+}
+
+const ownOptions = [
+  "StrictHostKeyChecking=yes",
+  // A connection that is shared already is used. One that outlived this ssh would hold its output open.
+  "ControlMaster=no",
+  `ConnectTimeout=${connectTimeoutSeconds}`,
+  `ServerAliveInterval=${aliveIntervalSeconds}`,
+  `ServerAliveCountMax=${aliveCountMax}`,
+];
+
+/** Of all jump hosts: the same as of the host, but for what only that one has, and how it is connected to. */
+function wayWords(target: SshTarget): readonly string[] {
+  const ofWay = target.options.filter((option) => !/^proxycommand=/i.test(option));
+  return [...asOptions(ownOptions), ...asOptions(ofWay), ...identityArguments(target)];
+}
+
+function pinnedOptions({ knownHostsFile }: SshFiles): readonly string[] {
+  if (knownHostsFile === null) return [];
+  return [`UserKnownHostsFile=${quoted(knownHostsFile)}`, "GlobalKnownHostsFile=none", `HostKeyAlias=${pinnedName}`];
+}
+
+function identityArguments({ identityFile }: SshTarget): readonly string[] {
+  return identityFile === null ? [] : ["-i", identityFile];
+}
+
+function asOptions(words: readonly string[]): readonly string[] {
+  return words.flatMap((word) => ["-o", word]);
 }
 
 /** ssh takes several files with spaces between them. */
