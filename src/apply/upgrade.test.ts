@@ -98,6 +98,40 @@ describe("a rolling upgrade", () => {
     expect(running(world)).toEqual(all(world.artifact));
   });
 
+  it.each([
+    ["crashes after 5 s", "crashesAfter5s"],
+    ["does not start", "doesNotStart"],
+    ["is never ready", "isNeverReady"],
+  ] as const)(
+    "that goes to a stopped member first stops there when the version %s, and no other one gets it",
+    async (_, defect) => {
+      const world = await settled();
+      world.facts.machines.get("m2")!.units.get("agent")!.running = false;
+      world.artifact = newer;
+      world.broken.set(newer, defect);
+      expect(await apply(world, watching(6_000))).toMatchObject({
+        kind: "failed",
+        step: { id: "upgradeAgent:m2" },
+        error: { code: "apply/upgrade-undone" },
+      });
+      // It is back with its former version, which was only stopped.
+      expect([running(world), recorded(world)]).toEqual([all(older), all(older)]);
+      expect(world.violations).toEqual([]);
+    },
+  );
+
+  it("brings a member up that its former version did not", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    world.broken.set(newer, "crashesAfter5s");
+    // As when haplan was killed meanwhile.
+    world.facts.machines.get("m2")!.units.get("agent")!.artifact = newer;
+    world.facts.machines.get("m2")!.units.get("agent")!.running = false;
+    world.artifact = "0.4.1 (build 0123456789ab)";
+    expect(await apply(world)).toMatchObject({ kind: "applied" });
+    expect(running(world)).toEqual(all(world.artifact));
+  });
+
   it("undoes a changed configuration with the version that came with it", async () => {
     const world = await settled();
     const before = world.facts.machines.get("m2")!.units.get("agent")!.definition;

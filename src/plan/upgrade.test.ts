@@ -177,6 +177,31 @@ describe("another version of haplan", () => {
     expect(stepsOf(plan(three, { state, observed, artifact: newer }))).toEqual(ids);
   });
 
+  it.each([
+    ["is stopped", { running: false, pid: null }, ["upgradeAgent:m2", "awaitQuorum:m2"]],
+    ["does not answer", {}, ["upgradeAgent:m2", "awaitQuorum:m2"]],
+  ] as const)("is watched on a member that %s as on any other, and goes there first", (_, more, first) => {
+    const found = observedWith(three, older);
+    const observed: ObservedCluster = {
+      ...found,
+      machines: found.machines.map((machine) =>
+        machine.name === "m2" ? { ...machine, units: machine.units.map((unit) => ({ ...unit, ...more })) } : machine,
+      ),
+      membership: {
+        ...found.membership!,
+        members: found.membership!.members.map((member) =>
+          member.name === "m2" ? { ...member, healthy: false, raftIndex: null } : member,
+        ),
+      },
+    };
+    const made = plan(three, { state: stateWith(three, older), observed, artifact: newer });
+    expect(stepsOf(made).slice(0, 4)).toEqual([...first, "upgradeAgent:m3", "awaitQuorum:m3"]);
+    expect(stepsOf(made).filter((id) => id === "upgradeAgent:m2")).toHaveLength(1);
+    expect(made.steps[0]?.action).toMatchObject({ from: older, to: newer });
+    const without = plan(three, { state: stateWith(three, older), observed, artifact: older });
+    expect(stepsOf(without)).toEqual(["restartAgent:m2", "awaitQuorum:m2"]);
+  });
+
   it("reports a version that was changed outside of haplan as drift", () => {
     const observed = observedWith(three, newer, { m2: older });
     const { drift } = plan(three, { state: stateWith(three, newer), observed, artifact: newer });

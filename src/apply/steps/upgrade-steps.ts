@@ -12,7 +12,7 @@ import { agentUnitName } from "../../units/unit-definition.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import { pollIntervalMs, type StepContext } from "../step-context.ts";
 import { isSpentError } from "../write-gap-budget.ts";
-import { startAgent } from "./agent-steps.ts";
+import { restartAgent, startAgent } from "./agent-steps.ts";
 import { unhealthyOf } from "./await-steps.ts";
 
 /** How often the process is looked at: on a host, that is one call. */
@@ -24,13 +24,18 @@ const logLines = 15;
 
 type PlacedUnit = { readonly machine: string; readonly unit: string };
 
-/** @throws HaplanError `apply/upgrade-undone`, or `apply/upgrade-not-undone` if that failed as well */
+/**
+ * Also of a member that is down: it is watched and undone like any other, so that no further machine gets a version with which
+ * it does not come up.
+ * @throws HaplanError `apply/upgrade-undone`, or `apply/upgrade-not-undone` if that failed as well
+ */
 export async function upgradeAgent(
   context: StepContext,
   action: StepAction & { readonly kind: "upgradeAgent" },
 ): Promise<StepOutputs> {
   const { member, from, to } = action;
   const place = { machine: member, unit: agentUnitName };
+  const wasDown = (await memberProblem(context, member, false)) !== null;
   // Where nothing can be written now, as without space, that is no sign of the new version.
   const isWritten = await writesThrough(context, member).then(
     () => true,
@@ -38,9 +43,12 @@ export async function upgradeAgent(
   );
   // It settles in its own time, also when a write gap is the reason.
   const patient: StepContext = { ...context, ports: { ...context.ports, clock: context.patientClock } };
-  const settled = (): Promise<void> => watchMember(patient, place, { isWritten: false, watchMs: 0 });
-  return await orUndone(context, { ...place, from, to, settled }, async () => {
-    const facts = await startAgent(context, action);
+  const settled = async (): Promise<void> => {
+    // Its former version did not come up either.
+    if (!wasDown) await watchMember(patient, place, { isWritten: false, watchMs: 0 });
+  };
+  return await orUndone(context, { ...place, from, to, settled, wasDown }, async () => {
+    const facts = await (wasDown ? restartAgent : startAgent)(context, action);
     await watchMember(context, place, { isWritten, watchMs: context.plan.spec.policy.upgradeWatchMs });
     return facts;
   });
@@ -61,7 +69,7 @@ export async function startWatched<Result>(
   const from = typeof known?.["artifact"] === "string" ? known["artifact"] : null;
   if (to === undefined || known === undefined || from === to) return await start();
   const settled = async (): Promise<void> => undefined;
-  return await orUndone(context, { ...place, from, to, settled }, async () => {
+  return await orUndone(context, { ...place, from, to, settled, wasDown: false }, async () => {
     const result = await start();
     await watchProcess(context, place);
     return result;
@@ -73,6 +81,8 @@ type Upgrade = PlacedUnit & {
   readonly to: string;
   /** Resolves once it works again with its former version. */
   readonly settled: () => Promise<void>;
+  /** It did not work before, with its former version. */
+  readonly wasDown: boolean;
 };
 
 async function orUndone<Result>(context: StepContext, upgrade: Upgrade, act: () => Promise<Result>): Promise<Result> {
@@ -83,7 +93,7 @@ async function orUndone<Result>(context: StepContext, upgrade: Upgrade, act: () 
     if (context.signal.aborted) throw error;
     const unit = await findUnit(context, upgrade).catch(() => undefined);
     // Such as an upload that failed: the unit was not touched.
-    if (unit?.running === true && unit.artifact !== upgrade.to) throw error;
+    if ((unit?.running === true || upgrade.wasDown) && unit?.artifact !== upgrade.to) throw error;
     throw await undo(context, upgrade, error);
   }
 }

@@ -13,7 +13,8 @@ import { isDeposed, type ResourceAddress, resourceAddress } from "../resource.ts
 import type { MemberRef, StepAction } from "../step.ts";
 import { hasAdopted } from "./adoption/adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
-import { initialClusterOf, type Join, joinMember } from "./join-member.ts";
+import { agentStart } from "./agent-start.ts";
+import { type Join, joinMember } from "./join-member.ts";
 import { type JoiningMaster, type KeptMaster, type MasterChanges, movesPeerUrl } from "./masters.ts";
 import {
   destroyGeneration,
@@ -218,18 +219,16 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
       takesUpCertificates(planning.spec, builder)
     ) {
       builder.setAction(address, "update", newCertificate);
-      const action = { kind: "reloadAgent", member: name, join: initialClusterOf(planning, name) } as const;
-      ids.push(builder.add(action, [address], certificateSteps(name, certificates)));
+      ids.push(builder.add(agentStart(planning, name, "reloadAgent"), [address], certificateSteps(name, certificates)));
       started.add(name);
       continue;
     }
     if (condition !== "stopped" && condition !== "unresponsive") continue;
     builder.setAction(address, "update", condition === "stopped" ? processGone : processSilent);
-    const join = initialClusterOf(planning, name);
     const update = memberUpdate(desired, voter);
     const told = update === null ? null : builder.chain(update, []);
     const waits = [vacated, told, ...certificateSteps(name, certificates)];
-    ids.push(builder.add({ kind: "restartAgent", member: name, join }, [address], waits));
+    ids.push(builder.add(agentStart(planning, name, "restartAgent"), [address], waits));
     started.add(name);
     waited.push(name);
   }

@@ -7,11 +7,10 @@ import { agentUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason, newCertificate } from "../change-reason.ts";
 import { generationOf, isUnreachable, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
-import { type Attributes, type ResourceAddress, resourceAddress } from "../resource.ts";
-import type { MemberRef, StepAction } from "../step.ts";
+import { type ResourceAddress, resourceAddress } from "../resource.ts";
+import type { MemberRef } from "../step.ts";
 import {
   certificateSteps,
   isHandedCertificate,
@@ -19,7 +18,8 @@ import {
   notePresented,
   takesUpCertificates,
 } from "./agent-certificates.ts";
-import { initialClusterOf, knownInitialCluster } from "./join-member.ts";
+import { agentStart, neededUpgrade, type Upgrade } from "./agent-start.ts";
+import { knownInitialCluster } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
@@ -29,7 +29,7 @@ import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
 import { stopsBeforeRemoval } from "./stop-before-removal.ts";
 import { changedWhileStopped, planStoppedChange } from "./stopped-machines.ts";
-import { needsVersion, noteVersion, versionChanges, whyUnitDiffers } from "./unit-condition.ts";
+import { versionChanges, whyUnitDiffers } from "./unit-condition.ts";
 
 /**
  * Running masters with certificates that others reject get new ones before everything else: no member that starts,
@@ -178,12 +178,8 @@ function updateInPlace(
     planStoppedChange(planning, { name, changed: stopped, start: isNew ? "updateAgent" : "restartAgent" });
   } else if (change !== null) {
     if (change.kind === "restart") builder.chain({ kind: "stopAgent", member: name }, [agent]);
-    const join = initialClusterOf(planning, name);
-    const act: StepAction =
-      change.kind === "upgrade"
-        ? { kind: "upgradeAgent", member: name, join, from: change.from, to: change.to }
-        : { kind: stepKinds[change.kind], member: name, join };
-    builder.chain(act, [agent], certificateSteps(name, certificates));
+    const kind = change.kind === "upgrade" ? "updateAgent" : stepKinds[change.kind];
+    builder.chain(agentStart(planning, name, kind), [agent], certificateSteps(name, certificates));
   }
   builder.chain({ kind: "awaitQuorum", members: [name] }, movedMember(planning, master));
 }
@@ -209,7 +205,7 @@ function movedMember({ desired, view, builder }: Planning, { name, voter }: Kept
  */
 type AgentChange =
   | { readonly kind: "update" | "reload" | "restart"; readonly reason: ChangeReason }
-  | { readonly kind: "upgrade"; readonly reason: ChangeReason; readonly from: string | null; readonly to: string };
+  | ({ readonly kind: "upgrade"; readonly reason: ChangeReason } & Upgrade);
 
 function plannedChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
   const needed = neededChange(planning, resource);
@@ -222,7 +218,8 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   const { view, certificates, builder } = planning;
   const known = view.resources.get(resource.address)?.attributes;
   const found = unitOf(view.machines.get(resource.name), agentUnitName);
-  if (needsVersion(resource, known, found)) return upgradeOf(planning, resource, known, found);
+  const upgrade = neededUpgrade(planning, resource);
+  if (upgrade !== null) return { kind: "upgrade", reason: versionChanges, ...upgrade };
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found);
   if (isHandedCertificate(resource.name, certificates)) {
     const isSame = differs === null && knownInitialCluster(planning, resource.name) !== null;
@@ -232,18 +229,6 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   if (differs !== null) return { kind: "update", reason: differs };
   const shown = notePresented(planning, resource);
   return shown === null ? null : { kind: "restart", reason: shown };
-}
-
-function upgradeOf(
-  { builder }: Planning,
-  { address, attributes }: DesiredResource,
-  known: Attributes | undefined,
-  found: ObservedUnit | undefined,
-): AgentChange {
-  const recorded = known?.["artifact"];
-  const from = found?.artifact ?? (typeof recorded === "string" ? recorded : null);
-  noteVersion(address, recorded, found?.artifact, builder);
-  return { kind: "upgrade", reason: versionChanges, from, to: String(attributes["artifact"]) };
 }
 
 /** A member that moves to the address of another one waits until that one has moved. */

@@ -6,7 +6,7 @@ import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import { certificateSteps } from "./agent-certificates.ts";
-import { initialClusterOf } from "./join-member.ts";
+import { agentStart } from "./agent-start.ts";
 import { changedAttributes, describedAttributes, haveChanged, machineAddress } from "./machines.ts";
 import { planBackup } from "./membership.ts";
 import type { WithCertificates } from "./stages.ts";
@@ -36,6 +36,5 @@ export function planStoppedChange(planning: WithCertificates, { name, changed, s
   builder.chain({ kind: "stopAgent", member: name }, [agent]);
   const attributes = describedAttributes(machine);
   builder.chain({ kind: "updateMachine", machine: name, attributes }, [machine.address]);
-  const join = initialClusterOf(planning, name);
-  builder.chain({ kind: start, member: name, join }, [agent], certificateSteps(name, certificates));
+  builder.chain(agentStart(planning, name, start), [agent], certificateSteps(name, certificates));
 }

@@ -86,6 +86,8 @@ export function noteDeadUnit(
   });
 }
 
+const otherVersion = "it runs another version of haplan than the state has";
+
 /** Another version than the one that the state has, such as after an upgrade that was undone by hand. */
 export function noteVersion(
   address: ResourceAddress,
@@ -94,10 +96,11 @@ export function noteVersion(
   builder: PlanBuilder,
 ): void {
   if (found === undefined || recorded === undefined || found === recorded) return;
+  if (builder.drift.some((note) => note.address === address && note.reason === otherVersion)) return;
   builder.drift.push({
     address,
     action: "update",
-    reason: "it runs another version of haplan than the state has",
+    reason: otherVersion,
     before: { artifact: recorded },
     after: { artifact: found },
   });
