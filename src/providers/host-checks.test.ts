@@ -247,6 +247,12 @@ describe("checks of hosts", () => {
     ]);
   });
 
+  it("leave alone a unit that a plan starts twice", () => {
+    const once = host(1);
+    const machines = once.machines.map((machine) => ({ ...machine, units: [...machine.units, ...machine.units] }));
+    expect(found([{ ...once, machines }])).toEqual([]);
+  });
+
   it("tell copies of one host from one host that is reached in two ways", () => {
     expect(found([host(1), host(2, { machineId: "a1" })])).toEqual([
       "error hosts/machine-id: m1 (10.0.0.1) and m2 (10.0.0.2) have the same machine-id",

@@ -357,15 +357,20 @@ function takenPorts(cluster: string, host: HostToCheck): readonly Finding[] {
   const { facts, machines, notRoot } = host;
   // Only root sees which process it is: it may be one of this cluster.
   if (facts === null || notRoot !== null) return [];
-  const seen = new Set<string>();
+  const seen = new Map<string, string>();
   return machines
-    .flatMap(({ units }) => units.flatMap(({ listens }) => listens))
-    .flatMap((listen): Finding[] => {
-      if (seen.has(listen)) {
+    .flatMap(({ name: machine, units }) =>
+      units.flatMap(({ name, listens }) => listens.map((listen) => ({ listen, unit: `${machine}/${name}` }))),
+    )
+    .flatMap(({ listen, unit }): Finding[] => {
+      const other = seen.get(listen);
+      // A plan may start a unit more than once.
+      if (other === unit) return [];
+      if (other !== undefined) {
         const detail = "Give one of them another address or port in the spec.";
         return [{ summary: `Two units on ${labelOf(host)} would listen on ${listen}`, detail }];
       }
-      seen.add(listen);
+      seen.set(listen, unit);
       const listener = listenerOn(facts, listen);
       if (listener === null || isOwn(cluster, listener, facts)) return [];
       const detail = "Stop that process, or choose another address or port in the spec.";
