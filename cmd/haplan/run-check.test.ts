@@ -29,6 +29,7 @@ const facts: HostFacts = {
   unitUserId: null,
   paths: [],
   addresses: ["10.0.0.1"],
+  networks: [],
   units: [],
   listening: [],
   virtualAddresses: [],

@@ -38,7 +38,9 @@ fact memory "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo 2>/dev
 fact machine-id "$(cat /etc/machine-id 2>/dev/null)"
 fact boot-id "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 (ip -o address show 2>/dev/null || ifconfig 2>/dev/null) | sed -n 's/.*inet6* \\([0-9A-Fa-f.:]*\\).*/\\1/p' |
-  while read -r each; do fact address "$each"; done`;
+  while read -r each; do fact address "$each"; done
+ip -o address show 2>/dev/null | sed -n 's/.*inet6* \\([0-9A-Fa-f.:]*\\/[0-9]*\\).*/\\1/p' |
+  while read -r each; do fact network "$each"; done`;
 
 /**
  * Prints one fact a line: its name, a tab, its values with tabs between them. What cannot be told is left out. A word that

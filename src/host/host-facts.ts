@@ -92,6 +92,8 @@ export type HostFacts = HostIdentity & {
   readonly paths: readonly HostPath[];
   /** IPv6 addresses in their shortest form. */
   readonly addresses: readonly string[];
+  /** Its addresses with the lengths of their networks' prefixes, as 10.0.0.11/24; empty where that cannot be told. */
+  readonly networks: readonly string[];
   readonly units: readonly FoundUnit[];
   readonly listening: readonly ListeningPort[];
   readonly virtualAddresses: readonly ConfiguredAddress[];

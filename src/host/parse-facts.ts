@@ -34,6 +34,7 @@ export function parseFacts(output: string): HostFacts {
     unitUserId: number(text("unit-user")),
     paths: (lines.get("path") ?? []).map(hostPath),
     addresses: [...new Set(all(lines, "address").map(canonicalAddress))],
+    networks: [...new Set(all(lines, "network"))],
     units: (lines.get("unit") ?? []).map(([name = "", directory = ""]) => ({ name, directory })),
     listening: listeningPorts(lines),
     virtualAddresses: (lines.get("virtual-address") ?? []).map(([address = "", ...file]) => ({

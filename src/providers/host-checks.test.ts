@@ -28,6 +28,7 @@ const healthy: HostFacts = {
   unitUserId: null,
   paths: [],
   addresses: ["127.0.0.1", "10.0.0.1"],
+  networks: ["127.0.0.1/8", "10.0.0.1/24"],
   units: [],
   listening: [],
   virtualAddresses: [],
@@ -291,6 +292,22 @@ describe("checks of hosts", () => {
     expect(found([host(1)], { takenAddress })).toEqual([
       "error hosts/virtual-address: The virtual address 10.0.0.100 is in use by a machine with the MAC address 52:54:00:aa:bb:cc",
     ]);
+  });
+
+  it.each<[string, string, readonly string[], boolean]>([
+    ["10.0.0.100", "in the host's network", ["127.0.0.1/8", "10.0.0.1/24"], true],
+    ["10.0.1.100", "beside it", ["127.0.0.1/8", "10.0.0.1/24"], false],
+    ["10.0.1.100", "in one of several", ["10.0.0.1/24", "10.0.1.7/25"], true],
+    ["fd00::100", "of another family", ["10.0.0.1/24"], false],
+    ["fd00::100", "in one of IPv6", ["10.0.0.1/24", "fd00::1/64", "fe80::1/64"], true],
+    ["10.0.1.100", "while the host's network is routed to it alone", ["127.0.0.1/8", "10.0.0.1/32"], true],
+    ["10.0.1.100", "while nothing is known of its networks", [], true],
+  ])("a virtual address has to be in a network of its hosts: %s is %s", (address, _, networks, fits) => {
+    const virtualAddress = { address, port: 2379, machines: ["m1"] };
+    const summary = `error hosts/virtual-address-network: The virtual address ${address} is in no network of m1 (10.0.0.1)`;
+    expect(found([host(1, { networks })], { virtualAddress })).toEqual(fits ? [] : [summary]);
+    // It is not for that host.
+    expect(found([host(2, { networks })], { virtualAddress })).toEqual([]);
   });
 
   it("name every check once for each severity", () => {

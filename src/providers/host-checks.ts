@@ -16,6 +16,7 @@ import { installAdvice, neededPrograms } from "./missing-programs.ts";
 import { networkFindings, untriedFindings } from "./network-checks.ts";
 import { keyFileFindings, pathFindings } from "./path-checks.ts";
 import { systemdName, unitPrefix } from "./unit-name.ts";
+import { strayAddressFindings } from "./virtual-address-checks.ts";
 
 type Check = {
   /** `hosts/<id>` is the code of its diagnostics. */
@@ -190,6 +191,7 @@ export const hostChecks: readonly Check[] = [
             },
           ],
   },
+  { id: "virtual-address-network", severity: "error", find: strayAddressFindings },
   { id: "network", severity: "error", find: ({ paths }) => networkFindings(paths, "error") },
   { id: "network", severity: "warning", find: ({ paths }) => networkFindings(paths, "warning") },
   { id: "network-not-checked", severity: "warning", find: ({ paths }) => untriedFindings(paths) },

@@ -1,7 +1,7 @@
 /** What the checks of hosts are about: all hosts, with their facts and what is to run on them. */
 import type { HostFacts } from "../host/host-facts.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
-import type { NetworkPath } from "./provider.ts";
+import type { NetworkPath, VirtualAddress } from "./provider.ts";
 
 export type MachineToCheck = {
   readonly name: string;
@@ -32,6 +32,8 @@ export type HostsToCheck = {
   readonly certificateAgeMs: number | null;
   readonly hosts: readonly HostToCheck[];
   readonly paths: readonly TriedPath[];
+  /** Absent if there is none. */
+  readonly virtualAddress?: VirtualAddress;
   /** The virtual address, if another machine than one of the load balancer has it; else absent. */
   readonly takenAddress?: TakenAddress;
 };

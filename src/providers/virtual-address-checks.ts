@@ -1,9 +1,12 @@
-/** Whether a host's keepalived, of another cluster or of none, has the virtual address of this cluster in its configuration. */
-
+/**
+ * Whether a host's keepalived, of another cluster or of none, has the virtual address of this cluster in its configuration, and
+ * whether the address is one that its hosts can have.
+ */
+import { BlockList, isIP } from "node:net";
 import { dataDir } from "../base/host-paths.ts";
 import { canonicalAddress } from "../base/ip-address.ts";
 import type { HostFacts } from "../host/host-facts.ts";
-import { labelOf } from "./hosts-to-check.ts";
+import { type Finding, type HostsToCheck, labelOf } from "./hosts-to-check.ts";
 
 type KnownHost = Parameters<typeof labelOf>[0] & { readonly facts: Pick<HostFacts, "virtualAddresses"> };
 
@@ -28,4 +31,38 @@ export function configuredHolder(cluster: string, address: string, hosts: readon
     return `keepalived of ${owner} on ${labelOf(host)}`;
   }
   return null;
+}
+
+/** keepalived gives a host any address, but no client finds it there unless it is of the segment that the host is in. */
+export function strayAddressFindings({ virtualAddress, hosts }: HostsToCheck): readonly Finding[] {
+  if (virtualAddress === undefined) return [];
+  const { address, machines } = virtualAddress;
+  return hosts
+    .filter((host) => host.machines.some(({ name }) => machines.includes(name)))
+    .filter(({ facts }) => facts !== null && isStray(address, facts.networks))
+    .map((host): Finding => {
+      const networks = (host.facts?.networks ?? []).filter((network) => !/^(127\.|::1\/|fe80:)/i.test(network));
+      return {
+        summary: `The virtual address ${address} is in no network of ${labelOf(host)}`,
+        detail: `That host has ${networks.join(", ") || "none"}. Write an address of the network that all hosts of the load balancer are in as loadBalancer.vip, or other hosts as loadBalancer.hosts.`,
+      };
+    });
+}
+
+/** A host whose own address is routed to it alone says nothing of its segment. */
+function isStray(address: string, networks: readonly string[]): boolean {
+  const type = isIP(address) === 6 ? "ipv6" : "ipv4";
+  const known = networks.flatMap((network) => {
+    const [own = "", prefix = ""] = network.split("/");
+    return [{ own, prefix: Number(prefix), type: isIP(own) === 6 ? ("ipv6" as const) : ("ipv4" as const) }];
+  });
+  const isRouted = known.some(
+    (each) => each.type === type && each.prefix === (type === "ipv4" ? 32 : 128) && each.own !== "::1",
+  );
+  if (known.length === 0 || isRouted) return false;
+  return !known.some(({ own, prefix, ...network }) => {
+    const block = new BlockList();
+    block.addSubnet(own, prefix, network.type);
+    return network.type === type && block.check(address, type);
+  });
 }

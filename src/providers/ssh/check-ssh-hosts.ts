@@ -80,6 +80,7 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
       certificateAgeMs,
       hosts: toCheck,
       paths,
+      ...(request.virtualAddress === undefined ? {} : { virtualAddress: request.virtualAddress }),
       ...(takenAddress === null ? {} : { takenAddress }),
     });
     return {
