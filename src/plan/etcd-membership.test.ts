@@ -31,6 +31,18 @@ function without(spec: ClusterSpec, name: string): ObservedCluster {
   };
 }
 
+/** Member `name` was removed with etcdctl: its process has ended, and its data is there. */
+function withoutMember(spec: ClusterSpec, name: string): ObservedCluster {
+  const observed = settledObservation(spec);
+  const members = observed.membership!.members.filter((member) => member.name !== name);
+  const machines = observed.machines.map((machine) =>
+    machine.name === name
+      ? { ...machine, units: machine.units.map((unit) => ({ ...unit, running: false, pid: null })) }
+      : machine,
+  );
+  return { ...observed, machines, membership: { ...observed.membership!, members } };
+}
+
 const voters = (input: PlannerInput): readonly number[] => {
   const { plan, refusal } = planChanges(input);
   if (plan === undefined) throw new Error(refusal?.map(({ summary }) => summary).join("\n"));
@@ -98,7 +110,8 @@ describe("a real etcd", () => {
     const four = etcdSpec(4);
     const input = from(four, etcdSpec(5, even), { observed: without(four, "m2") });
     expect(voters(input)).toEqual([4, 3, 4, 5]);
-    expect(planChanges(input).plan?.steps[0]?.id).toBe("removeMember:m2/id-m2");
+    const ids = planChanges(input).plan?.steps.map(({ id }) => id);
+    expect(ids?.slice(0, 2)).toEqual(["updateLoadBalancer:m1,m3,m4", "removeMember:m2/id-m2"]);
   });
 
   it("adds a second member only when the first one votes", () => {
@@ -118,5 +131,22 @@ describe("a real etcd", () => {
     const kinds = plan?.steps.map(({ action }) => action.kind) ?? [];
     expect(kinds.filter((kind) => kind === "takeSnapshot")).toHaveLength(1);
     expect(kinds.indexOf("takeSnapshot")).toBeLessThan(kinds.indexOf("addLearner"));
+  });
+
+  it.each([
+    [
+      "that was removed by others",
+      from(etcdSpec(3), etcdSpec(3, even), { observed: withoutMember(etcdSpec(3), "m3") }),
+    ],
+    ["that is gone with its data", from(etcdSpec(3), etcdSpec(3, even), { observed: without(etcdSpec(3), "m3") })],
+  ])("gets no client at the place of a member %s until it votes", (_, input) => {
+    const { plan } = planChanges(input);
+    const at = (kind: string): number => plan!.steps.findIndex(({ action }) => action.kind === kind);
+    const targets = plan!.steps.flatMap(({ action }, place) =>
+      action.kind === "updateLoadBalancer" ? [{ place, backends: action.backends }] : [],
+    );
+    expect(targets.map(({ backends }) => backends.join())).toEqual(["m1,m2", "m1,m2,m3"]);
+    expect(targets[0]!.place).toBeLessThan(at("startAgent"));
+    expect(targets[1]!.place).toBeGreaterThan(at("changeVoters"));
   });
 });

@@ -141,6 +141,9 @@ function planStepwiseVotes(change: VoteChange): MembershipResult {
     builder.chain({ kind: "removeMember", member: member.name, memberId: member.id }, leavingAddress(change, member));
     voters = voters.filter((voter) => voter.memberId !== member.id);
   };
+  // A learner serves no client, and a load balancer that checks only whether etcd answers would send it some: also where its
+  // former member was removed by others, and left the target behind.
+  endpoint.withdraw(masterChanges.joining.map(({ name }) => name));
   const dead = [...replacedBy(masterChanges), ...masterChanges.leaving.filter((member) => !member.answers)];
   for (const member of dead) remove(member);
   for (const master of masterChanges.joining) {
