@@ -13,7 +13,12 @@ function planWith(machine: string, change: Partial<ObservedUnit>): Plan {
   const machines = observed.machines.map((each) =>
     each.name === machine ? { ...each, units: each.units.map((unit) => ({ ...unit, ...change })) } : each,
   );
-  return planOf(fixtureInput(spec, { state: settledState(spec), observed: { ...observed, machines } }));
+  const silent = { healthy: false, leader: false, raftIndex: null };
+  const members = observed.membership!.members.map((member) =>
+    member.name === machine && change.running === false ? { ...member, ...silent } : member,
+  );
+  const membership = { ...observed.membership!, members };
+  return planOf(fixtureInput(spec, { state: settledState(spec), observed: { ...observed, machines, membership } }));
 }
 
 const unitFile = "/etc/systemd/system/haplan-demo-m2-agent.service";
@@ -32,6 +37,23 @@ describe("a plan of units that were changed outside of haplan", () => {
     const changes = planWith(machine, change).changes.filter(({ action }) => action !== "noop");
     expect(changes).toMatchObject([
       { address, action: "update", reason: `its files were changed outside of haplan${named}` },
+    ]);
+  });
+
+  it.each([
+    ["haplan_agent.m2", "m2"],
+    ["haplan_worker.w1", "w1"],
+    ["haplan_load_balancer.load-balancer", "load-balancer"],
+  ])("names the link of %s that was disabled and stopped beside its process", (address, machine) => {
+    const link = "/etc/systemd/system/multi-user.target.wants/unit.service";
+    const change = { running: false, pid: null, definitionDigest: "other", changedFiles: [link] };
+    const changes = planWith(machine, change).changes.filter(({ action }) => action !== "noop");
+    expect(changes).toMatchObject([
+      {
+        address,
+        reason: `dead: its process is gone, and its files were changed outside of haplan: ${link}`,
+        reasonCode: "dead",
+      },
     ]);
   });
 

@@ -166,4 +166,23 @@ describe("a plan over a lost state whose spec has another virtual address", () =
     const moves = without!.warnings.find(({ code }) => code === "plan/endpoint-moves");
     expect(moves?.summary).toBe(`The endpoint moves from ${vip} to 10.0.0.101`);
   });
+
+  it("issues certificates, unless both addresses are among the names that they have beside it", () => {
+    const made = [[], [vip, "10.0.0.101"]].map((extraNames) => {
+      const named = { ...three, controlPlane: { ...three.controlPlane, tls: { enabled: true, extraNames } } };
+      const { known } = inputs(shared("haproxy", own), named, named);
+      const { loadBalancer } = known.spec;
+      const plan = planOf({
+        ...known,
+        spec: { ...known.spec, loadBalancer: { ...loadBalancer, address: "10.0.0.101" } },
+      });
+      const warning = plan.warnings.find(({ code }) => code === "plan/endpoint-moves");
+      const issued = plan.steps.filter(({ action }) => action.kind === "issueCertificate").length;
+      return [issued > 0, warning?.detail?.includes("new connections through")];
+    });
+    expect(made).toEqual([
+      [true, true],
+      [false, false],
+    ]);
+  });
 });

@@ -76,7 +76,7 @@ describe("docs/spec.md", () => {
     expect(text).toContain("| `disk.sizeGiB` | integer, 1 to 1024 | `20` | `20` | Its size in GiB. |");
     expect(text).toContain("| `region` | `north` or `south` | **required** | `south` | The region, north or south. |");
     expect(text).toContain("| `retries` | integer, 0 to 9 | `4` | `4` | Attempts after a failed call. |");
-    expect(text).toContain("- `spec.loadBalancer.address`: required\n");
+    expect(text).toContain("- `spec.loadBalancer.address`: required, unless there are `hosts`\n");
   });
 
   it("links to sections that are there", () => {

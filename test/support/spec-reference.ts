@@ -140,12 +140,13 @@ function providersSection(providers: readonly ProviderSchema[], shapes: Shapes):
 }
 
 function providerSection(provider: ProviderSchema, shapes: Shapes): readonly string[] {
-  const { type, address, deriveMasters, loadBalancerAddress, loadBalancerTypes } = provider;
+  const { type, address, deriveMasters, loadBalancerAddress, loadBalancerTypes, hasBalancerHosts } = provider;
+  const required = hasBalancerHosts ? "required, unless there are `hosts`" : "required";
   const facts = [
     `- \`address\` of a host: ${address.description}, such as \`${address.example}\``,
     `- \`spec.controlPlane.masters\`: ${deriveMasters === null ? "required" : deriveMasters.description}`,
     `- \`spec.loadBalancer.type\`: ${choiceText(loadBalancerTypes)}, \`${loadBalancerTypes[0]}\` by default`,
-    `- \`spec.loadBalancer.address\`: ${loadBalancerAddress === null ? "required" : `\`${loadBalancerAddress}\` by default`}`,
+    `- \`spec.loadBalancer.address\`: ${loadBalancerAddress === null ? required : `\`${loadBalancerAddress}\` by default`}`,
   ];
   const own = [
     ...ownKeys("in `spec.provider`", provider.settings, shapes),

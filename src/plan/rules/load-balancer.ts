@@ -17,7 +17,13 @@ import { balancerNames, named, presentAddress } from "./endpoint.ts";
 import { changedAttributes, forcingAttributes, haveChanged, machineAddress, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
-import { filesChangedReason, noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import {
+  filesChangedReason,
+  noteDeadUnit,
+  planRunningUnit,
+  processGoneReason,
+  whyUnitStartsAgain,
+} from "./unit-condition.ts";
 
 /**
  * One whose address is known only once it is made, and is in the masters' certificates, is made before all else, and serves
@@ -118,7 +124,11 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
     return builder.add(start, [address, ...all], [...after, stopped]);
   }
   if (!found.running) {
-    builder.setAction(address, "update", found.onMachine ? processGone : { ...processGone, text: "it does not run" });
+    builder.setAction(
+      address,
+      "update",
+      found.onMachine ? processGoneReason(found) : { ...processGone, text: "it does not run" },
+    );
     noteDeadUnit(address, "stopped", builder);
     return builder.add(start, [address, ...changed], after);
   }
@@ -276,9 +286,11 @@ function warnOfMove(planning: Planning): void {
     : (found[0] ?? view.machines.get(loadBalancerName)?.address);
   const wanted = spec.loadBalancer.address;
   if (present === undefined || present === wanted) return;
-  const tls = spec.controlPlane.tls.enabled
-    ? ` The masters' certificates contain ${wanted} instead of ${present}, so new connections through ${present} fail as soon as the first master has its new certificate.`
-    : "";
+  const { enabled, extraNames = [] } = spec.controlPlane.tls;
+  const tls =
+    enabled && !extraNames.includes(present)
+      ? ` The masters' certificates contain ${wanted} instead of ${present}, so new connections through ${present} fail as soon as the first master has its new certificate. To avoid that, apply tls.extraNames with both addresses first.`
+      : "";
   builder.warn(
     "plan/endpoint-moves",
     `The endpoint moves from ${present} to ${wanted}`,

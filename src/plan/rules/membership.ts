@@ -4,8 +4,9 @@
  * the leader is to leave; then the former members are removed, stopped and destroyed, in this order.
  */
 
-import { newCertificate, notInSpec, processGone, processSilent } from "../change-reason.ts";
-import { type ClusterView, hasName, type MemberView, machineOf } from "../cluster-view.ts";
+import { agentUnitName } from "../../units/unit-definition.ts";
+import { newCertificate, notInSpec, processSilent } from "../change-reason.ts";
+import { type ClusterView, hasName, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
@@ -25,6 +26,7 @@ import {
 } from "./new-member-machine.ts";
 import type { WithMasters } from "./stages.ts";
 import { stopsBeforeRemoval } from "./stop-before-removal.ts";
+import { processGoneReason } from "./unit-condition.ts";
 
 export type MembershipResult = {
   /** The final voters. */
@@ -227,7 +229,8 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
       continue;
     }
     if (condition !== "stopped" && condition !== "unresponsive") continue;
-    builder.setAction(address, "update", condition === "stopped" ? processGone : processSilent);
+    const unit = unitOf(view.machines.get(name), agentUnitName);
+    builder.setAction(address, "update", condition === "stopped" ? processGoneReason(unit) : processSilent);
     const update = memberUpdate(desired, voter);
     const told = update === null ? null : builder.chain(update, []);
     const waits = [vacated, told, ...certificateSteps(name, certificates)];

@@ -1,7 +1,7 @@
 /** Units in place: why one is replaced, and drift of units that do not run. */
 
 import type { Json } from "../../base/json.ts";
-import { type ChangeReason, newCertificate } from "../change-reason.ts";
+import { type ChangeReason, type CodedReason, newCertificate, processGone } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
@@ -17,6 +17,12 @@ export function filesChangedReason({ changedFiles = [] }: Pick<ObservedUnit, "ch
   if (changedFiles.length === 0) return filesChanged;
   const more = changedFiles.length - filesNamed;
   return `${filesChanged}: ${changedFiles.slice(0, filesNamed).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** Its files may be changed as well, such as the link of a unit that was stopped and disabled. */
+export function processGoneReason(found: Pick<ObservedUnit, "changedFiles"> | undefined): CodedReason {
+  if (found?.changedFiles === undefined) return processGone;
+  return { ...processGone, text: `${processGone.text}, and ${filesChangedReason(found)}` };
 }
 
 export const versionChanges = "its version of haplan changes";

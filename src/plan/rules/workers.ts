@@ -1,7 +1,7 @@
 /** Workers only use the load balancer's endpoint; each is independent of the others. */
 
 import { workerUnitName } from "../../units/unit-definition.ts";
-import { asRequested, notInSpec, processGone } from "../change-reason.ts";
+import { asRequested, notInSpec } from "../change-reason.ts";
 import { unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
@@ -9,7 +9,7 @@ import { resourceAddress } from "../resource.ts";
 import { machineAddress, planMachine } from "./machines.ts";
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
-import { noteDeadUnit, planRunningUnit, whyUnitStartsAgain } from "./unit-condition.ts";
+import { noteDeadUnit, planRunningUnit, processGoneReason, whyUnitStartsAgain } from "./unit-condition.ts";
 
 /** `loadBalancer`: id of the step after which it serves the wanted masters. */
 export type WithLoadBalancer = WithCertificates & { readonly loadBalancer: string | null };
@@ -47,7 +47,9 @@ function planWorker(planning: WithLoadBalancer, resource: DesiredResource, machi
     builder.add({ kind: "startWorker", worker: name }, [address], [...after, stopped]);
     return;
   }
-  const reason = unit.running ? whyUnitStartsAgain(resource, unit, known, certificates.has(name)) : processGone;
+  const reason = unit.running
+    ? whyUnitStartsAgain(resource, unit, known, certificates.has(name))
+    : processGoneReason(unit);
   if (reason === null) return;
   if (!unit.running) noteDeadUnit(address, "stopped", builder);
   planRunningUnit(address, reason, builder);
