@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { copyFile, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { copyFile, mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { Transform } from "node:stream";
@@ -25,6 +25,9 @@ import {
   launcher,
   runtimePackage,
 } from "./artifact-entries.ts";
+import { type BuildRecord, contentsOf, recordFile } from "./build-record.ts";
+import { filesBelow } from "./files-below.ts";
+import { digestOfBuild } from "./own-build.ts";
 
 export type ArtifactRequest = {
   /** haplan's own package: `dist/cmd` and `artifact` are in it. */
@@ -88,28 +91,22 @@ async function collect(directory: string, request: ArtifactRequest): Promise<Art
   const templates = (await filesBelow(join(packageDirectory, "templates"))).filter((path) =>
     path.startsWith("systemd/"),
   );
-  const about = { name: "haplan-artifact", version, type: "module", architecture, hostRevision };
   const plain = (path: string, file: string): ArtifactEntry => ({ path, mode: 0o644, content: { file } });
-  return [
+  const files: readonly ArtifactEntry[] = [
     { path: "bin/node", mode: 0o755, content: { file: runtime } },
     ...hostPrograms.map(
       (name): ArtifactEntry => ({ path: `bin/${name}`, mode: 0o755, content: { text: launcher(name) } }),
     ),
-    { path: "package.json", mode: 0o644, content: { text: `${JSON.stringify(about, null, 2)}\n` } },
     ...templates.map((path) => plain(`templates/${path}`, join(packageDirectory, "templates", path))),
     ...chunks.map((path) => plain(`cmd/${path}`, join(programs, path))),
     ...packages.map((path) => plain(`node_modules/${path}`, join(modules, path))),
   ];
+  const build: BuildRecord = { digest: await digestOfBuild(packageDirectory), contents: await contentsOf(files) };
+  const about = { name: "haplan-artifact", version, type: "module", architecture, hostRevision, build };
+  return [...files, { path: recordFile, mode: 0o644, content: { text: `${JSON.stringify(about, null, 2)}\n` } }];
 }
 
 const topOf = (path: string): string => path.split("/")[0]!;
-
-/** Paths relative to `directory`. */
-export async function filesBelow(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
-  const prefix = directory.length + 1;
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(prefix));
-}
 
 async function write(entries: readonly ArtifactEntry[], request: ArtifactRequest): Promise<Artifact> {
   const path = resolve(request.out);

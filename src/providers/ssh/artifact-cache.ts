@@ -1,12 +1,12 @@
 /** The artifact for hosts of an architecture, built once for each build of haplan and kept. */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { artifactCacheDir } from "../../artifact/artifact-cache-dir.ts";
 import type { Architecture } from "../../artifact/artifact-entries.ts";
-import { buildArtifact, filesBelow } from "../../artifact/build-artifact.ts";
-import { packageDir, packageVersion } from "../../base/package-dir.ts";
+import { buildArtifact } from "../../artifact/build-artifact.ts";
+import { readOwnBuild } from "../../artifact/own-build.ts";
+import { packageDir } from "../../base/package-dir.ts";
 
 export class ArtifactCache {
   readonly #signal: AbortSignal;
@@ -36,18 +36,4 @@ export class ArtifactCache {
     await buildArtifact({ packageDirectory, version, architecture, out: path, signal: this.#signal });
     return path;
   }
-}
-
-/** The haplan that runs: its version, and a digest of all that goes into its artifacts, whatever their architecture. */
-export async function readOwnBuild(): Promise<{ readonly version: string; readonly digest: string }> {
-  return { version: packageVersion(), digest: await digestOfBuild(packageDir()) };
-}
-
-async function digestOfBuild(packageDirectory: string): Promise<string> {
-  const hash = createHash("sha256");
-  for (const part of ["dist/cmd", "artifact", "templates"]) {
-    for (const file of (await filesBelow(join(packageDirectory, part))).sort())
-      hash.update(`/${part}/${file}\n`).update(await readFile(join(packageDirectory, part, file)));
-  }
-  return hash.digest("hex");
 }
