@@ -207,13 +207,16 @@ describe.skipIf(!hasEtcd)(
       await moved.checkData(endOf(side));
     }
 
-    /** What docs/migrate-engines.md says of clients while haplan is killed; on a busy machine a connection may look idle. */
+    /**
+     * What docs/migrate-engines.md says of clients while haplan is killed. On a machine that is busy with other things a connection
+     * may look idle, or a member that has lost its leader may answer too late: such a write is not acknowledged.
+     */
     function checkFailures(
       failures: AcknowledgingWriter["failures"],
       times: { killedMs: number; doneMs: number },
     ): void {
       const unexpected = failures.filter(({ atMs, error }) => {
-        if (/the connection was lost|no connection within/.test(String(error))) return false;
+        if (/the connection was lost|no connection within|request timed out/.test(String(error))) return false;
         return !/corrupt cluster|deadline/i.test(String(error)) || atMs < times.killedMs || atMs > times.doneMs;
       });
       expect(unexpected.map(({ atMs, error }) => [atMs - times.killedMs, atMs - times.doneMs, String(error)])).toEqual(

@@ -97,6 +97,8 @@ async function goForward(migration: Migration, begun: MigrationRecord | null): P
   if (begun?.phase === "returned") await new MigrationBalancer(context, session, begun).moveClients("old");
   let record = begun?.phase === "copying" ? await resumeCopy(migration, begun) : begun;
   if (record === null || record.phase === "returned") record = await copyAnew(migration);
+  // Of a run that was killed once the copy was made.
+  removeCopyFiles(session);
   report(context, await follow(migration, record));
   return settle(migration, readMigration(session) ?? record);
 }
