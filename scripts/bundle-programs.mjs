@@ -1,8 +1,11 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { rolldown } from "rolldown";
 
-/** Stays outside: native code, a file that a worker thread loads by its name, and an SDK that few users ever load. */
-const external = ["lmdb", "bcryptjs", /^@aws-sdk\//];
+/**
+ * Stays outside: native code, a file that a worker thread loads by its name, and clients that few users ever load. That of S3 is a
+ * chunk, because hosts have no packages of the SDK.
+ */
+const external = ["lmdb", "bcryptjs", /^@aws-sdk\/client-(?!s3$)/];
 
 /**
  * What runs first. Compiled code is kept beside the build where Node.js can (22.8 on) and may (the directory is

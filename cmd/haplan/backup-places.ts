@@ -20,7 +20,8 @@ export function backupDirs(context: CliContext, session: Session): readonly stri
 }
 
 function scheduledDir({ spec }: Session): readonly string[] {
-  return spec.backup?.schedule === undefined ? [] : [spec.backup.schedule.directory];
+  const directory = spec.backup?.schedule?.directory;
+  return directory === undefined ? [] : [directory];
 }
 
 /** Null if backups are in a directory. The SDK is loaded with the first request. */

@@ -32,9 +32,10 @@ export function recordedBackup({ path, fileBytes, manifest }: ListedBackup): Bac
   return { ...shared, facts: manifest, createdAt: manifest.createdAt, verified: true };
 }
 
-/** Null if the members take no backups by themselves, or into a directory of this machine. */
+/** Null if the members take no backups by themselves, or into a bucket or a directory of this machine. */
 export function scheduledElsewhere(session: Session): ScheduledElsewhere | null {
   const { controlPlane, backup } = session.spec;
-  if (backup?.schedule === undefined || session.provider.model.sharesFiles === true) return null;
-  return { directory: backup.schedule.directory, masters: controlPlane.masters.map(({ name }) => name) };
+  const directory = backup?.schedule?.directory;
+  if (directory === undefined || session.provider.model.sharesFiles === true) return null;
+  return { directory, masters: controlPlane.masters.map(({ name }) => name) };
 }

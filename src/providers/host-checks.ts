@@ -14,7 +14,7 @@ import { clockFindings, staleClockFindings } from "./clock-checks.ts";
 import { type Finding, type HostsToCheck, type HostToCheck, labelOf, type MachineToCheck } from "./hosts-to-check.ts";
 import { installAdvice, neededPrograms } from "./missing-programs.ts";
 import { networkFindings, untriedFindings } from "./network-checks.ts";
-import { keyFileFindings, pathFindings } from "./path-checks.ts";
+import { operatorFileFindings, pathFindings } from "./path-checks.ts";
 import { systemdName, unitPrefix } from "./unit-name.ts";
 import { strayAddressFindings } from "./virtual-address-checks.ts";
 
@@ -110,7 +110,7 @@ export const hostChecks: readonly Check[] = [
     find: ({ cluster, hosts }) => hosts.flatMap((host) => takenUnits(cluster, host)),
   },
   { id: "path", severity: "error", find: pathFindings },
-  { id: "backup-key", severity: "warning", find: keyFileFindings },
+  { id: "backup-key", severity: "warning", find: operatorFileFindings },
   {
     id: "memory",
     severity: "error",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { HostFacts, HostPath } from "../host/host-facts.ts";
 import { agentUnitName, type UnitDefinition } from "../units/unit-definition.ts";
 import type { HostToCheck } from "./hosts-to-check.ts";
-import { keyFileFindings, pathFindings, usedPaths } from "./path-checks.ts";
+import { operatorFileFindings, pathFindings, usedPaths } from "./path-checks.ts";
 
 const backups = "/var/backups/haplan";
 const etcd = "/opt/etcd/etcd";
@@ -81,11 +81,23 @@ describe("the key file of a schedule of backups", () => {
     } as Partial<HostFacts> as HostFacts;
     const machines = [{ name: "m1", address: "10.0.0.1", units: [keyed], bytes: 0 }];
     const host: HostToCheck = { host: "10.0.0.1", machines, facts, notRoot: null, clock: null };
-    const told = keyFileFindings({ cluster: "demo", certificateAgeMs: null, hosts: [host], paths: [] });
+    const told = operatorFileFindings({ cluster: "demo", certificateAgeMs: null, hosts: [host], paths: [] });
     expect(told.map(({ summary }) => summary)).toEqual(
       expected === null ? [] : [`${keyFile} on m1 (10.0.0.1) ${expected}`],
     );
   });
+});
+
+it("credentials of a schedule of backups are told of like its key", () => {
+  const path = "/etc/haplan/aws-credentials";
+  const granted: UnitDefinition = { ...unit, arguments: [`--backup-s3-credentials-file=${path}`] };
+  expect(usedPaths(granted)).toContain(path);
+  const facts = { paths: [{ ...readable, path, resolved: "/etc", kind: "missing" }], unitUserId: 998 };
+  const machines = [{ name: "m1", address: "10.0.0.1", units: [granted], bytes: 0 }];
+  const host = { host: "10.0.0.1", machines, facts: facts as unknown as HostFacts, notRoot: null, clock: null };
+  const [told] = operatorFileFindings({ cluster: "demo", certificateAgeMs: null, hosts: [host], paths: [] });
+  expect(told?.summary).toBe(`${path} on m1 (10.0.0.1) does not exist`);
+  expect(told?.detail).toContain("It is backup.schedule.credentialsFile.");
 });
 
 describe("paths that units use", () => {

@@ -4,13 +4,13 @@
  */
 import { unitUserName } from "../base/host-paths.ts";
 import type { HostFacts, HostPath } from "../host/host-facts.ts";
-import { keyFilesOf } from "../units/agent-unit.ts";
+import { type OperatorFile, operatorFilesOf } from "../units/agent-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import { type Finding, type HostsToCheck, type HostToCheck, labelOf } from "./hosts-to-check.ts";
 
 /** The paths to ask hosts about. */
 export function usedPaths(unit: UnitDefinition): readonly string[] {
-  return [...(unit.directories ?? []), ...programPaths(unit), ...keyFilesOf(unit)];
+  return [...(unit.directories ?? []), ...programPaths(unit), ...operatorFilesOf(unit).map(({ path }) => path)];
 }
 
 function programPaths({ program }: UnitDefinition): readonly string[] {
@@ -33,14 +33,19 @@ export function pathFindings({ hosts }: HostsToCheck): readonly Finding[] {
   });
 }
 
-/** Members serve without the key, but take no backups by themselves. */
-export function keyFileFindings({ hosts }: HostsToCheck): readonly Finding[] {
+/** Members serve without the key and the credentials, but take no backups by themselves. */
+export function operatorFileFindings({ hosts }: HostsToCheck): readonly Finding[] {
   return hosts.flatMap((host) => {
     const { facts, machines } = host;
     if (facts === null) return [];
-    const files = new Set(machines.flatMap(({ units }) => units.flatMap(keyFilesOf)));
-    return [...files].flatMap((path) => findingOf(host, facts, path, keyFileFault));
+    const files = distinctFiles(machines.flatMap(({ units }) => units.flatMap(operatorFilesOf)));
+    return files.flatMap((file) => findingOf(host, facts, file.path, (...found) => operatorFileFault(file, ...found)));
   });
+}
+
+/** Each path once. */
+export function distinctFiles(files: readonly OperatorFile[]): readonly OperatorFile[] {
+  return [...new Map(files.map((file) => [file.path, file])).values()];
 }
 
 type Fault = { readonly what: string; readonly advice: string };
@@ -86,16 +91,19 @@ function directoryFault(found: HostPath, { unitUserId }: HostFacts): Fault | nul
   };
 }
 
-/** `path`: a key file that is missing or cannot be used. */
-export function keyFileAdvice(path: string): string {
+/** Of one that is missing or cannot be used. */
+export function operatorFileAdvice({ kind, path }: OperatorFile): string {
+  if (kind === "credentials")
+    return `It is backup.schedule.credentialsFile. Without it, each backup that a member takes by itself fails. Write credentials for the bucket, as in ~/.aws/credentials, to ${path} on every master`;
   return `It is backup.schedule.keyFile. Without it, each backup that a member takes by itself fails. Make one key (openssl rand -hex 32), and write it to ${path} on every master`;
 }
 
-function keyFileFault(found: HostPath, { unitUserId }: HostFacts): Fault | null {
+function operatorFileFault(file: OperatorFile, found: HostPath, { unitUserId }: HostFacts): Fault | null {
   const { path, kind, rights } = found;
-  const advice = keyFileAdvice(path);
+  const advice = operatorFileAdvice(file);
   if (kind === "missing") return { what: "does not exist", advice };
-  if (kind === "directory") return { what: "is a directory, and no key", advice };
+  if (kind === "directory")
+    return { what: file.kind === "key" ? "is a directory, and no key" : "is a directory, and no file", advice };
   const hidden = hiddenFault(found);
   if (hidden !== null) return { ...hidden, advice };
   // Its user may be given the file once haplan has made it.

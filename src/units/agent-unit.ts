@@ -4,7 +4,7 @@
  * directory is empty, so they are not part of the configuration's digest.
  */
 import { assert } from "../base/assert.ts";
-import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import type { BucketSpec, ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientUrl, hostPort, peerUrl } from "./addresses.ts";
 import { healthPort, healthScheme } from "./health-port.ts";
 import type { InitialCluster } from "./initial-cluster.ts";
@@ -22,11 +22,17 @@ import {
 /** `token` separates members of clusters that were created from equal specs: the state's lineage. */
 export type AgentStart = InitialCluster & { readonly token: string };
 
-const keyFileFlag = "--backup-key-file=";
+/** Of the backups that a member takes by itself. */
+const operatorFileFlags = { key: "--backup-key-file=", credentials: "--backup-s3-credentials-file=" } as const;
 
-/** The files of the operator that a unit reads: the key of the backups that a member takes by itself. */
-export function keyFilesOf({ arguments: given }: Pick<UnitDefinition, "arguments">): readonly string[] {
-  return given.filter((each) => each.startsWith(keyFileFlag)).map((each) => each.slice(keyFileFlag.length));
+export type OperatorFile = { readonly kind: keyof typeof operatorFileFlags; readonly path: string };
+
+/** The files of the operator that a unit reads. */
+export function operatorFilesOf({ arguments: given }: Pick<UnitDefinition, "arguments">): readonly OperatorFile[] {
+  return (["key", "credentials"] as const).flatMap((kind) => {
+    const flag = operatorFileFlags[kind];
+    return given.filter((each) => each.startsWith(flag)).map((each) => ({ kind, path: each.slice(flag.length) }));
+  });
 }
 
 /** The maximum number of members of a cluster. */
@@ -91,7 +97,7 @@ function configuredAgent(spec: ClusterSpec, master: MasterSpec): UnitBlueprint {
       environment: {},
       files: [],
       listens: [clientListen, peerListen, ...httpListen, ...healthListen],
-      ...(spec.backup?.schedule === undefined ? {} : { directories: [spec.backup.schedule.directory] }),
+      ...(spec.backup?.schedule?.directory === undefined ? {} : { directories: [spec.backup.schedule.directory] }),
       ...(tls.enabled ? { reload: { signal: null, files: reloadedFiles(engine) } } : {}),
     },
     templates: [],
@@ -115,16 +121,28 @@ function etcdProgram({ controlPlane: { etcd } }: ClusterSpec): UnitDefinition["p
 }
 
 function backupArguments({ name, backup }: ClusterSpec): string[] {
-  const { schedule, retention = {} } = backup ?? {};
+  const { schedule, retention = {}, s3 } = backup ?? {};
   if (schedule === undefined) return [];
   const { count, maxAgeDays } = retention;
   return [
     `--backup-interval=${schedule.everyMinutes}m`,
-    `--backup-dir=${schedule.directory}`,
+    ...(schedule.directory === undefined ? [] : [`--backup-dir=${schedule.directory}`]),
     `--backup-cluster=${name}`,
-    ...(schedule.keyFile === undefined ? [] : [`${keyFileFlag}${schedule.keyFile}`]),
+    ...(schedule.keyFile === undefined ? [] : [`${operatorFileFlags.key}${schedule.keyFile}`]),
+    ...(s3 === undefined ? [] : bucketArguments(s3, schedule.credentialsFile)),
     ...(count === undefined ? [] : [`--backup-retention-count=${count}`]),
     ...(maxAgeDays === undefined ? [] : [`--backup-retention-days=${maxAgeDays}`]),
+  ];
+}
+
+function bucketArguments(s3: BucketSpec, credentialsFile: string | undefined): string[] {
+  return [
+    `--backup-s3-bucket=${s3.bucket}`,
+    `--backup-s3-prefix=${s3.prefix}`,
+    ...(s3.region === null ? [] : [`--backup-s3-region=${s3.region}`]),
+    ...(s3.endpoint === null ? [] : [`--backup-s3-endpoint=${s3.endpoint}`]),
+    ...(s3.forcePathStyle ? ["--backup-s3-path-style=true"] : []),
+    ...(credentialsFile === undefined ? [] : [`${operatorFileFlags.credentials}${credentialsFile}`]),
   ];
 }
 

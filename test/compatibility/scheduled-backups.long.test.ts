@@ -8,6 +8,7 @@ import { verifyBackup } from "../../src/backup/open-backup.ts";
 import { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
 import { connect } from "../../src/etcd-client/grpc-client.ts";
 import { until } from "../e2e/cluster-fixture.ts";
+import { startS3Server } from "../support/s3-server.ts";
 import { type ClusterProcesses, startCluster } from "./member-processes.ts";
 
 const host = "127.77.59.1";
@@ -73,6 +74,66 @@ describe("backups that members take by themselves", { timeout: 60_000 }, () => {
     expect(newest!.path).toMatch(/\.db\.enc$/);
     const secret = { kind: "key", key: Buffer.from(keyText, "hex") } as const;
     expect(await verifyBackup(newest!.path, async () => secret)).toMatchObject({ encrypted: true });
+  });
+
+  it("are uploaded to a bucket, encrypted, by each member with the credentials of a file", async () => {
+    await using store = await startS3Server();
+    const [keyFile, credentials] = [join(directory, "backup.key"), join(directory, "credentials")];
+    writeFileSync(keyFile, `${keyText}\n`);
+    writeFileSync(credentials, "[default]\naws_access_key_id = id\naws_secret_access_key = secret\n");
+    const access = [
+      "--backup-s3-region=eu-central-1",
+      `--backup-s3-endpoint=${store.endpoint}`,
+      "--backup-s3-path-style",
+    ];
+    const flags = [
+      "--backup-interval=2s",
+      "--backup-cluster=demo",
+      `--backup-key-file=${keyFile}`,
+      "--backup-retention-count=2",
+      "--backup-s3-bucket=kept",
+      "--backup-s3-prefix=haplan",
+      `--backup-s3-credentials-file=${credentials}`,
+      ...access,
+    ];
+    const members = await startCluster("agent", host, { members: 3, flags });
+    cluster = members;
+    const uploaded = (): readonly string[] => [...store.objects.keys()].filter((key) => key.endsWith(".db.enc.json"));
+    const removed = (): boolean => store.calls.some(({ action }) => action === "DeleteObject");
+    await until("older ones were removed", () => uploaded().length >= 2 && removed());
+    // The newest one: older ones are removed meanwhile.
+    const key = uploaded().toSorted().at(-1) ?? "";
+    expect(key).toMatch(/^haplan\/demo\/backups\/demo-.*\.db\.enc\.json$/);
+    const path = join(directory, "fetched.db.enc");
+    const bytes = store.objects.get(key.replace(/\.json$/, ""));
+    writeFileSync(path, bytes!);
+    const secret = { kind: "key", key: Buffer.from(keyText, "hex") } as const;
+    expect(await verifyBackup(path, async () => secret)).toMatchObject({ encrypted: true });
+
+    const ofMember = async (member: number): Promise<string> => metricsOf(members.urls[member]!);
+    const taken = async (): Promise<number> =>
+      (await Promise.all([0, 1, 2].map(ofMember))).findIndex((page) =>
+        page.includes('haplan_backup_keys{cluster="demo"}'),
+      );
+    const member = await taken();
+    expect(member).toBeGreaterThanOrEqual(0);
+    // What it knows of its last one is there once it starts again; nothing but that is left on its disk.
+    store.fault = ({ action }) =>
+      action === "PutObject" ? { status: 403, code: "AccessDenied", message: "Access Denied" } : undefined;
+    await members.kill(member);
+    await members.restart(member);
+    expect(await ofMember(member)).toContain('haplan_backup_timestamp_seconds{cluster="demo"}');
+    const failed = async (): Promise<boolean> =>
+      (await Promise.all([0, 1, 2].map(ofMember))).some((page) =>
+        /haplan_backup_failures_total\{cluster="demo"\} [1-9]/.test(page),
+      );
+    await until("one has failed", failed);
+    store.reset();
+    await until("one came through again", () => uploaded().length > 0);
+    await members.terminate(member);
+    // One that it was writing is removed by its next backup.
+    const left = readdirSync(join(members.dataDir(member), "backup-upload")).filter((name) => !name.endsWith(".tmp"));
+    expect(left).toEqual(["last.json"]);
   });
 
   it("that fail are counted, and the members serve on", async () => {

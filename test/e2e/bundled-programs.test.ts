@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
 import { afterAll, describe, expect, it } from "vitest";
@@ -28,6 +28,24 @@ const readHook = `
   require("node:module").syncBuiltinESMExports();
 `;
 
+/** Files and packages that a file imports before it runs, by whatever chain. */
+function importedFrom(file: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  const open = [file];
+  for (let path = open.pop(); path !== undefined; path = open.pop()) {
+    if (found.has(path)) continue;
+    found.add(path);
+    if (!path.startsWith("/")) continue;
+    for (const [, from, alone] of readFileSync(path, "utf8").matchAll(
+      /^(?:import|export)\b[^;\n]*?\bfrom\s*"([^"]+)"|^import\s*"([^"]+)"/gm,
+    )) {
+      const name = from ?? alone ?? "";
+      open.push(name.startsWith(".") ? join(dirname(path), name) : name);
+    }
+  }
+  return found;
+}
+
 describe("the bundled programs", () => {
   it("A18: name the sources in a stack trace", async () => {
     const hook = join(directory, "hook.cjs");
@@ -36,6 +54,17 @@ describe("the bundled programs", () => {
     const { stderr, stdout } = await promisify(execFile)(process.execPath, argv);
     expect(stderr).toMatch(/at ownVersion \(.*\/cmd\/haplan\/main\.ts:\d+:\d+\)/);
     expect(stdout).toContain("haplan vunknown");
+  });
+
+  it("have the client of S3 in a chunk that no member loads at its start, and that needs no package", () => {
+    const programs = join(buildDir, "cmd");
+    const client = readdirSync(join(programs, "chunks")).filter((name) => /^s3-sdk-.*\.js$/.test(name));
+    expect(client).toHaveLength(1);
+    const started = importedFrom(join(programs, "haplan-agent/program.js"));
+    expect(started.size).toBeGreaterThan(5);
+    expect([...started].filter((path) => /\/s3-|aws-sdk|smithy/.test(path))).toEqual([]);
+    const ofClient = [...importedFrom(join(programs, "chunks", client[0]!))];
+    expect(ofClient.filter((path) => !path.startsWith("/") && !path.startsWith("node:"))).toEqual([]);
   });
 
   it("T10: have the write probe in a thread of its own", async () => {

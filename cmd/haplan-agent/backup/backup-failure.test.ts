@@ -28,6 +28,21 @@ it.each<[string, string | null, RegExp]>([
   expect(writerFailure(failed)).toBe(said.trim());
 });
 
+it("is that the credentials cannot be read, by the name of their setting", async () => {
+  let said = "";
+  const output = { write: () => {}, writeError: (each: string) => void (said += each) };
+  const words = [
+    "--dir",
+    directory,
+    "--cluster",
+    "demo",
+    "--s3-bucket=kept",
+    `--s3-credentials-file=${directory}/none`,
+  ];
+  expect(await runBackupCommand(words, output)).toBe(1);
+  expect(said).toMatch(/^Cannot read backup\.schedule\.credentialsFile: ENOENT/);
+});
+
 it("is the failure itself where the writer said nothing", () => {
   expect(writerFailure(Object.assign(new Error("Command was killed"), { stderr: "" }))).toBe("Command was killed");
 });

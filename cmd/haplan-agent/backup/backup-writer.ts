@@ -1,4 +1,4 @@
-/** Writes backups in a process of its own, below the member's priority. */
+/** Writes backups, and uploads them, in a process of its own, below the member's priority. */
 import { constants, setPriority } from "node:os";
 import { Readable } from "node:stream";
 import { listBackups } from "../../../src/backup/backup-dir.ts";
@@ -6,20 +6,26 @@ import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
 import type { ListedBackup } from "../../../src/backup/listed-backups.ts";
 import { errorText, systemErrorCode } from "../../../src/base/haplan-error.ts";
 import type { BackupWriter, TakenBackup } from "../../../src/raft-agent/agent/loops/scheduled-backups.ts";
-import type { BackupSchedule } from "../../../src/raft-agent/config/backup-schedule.ts";
+import type { BackupBucketConfig, BackupSchedule } from "../../../src/raft-agent/config/backup-schedule.ts";
+import { lastUpload } from "./uploaded-backup.ts";
 
 export function createBackupWriter(schedule: BackupSchedule): BackupWriter {
-  const { directory, cluster, keyFile, retention } = schedule;
+  const { directory, bucket, cluster, keyFile, retention } = schedule;
   const words = [
     "backup",
     `--dir=${directory}`,
     `--cluster=${cluster}`,
     ...(keyFile === null ? [] : [`--key-file=${keyFile}`]),
+    ...(bucket === null ? [] : bucketWords(bucket)),
     `--retention-count=${retention.count}`,
     `--retention-days=${retention.maxAgeDays}`,
   ];
   return {
     newest: () => {
+      if (bucket !== null) {
+        const last = lastUpload(directory, cluster);
+        return last === null ? null : measured(last.path, last.manifest);
+      }
       const found = readable(directory).find(({ manifest }) => manifest?.cluster === cluster);
       return found?.manifest == null ? null : measured(found.path, found.manifest);
     },
@@ -40,6 +46,18 @@ export function createBackupWriter(schedule: BackupSchedule): BackupWriter {
       return measured(path, manifest);
     },
   };
+}
+
+function bucketWords(bucket: BackupBucketConfig): readonly string[] {
+  const { region, endpoint, credentialsFile } = bucket;
+  return [
+    `--s3-bucket=${bucket.bucket}`,
+    `--s3-prefix=${bucket.prefix}`,
+    ...(region === null ? [] : [`--s3-region=${region}`]),
+    ...(endpoint === null ? [] : [`--s3-endpoint=${endpoint}`]),
+    ...(bucket.forcePathStyle ? ["--s3-path-style"] : []),
+    ...(credentialsFile === null ? [] : [`--s3-credentials-file=${credentialsFile}`]),
+  ];
 }
 
 /** What the writer said of its failure; without the command line, which is that of a program that only the member runs. */

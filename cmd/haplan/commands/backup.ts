@@ -1,12 +1,12 @@
 /** `haplan backup [SPEC]`: takes a backup of the data, verified, and removes those that the retention no longer keeps. */
 import { dirname, resolve } from "node:path";
+import { removeExpired } from "../../../src/backup/backup-bucket.ts";
 import { listBackups, removeBackup } from "../../../src/backup/backup-dir.ts";
 import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
 import { writeBackupMetrics } from "../../../src/backup/backup-metrics.ts";
 import { backupPath, expiredBackups, timeName } from "../../../src/backup/listed-backups.ts";
 import { writeBackup } from "../../../src/backup/write-backup.ts";
 import { isDir } from "../../../src/base/durable-file.ts";
-import { HaplanError } from "../../../src/base/haplan-error.ts";
 import type { SnapshotSource } from "../../../src/control-plane/control-plane.ts";
 import { backupBucket, backupDir, backupSecret } from "../backup-places.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
@@ -107,19 +107,11 @@ async function* untilStopped(
 async function prune(context: CliContext, session: Session, { path }: TakenBackup): Promise<readonly string[]> {
   const { retention } = session.spec.backup ?? {};
   if (retention === undefined) return [];
-  const directory = backupDir(context, session);
+  const [cluster, nowMs] = [session.spec.name, context.clock.now()];
   const bucket = backupBucket(session);
-  try {
-    const listed = bucket === null ? listBackups(directory) : await bucket.list();
-    const expired = expiredBackups(listed, session.spec.name, retention, context.clock.now());
-    for (const each of expired) bucket === null ? removeBackup(directory, each) : await bucket.remove(each);
-    return expired;
-  } catch (error) {
-    if (!(error instanceof HaplanError)) throw error;
-    throw new HaplanError(
-      "backup/retention",
-      `The backup was saved, but older ones were not removed\nSaved: ${path}\n${error.message}`,
-      { cause: error },
-    );
-  }
+  if (bucket !== null) return removeExpired(bucket, { cluster, retention, nowMs, saved: path });
+  const directory = backupDir(context, session);
+  const expired = expiredBackups(listBackups(directory), cluster, retention, nowMs);
+  for (const each of expired) removeBackup(directory, each);
+  return expired;
 }

@@ -4,9 +4,9 @@ import { createServer } from "node:net";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, systemErrorCode } from "../../base/haplan-error.ts";
-import { keyFilesOf } from "../../units/agent-unit.ts";
+import { operatorFilesOf } from "../../units/agent-unit.ts";
 import type { UnitDefinition } from "../../units/unit-definition.ts";
-import { keyFileAdvice } from "../path-checks.ts";
+import { distinctFiles, operatorFileAdvice } from "../path-checks.ts";
 import type { MachineIdentity, PreflightRequest } from "../provider.ts";
 import { checkFreeSpace } from "./free-space.ts";
 import { listeningSockets, parseHostPort, socketAt } from "./listening-sockets.ts";
@@ -27,7 +27,7 @@ export async function preflightLocal(place: PreflightPlace, request: PreflightRe
     ...(dirProblem === null ? checkFreeSpace(root, request.space) : []),
     ...request.machines.flatMap((machine) => checkOwner(root, machine)),
     ...(await checkPrograms(programsDir, units)),
-    ...checkKeyFiles(units),
+    ...checkOperatorFiles(units),
     ...copies,
     ...checkListenedTwice(units),
     ...problems.flatMap((each) => ("severity" in each ? [each] : [])),
@@ -92,17 +92,16 @@ function checkOwner(root: string, machine: MachineIdentity): Diagnostic[] {
 }
 
 /** A member takes no backups without it, and serves all the same. */
-function checkKeyFiles(units: readonly UnitDefinition[]): Diagnostic[] {
-  return [...new Set(units.flatMap(keyFilesOf))].flatMap((path) => {
-    const what = keyFileFault(path);
+function checkOperatorFiles(units: readonly UnitDefinition[]): Diagnostic[] {
+  return distinctFiles(units.flatMap(operatorFilesOf)).flatMap((file) => {
+    const what = fileFault(file.path);
     if (what === null) return [];
-    return [
-      { severity: "warning", code: "preflight/backup-key", summary: `${path} ${what}`, detail: keyFileAdvice(path) },
-    ];
+    const summary = `${file.path} ${what}`;
+    return [{ severity: "warning", code: "preflight/backup-key", summary, detail: operatorFileAdvice(file) }];
   });
 }
 
-function keyFileFault(path: string): string | null {
+function fileFault(path: string): string | null {
   try {
     if (!statSync(path).isFile()) return "is no file";
     accessSync(path, constants.R_OK);

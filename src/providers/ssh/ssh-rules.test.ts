@@ -109,6 +109,11 @@ describe("paths that units hide", () => {
     ["an etcd elsewhere", etcd("/opt/root/etcd"), []],
     ["backups below /tmp", schedule("directory: /tmp/backups"), told(13, "/tmp/backups", "/tmp")],
     ["backups elsewhere", schedule("directory: /var/backups/haplan"), []],
+    [
+      "credentials below /home",
+      schedule("directory: /srv/b, credentialsFile: /home/a/c"),
+      ["spec/backup-schedule 13: Members need no credentials for a directory", ...told(13, "/home/a/c", "/home")],
+    ],
     ["a key below /root", schedule("directory: /srv/b, keyFile: /root/key"), told(13, "/root/key", "/root")],
   ])("%s", (_, parts, expected) => {
     expect(found(parts)).toEqual(expected);

@@ -147,7 +147,8 @@ export const checkOptions: SpecRule = ({ provider }) => {
 /** Paths on the hosts that a unit cannot use, whatever is there. */
 export const checkHiddenPaths: SpecRule = ({ controlPlane, backup }) => {
   const schedule = backup?.entries.schedule?.entries;
-  const used = [controlPlane?.entries.etcd?.entries.binary, schedule?.directory, schedule?.keyFile];
+  const files = [schedule?.directory, schedule?.keyFile, schedule?.credentialsFile];
+  const used = [controlPlane?.entries.etcd?.entries.binary, ...files];
   return used.flatMap((path): SpecFinding[] => {
     const directory = path === null || path === undefined ? null : hidingDir(path.value);
     if (path === null || path === undefined || directory === null) return [];

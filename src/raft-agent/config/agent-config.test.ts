@@ -37,6 +37,18 @@ describe("createAgentConfig", () => {
     expect(defaults.initialCluster).toEqual([{ name: "default", peerUrls: ["http://localhost:2380"] }]);
   });
 
+  it("has a bucket of backups in place of their directory", () => {
+    const schedule = ["--backup-interval=1h", "--backup-cluster=demo", "--data-dir=/data"];
+    const bucket = ["--backup-s3-bucket=kept", "--backup-s3-prefix=haplan", "--backup-s3-credentials-file=/c"];
+    expect(config([...schedule, ...bucket]).backups).toMatchObject({
+      directory: "/data/backup-upload",
+      bucket: { bucket: "kept", prefix: "haplan", region: null, endpoint: null, credentialsFile: "/c" },
+    });
+    expect(config([...schedule, "--backup-dir=/b"]).backups).toMatchObject({ directory: "/b", bucket: null });
+    expect(() => config([...schedule, ...bucket, "--backup-dir=/b"])).toThrow("exclude each other");
+    expect(() => config(schedule)).toThrow("needs an absolute path, or --backup-s3-bucket");
+  });
+
   it("parses flags with one dash or two, with or without =", () => {
     const given = config([
       "-name",

@@ -135,7 +135,7 @@ export function createAgentConfig(settings: Settings): AgentConfig {
     logOutputs: read.list("log-outputs"),
     extensiveMetrics: read.oneOf("metrics", ["basic", "extensive"]) === "extensive",
     enablePprof: read.flag("enable-pprof"),
-    backups: readBackupSchedule(read),
+    backups: readBackupSchedule(read, dataDir),
   };
   checkTogether(config);
   return config;

@@ -46,9 +46,18 @@ export const backupSchedule = {
       type: "string",
       pattern: "^/[^/].*$",
       maxLength: 4096,
-      required: true,
+      absent: "members upload their backups to `backup.s3`",
       description: "an absolute path on each master: each keeps the backups that it takes",
       example: "/var/backups/haplan",
+    },
+    credentialsFile: {
+      type: "string",
+      pattern: "^/[^/].*$",
+      maxLength: 4096,
+      absent: "members have the credentials of the instance that they run on",
+      description:
+        "an absolute path on each master: a file with credentials for `backup.s3`, as `~/.aws/credentials`, which the members can read",
+      example: "/etc/haplan/aws-credentials",
     },
     keyFile: {
       type: "string",

@@ -22,7 +22,22 @@ const schedule = "schedule: { everyMinutes: 60, directory: /b }";
 describe("backup in a spec", () => {
   it.each<[string, string, string]>([
     ["two places", "directory: kept, s3: { bucket: kept }", "11:34 Backups go to two places"],
-    ["a schedule and a bucket", `s3: { bucket: kept }, ${schedule}`, "11:45 Members take no backups into a bucket"],
+    [
+      "a bucket and directories of members",
+      `s3: { bucket: kept }, ${schedule}`,
+      "11:45 Backups that members take go to two places",
+    ],
+    [
+      "a schedule without a place",
+      "schedule: { everyMinutes: 60 }",
+      "11:23 Nothing says where the backups that members take go",
+    ],
+    [
+      "credentials for a directory",
+      "schedule: { everyMinutes: 60, directory: /b, credentialsFile: /c }",
+      "11:23 Members need no credentials for a directory",
+    ],
+    ["a schedule of an etcd", schedule, "11:23 A real etcd takes no backups by itself"],
     ["a bucket without a name", "s3: { region: eu-central-1 }", '11:13 spec.backup.s3 has no "bucket"'],
     ["a bucket with a bad name", "s3: { bucket: No_Bucket }", '11:27 spec.backup.s3.bucket is "No_Bucket"'],
     ["no key", "encryption: {}", "11:25 Nothing says what backups are encrypted with"],
@@ -31,8 +46,8 @@ describe("backup in a spec", () => {
       `encryption: { keyFile: k }, ${schedule}`,
       "11:51 Backups are encrypted, but not those that the members take",
     ],
-  ])("rejects %s", (_, backup, expected) => {
-    const { diagnostics } = specReader.parse("f", specWith(backup));
+  ])("rejects %s", (what, backup, expected) => {
+    const { diagnostics } = specReader.parse("f", specWith(backup, what.endsWith("etcd") ? "etcd" : "agent"));
     const found = diagnostics.map(({ range, summary }) => `${range?.start.line}:${range?.start.column} ${summary}`);
     expect(found.join("; ")).toContain(expected);
     expect(found).toHaveLength(1);

@@ -39,14 +39,7 @@ function checkSchedule(
     ...(controlPlane?.entries.engine.value === "etcd"
       ? [finding("A real etcd takes no backups by itself", "Remove it, and run `haplan backup` from a timer.")]
       : []),
-    ...(s3 === null
-      ? []
-      : [
-          finding(
-            "Members take no backups into a bucket",
-            "Remove `schedule`, and run `haplan backup` from a timer; or remove `s3`, and copy the members' directories to the bucket.",
-          ),
-        ]),
+    ...checkSchedulePlace(s3 !== null, schedule.entries).map(([summary, detail]) => finding(summary, detail)),
     ...(encryption !== null && schedule.entries.keyFile === null
       ? [
           finding(
@@ -55,5 +48,31 @@ function checkSchedule(
           ),
         ]
       : []),
+  ];
+}
+
+type Summary = readonly [summary: string, detail: string];
+
+function checkSchedulePlace(
+  hasBucket: boolean,
+  { directory, credentialsFile }: LocatedPart<"backupSchedule">["entries"],
+): readonly Summary[] {
+  if (directory !== null && hasBucket)
+    return [
+      ["Backups that members take go to two places", "Write either `schedule.directory`, or `backup.s3`, a bucket."],
+    ];
+  if (directory === null && !hasBucket)
+    return [
+      [
+        "Nothing says where the backups that members take go",
+        "Add `directory`, an absolute path on each master, or `s3` beside `schedule`, a bucket.",
+      ],
+    ];
+  if (credentialsFile === null || hasBucket) return [];
+  return [
+    [
+      "Members need no credentials for a directory",
+      "Remove `credentialsFile`, or write `backup.s3` in place of `directory`.",
+    ],
   ];
 }
