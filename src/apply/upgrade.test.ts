@@ -146,10 +146,17 @@ describe("a rolling upgrade", () => {
   it("stops where a later member fails, and the next plan has the rest", async () => {
     const world = await settled();
     world.artifact = newer;
-    // Such as an upload that fails: the unit has not been touched, and nothing is undone.
+    // Such as a write that fails: the process has not been touched, and nothing is undone.
     world.failing = (act) => (act === "startUnit m3: stop" ? "no space" : null);
     const outcome = await apply(world);
-    expect(outcome).toMatchObject({ kind: "failed", step: { id: "upgradeAgent:m3" }, error: { message: "no space" } });
+    expect(outcome).toMatchObject({
+      kind: "failed",
+      step: { id: "upgradeAgent:m3" },
+      error: { code: "apply/not-upgraded" },
+    });
+    expect(outcome.kind === "failed" ? outcome.error.message : "").toMatch(
+      `agent m3 could not be upgraded to haplan ${newer}: no space\nIts process goes on with the version that it has.`,
+    );
     expect(running(world)).toEqual({ ...all(older), m2: newer });
     expect(recorded(world)).toEqual({ ...all(older), m2: newer });
     world.failing = () => null;
@@ -160,6 +167,52 @@ describe("a rolling upgrade", () => {
     ]);
     expect(await applyPlan(rest, world.ports())).toMatchObject({ kind: "applied" });
     expect(running(world)).toEqual(all(newer));
+  });
+
+  it.each([
+    ["before its turn", "startUnit m2: stop"],
+    ["while it is started", "startUnit m2"],
+  ])("says that a host does not answer that is lost %s, and undoes nothing", async (_, at) => {
+    const world = await settled();
+    world.artifact = newer;
+    world.failing = (act) => {
+      if (act !== at) return null;
+      world.unreachable.add("m2");
+      return "connection timed out";
+    };
+    const outcome = await apply(world);
+    expect(outcome).toMatchObject({ kind: "failed", error: { code: "apply/not-upgraded" } });
+    const message = outcome.kind === "failed" ? outcome.error.message : "";
+    expect(message).toMatch(/^agent m2 could not be upgraded to haplan .*: its host does not answer: no route to host/);
+    expect(message).not.toContain("does not work");
+    expect(recorded(world)).toEqual(all(older));
+  });
+
+  it("is undone when a new version that an interrupted run has started is not ready", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    world.broken.set(newer, "isNeverReady");
+    let begun = false;
+    world.beforeAct = (act) => void (begun ||= act === "startUnit m2");
+    const abort = new AbortController();
+    const plan = await planFor(world);
+    const run = applyPlan(plan, world.ports(), { signal: abort.signal });
+    await expect.poll(() => begun, { timeout: 10_000 }).toBe(true);
+    abort.abort();
+    expect(await run).toMatchObject({ kind: "interrupted" });
+    expect(running(world)).toMatchObject({ m2: newer });
+    expect(await applyPlan(plan, world.ports())).toMatchObject({ error: { code: "apply/upgrade-undone" } });
+    expect(running(world)).toEqual(all(older));
+  });
+
+  it("calls a former process that does not end no fault of the version", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    world.failing = (act) => (act === "startUnit m2" ? "it does not end on SIGKILL" : null);
+    const outcome = await apply(world);
+    const message = outcome.kind === "failed" ? outcome.error.message : "";
+    expect(message).toMatch(/^agent m2 could not be upgraded to haplan .*it does not end on SIGKILL/s);
+    expect(message).not.toContain("does not work");
   });
 
   it("says so when the former version cannot come back", async () => {

@@ -5,6 +5,7 @@
 import {
   closeSync,
   existsSync,
+  fchmodSync,
   fchownSync,
   fsyncSync,
   mkdirSync,
@@ -23,28 +24,80 @@ export type DurableFileOptions = {
   readonly owner?: { readonly userId: number; readonly groupId: number } | null;
 };
 
+/** A file that is written, with its space taken, and not in force yet. */
+export type StagedFile = {
+  /** Replaces the file. @throws the system's error; the old file is untouched */
+  commit(): void;
+  discard(): void;
+};
+
 /**
  * Replaces `path` with `content`.
  * @throws the system's error; the old file is untouched and no temporary file is left.
  */
 export function writeFileDurably(path: string, content: string | Uint8Array, options: DurableFileOptions = {}): void {
+  stageFile(path, content, options).commit();
+}
+
+/**
+ * Writes `content` beside `path`, which `commit` then replaces without needing space.
+ * @throws the system's error; no temporary file is left.
+ */
+export function stageFile(path: string, content: string | Uint8Array, options: DurableFileOptions = {}): StagedFile {
   const aside = `${path}.${process.pid}.tmp`;
   const bytes = typeof content === "string" ? Buffer.from(content) : content;
+  const discard = (): void => rmSync(aside, { force: true });
+  const commit = (): void => {
+    try {
+      renameSync(aside, path);
+    } catch (error) {
+      discard();
+      throw error;
+    }
+    syncDir(dirname(path));
+  };
   try {
     const file = openSync(aside, "w", options.mode ?? 0o600);
     try {
       if (options.owner) fchownSync(file, options.owner.userId, options.owner.groupId);
+      // Whatever the umask is.
+      if (options.mode !== undefined) fchmodSync(file, options.mode);
       for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
       fsyncSync(file);
     } finally {
       closeSync(file);
     }
-    renameSync(aside, path);
   } catch (error) {
-    rmSync(aside, { force: true });
+    discard();
     throw withPath(error, path);
   }
-  syncDir(dirname(path));
+  return { commit, discard };
+}
+
+/** Stages several files, which `commit` replaces in their order. @throws as `stageFile`; none is left staged */
+export function stageFiles(
+  files: readonly (DurableFileOptions & { readonly path: string; readonly content: string | Uint8Array })[],
+): StagedFile {
+  const staged: StagedFile[] = [];
+  const discard = (): void => {
+    for (const each of staged) each.discard();
+  };
+  const orDiscard = (act: () => void): void => {
+    try {
+      act();
+    } catch (error) {
+      discard();
+      throw error;
+    }
+  };
+  orDiscard(() => {
+    for (const { path, content, ...options } of files) staged.push(stageFile(path, content, options));
+  });
+  const commit = (): void =>
+    orDiscard(() => {
+      for (const each of staged) each.commit();
+    });
+  return { commit, discard };
 }
 
 /** Appends to the file, which is created with its directory if it does not exist. A crash may leave a part of `text`. */

@@ -524,8 +524,11 @@ export class FakeWorld {
     return this.#act(`startUnit ${machineName}`, () => {
       const pid = this.facts.nextId++;
       if (definition.name === agentUnitName) this.#boot(machine, definition);
+      // Until the next change.
+      const isSame = there !== undefined && unitDigest(there.definition) === unitDigest(definition);
+      const kept = isSame ? there.former : null;
       const former =
-        there === undefined || isOfVersion ? null : { definition: there.definition, artifact: there.artifact };
+        there === undefined || isOfVersion ? kept : { definition: there.definition, artifact: there.artifact };
       const startedMs = this.clock.monotonicMs();
       const running = this.broken.get(artifact ?? "") !== "doesNotStart";
       machine.units.set(definition.name, { definition, running, pid, artifact, startedMs, former });

@@ -22,12 +22,16 @@ const writeTimeoutMs = 5_000;
 const sampleKey = "/haplan/probe";
 const logLines = 15;
 
+/** Errors that say something of the version: it exited, or never became healthy. */
+const signsOfVersion: ReadonlySet<string> = new Set(["provider/unit-exited", "apply/agent-ended", "apply/not-healthy"]);
+
 type PlacedUnit = { readonly machine: string; readonly unit: string };
 
 /**
  * Also of a member that is down: it is watched and undone like any other, so that no further machine gets a version with which
  * it does not come up.
- * @throws HaplanError `apply/upgrade-undone`, or `apply/upgrade-not-undone` if that failed as well
+ * @throws HaplanError `apply/not-upgraded` if its process was not touched or its host does not answer, `apply/upgrade-undone` if the new
+ * version does not work, or `apply/upgrade-not-undone` if going back failed as well
  */
 export async function upgradeAgent(
   context: StepContext,
@@ -86,24 +90,47 @@ type Upgrade = PlacedUnit & {
 };
 
 async function orUndone<Result>(context: StepContext, upgrade: Upgrade, act: () => Promise<Result>): Promise<Result> {
+  const before = await lookAt(context, upgrade);
   try {
     return await act();
   } catch (error) {
     // An interrupted run undoes nothing: the next one resumes.
     if (context.signal.aborted) throw error;
-    const unit = await findUnit(context, upgrade).catch(() => undefined);
-    // Such as an upload that failed: the unit was not touched.
-    if ((unit?.running === true || upgrade.wasDown) && unit?.artifact !== upgrade.to) throw error;
+    const found = await lookAt(context, upgrade);
+    // Nothing is known of the new version, and nothing can be undone.
+    if (found.unreachable !== null) {
+      throw notUpgraded(upgrade, error, `its host does not answer: ${found.unreachable}\n${errorText(error)}`);
+    }
+    // Such as an upload or a write that failed: its process was not touched.
+    if (before.unit?.artifact !== upgrade.to && isUntouched(before, found, upgrade)) {
+      const kept = found.unit?.running === true ? "Its process goes on with" : "It keeps";
+      throw notUpgraded(upgrade, error, `${errorText(error)}\n${kept} the version that it has.`);
+    }
     throw await undo(context, upgrade, error);
   }
 }
 
+function nameOf({ machine, unit }: PlacedUnit): string {
+  return `${unit} ${machine}`;
+}
+
+/** The record may have the new version already, or the process be another one that has the former version. */
+function isUntouched(before: Look, { unit }: Look, { to, wasDown }: Upgrade): boolean {
+  if (unit?.running !== true && !wasDown) return false;
+  return unit?.artifact !== to || (unit.pid !== null && unit.pid === before.unit?.pid);
+}
+
+function notUpgraded(upgrade: Upgrade, cause: unknown, why: string): HaplanError {
+  const text = `${nameOf(upgrade)} could not be upgraded to haplan ${upgrade.to}: ${why}`;
+  return new HaplanError("apply/not-upgraded", `${text}\nNo other machine was upgraded after it`, { cause });
+}
+
 async function undo(context: StepContext, upgrade: Upgrade, cause: unknown): Promise<HaplanError> {
   const { machine, unit, from, to, settled } = upgrade;
-  const what = `${unit} ${machine}`;
+  const what = nameOf(upgrade);
   const why = errorText(cause);
-  const problem = isSpentError(cause) ? "has cost clients too long a wait" : "does not work";
-  context.warn(`${what} ${problem} with haplan ${to}: it gets its former version back`);
+  const problem = problemOf(cause);
+  context.warn(`${what} ${problem} haplan ${to}: it gets its former version back`);
   context.detail("it gets its former version back");
   try {
     await context.ports.provider.revertUnit(machine, unit, context.signal);
@@ -111,16 +138,23 @@ async function undo(context: StepContext, upgrade: Upgrade, cause: unknown): Pro
   } catch (failure) {
     return new HaplanError(
       "apply/upgrade-not-undone",
-      `${what} ${problem} with haplan ${to}, and has not got its former version back: ${errorText(failure)}\nWhat was wrong with the new version: ${why}`,
+      `${what} ${problem} haplan ${to}, and has not got its former version back: ${errorText(failure)}\nWhat was wrong with the new version: ${why}`,
       { cause },
     );
   }
   const version = from === null ? "its former version" : `haplan ${from}`;
   return new HaplanError(
     "apply/upgrade-undone",
-    `${what} ${problem} with haplan ${to}. It runs ${version} again, and no other machine was upgraded after it\n${why}`,
+    `${what} ${problem} haplan ${to}. It runs ${version} again, and no other machine was upgraded after it\n${why}`,
     { cause },
   );
+}
+
+/** What is wrong with the new version, or else that it could not even be tried: such as a former process that does not end. */
+function problemOf(cause: unknown): string {
+  if (isSpentError(cause)) return "has cost clients too long a wait with";
+  const isOfVersion = cause instanceof HaplanError && signsOfVersion.has(cause.code);
+  return isOfVersion ? "does not work with" : "could not be upgraded to";
 }
 
 type Watch = {
@@ -241,10 +275,29 @@ async function withLog(
 }
 
 /** Undefined if there is none, or if its machine does not answer now. */
-async function findUnit(
-  { ports, signal }: StepContext,
-  { machine, unit }: PlacedUnit,
-): Promise<ObservedUnit | undefined> {
-  const { machines } = await ports.provider.observe(null, [machine], signal);
-  return unitOf(newestMachine(machines, machine), unit);
+async function findUnit(context: StepContext, place: PlacedUnit): Promise<ObservedUnit | undefined> {
+  return (await observeUnit(context, place)).unit;
+}
+
+type Look = {
+  readonly unit: ObservedUnit | undefined;
+  /** Why its machine does not answer; null if it does. */
+  readonly unreachable: string | null;
+};
+
+async function lookAt(context: StepContext, place: PlacedUnit): Promise<Look> {
+  return await observeUnit(context, place).catch((error: unknown) => ({
+    unit: undefined,
+    unreachable: errorText(error),
+  }));
+}
+
+async function observeUnit({ ports, signal }: StepContext, { machine, unit }: PlacedUnit): Promise<Look> {
+  const { machines, unreachable } = await ports.provider.observe(null, [machine], signal);
+  const found = newestMachine(machines, machine);
+  const silent = unreachable.find(({ name }) => name === machine);
+  return {
+    unit: unitOf(found, unit),
+    unreachable: found === undefined && silent !== undefined ? silent.reason : null,
+  };
 }

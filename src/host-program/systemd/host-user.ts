@@ -27,7 +27,9 @@ export async function makeUser(clusters: string): Promise<UnitOwner> {
 async function addUser(clusters: string): Promise<UnitOwner> {
   // Before the user: if the run ends between the two, one user too few is remembered rather than one too many left.
   writeFileDurably(join(clusters, madeFile), "");
-  const options = ["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"];
+  // A user may have been removed without its group.
+  const group = hasGroup(readFileSync("/etc/group", "utf8")) ? ["--gid", unitUserName] : ["--user-group"];
+  const options = ["--system", ...group, "--no-create-home", "--home-dir", "/nonexistent"];
   const failure = await runTool("useradd", [...options, "--shell", "/usr/sbin/nologin", unitUserName]).then(
     () => new HaplanError("provider/no-user", `There is no user "${unitUserName}" although it was made`),
     (error: unknown) => error,
@@ -40,6 +42,11 @@ async function addUser(clusters: string): Promise<UnitOwner> {
     if (performance.now() >= deadlineMs) throw failure;
     await systemClock.sleep(pollMs);
   }
+}
+
+/** Whether there is a group of the user's name; `groups` is what /etc/group has. */
+export function hasGroup(groups: string): boolean {
+  return new RegExp(`^${unitUserName}:`, "m").test(groups);
 }
 
 export function readUser(): UnitOwner | null {

@@ -2,7 +2,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { systemClock } from "../../base/clock.ts";
-import { syncDir, writeFileDurably } from "../../base/durable-file.ts";
+import { stageFiles, syncDir } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import {
   type ProcessRequest,
@@ -96,11 +96,18 @@ async function startUnit(place: UnitPlace, request: ProcessRequest): Promise<Run
 async function redefine(place: UnitPlace, request: ProcessRequest): Promise<void> {
   const name = systemdName(place);
   const text = renderUnitFile(place, request);
-  // First: a run that ends between the two leaves a unit that counts as altered.
-  writeFileDurably(copyOf(place), text, { mode: 0o600 });
-  writeFileDurably(fileOf(name), text, { mode: 0o644 });
+  const written = [
+    { path: fileOf(name), mode: 0o644 },
+    { path: copyOf(place), mode: 0o600 },
+  ].filter(({ path }) => !hasText(path, text));
+  // Both have their space before the first one is replaced. A run that ends between the two leaves a unit that counts as altered.
+  stageFiles(written.map((file) => ({ ...file, content: text }))).commit();
   await systemctl("daemon-reload");
   await systemctl("enable", "--quiet", `${name}.service`);
+}
+
+function hasText(path: string, text: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true && readFileSync(path, "utf8") === text;
 }
 
 /** Units that an earlier version has started have no copy of their file: nothing is known of them. */

@@ -1,10 +1,10 @@
 /** Makes a unit run with exactly one definition: the wanted one, or the one that it had before an upgrade. */
 
-import { makeDirDurably } from "../../base/durable-file.ts";
+import { makeDirDurably, type StagedFile } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
-import type { UnitDefinition } from "../../units/unit-definition.ts";
+import type { UnitDefinition, UnitFile } from "../../units/unit-definition.ts";
 import type { MachineRef } from "../provider.ts";
-import type { ProcessRequest, Supervisor } from "../supervisor.ts";
+import type { ProcessRequest, Supervisor, UnitOwner } from "../supervisor.ts";
 import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
 import { giveTo, pathsOfOthers } from "./data-owner.ts";
@@ -17,15 +17,18 @@ import { makeOutsideDir } from "./outside-dir.ts";
 import { isRunAs } from "./process-table.ts";
 import { type Executable, findExecutable } from "./programs.ts";
 import { assertRouterIdFree } from "./router-ids.ts";
+import { beginChange, endChange, isChanging } from "./unit-change.ts";
 import { UnitCopies } from "./unit-copies.ts";
 import {
   createFillIn,
   type FillIn,
   observedDigest,
+  readUnitFiles,
   readUnitRecord,
+  stageRecordedFiles,
+  stageUnitFiles,
   type UnitCommand,
   type UnitRecord,
-  writeRecordedFiles,
   writeUnitFiles,
 } from "./unit-files.ts";
 
@@ -61,14 +64,14 @@ export async function startUnit(
   const record = readUnitRecord(paths);
   const command = commandOf(executable, unit, fillIn);
   const running = await supervisor.find(paths);
-  const isInForce = record !== null && running !== null && isOfVersion(record, unit);
+  const isInForce = record !== null && running !== null && !isChanging(paths) && isOfVersion(record, unit);
   const request = { ...command, program: unit.program, listens: unit.listens, dataDir };
   // The same version may be in another directory by now.
   const isMoved = isInForce && missingPrograms(record).length > 0;
   const isAltered = isMoved || (isInForce && (await supervisor.changedFiles(paths)).length > 0);
-  if (isAltered) await supervisor.redefine(paths, { ...request, isUp: null });
   // It may have been started again with another definition.
   const keepsProcess = isInForce && (!isAltered || isRunAs(running.pid, (isMoved ? record.command : null) ?? command));
+  if (isAltered && keepsProcess) await supervisor.redefine(paths, { ...request, isUp: null });
   if (keepsProcess && observedDigest(paths, record, copies) === unitDigest(unit)) {
     if (isMoved) writeUnitFiles(paths, unit, { command, fillIn, owner: await supervisor.prepare(root), copies });
     return { pid: running.pid };
@@ -88,12 +91,54 @@ export async function startUnit(
   // Before anything stops.
   for (const outside of unit.directories ?? []) makeOutsideDir(outside, owner);
   if (record !== null) keepFormer(paths, record, unit, command);
-  await supervisor.stop(paths, restartGraceMs);
   makeDirDurably(dataDir);
-  // It was made just now; or the host was made anew around its data, and the user has another id.
-  if (owner !== null) giveTo(dataDir, owner);
-  writeUnitFiles(paths, unit, { command, fillIn, owner, copies });
+  const staged = stageUnitFiles(paths, unit, { command, fillIn, owner, copies });
+  await replace(supervisor, { paths, staged, request, present: record, owner, copies });
   return await start(supervisor, paths, request);
+}
+
+type Replacement = {
+  readonly paths: UnitPaths;
+  readonly staged: StagedFile;
+  readonly request: Omit<ProcessRequest, "isUp">;
+  readonly present: UnitRecord | null;
+  readonly owner: UnitOwner | null;
+  readonly copies: UnitCopies;
+};
+
+/**
+ * Puts a definition in force, and then stops the process that has the former one: a write that fails stops nothing.
+ * @throws the system's error; the former definition is in force, or the unit is marked as changing
+ */
+async function replace(supervisor: Supervisor, replacement: Replacement): Promise<void> {
+  const { paths, staged, request, present, owner } = replacement;
+  const files = present === null ? null : readUnitFiles(paths, present);
+  try {
+    beginChange(paths);
+    await supervisor.redefine(paths, { ...request, isUp: null });
+    staged.commit();
+  } catch (error) {
+    staged.discard();
+    // What cannot be undone stays marked, and the next plan has the unit as changed.
+    if (files !== null) await putBack(supervisor, replacement, files).catch(() => undefined);
+    throw error;
+  }
+  await supervisor.stop(paths, restartGraceMs);
+  endChange(paths);
+  // It was made just now; or the host was made anew around its data, and the user has another id.
+  if (owner !== null) giveTo(request.dataDir, owner);
+}
+
+async function putBack(
+  supervisor: Supervisor,
+  { paths, request: { dataDir }, present, owner, copies }: Replacement,
+  files: readonly UnitFile[],
+): Promise<void> {
+  if (present?.command === undefined) return;
+  const { command, program, listens } = present;
+  await supervisor.redefine(paths, { ...command, program, listens, dataDir, isUp: null });
+  stageRecordedFiles(paths, present, { files, owner, copies }).commit();
+  endChange(paths);
 }
 
 /** Its process does not have to start again for it, but could not. */
@@ -138,8 +183,10 @@ export async function revertUnit(
   const copies = new UnitCopies(paths, systemRoot);
   const isBack = present !== null && observedDigest(paths, present, copies) === record.digest;
   if (running !== null && isBack && present.artifact === record.artifact) return { pid: running.pid };
-  await supervisor.stop(paths, restartGraceMs);
-  writeRecordedFiles(paths, record, { files, owner: await supervisor.prepare(root), copies });
+  const owner = await supervisor.prepare(root);
   const dataDir = machinePaths(root, paths.machine).data;
-  return await start(supervisor, paths, { ...command, program: record.program, listens: record.listens, dataDir });
+  const request = { ...command, program: record.program, listens: record.listens, dataDir };
+  const staged = stageRecordedFiles(paths, record, { files, owner, copies });
+  await replace(supervisor, { paths, staged, request, present, owner, copies });
+  return await start(supervisor, paths, request);
 }

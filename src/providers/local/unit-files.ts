@@ -1,7 +1,7 @@
 /** A unit's files on disk: written with placeholders replaced, and checked later for changes by others. */
 import { chmodSync, chownSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, normalize } from "node:path";
-import { makeDirDurably, writeFileDurably } from "../../base/durable-file.ts";
+import { makeDirDurably, type StagedFile, stageFile, stageFiles } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
 import {
   dataDirPlaceholder,
@@ -14,6 +14,7 @@ import type { ProcessRequest, UnitOwner } from "../supervisor.ts";
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
 import { interfaceOf } from "./network-interfaces.ts";
+import { isChanging } from "./unit-change.ts";
 import type { UnitCopies } from "./unit-copies.ts";
 
 /** The record of a unit; files by digest only, because they may be secret. */
@@ -62,11 +63,16 @@ export type WriteUnitOptions = {
 };
 
 /** Makes the directory contain exactly the unit's files. */
-export function writeUnitFiles(
+export function writeUnitFiles(paths: UnitPaths, unit: UnitDefinition, options: WriteUnitOptions): void {
+  stageUnitFiles(paths, unit, options).commit();
+}
+
+/** Writes the unit's files beside those in force, which `commit` replaces. @throws the system's error; nothing has changed */
+export function stageUnitFiles(
   paths: UnitPaths,
   unit: UnitDefinition,
   { command, fillIn, owner, copies }: WriteUnitOptions,
-): UnitRecord {
+): StagedFile {
   copies.assertFree(unit);
   const written = unit.files.map((file) => ({
     ...file,
@@ -84,29 +90,69 @@ export function writeUnitFiles(
     ...(unit.artifact === undefined ? {} : { artifact: unit.artifact.name }),
     ...(command === undefined ? {} : { command }),
   };
-  writeRecordedFiles(paths, record, { files: written, owner, copies });
-  return record;
+  return stageRecordedFiles(paths, record, { files: written, owner, copies });
 }
 
 type RecordedFiles = Pick<WriteUnitOptions, "owner" | "copies"> & { readonly files: readonly UnitFile[] };
 
-/** The record is written last, so that incomplete files never count. */
-export function writeRecordedFiles(
+/** As `stageUnitFiles`. Files that are as they should be are left alone: they may be on a disk that cannot be written. */
+export function stageRecordedFiles(
   paths: UnitPaths,
   record: UnitRecord,
   { files, owner, copies }: RecordedFiles,
-): void {
+): StagedFile {
   makeDirDurably(paths.files);
-  for (const file of files) {
-    const path = fileInside(paths.files, file.path);
-    makeDirDurably(dirname(path));
-    writeFileDurably(path, file.content, { mode: file.mode, owner });
-    chmodSync(path, file.mode);
+  const wanted = files.map(({ path, mode, content }) => ({
+    path: fileInside(paths.files, path),
+    mode,
+    content,
+    owner,
+  }));
+  for (const { path } of wanted) makeDirDurably(dirname(path));
+  const changed = wanted.filter(
+    ({ path, mode, content }) =>
+      !isIntact(path, { path, mode, digest: contentDigest(content) }) || !belongsTo(path, owner),
+  );
+  const unitFiles = stageFiles(changed);
+  let recordFile: StagedFile;
+  try {
+    recordFile = stageFile(paths.record, `${JSON.stringify(record, null, 2)}\n`);
+  } catch (error) {
+    unitFiles.discard();
+    throw error;
   }
-  copies.write(record, record.files, (path) => readFileSync(fileInside(paths.files, path)));
-  removeStaleFiles(paths, record.files);
-  if (owner !== null) openTo(owner, paths);
-  writeFileDurably(paths.record, `${JSON.stringify(record, null, 2)}\n`);
+  const discard = (): void => {
+    unitFiles.discard();
+    recordFile.discard();
+  };
+  const commit = (): void => {
+    try {
+      unitFiles.commit();
+      copies.write(record, record.files, (path) => readFileSync(fileInside(paths.files, path)));
+      removeStaleFiles(paths, record.files);
+      if (owner !== null) openTo(owner, paths);
+    } catch (error) {
+      discard();
+      throw error;
+    }
+    // Last, so that incomplete files never count.
+    recordFile.commit();
+  };
+  return { commit, discard };
+}
+
+function belongsTo(path: string, owner: UnitOwner | null): boolean {
+  const { uid, gid } = statSync(path);
+  return owner === null || (uid === owner.userId && gid === owner.groupId);
+}
+
+/** The unit's files as they are; null if one of them cannot be read. */
+export function readUnitFiles(paths: UnitPaths, { files }: UnitRecord): readonly UnitFile[] | null {
+  try {
+    return files.map(({ path, mode }) => ({ path, mode, content: readFileSync(fileInside(paths.files, path)) }));
+  } catch {
+    return null;
+  }
 }
 
 /**
@@ -142,12 +188,13 @@ export function readUnitRecord(paths: UnitPaths): UnitRecord | null {
 
 /** The recorded digest as long as the files are as they were written, else another one. */
 export function observedDigest(paths: UnitPaths, record: UnitRecord, copies: UnitCopies): string {
-  return digestWith(record, changedUnitFiles(paths, record, copies));
+  return digestWith(paths, record, changedUnitFiles(paths, record, copies));
 }
 
-/** The digest of the definition where these files were changed. */
-export function digestWith({ digest }: UnitRecord, changed: readonly string[]): string {
-  return changed.length === 0 ? digest : contentDigest(`${digest} changed ${changed.join(" ")}`);
+/** The digest of the definition where these files were changed, or where its process may not have been started with it. */
+export function digestWith(paths: UnitPaths, { digest }: UnitRecord, changed: readonly string[]): string {
+  const differences = [...changed, ...(isChanging(paths) ? ["unfinished"] : [])];
+  return differences.length === 0 ? digest : contentDigest(`${digest} changed ${differences.join(" ")}`);
 }
 
 /** Paths of the unit's files that are not as they were written. */
