@@ -2,7 +2,7 @@
  * `haplan ui` in a real Chromium: a script of clicks and keys on a running cluster that elects, grows and loses its quorum.
  * With HAPLAN_TEST_SCREENSHOTS=1 it writes the pictures of docs/images.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -84,6 +84,21 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
       ]),
     );
     await picture("ui-overview");
+  });
+
+  it("says unreachable of what runs on machines that are, and takes it back", async () => {
+    const labels = ["w1", "load-balancer"].map((name) =>
+      join(cluster.directory, ".haplan/e2e/machines", name, "machine.json"),
+    );
+    const before = labels.map((file) => readFileSync(file, "utf8"));
+    for (const file of labels) writeFileSync(file, "{");
+    await browser.until(hasText("#workers", "unreachable, reporting"));
+    await browser.until(hasText("#balancer", "unreachable"));
+    expect(await browser.text("#notices")).toMatch(/Machine w1 is unreachable: /);
+    expect(await browser.text("#balancer")).not.toContain("not running");
+    for (const [at, file] of labels.entries()) writeFileSync(file, before[at]!);
+    await browser.until(`!${hasText("#balancer", "unreachable")}`);
+    await browser.until(`!${hasText("#notices", "unreachable")}`);
   });
 
   it("answers what would be left, by the keyboard alone, and keeps the focus as it looks again", async () => {

@@ -212,7 +212,8 @@ describeHosts("checks of hosts", () => {
       try {
         const { text } = await told("check");
         const [, milliseconds = ""] =
-          /Warning: m1 \(h1\) writes slowly: (\d+) ms at the 99th percentile/.exec(text) ?? [];
+          // All in one warning where other hosts are slow as well.
+          /m1 \(h1\)(?: writes slowly)?: (\d+) ms/.exec(text) ?? [];
         expect(Number(milliseconds)).toBeGreaterThan(45);
       } finally {
         await undo();
