@@ -50,3 +50,13 @@ it("needs no answer where the cluster is known", async () => {
   expect((await cli.haplan("destroy three.yaml -auto-approve")).code).toBe(0);
   expect(cli.world.facts.machines.size).toBe(0);
 });
+
+it("says what stays on a host that the state does not have and that does not answer, and how to remove it", async () => {
+  cli.world.unreachableHosts = [{ host: "10.0.0.3", reason: "connection timed out" }];
+  const { code, out, err } = await cli.haplan("destroy three.yaml -auto-approve");
+  expect(code).toBe(0);
+  const said = (out + err).replaceAll(/[│\s]+/g, " ");
+  expect(said).toContain("haplan may have left something on 10.0.0.3");
+  expect(said).toContain("whole machines, with their data below /var/lib/haplan and their units.");
+  expect(said).toContain("Run haplan destroy again once the host answers, without -auto-approve");
+});

@@ -7,6 +7,7 @@ import type { SpentGap } from "../../src/apply/write-gap-budget.ts";
 import { createSnapshotDir } from "../../src/backup/backup-dir.ts";
 import { verifyBackup } from "../../src/backup/open-backup.ts";
 import type { Diagnostic } from "../../src/base/diagnostic.ts";
+import { dataDir, installDir } from "../../src/base/host-paths.ts";
 import { finishedReplacements } from "../../src/plan/finished-replacements.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { currentBinding } from "../../src/plan/planner.ts";
@@ -172,7 +173,7 @@ function conclude(
   const done = (count: number): string => `${count} of ${plan.steps.length} steps are complete.`;
   switch (outcome.kind) {
     case "applied":
-      reporter.warn(outcome.leftovers.map(leftoverWarning));
+      reporter.warn(outcome.leftovers.map((each) => leftoverWarning(plan, each)));
       if (unreachable.length > 0) reporter.warn([leftAsTheyAre(plan, unreachable)]);
       refusePostponed(plan);
       return 0;
@@ -244,15 +245,22 @@ function leftAsTheyAre({ mode }: Plan, unreachable: readonly Diagnostic[]): Diag
     severity: "warning",
     code: "apply/unreachable",
     summary: `${names} ${was} left as ${it} ${is}, because ${it} ${is} unreachable`,
-    detail: `${untouched} Run haplan ${mode} again once ${answer}.`,
+    detail: `${untouched} Run haplan ${mode} again once ${answer}${mode === "destroy" ? `, ${askedFor}` : ""}.`,
   };
 }
 
-function leftoverWarning({ host, reason }: HostFailure): Diagnostic {
+/** The state does not have what was left: such machines are destroyed only where that is approved by hand. */
+const askedFor = "without -auto-approve: it asks, because no state has what is there";
+
+function leftoverWarning({ mode }: Pick<Plan, "mode">, { host, reason }: HostFailure): Diagnostic {
+  const there =
+    mode === "destroy"
+      ? `What haplan has put there stays: an interrupted upload below ${installDir}, or whole machines, with their data below ${dataDir} and their units. Run haplan destroy again once the host answers, ${askedFor}.`
+      : `What an interrupted upload has left there is below ${installDir}. Remove that directory by hand, unless another cluster has machines on the host.`;
   return {
     severity: "warning",
     code: "apply/leftovers",
     summary: `haplan may have left something on ${host}`,
-    detail: `${reason}\nWhat an interrupted upload has left there is below /opt/haplan. Remove that directory by hand, unless another cluster has machines on the host.`,
+    detail: `${reason}\n${there}`,
   };
 }

@@ -57,6 +57,27 @@ describe("a plan of units that were changed outside of haplan", () => {
     ]);
   });
 
+  it("names the files of a master whose process runs and does not answer", () => {
+    const files = [certificate, certificate.replace("crt", "key")];
+    const observed = settledObservation(spec);
+    const machines = observed.machines.map((each) =>
+      each.name === "m2"
+        ? { ...each, units: each.units.map((unit) => ({ ...unit, definitionDigest: "other", changedFiles: files })) }
+        : each,
+    );
+    const members = observed.membership!.members.map((member) =>
+      member.name === "m2" ? { ...member, healthy: false, leader: false, raftIndex: null } : member,
+    );
+    const silent = { ...observed, machines, membership: { ...observed.membership!, members } };
+    const plan = planOf(fixtureInput(spec, { state: settledState(spec), observed: silent }));
+    expect(plan.changes.filter(({ action }) => action !== "noop")).toMatchObject([
+      {
+        address: "haplan_agent.m2",
+        reason: `its process does not answer, and its files were changed outside of haplan: ${files.join(", ")}`,
+      },
+    ]);
+  });
+
   it("warns of drop-ins of others, and leaves them", () => {
     const dropIn = "/etc/systemd/system/haplan-demo-m2-agent.service.d/limits.conf";
     const { steps, warnings } = planWith("m2", { overrides: [dropIn] });

@@ -5,7 +5,7 @@
  */
 
 import { agentUnitName } from "../../units/unit-definition.ts";
-import { newCertificate, notInSpec, processSilent } from "../change-reason.ts";
+import { newCertificate, notInSpec } from "../change-reason.ts";
 import { type ClusterView, hasName, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
@@ -26,7 +26,7 @@ import {
 } from "./new-member-machine.ts";
 import type { WithMasters } from "./stages.ts";
 import { stopsBeforeRemoval } from "./stop-before-removal.ts";
-import { processGoneReason } from "./unit-condition.ts";
+import { processGoneReason, processSilentReason } from "./unit-condition.ts";
 
 export type MembershipResult = {
   /** The final voters. */
@@ -230,7 +230,7 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
     }
     if (condition !== "stopped" && condition !== "unresponsive") continue;
     const unit = unitOf(view.machines.get(name), agentUnitName);
-    builder.setAction(address, "update", condition === "stopped" ? processGoneReason(unit) : processSilent);
+    builder.setAction(address, "update", condition === "stopped" ? processGoneReason(unit) : processSilentReason(unit));
     const update = memberUpdate(desired, voter);
     const told = update === null ? null : builder.chain(update, []);
     const waits = [vacated, told, ...certificateSteps(name, certificates)];

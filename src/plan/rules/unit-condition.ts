@@ -1,7 +1,7 @@
 /** Units in place: why one is replaced, and drift of units that do not run. */
 
 import type { Json } from "../../base/json.ts";
-import { type ChangeReason, type CodedReason, newCertificate, processGone } from "../change-reason.ts";
+import { type ChangeReason, type CodedReason, newCertificate, processGone, processSilent } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
@@ -21,8 +21,17 @@ export function filesChangedReason({ changedFiles = [] }: Pick<ObservedUnit, "ch
 
 /** Its files may be changed as well, such as the link of a unit that was stopped and disabled. */
 export function processGoneReason(found: Pick<ObservedUnit, "changedFiles"> | undefined): CodedReason {
-  if (found?.changedFiles === undefined) return processGone;
-  return { ...processGone, text: `${processGone.text}, and ${filesChangedReason(found)}` };
+  return withChangedFiles(processGone, found);
+}
+
+/** Changed files may be why it does not answer, such as a certificate and key that do not match. */
+export function processSilentReason(found: Pick<ObservedUnit, "changedFiles"> | undefined): CodedReason {
+  return withChangedFiles(processSilent, found);
+}
+
+function withChangedFiles(reason: CodedReason, found: Pick<ObservedUnit, "changedFiles"> | undefined): CodedReason {
+  if (found?.changedFiles === undefined) return reason;
+  return { ...reason, text: `${reason.text}, and ${filesChangedReason(found)}` };
 }
 
 export const versionChanges = "its version of haplan changes";
