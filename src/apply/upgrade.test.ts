@@ -264,3 +264,39 @@ describe("a rolling upgrade", () => {
     }
   });
 });
+
+describe("another version of etcd", () => {
+  const withEtcd = (version: string): ClusterSpec => ({
+    ...watching(6_000),
+    loadBalancer: { ...fixture.loadBalancer, type: "haproxy" },
+    controlPlane: { ...fixture.controlPlane, engine: "etcd", etcd: { binary: `/opt/etcd-${version}/etcd`, version } },
+  });
+
+  it.each([
+    ["as they run", true],
+    ["with one that is down", false],
+  ])("that crashes after 5 s stops at the first member: %s", async (_, isUp) => {
+    const world = new FakeWorld();
+    expect(await apply(world, withEtcd("3.6.1"))).toMatchObject({ kind: "applied" });
+    world.facts.machines.get("m2")!.units.get("agent")!.running = isUp;
+    world.broken.set("3.7.0", "crashesAfter5s");
+    const plan = await planFor(world, withEtcd("3.7.0"));
+    expect(plan.steps.map(({ title }) => title).slice(0, 2)).toEqual([
+      isUp ? "update agent m2" : "restart agent m2",
+      "wait until m2 is healthy and stays so for 6 s",
+    ]);
+    const outcome = await applyPlan(plan, world.ports());
+    expect(outcome).toMatchObject({ kind: "failed", step: { id: "awaitQuorum:m2" } });
+    expect(world.facts.members.filter(({ id }) => world.isUp(id))).toHaveLength(2);
+    expect(world.violations).toEqual([]);
+  });
+
+  it("goes from one member to the next once each has lasted", async () => {
+    const world = new FakeWorld();
+    await apply(world, withEtcd("3.6.1"));
+    const startedMs = world.clock.monotonicMs();
+    expect(await apply(world, withEtcd("3.7.0"))).toMatchObject({ kind: "applied" });
+    expect(world.clock.monotonicMs() - startedMs).toBeGreaterThanOrEqual(3 * 6_000);
+    expect((await planFor(world, withEtcd("3.7.0"))).steps).toEqual([]);
+  });
+});

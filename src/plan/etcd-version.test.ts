@@ -26,12 +26,12 @@ describe("another version of etcd", () => {
     const { plan } = upgrade(all("3.6.14"), "3.7.1", "3.6.14");
     expect(plan!.steps.map(({ title }) => title)).toEqual([
       "update agent m2",
-      "wait until m2 is healthy",
+      "wait until m2 is healthy and stays so for 10 s",
       "update agent m3",
-      "wait until m3 is healthy",
+      "wait until m3 is healthy and stays so for 10 s",
       "move leader from m1 to m2",
       "update agent m1",
-      "wait until m1 is healthy",
+      "wait until m1 is healthy and stays so for 10 s",
     ]);
   });
 

@@ -106,7 +106,7 @@ export function stepTitle(action: StepAction): string {
     case "stopAgent":
       return agentTitle(action);
     case "awaitQuorum":
-      return `wait until ${action.members.join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy`;
+      return awaitTitle(action);
     case "checkMembers":
       return `check that ${action.members.map((member) => member.name).join(", ")} ${action.members.length === 1 ? "is" : "are"} healthy and stable`;
     case "takeSnapshot":
@@ -153,6 +153,12 @@ type AgentAction = Extract<
     readonly kind: "startAgent" | "updateAgent" | "upgradeAgent" | "reloadAgent" | "restartAgent" | "stopAgent";
   }
 >;
+
+function awaitTitle({ members, steadyMs }: Extract<StepAction, { readonly kind: "awaitQuorum" }>): string {
+  const [are, stay] = members.length === 1 ? ["is", "stays"] : ["are", "stay"];
+  const steady = steadyMs === undefined ? "" : ` and ${stay} so for ${steadyMs / 1000} s`;
+  return `wait until ${members.join(", ")} ${are} healthy${steady}`;
+}
 
 function agentTitle(action: AgentAction): string {
   switch (action.kind) {

@@ -87,7 +87,12 @@ export type StepAction =
       readonly memberId?: string;
     }
   /** Waits until these members are healthy and the cluster answers a linearizable read. */
-  | { readonly kind: "awaitQuorum"; readonly members: readonly string[] }
+  | {
+      readonly kind: "awaitQuorum";
+      readonly members: readonly string[];
+      /** How long they have to stay healthy, since they run another program; absent: a few samples do. */
+      readonly steadyMs?: number;
+    }
   /**
    * Checks, over several samples, that these members are healthy and stable, of one cluster, without alarms and the
    * only voters; later steps do not depend on the result otherwise. What is found is recorded in the state.

@@ -236,7 +236,9 @@ export class FakeWorld {
   }
 
   #is({ units }: FakeMachine, defect: "crashesAfter5s" | "isNeverReady"): boolean {
-    return this.broken.get(units.get(agentUnitName)?.artifact ?? "") === defect;
+    const { artifact = null, definition } = units.get(agentUnitName) ?? {};
+    const program = definition?.program.kind === "system" ? definition.program.version : undefined;
+    return this.broken.get(artifact ?? program ?? "") === defect;
   }
 
   #crash(): void {

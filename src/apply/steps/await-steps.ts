@@ -21,10 +21,11 @@ export async function awaitQuorum(
   action: StepAction & { readonly kind: "awaitQuorum" },
 ): Promise<StepOutputs> {
   let last: ObservedMembership | null = null;
-  const wait = await untilSteady(context, action.members, async () => {
+  const wait = await untilSteady(context, { members: action.members, steadyMs: action.steadyMs ?? 0 }, async () => {
     last = await (await context.connection.controlPlane()).observe();
     const unhealthy = unhealthyOf(context, last, action.members);
-    context.detail(unhealthy.length === 0 ? null : `waiting for ${unhealthy.join(", ")}`);
+    const steady = action.steadyMs === undefined ? null : "healthy, and watched for a while";
+    context.detail(unhealthy.length === 0 ? steady : `waiting for ${unhealthy.join(", ")}`);
     return unhealthy;
   });
   if (wait.missing.length > 0) throw await notHealthy(context, wait);
@@ -59,25 +60,34 @@ type Wait = {
   readonly ended: readonly string[];
 };
 
+type Steady = {
+  readonly members: readonly string[];
+  /** How long all samples have to be good. */
+  readonly steadyMs: number;
+};
+
 /**
- * Polls until the result is empty `healthSamples` times in a row, the time is over, or the process of one of `members`
- * has ended.
+ * Polls until the result is empty `healthSamples` times in a row and for `steadyMs`, the time is over, or the process of one of
+ * `members` has ended.
  */
 async function untilSteady(
   context: StepContext,
-  members: readonly string[],
+  { members, steadyMs }: Steady,
   ask: () => Promise<readonly string[]>,
 ): Promise<Wait> {
   const { clock } = context.ports;
   const { healthSamples, joinTimeoutMs } = context.plan.spec.policy;
   const deadline = clock.monotonicMs() + joinTimeoutMs;
   let nextLook = clock.monotonicMs();
+  let goodSinceMs = nextLook;
+  const first = steadyMs === 0 ? null : await agentPids(context, members);
   for (let good = 0; ; ) {
     const missing = await ask();
     good = missing.length === 0 ? good + 1 : 0;
-    if (good >= healthSamples) return { missing, ended: [] };
-    if (good === 0 && clock.monotonicMs() >= nextLook) {
-      const ended = await endedAgents(context, members);
+    if (good <= 1) goodSinceMs = clock.monotonicMs();
+    if (good >= healthSamples && clock.monotonicMs() - goodSinceMs >= steadyMs) return { missing, ended: [] };
+    if ((good === 0 || first !== null) && clock.monotonicMs() >= nextLook) {
+      const ended = first === null ? await endedAgents(context, members) : await restartedAgents(context, first);
       if (ended.length > 0) return { missing: ended, ended };
       nextLook = clock.monotonicMs() + processLookMs;
     }
@@ -97,6 +107,29 @@ export async function endedAgents(
     return agent !== undefined && !agent.running;
   };
   return names.filter(ended).sort();
+}
+
+type AgentPids = ReadonlyMap<string, number | null>;
+
+/** Of those that have a machine of haplan's which answers; null where none runs. */
+async function agentPids({ ports, signal }: StepContext, names: readonly string[]): Promise<AgentPids> {
+  const { machines } = await ports.provider.observe(null, names, signal);
+  return new Map(
+    names.flatMap((name): (readonly [string, number | null])[] => {
+      const agent = unitOf(newestMachine(machines, name), agentUnitName);
+      return agent === undefined ? [] : [[name, agent.running ? agent.pid : null]];
+    }),
+  );
+}
+
+/** Those whose process has ended since, also where what supervises it has started another one. */
+async function restartedAgents(context: StepContext, first: AgentPids): Promise<readonly string[]> {
+  const now = await agentPids(context, [...first.keys()]);
+  const isAnother = (name: string, pid: number | null): boolean => {
+    const before = first.get(name) ?? null;
+    return pid === null || (before !== null && pid !== before);
+  };
+  return [...now].flatMap(([name, pid]) => (isAnother(name, pid) ? [name] : [])).sort();
 }
 
 export async function notHealthy(context: StepContext, { missing, ended }: Wait): Promise<HaplanError> {
@@ -125,7 +158,7 @@ export async function awaitCatchUp(
 ): Promise<StepOutputs> {
   const id = memberIdOf(context, { name: action.member, memberId: action.memberId });
   let lag: number | null = null;
-  const wait = await untilSteady(context, [action.member], async () => {
+  const wait = await untilSteady(context, { members: [action.member], steadyMs: 0 }, async () => {
     lag = await (await context.connection.controlPlane()).learnerLag(id);
     context.detail(lag === null ? "it does not answer clients yet" : `${lag} entries behind`);
     return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];

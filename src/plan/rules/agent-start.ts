@@ -36,3 +36,21 @@ export function agentStart(
   const upgrade = resource === undefined ? null : neededUpgrade(planning, resource);
   return upgrade === null ? { kind, member: name, join } : { kind: "upgradeAgent", member: name, join, ...upgrade };
 }
+
+/**
+ * The step that waits for agents after their start. haplan cannot give an etcd its former version back, whose data it may not read
+ * any more: a version that does not last is to stop at the first member.
+ */
+export function awaitStarted(planning: Planning, names: readonly string[]): StepAction {
+  const changes = names.some((name) => changesEtcd(planning, name));
+  const steady = changes ? { steadyMs: planning.spec.policy.upgradeWatchMs } : {};
+  return { kind: "awaitQuorum", members: names, ...steady };
+}
+
+function changesEtcd({ spec, view, desired }: Planning, name: string): boolean {
+  const address = resourceAddress("haplan_agent", name);
+  const recorded = view.resources.get(address)?.attributes;
+  const wanted = desired.find((resource) => resource.address === address)?.attributes;
+  if (spec.controlPlane.engine !== "etcd" || recorded === undefined || wanted === undefined) return false;
+  return ["engine", "etcdBinary", "etcdVersion"].some((key) => (recorded[key] ?? null) !== (wanted[key] ?? null));
+}

@@ -14,7 +14,7 @@ import { isDeposed, type ResourceAddress, resourceAddress } from "../resource.ts
 import type { MemberRef, StepAction } from "../step.ts";
 import { hasAdopted } from "./adoption/adoption.ts";
 import { certificateSteps, isHandedCertificate, takesUpCertificates } from "./agent-certificates.ts";
-import { agentStart } from "./agent-start.ts";
+import { agentStart, awaitStarted } from "./agent-start.ts";
 import { type Join, joinMember } from "./join-member.ts";
 import { type JoiningMaster, type KeptMaster, type MasterChanges, movesPeerUrl } from "./masters.ts";
 import {
@@ -239,7 +239,7 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
     waited.push(name);
   }
   if (waited.length > 0 && (ids.length > 0 || !view.hasLeader)) {
-    builder.chain({ kind: "awaitQuorum", members: waited.sort() }, [], ids);
+    builder.chain(awaitStarted(planning, waited.sort()), [], ids);
   }
   return started;
 }

@@ -18,7 +18,7 @@ import {
   notePresented,
   takesUpCertificates,
 } from "./agent-certificates.ts";
-import { agentStart, neededUpgrade, type Upgrade } from "./agent-start.ts";
+import { agentStart, awaitStarted, neededUpgrade, type Upgrade } from "./agent-start.ts";
 import { knownInitialCluster } from "./join-member.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
@@ -181,7 +181,7 @@ function updateInPlace(
     const kind = change.kind === "upgrade" ? "updateAgent" : stepKinds[change.kind];
     builder.chain(agentStart(planning, name, kind), [agent], certificateSteps(name, certificates));
   }
-  builder.chain({ kind: "awaitQuorum", members: [name] }, movedMember(planning, master));
+  builder.chain(awaitStarted(planning, [name]), movedMember(planning, master));
 }
 
 const stepKinds = { update: "updateAgent", reload: "reloadAgent", restart: "restartAgent" } as const;

@@ -31,7 +31,7 @@ export const policy = {
       maximum: 86_400_000,
       default: 10_000,
       description:
-        "milliseconds that a program has to stay healthy on another version of haplan before the next one gets it",
+        "milliseconds that a program has to stay healthy on another version of haplan or etcd before the next one gets it",
     },
     backupBeforeMembershipChange: {
       type: "boolean",
