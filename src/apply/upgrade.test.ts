@@ -120,6 +120,33 @@ describe("a rolling upgrade", () => {
     },
   );
 
+  it.each<[string, Partial<ClusterSpec["controlPlane"]>]>([
+    [
+      "moves",
+      {
+        masters: fixture.controlPlane.masters.map((each) =>
+          each.name === "m2" ? { ...each, address: "127.0.1.42" } : each,
+        ),
+      },
+    ],
+    [
+      "is added, with another one",
+      { members: 5, masters: fixtureSpec(["m1", "m2", "m3", "m4", "m5"]).controlPlane.masters },
+    ],
+  ])("that a new member gets first, which %s, costs no vote when the version crashes after 5 s", async (_, changed) => {
+    const world = await settled();
+    world.artifact = newer;
+    world.broken.set(newer, "crashesAfter5s");
+    const before = world.voters().map(({ id }) => id);
+    const spec = watching(6_000);
+    const outcome = await apply(world, { ...spec, controlPlane: { ...spec.controlPlane, ...changed } });
+    expect(outcome.kind).toBe("failed");
+    expect(world.voters().map(({ id }) => id)).toEqual(before);
+    expect(before.every((id) => world.isUp(id))).toBe(true);
+    expect(running(world)).toMatchObject({ m1: older, m3: older });
+    expect(world.violations).toEqual([]);
+  });
+
   it("brings a member up that its former version did not", async () => {
     const world = await settled();
     world.artifact = newer;

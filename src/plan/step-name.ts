@@ -118,7 +118,7 @@ export function stepTitle(action: StepAction): string {
     case "addLearner":
       return `add ${action.member} as learner`;
     case "awaitCatchUp":
-      return `wait for ${action.member} to catch up (lag <= ${action.maxLagEntries})`;
+      return `wait for ${action.member} to catch up (lag <= ${action.maxLagEntries})${lasting(action, ", and to last")}`;
     case "changeVoters":
       if (action.manner === "direct") return `promote${votersTitle(action.from, action.to).replace(/^\+| \+/g, " ")}`;
       return `change voters: ${votersTitle(action.from, action.to)}`;
@@ -156,8 +156,11 @@ type AgentAction = Extract<
 
 function awaitTitle({ members, steadyMs }: Extract<StepAction, { readonly kind: "awaitQuorum" }>): string {
   const [are, stay] = members.length === 1 ? ["is", "stays"] : ["are", "stay"];
-  const steady = steadyMs === undefined ? "" : ` and ${stay} so for ${steadyMs / 1000} s`;
-  return `wait until ${members.join(", ")} ${are} healthy${steady}`;
+  return `wait until ${members.join(", ")} ${are} healthy${lasting({ steadyMs }, ` and ${stay} so`)}`;
+}
+
+function lasting({ steadyMs }: { readonly steadyMs?: number | undefined }, how: string): string {
+  return steadyMs === undefined ? "" : `${how} for ${steadyMs / 1000} s`;
 }
 
 function agentTitle(action: AgentAction): string {

@@ -145,6 +145,8 @@ export type StepAction =
       readonly member: string;
       readonly memberId: string | null;
       readonly maxLagEntries: number;
+      /** How long it has to stay so, with one process, since it runs another program than members of now; absent: a few samples do. */
+      readonly steadyMs?: number;
     }
   /** One joint change from one set of voters to another, odd one. Sorted by name. */
   | {

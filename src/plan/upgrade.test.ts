@@ -202,6 +202,24 @@ describe("another version of haplan", () => {
     expect(stepsOf(without)).toEqual(["restartAgent:m2", "awaitQuorum:m2"]);
   });
 
+  it("is watched on a new member before that gets its vote, and only where it is another one", () => {
+    const masters = three.controlPlane.masters.map((each) =>
+      each.name === "m2" ? { ...each, address: "127.0.1.42" } : each,
+    );
+    const moved = { ...three, controlPlane: { ...three.controlPlane, masters } };
+    for (const [version, steady] of [
+      [newer, { steadyMs: 10_000 }],
+      [older, {}],
+    ] as const) {
+      const found = { state: stateWith(three, older), observed: observedWith(three, older), artifact: version };
+      const waits = plan(moved, found).steps.filter(({ action }) => action.kind === "awaitCatchUp");
+      const { maxLearnerLagEntries: maxLagEntries } = three.policy;
+      expect(waits.map(({ action }) => action)).toEqual([
+        { kind: "awaitCatchUp", member: "m2", memberId: null, maxLagEntries, ...steady },
+      ]);
+    }
+  });
+
   it("reports a version that was changed outside of haplan as drift", () => {
     const observed = observedWith(three, newer, { m2: older });
     const { drift } = plan(three, { state: stateWith(three, newer), observed, artifact: newer });

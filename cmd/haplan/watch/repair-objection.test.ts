@@ -41,6 +41,12 @@ describe("a plan is not carried out without asking", () => {
   it.each([
     ["that replaces a member", plan(["restartAgent", "addLearner", "changeVoters"], 0, 1), "restart", /addLearner/],
     ["that restarts a running master", plan(["issueCertificate", "updateAgent"], 1, 1), "renew", /updateAgent/],
+    [
+      "that gives a dead master another version",
+      plan(["upgradeAgent", "awaitQuorum"], 0, 1),
+      "restart",
+      /upgradeAgent/,
+    ],
     ["that destroys a machine", plan(["destroyMachine"], 1, 1), "restart", /destroyMachine/],
     ["after which fewer may fail", plan(["reloadAgent"], 1, 0, 1), "renew", /fewer voters could fail/],
     ["that loses the quorum", plan(["restartAgent"], 0, null), "restart", /no quorum/],

@@ -158,7 +158,7 @@ export async function awaitCatchUp(
 ): Promise<StepOutputs> {
   const id = memberIdOf(context, { name: action.member, memberId: action.memberId });
   let lag: number | null = null;
-  const wait = await untilSteady(context, { members: [action.member], steadyMs: 0 }, async () => {
+  const wait = await untilSteady(context, { members: [action.member], steadyMs: action.steadyMs ?? 0 }, async () => {
     lag = await (await context.connection.controlPlane()).learnerLag(id);
     context.detail(lag === null ? "it does not answer clients yet" : `${lag} entries behind`);
     return lag !== null && lag <= action.maxLagEntries ? [] : [action.member];

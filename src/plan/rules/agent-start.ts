@@ -3,9 +3,9 @@ import { agentUnitName } from "../../units/unit-definition.ts";
 import { unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
-import { resourceAddress } from "../resource.ts";
+import { type Attributes, resourceAddress } from "../resource.ts";
 import type { StepAction } from "../step.ts";
-import { initialClusterOf } from "./join-member.ts";
+import { initialClusterOf } from "./known-initial-cluster.ts";
 import { needsVersion, noteVersion } from "./unit-condition.ts";
 
 export type Upgrade = {
@@ -45,6 +45,24 @@ export function awaitStarted(planning: Planning, names: readonly string[]): Step
   const changes = names.some((name) => changesEtcd(planning, name));
   const steady = changes ? { steadyMs: planning.spec.policy.upgradeWatchMs } : {};
   return { kind: "awaitQuorum", members: names, ...steady };
+}
+
+/**
+ * The step that waits for a new member to catch up. With another program than a member of now has, it is watched before it gets its
+ * vote: a version that does not last is to cost none.
+ */
+export function awaitCaughtUp(planning: Planning, name: string, memberId: string | null): StepAction {
+  const { maxLearnerLagEntries: maxLagEntries, upgradeWatchMs: steadyMs } = planning.spec.policy;
+  const steady = bringsProgram(planning, name) ? { steadyMs } : {};
+  return { kind: "awaitCatchUp", member: name, memberId, maxLagEntries, ...steady };
+}
+
+function bringsProgram({ spec, view, desired }: Planning, name: string): boolean {
+  const wanted = desired.find(({ address }) => address === resourceAddress("haplan_agent", name))?.attributes ?? {};
+  const keys = spec.controlPlane.engine === "etcd" ? ["engine", "etcdBinary", "etcdVersion"] : ["artifact"];
+  const differs = (recorded: Attributes): boolean =>
+    keys.some((key) => wanted[key] !== undefined && (recorded[key] ?? null) !== wanted[key]);
+  return [...view.resources.values()].some(({ type, attributes }) => type === "haplan_agent" && differs(attributes));
 }
 
 function changesEtcd({ spec, view, desired }: Planning, name: string): boolean {

@@ -14,7 +14,7 @@ import { type ResourceAddress, resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { nextAuthorityCommonName, trustedFingerprints, trustsExactly } from "../trusted-authorities.ts";
 import { backendsOf, presentBalancers, toldTargets, wantedTargets } from "./endpoint.ts";
-import { initialClusterOf, knownInitialCluster } from "./join-member.ts";
+import { initialClusterOf, knownInitialCluster } from "./known-initial-cluster.ts";
 import { postpones } from "./postponed-updates.ts";
 
 export type AuthorityReplacement = {

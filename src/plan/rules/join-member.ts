@@ -1,7 +1,5 @@
 /** One new member from machine to caught-up learner. Until its vote counts, all of this can be undone. */
 
-import { peerUrl } from "../../units/addresses.ts";
-import { type InitialCluster, isInitialCluster } from "../../units/initial-cluster.ts";
 import { peerCertificateName } from "../../units/peer-certificate.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { type ClusterView, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
@@ -9,6 +7,7 @@ import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { isHandedCertificate } from "./agent-certificates.ts";
+import { awaitCaughtUp } from "./agent-start.ts";
 import type { JoiningMaster } from "./masters.ts";
 import { formerMachine, type NewMember, prepareMachine } from "./new-member-machine.ts";
 import type { WithCertificates } from "./stages.ts";
@@ -42,13 +41,8 @@ export function joinMember(planning: WithCertificates, master: JoiningMaster): J
   const waits = [machine, added, ...issued];
   const kind = stuck ? "restartAgent" : "startAgent";
   const running = runs ? null : builder.add({ kind, member: name, join: null }, [agent], waits);
-  const maxLagEntries = planning.spec.policy.maxLearnerLagEntries;
   const memberId = master.learner?.id ?? null;
-  const ready = builder.add(
-    { kind: "awaitCatchUp", member: name, memberId, maxLagEntries },
-    [member],
-    [running, builder.lastSerialStep],
-  );
+  const ready = builder.add(awaitCaughtUp(planning, name, memberId), [member], [running, builder.lastSerialStep]);
   return { ref: { name, memberId }, ready };
 }
 
@@ -85,27 +79,4 @@ function agentAction(
   if (formerMachine(planning, master) !== null) return "createThenDelete";
   if (master.learner !== null && view.resources.has(resourceAddress("haplan_agent", master.name))) return "update";
   return master.replaces !== null && view.machines.has(master.name) ? "deleteThenCreate" : "create";
-}
-
-/**
- * The initial cluster that an agent was started with, from the state or, where that was lost, from its unit, so that its
- * unit stays the same. Null if neither tells: a unit that is written without it is another one, for which the agent restarts.
- */
-export function knownInitialCluster({ view }: Planning, name: string): InitialCluster | null {
-  const join = view.resources.get(resourceAddress("haplan_agent", name))?.attributes["join"];
-  if (isInitialCluster(join)) return join;
-  return unitOf(view.machines.get(name), agentUnitName)?.initialCluster ?? null;
-}
-
-/** Where it is unknown, the spec's masters. */
-export function initialClusterOf(planning: Planning, name: string): InitialCluster {
-  const known = knownInitialCluster(planning, name);
-  if (known !== null) return known;
-  return {
-    clusterState: "existing",
-    initialCluster: planning.spec.controlPlane.masters.map((master) => ({
-      name: master.name,
-      peerUrl: peerUrl(planning.spec, master),
-    })),
-  };
 }

@@ -7,6 +7,7 @@
 import { resourceAddress } from "../resource.ts";
 import type { MemberRef } from "../step.ts";
 import { certificateSteps } from "./agent-certificates.ts";
+import { awaitCaughtUp } from "./agent-start.ts";
 import { isStuck, runsAsStarted } from "./join-member.ts";
 import { type KeptMaster, whyRebuild } from "./masters.ts";
 import { planBackup, sortedByName } from "./membership.ts";
@@ -48,9 +49,8 @@ export function moveMember(
     const start = isStuck(view, learner) ? "restartAgent" : "startAgent";
     builder.chain({ kind: start, member: name, join: null }, [agent], [made, ...certificateSteps(name, certificates)]);
   }
-  const { maxLearnerLagEntries: maxLagEntries } = planning.spec.policy;
   const memberId = learner?.id ?? null;
-  builder.chain({ kind: "awaitCatchUp", member: name, memberId, maxLagEntries }, [member]);
+  builder.chain(awaitCaughtUp(planning, name, memberId), [member]);
   beforeVote();
   const to = sortedByName([...voters.filter((each) => each.memberId !== voter.id), { name, memberId }]);
   if (planning.spec.controlPlane.engine === "etcd") {

@@ -18,8 +18,8 @@ import {
   notePresented,
   takesUpCertificates,
 } from "./agent-certificates.ts";
-import { agentStart, awaitStarted, neededUpgrade, type Upgrade } from "./agent-start.ts";
-import { knownInitialCluster } from "./join-member.ts";
+import { agentStart, awaitCaughtUp, awaitStarted, neededUpgrade, type Upgrade } from "./agent-start.ts";
+import { knownInitialCluster } from "./known-initial-cluster.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
@@ -291,8 +291,7 @@ function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonl
   builder.chain(createMachine(machineResource, generationOf(view, name) + 1), [machine]);
   builder.chain({ kind: "addLearner", member: name, peerUrl: String(resource.attributes["peerUrl"]) }, [member]);
   builder.chain({ kind: "startAgent", member: name, join: null }, [agent], [certificates.get(name) ?? null]);
-  const maxLagEntries = planning.spec.policy.maxLearnerLagEntries;
-  builder.chain({ kind: "awaitCatchUp", member: name, memberId: null, maxLagEntries }, [member]);
+  builder.chain(awaitCaughtUp(planning, name, null), [member]);
   const others = voters.filter((each) => each.memberId !== voter.id);
   const to = sortedByName([...others, { name, memberId: null }]);
   const from = stepwise ? others : voters;
