@@ -4,7 +4,12 @@
  */
 import { HaplanError } from "../../base/haplan-error.ts";
 import { unitOf } from "../../plan/cluster-view.ts";
-import { newestMachine, type ObservedMember, type ObservedMembership } from "../../plan/observed-cluster.ts";
+import {
+  newestMachine,
+  type ObservedMember,
+  type ObservedMembership,
+  type ObservedUnit,
+} from "../../plan/observed-cluster.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
@@ -80,14 +85,14 @@ async function untilSteady(
   const deadline = clock.monotonicMs() + joinTimeoutMs;
   let nextLook = clock.monotonicMs();
   let goodSinceMs = nextLook;
-  const first = steadyMs === 0 ? null : await agentPids(context, members);
+  const first = steadyMs === 0 ? null : await agentsOf(context, members);
   for (let good = 0; ; ) {
     const missing = await ask();
     good = missing.length === 0 ? good + 1 : 0;
     if (good <= 1) goodSinceMs = clock.monotonicMs();
     if (good >= healthSamples && clock.monotonicMs() - goodSinceMs >= steadyMs) return { missing, ended: [] };
     if ((good === 0 || first !== null) && clock.monotonicMs() >= nextLook) {
-      const ended = first === null ? await endedAgents(context, members) : await restartedAgents(context, first);
+      const ended = await endedAgents(context, members, first ?? undefined);
       if (ended.length > 0) return { missing: ended, ended };
       nextLook = clock.monotonicMs() + processLookMs;
     }
@@ -96,40 +101,37 @@ async function untilSteady(
   }
 }
 
-/** Those of these members that have a machine of haplan's but no process on it. */
+/**
+ * Those of these members that have a machine of haplan's but no process on it; or another process than `before`, which what
+ * supervises it has started.
+ */
 export async function endedAgents(
+  context: StepContext,
+  names: readonly string[],
+  before: ReadonlyMap<string, ObservedUnit> = new Map(),
+): Promise<readonly string[]> {
+  const now = await agentsOf(context, names);
+  return [...now]
+    .flatMap(([name, { running, pid }]) => (running && isSame(pid, before.get(name)?.pid) ? [] : [name]))
+    .sort();
+}
+
+function isSame(pid: number | null, before: number | null | undefined): boolean {
+  return before === null || before === undefined || pid === before;
+}
+
+/** Of the members that have a machine of haplan's which answers. */
+async function agentsOf(
   { ports, signal }: StepContext,
   names: readonly string[],
-): Promise<readonly string[]> {
-  const { machines } = await ports.provider.observe(null, names, signal);
-  const ended = (name: string): boolean => {
-    const agent = unitOf(newestMachine(machines, name), agentUnitName);
-    return agent !== undefined && !agent.running;
-  };
-  return names.filter(ended).sort();
-}
-
-type AgentPids = ReadonlyMap<string, number | null>;
-
-/** Of those that have a machine of haplan's which answers; null where none runs. */
-async function agentPids({ ports, signal }: StepContext, names: readonly string[]): Promise<AgentPids> {
+): Promise<ReadonlyMap<string, ObservedUnit>> {
   const { machines } = await ports.provider.observe(null, names, signal);
   return new Map(
-    names.flatMap((name): (readonly [string, number | null])[] => {
+    names.flatMap((name): (readonly [string, ObservedUnit])[] => {
       const agent = unitOf(newestMachine(machines, name), agentUnitName);
-      return agent === undefined ? [] : [[name, agent.running ? agent.pid : null]];
+      return agent === undefined ? [] : [[name, agent]];
     }),
   );
-}
-
-/** Those whose process has ended since, also where what supervises it has started another one. */
-async function restartedAgents(context: StepContext, first: AgentPids): Promise<readonly string[]> {
-  const now = await agentPids(context, [...first.keys()]);
-  const isAnother = (name: string, pid: number | null): boolean => {
-    const before = first.get(name) ?? null;
-    return pid === null || (before !== null && pid !== before);
-  };
-  return [...now].flatMap(([name, pid]) => (isAnother(name, pid) ? [name] : [])).sort();
 }
 
 export async function notHealthy(context: StepContext, { missing, ended }: Wait): Promise<HaplanError> {

@@ -6,22 +6,21 @@ import type { Planning } from "../planning.ts";
 import { type Attributes, resourceAddress } from "../resource.ts";
 import type { StepAction } from "../step.ts";
 import { initialClusterOf } from "./known-initial-cluster.ts";
-import { needsVersion, noteVersion } from "./unit-condition.ts";
+import { needsVersion } from "./unit-condition.ts";
 
-export type Upgrade = {
+type Upgrade = {
   /** Null if unknown. */
   readonly from: string | null;
   readonly to: string;
 };
 
 /** The change of its version of haplan's programs; null if it has the right one. */
-export function neededUpgrade({ view, builder }: Planning, resource: DesiredResource): Upgrade | null {
+function neededUpgrade({ view }: Planning, resource: DesiredResource): Upgrade | null {
   const { address, name, attributes } = resource;
   const recorded = view.resources.get(address)?.attributes;
   const found = unitOf(view.machines.get(name), agentUnitName);
   if (!needsVersion(resource, recorded, found)) return null;
   const known = recorded?.["artifact"];
-  noteVersion(address, known, found?.artifact, builder);
   return { from: found?.artifact ?? (typeof known === "string" ? known : null), to: String(attributes["artifact"]) };
 }
 
@@ -57,18 +56,21 @@ export function awaitCaughtUp(planning: Planning, name: string, memberId: string
   return { kind: "awaitCatchUp", member: name, memberId, maxLagEntries, ...steady };
 }
 
-function bringsProgram({ spec, view, desired }: Planning, name: string): boolean {
-  const wanted = desired.find(({ address }) => address === resourceAddress("haplan_agent", name))?.attributes ?? {};
-  const keys = spec.controlPlane.engine === "etcd" ? ["engine", "etcdBinary", "etcdVersion"] : ["artifact"];
-  const differs = (recorded: Attributes): boolean =>
-    keys.some((key) => wanted[key] !== undefined && (recorded[key] ?? null) !== wanted[key]);
-  return [...view.resources.values()].some(({ type, attributes }) => type === "haplan_agent" && differs(attributes));
+function bringsProgram(planning: Planning, name: string): boolean {
+  const agents = [...planning.view.resources.values()].filter(({ type }) => type === "haplan_agent");
+  return agents.some(({ attributes }) => isOtherProgram(planning, name, attributes));
 }
 
-function changesEtcd({ spec, view, desired }: Planning, name: string): boolean {
-  const address = resourceAddress("haplan_agent", name);
-  const recorded = view.resources.get(address)?.attributes;
-  const wanted = desired.find((resource) => resource.address === address)?.attributes;
-  if (spec.controlPlane.engine !== "etcd" || recorded === undefined || wanted === undefined) return false;
-  return ["engine", "etcdBinary", "etcdVersion"].some((key) => (recorded[key] ?? null) !== (wanted[key] ?? null));
+function changesEtcd(planning: Planning, name: string): boolean {
+  const recorded = planning.view.resources.get(resourceAddress("haplan_agent", name))?.attributes;
+  return (
+    planning.spec.controlPlane.engine === "etcd" && recorded !== undefined && isOtherProgram(planning, name, recorded)
+  );
+}
+
+/** Whether an agent that was recorded so runs another program than the spec has for this master. */
+function isOtherProgram({ spec, desired }: Planning, name: string, recorded: Attributes): boolean {
+  const wanted = desired.find(({ address }) => address === resourceAddress("haplan_agent", name))?.attributes ?? {};
+  const keys = spec.controlPlane.engine === "etcd" ? ["engine", "etcdBinary", "etcdVersion"] : ["artifact"];
+  return keys.some((key) => wanted[key] !== undefined && (recorded[key] ?? null) !== wanted[key]);
 }

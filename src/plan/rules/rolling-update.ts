@@ -18,7 +18,7 @@ import {
   notePresented,
   takesUpCertificates,
 } from "./agent-certificates.ts";
-import { agentStart, awaitCaughtUp, awaitStarted, neededUpgrade, type Upgrade } from "./agent-start.ts";
+import { agentStart, awaitCaughtUp, awaitStarted } from "./agent-start.ts";
 import { knownInitialCluster } from "./known-initial-cluster.ts";
 import { createMachine, machineAddress } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
@@ -29,7 +29,7 @@ import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
 import { stopsBeforeRemoval } from "./stop-before-removal.ts";
 import { changedWhileStopped, planStoppedChange } from "./stopped-machines.ts";
-import { versionChanges, whyUnitDiffers } from "./unit-condition.ts";
+import { needsVersion, noteVersion, versionChanges, whyUnitDiffers } from "./unit-condition.ts";
 
 /**
  * Running masters with certificates that others reject get new ones before everything else: no member that starts,
@@ -178,13 +178,18 @@ function updateInPlace(
     planStoppedChange(planning, { name, changed: stopped, start: isNew ? "updateAgent" : "restartAgent" });
   } else if (change !== null) {
     if (change.kind === "restart") builder.chain({ kind: "stopAgent", member: name }, [agent]);
-    const kind = change.kind === "upgrade" ? "updateAgent" : stepKinds[change.kind];
-    builder.chain(agentStart(planning, name, kind), [agent], certificateSteps(name, certificates));
+    builder.chain(agentStart(planning, name, stepKinds[change.kind]), [agent], certificateSteps(name, certificates));
   }
   builder.chain(awaitStarted(planning, [name]), movedMember(planning, master));
 }
 
-const stepKinds = { update: "updateAgent", reload: "reloadAgent", restart: "restartAgent" } as const;
+/** With another version, each is an upgrade. */
+const stepKinds = {
+  update: "updateAgent",
+  upgrade: "updateAgent",
+  reload: "reloadAgent",
+  restart: "restartAgent",
+} as const;
 
 /** The member as a resource, if restarting its agent changes its known attributes. */
 function movedMember({ desired, view, builder }: Planning, { name, voter }: KeptMaster): readonly ResourceAddress[] {
@@ -203,9 +208,7 @@ function movedMember({ desired, view, builder }: Planning, { name, voter }: Kept
  * while it runs; `restart`: it has the right files but does not use them; `upgrade`: it is started with another version of
  * haplan, which can be undone.
  */
-type AgentChange =
-  | { readonly kind: "update" | "reload" | "restart"; readonly reason: ChangeReason }
-  | ({ readonly kind: "upgrade"; readonly reason: ChangeReason } & Upgrade);
+type AgentChange = { readonly kind: "update" | "upgrade" | "reload" | "restart"; readonly reason: ChangeReason };
 
 function plannedChange(planning: WithCertificates, resource: DesiredResource): AgentChange | null {
   const needed = neededChange(planning, resource);
@@ -218,8 +221,10 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   const { view, certificates, builder } = planning;
   const known = view.resources.get(resource.address)?.attributes;
   const found = unitOf(view.machines.get(resource.name), agentUnitName);
-  const upgrade = neededUpgrade(planning, resource);
-  if (upgrade !== null) return { kind: "upgrade", reason: versionChanges, ...upgrade };
+  if (needsVersion(resource, known, found)) {
+    noteVersion(resource.address, known?.["artifact"], found?.artifact, builder);
+    return { kind: "upgrade", reason: versionChanges };
+  }
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found);
   if (isHandedCertificate(resource.name, certificates)) {
     const isSame = differs === null && knownInitialCluster(planning, resource.name) !== null;
