@@ -7,7 +7,9 @@ import type { ResourceAddress } from "../plan/resource.ts";
 import type { Step } from "../plan/step.ts";
 
 export type ApplyEvent =
-  /** First event: the steps to run. `alreadyDone` are ids of steps that an interrupted apply of this plan completed. */
+  /** Before the first step: these machines get the programs that their units will run. Not sent where there are none to bring. */
+  | { readonly kind: "preparing"; readonly machines: readonly string[] }
+  /** The steps to run. `alreadyDone` are ids of steps that an interrupted apply of this plan completed. */
   | {
       readonly kind: "planned";
       readonly planId: string;

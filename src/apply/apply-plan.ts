@@ -13,6 +13,7 @@ import type { ApplySummary } from "./apply-event.ts";
 import { PlanWalk, type StepFailure } from "./plan-walk.ts";
 import type { ApplyPorts } from "./ports.ts";
 import { preflightPlan } from "./preflight.ts";
+import { prepareMachines } from "./prepare-machines.ts";
 import { stateEdits } from "./state-edits.ts";
 import { StateKeeper } from "./state-keeper.ts";
 import { type SpentGap, WriteGapBudget } from "./write-gap-budget.ts";
@@ -54,14 +55,12 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   const lineage = found?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   if (records.length === 0) {
     if ((found?.serial ?? 0) !== plan.binding.stateSerial) return { kind: "refused", diagnostics: [movedState(plan)] };
-    const problems = options.checked
-      ? []
-      : await preflightPlan(plan, lineage, ports, signal).catch((error: unknown) => {
-          if (!signal.aborted) throw error;
-          return null;
-        });
+    const problems = await untilStopped(signal, async () => {
+      const found = options.checked ? [] : await preflightPlan(plan, lineage, ports, signal);
+      return hasErrors(found) ? found : await prepareMachines(plan, ports, signal);
+    });
     if (problems === null) return { kind: "interrupted", stepsDone: 0, remaining: plan.steps };
-    if (problems.some((problem) => problem.severity === "error")) return { kind: "refused", diagnostics: problems };
+    if (hasErrors(problems)) return { kind: "refused", diagnostics: problems };
   } else if (found === null && plan.mode === "apply") {
     // The state is written before the first intent: without it, this journal belongs to another lineage.
     return { kind: "refused", diagnostics: [movedState(plan)] };
@@ -95,6 +94,20 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   if (failure !== null && !signal.aborted) return { kind: "failed", ...failure, ...progress };
   if (remaining.length > 0) return { kind: "interrupted", ...progress };
   return { kind: "applied", ...(await conclude(plan, ports, keeper.state, signal)) };
+}
+
+/** Null if `work` ended because the run is to stop. */
+async function untilStopped<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return null;
+  }
+}
+
+function hasErrors(found: readonly Diagnostic[]): boolean {
+  return found.some(({ severity }) => severity === "error");
 }
 
 async function conclude(

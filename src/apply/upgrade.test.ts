@@ -63,6 +63,35 @@ describe("a rolling upgrade", () => {
     expect((await planFor(world)).steps).toEqual([]);
   });
 
+  it("begins no step if one host cannot get the programs, and says so of each", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    const before = structuredClone(world.facts);
+    world.failing = (act) => (/^prepare (m3|w1)$/.test(act) ? "2 MiB are free" : null);
+    const outcome = await apply(world);
+    expect(outcome).toMatchObject({ kind: "refused" });
+    const { diagnostics } = outcome as Extract<ApplyOutcome, { readonly kind: "refused" }>;
+    expect(diagnostics.map(({ summary }) => summary)).toEqual(
+      ["m3", "w1"].map((name) => `${name} cannot get haplan's programs`),
+    );
+    expect(diagnostics[0]!.detail).toMatch(/^2 MiB are free\nNo step was begun/);
+    expect(world.facts).toEqual(before);
+    world.failing = () => null;
+    expect(await apply(world)).toMatchObject({ kind: "applied" });
+  });
+
+  it("brings the programs before the first step, and none where a machine is made anyway", async () => {
+    const world = await settled();
+    world.artifact = newer;
+    const acts: string[] = [];
+    world.beforeAct = (act) => acts.push(act);
+    const masters = ["m1", "m2", "m3", "m4", "m5"];
+    const five = { ...fixtureSpec(masters), policy: three.policy };
+    expect(await apply(world, five)).toMatchObject({ kind: "applied" });
+    expect(acts.indexOf("prepare load-balancer m1 m2 m3 w1 w2")).toBe(0);
+    expect(world.events[0]).toEqual({ kind: "preparing", machines: ["load-balancer", "m1", "m2", "m3", "w1", "w2"] });
+  });
+
   it("goes back in the same way", async () => {
     const world = await settled();
     world.artifact = newer;

@@ -68,6 +68,7 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
     // Each host of these is a call of its own.
     lock: (run, options, signal) => provider.lock(run, options, signal),
     reinstall: (signal) => provider.reinstall(signal),
+    prepare: (machines, signal) => provider.prepare(machines, signal),
     removeLeftovers: (request, signal) => provider.removeLeftovers(request, signal),
     close: () => provider.close(),
   };

@@ -276,6 +276,11 @@ export type Provider = {
    */
   reinstall(signal?: AbortSignal): Promise<readonly string[]>;
   /**
+   * Brings haplan's programs to machines that exist and whose units are to run with them, so that no later call has to send anything.
+   * Returns the hosts where that failed: what runs there is untouched.
+   */
+  prepare(machines: readonly string[], signal?: AbortSignal): Promise<readonly HostFailure[]>;
+  /**
    * Removes what is left on hosts that have no machine of the cluster: parts of uploads, programs, packages. What another cluster
    * needs stays. Returns the hosts where that failed.
    */

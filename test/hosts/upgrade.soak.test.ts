@@ -153,6 +153,27 @@ describeHosts("upgrades on hosts", () => {
     600_000,
   );
 
+  it("begin no step while a host has no space for the programs", async () => {
+    const before = await restored();
+    const full = masters()[2]!;
+    // With what is there, and 16 MiB more.
+    await cluster.on(
+      full,
+      `mkdir /mnt/few; mount -t tmpfs -o mode=755,size=$(( $(du -sk /opt/haplan | cut -f 1) + 16384 ))k none /mnt/few
+      cp -a /opt/haplan/. /mnt/few; mount --bind /mnt/few /opt/haplan; umount /mnt/few; rmdir /mnt/few`,
+    );
+    const next = await doctor("0.9.6", "works");
+    cluster.write(specWith(next));
+    const { run, writer } = await applyUnderWriter("a host without space");
+    await cluster.on(full, "umount /opt/haplan");
+    expect(run).toMatchObject({ code: 1, stderr: expect.stringMatching(/MiB are free[\s\S]*No step was begun/) });
+    expect(run.stdout).not.toMatch(/^\[1\/\d+\]/m);
+    expect(writer.failures).toEqual([]);
+    expect(await Promise.all(set.hosts.map(running))).toEqual(before);
+    await cluster.run("apply", "-auto-approve");
+    expect(await Promise.all(set.hosts.map(running))).not.toEqual(before);
+  }, 600_000);
+
   it("stop at a member that was down, and give it its former version back, when the version crashes after 5 s", async () => {
     const before = await restored();
     await cluster.on(masters()[1]!, "systemctl stop haplan-upgrade-m2-agent");

@@ -89,6 +89,7 @@ export class FakeRemote {
         act(nameOf(machine), signal, () => provider.askUnit(machine, unit, socket, question)),
       lock: (run, options) => provider.lock(run, options),
       reinstall: () => provider.reinstall(),
+      prepare: (machines) => provider.prepare(machines),
       removeLeftovers: (request) => provider.removeLeftovers(request),
       close: async () => {
         this.open -= 1;

@@ -42,6 +42,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
       if (holder !== null) throw new HaplanError("lock/held", `${holder.operation} of pid ${holder.pid} has the lock`);
     },
     reinstall: async () => [],
+    prepare: async () => [],
     removeLeftovers: async () => [],
     close: () => client.close(),
   };

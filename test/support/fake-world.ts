@@ -415,6 +415,13 @@ export class FakeWorld {
       askUnit: async () => null,
       lock: async () => {},
       reinstall: async () => [],
+      prepare: async (machines) =>
+        this.#act(`prepare ${machines.join(" ")}`, () =>
+          machines.flatMap((name) => {
+            const reason = this.failing(`prepare ${name}`);
+            return reason === null ? [] : [{ host: name, reason }];
+          }),
+        ),
       removeLeftovers: async ({ begun, everywhere }) =>
         this.#act("removeLeftovers", () => {
           const left = this.hostsWithoutMachine();

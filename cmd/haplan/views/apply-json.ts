@@ -6,7 +6,7 @@ import type { ApplyEvent } from "../../../src/apply/apply-event.ts";
 import { outcomeOf } from "../../../src/apply/write-availability.ts";
 import type { Plan, ResourceChange } from "../../../src/plan/plan.ts";
 import type { Step } from "../../../src/plan/step.ts";
-import { gapSpentSentence, summarySentence, writesSentence } from "./apply-view.ts";
+import { gapSpentSentence, preparingSentence, summarySentence, writesSentence } from "./apply-view.ts";
 import { planCounts, planCountsSentence } from "./plan-view.ts";
 import { snakeKeys } from "./snake-keys.ts";
 import type { UiLine } from "./ui-line.ts";
@@ -77,9 +77,11 @@ export function outputsLine(outputs: object): UiLine {
   return { type: "outputs", message: `Outputs: ${Object.keys(outputs).length}`, outputs };
 }
 
-/** `step_*`, `quorum_gate` and `membership_change` are haplan's own types; the others are Terraform's. */
+/** `prepare`, `step_*`, `quorum_gate` and `membership_change` are haplan's own types; the others are Terraform's. */
 export function applyEventLine(event: ApplyEvent, mode: Plan["mode"]): UiLine {
   switch (event.kind) {
+    case "preparing":
+      return { type: "prepare", message: `${preparingSentence(event)}...`, machines: event.machines };
     case "planned": {
       const steps = event.steps.map(stepOf);
       const message = `${steps.length} steps, ${event.alreadyDone.length} of them already complete`;

@@ -55,6 +55,17 @@ const history: readonly (readonly [number, ApplyEvent])[] = [
   [21_000, { kind: "stepCompleted", step: first, elapsedMs: 21_000, adopted: false, id: "7" }],
 ];
 
+const preparing: ApplyEvent = { kind: "preparing", machines: ["m1", "m2"] };
+
+describe("programs on their way to machines", () => {
+  it("are the status of a terminal until the first step", () => {
+    const { statuses, output } = shown(true, [[0, preparing], ...history]);
+    expect(statuses[0]).toBe("Bringing haplan's programs to m1, m2...");
+    expect(statuses.filter((status) => status.includes("Bringing"))).toHaveLength(1);
+    expect(output()).not.toContain("Bringing");
+  });
+});
+
 describe("apply on a terminal", () => {
   it("repaints the current status, and leaves nothing of it behind", () => {
     const { statuses, output } = shown(true, history);

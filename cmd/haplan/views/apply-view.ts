@@ -27,6 +27,8 @@ type Progress = {
   available: Extract<ApplyEvent, { kind: "writeAvailability" }> | undefined;
   done: number;
   readonly startedMs: number;
+  /** What is shown until the first step, and since when; `said` once it is a line. Null if it is over. */
+  preparing: { readonly text: string; readonly sinceMs: number; said: boolean } | null;
   quorum: LiveQuorum | null;
 };
 
@@ -42,6 +44,7 @@ export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: (
     available: undefined,
     done: 0,
     startedMs: nowMs(),
+    preparing: null,
     quorum: null,
   };
   const timer = setInterval(() => showRunning(progress), 500);
@@ -60,14 +63,28 @@ export function createApplyView(terminal: Terminal, mode: Plan["mode"], nowMs: (
 }
 
 function showRunning(progress: Progress): void {
-  const { running, terminal, nowMs, numbers, done, startedMs, quorum } = progress;
-  if (!terminal.live) return;
+  const { running, terminal, nowMs, numbers, done, startedMs, quorum, preparing } = progress;
+  if (preparing !== null) showPreparing(progress, preparing);
+  if (preparing !== null || !terminal.live) return;
   const state = { running: [...running.values()], nowMs: nowMs(), steps: numbers.size, done, startedMs, quorum };
   terminal.showStatus(running.size === 0 ? [] : liveStatus(state, terminal.paint));
 }
 
+/** Where there are no status lines, it is said once it takes long. */
+function showPreparing({ terminal, nowMs }: Progress, preparing: NonNullable<Progress["preparing"]>): void {
+  if (terminal.live) terminal.showStatus([`${preparing.text}...`]);
+  else if (!preparing.said && nowMs() - preparing.sinceMs >= lineIntervalMs) {
+    preparing.said = true;
+    terminal.print(`${preparing.text}...`);
+  }
+}
+
 function showEvent(progress: Progress, event: ApplyEvent): void {
+  progress.preparing = null;
   switch (event.kind) {
+    case "preparing":
+      progress.preparing = { text: preparingSentence(event), sinceMs: progress.nowMs(), said: false };
+      break;
     case "planned":
       showPlanned(progress, event);
       break;
@@ -103,6 +120,11 @@ function showEvent(progress: Progress, event: ApplyEvent): void {
       showSummary(progress, event.summary);
       break;
   }
+}
+
+/** Without its final stop. */
+export function preparingSentence({ machines }: { readonly machines: readonly string[] }): string {
+  return `Bringing haplan's programs to ${machines.join(", ")}`;
 }
 
 function showGapSpent({ terminal, numbers }: Progress, event: Extract<ApplyEvent, { kind: "writeGapSpent" }>): void {

@@ -286,6 +286,7 @@ class AwsProvider implements Provider {
     await this.#findRunning(signal);
     await this.#hosts.lock(run, options, signal);
   }
+  prepare: Provider["prepare"] = (...given) => this.#hosts.prepare(...given);
   async reinstall(signal?: AbortSignal): Promise<readonly string[]> {
     await this.#findRunning(signal);
     return await this.#hosts.reinstall(signal);

@@ -103,6 +103,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
     lock: async () => {},
     // They run from where haplan itself is installed.
     reinstall: async () => [],
+    prepare: async () => [],
     // They are in the directory of the cluster.
     removeLeftovers: async () => [],
     close: async () => {},

@@ -87,6 +87,29 @@ export class HostDirectory {
     );
   }
 
+  /** The hosts that these machines are on at present, each once, with their names. Machines that are not asked have none. */
+  presentHostsOf(names: readonly string[]): readonly KnownHost[] {
+    return this.#grouped(
+      names.filter((name) => !this.#absent.has(name)),
+      (name) => this.hostOf(name),
+    );
+  }
+
+  /** The hosts that the spec has these machines on, each once, with their names. */
+  wantedHostsOf(names: readonly string[]): readonly KnownHost[] {
+    return this.#grouped(names, (name) => this.wantedHostOf(name));
+  }
+
+  #grouped(names: readonly string[], hostOf: (name: string) => KnownHost): readonly KnownHost[] {
+    const hosts = new Map<string, KnownHost>();
+    for (const name of new Set(names)) {
+      if (!this.has(name)) continue;
+      const host = hostOf(name);
+      hosts.set(host.key, { ...host, machines: [...(hosts.get(host.key)?.machines ?? []), name] });
+    }
+    return [...hosts.values()];
+  }
+
   #known(name: string, found: HostedMachine | undefined): KnownHost {
     const target = found === undefined ? null : this.#reach(found);
     if (target === null) throw new HaplanError("provider/no-machine", `No host is known for machine "${name}"`);

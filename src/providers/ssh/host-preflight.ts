@@ -81,13 +81,7 @@ export class HostPreflight {
       ...units.map(({ machine }) => machine),
       ...network.flatMap(({ from, to }) => (from === null ? [to] : [from, to])),
     ];
-    const hosts = new Map<string, KnownHost>();
-    for (const name of new Set(named)) {
-      if (!this.#directory.has(name)) continue;
-      const host = this.#directory.wantedHostOf(name);
-      hosts.set(host.key, { ...host, machines: [...(hosts.get(host.key)?.machines ?? []), name] });
-    }
-    return [...hosts.values()];
+    return this.#directory.wantedHostsOf(named);
   }
 }
 

@@ -41,6 +41,7 @@ import { isRefusedByHost } from "./ssh-failure.ts";
 import { type SshRoute, sshLimits, sshModel } from "./ssh-model.ts";
 import { shellArguments } from "./ssh-target.ts";
 import { untilHostReady } from "./until-host-ready.ts";
+import { uploadMs } from "./upload-artifact.ts";
 
 /** A session that is opened again may find that of a run which has just been refused. */
 const lockAgainMs = 10_000;
@@ -200,6 +201,21 @@ class SshProvider implements Hosts {
       }
     });
     return installed.toSorted();
+  }
+
+  async prepare(machines: readonly string[], signal?: AbortSignal): Promise<readonly HostFailure[]> {
+    const failures: HostFailure[] = [];
+    const { calls } = this.#options;
+    const hosts = this.#directory.presentHostsOf(machines);
+    await onEachHost(calls, { call: "prepare", hosts, signal, waitMs: uploadMs }, async (host, given) => {
+      try {
+        await this.#artifacts.session(host, given);
+      } catch (error) {
+        if (isStop(error)) throw error;
+        failures.push({ host: host.target.host, reason: errorText(error) });
+      }
+    });
+    return failures;
   }
 
   async removeLeftovers({ begun, everywhere }: LeftoverRequest, signal?: AbortSignal): Promise<readonly HostFailure[]> {

@@ -23,7 +23,8 @@ import {
 import { type RemoteCommand, type RemoteResult, runOnHost } from "./run-ssh.ts";
 
 const askMs = 30_000;
-const uploadMs = 900_000;
+/** How long an archive may take to a host. */
+export const uploadMs = 900_000;
 const removeMs = 120_000;
 /** Of what a command that failed wrote, the last lines are shown. */
 const errorLinesMax = 3;
