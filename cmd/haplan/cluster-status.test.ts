@@ -213,6 +213,43 @@ describe("status", () => {
     expect(states(settled.authority)).toContain("untrusted");
   });
 
+  describe("of a master that is no member", () => {
+    const settled = settledObservation(spec);
+    const withMembers = (...members: readonly ObservedMember[]): ClusterStatus =>
+      statusWhere({}, { membership: { ...settled.membership!, members, hasLeader: true } });
+    const m1 = fixtureMember(spec, "m1", { leader: true });
+    const m2 = fixtureMember(spec, "m2");
+    const m10 = fixtureMember(spec, "m10");
+    const text = (status: ClusterStatus): string =>
+      renderStatus(status, createPaint(false), (words) => `haplan ${words.join(" ")}`);
+
+    it.each<[string, ClusterStatus, readonly string[], 0 | 2]>([
+      ["removed", withMembers(m1, m2), ["m10"], 2],
+      ["there, without its name, as before its first start", withMembers(m1, m2, { ...m10, name: "" }), [], 0],
+      ["there, under a former name", withMembers(m1, m2, { ...m10, name: "node10" }), [], 0],
+      ["there, at a former address", withMembers(m1, m2, { ...m10, peerUrls: ["https://127.9.9.9:2380"] }), [], 0],
+    ])("is told where it is %s", (_, status, notMembers, code) => {
+      expect(status.notMembers).toEqual(notMembers);
+      expect(statusExitCode(status)).toBe(code);
+    });
+
+    it("is named, with the command to look at, and what an even number of voters means", () => {
+      const shown = text(withMembers(m1, m2));
+      expect(shown).toContain(
+        "Quorum: 2 of 2 voters healthy, quorum 2; survives no further failure. 2 voters survive no more failures than 1 would.",
+      );
+      expect(shown).toContain(
+        "Master m10 of the spec is no member of the cluster. To see what adds it, run:\n    haplan plan",
+      );
+      expect(text(withMembers(m1))).toContain("Masters m2, m10 of the spec are no members of the cluster.");
+      expect(text(withMembers(m1, m2, m10))).not.toMatch(/no member|no more failures/);
+    });
+
+    it("is not known where no member answers", () => {
+      expect(statusWhere({}, { membership: null }, ["m1"]).notMembers).toEqual([]);
+    });
+  });
+
   it("R14: does not report members as dead if they reject another authority's certificates", () => {
     const settled = settledObservation(spec);
     const certificates = settled.certificates.map((each) => ({ ...each, trusted: false }));

@@ -11,7 +11,7 @@ import {
 import { specName } from "../../src/plan/resource.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { LoadBalancerReport, VirtualAddressState } from "../../src/providers/load-balancer.ts";
-import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
+import type { ClusterSpec, MasterSpec } from "../../src/spec/cluster-spec.ts";
 import { faultToleranceOf, quorumOf } from "../../src/spec/quorum-table.ts";
 import { clientUrl, clusterEndpoint, peerUrl } from "../../src/units/addresses.ts";
 import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
@@ -56,6 +56,7 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
     cluster: spec.name,
     interrupted: input.interrupted,
     members: members.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
+    notMembers: mastersWithoutMember(spec, found),
     voters: voting.length,
     healthyVoters,
     quorum,
@@ -88,9 +89,7 @@ function whyNotAuthenticated({ state, observed }: StatusInput): string | null {
 
 function foundMember(input: StatusInput, member: ObservedMember): MemberStatus {
   const { spec, observed } = input;
-  const wanted = spec.controlPlane.masters.find(
-    (master) => master.name === member.name || member.peerUrls.includes(peerUrl(spec, master)),
-  );
+  const wanted = spec.controlPlane.masters.find((master) => isMemberOf(spec, member, master));
   const name = member.name !== "" ? member.name : (wanted?.name ?? "");
   const reachable = member.healthy || member.raftIndex !== null;
   const peer = member.peerUrls[0] ?? null;
@@ -111,6 +110,18 @@ function foundMember(input: StatusInput, member: ObservedMember): MemberStatus {
     readLatencyMs: member.readLatencyMs === undefined ? null : Math.round(member.readLatencyMs * 10) / 10,
     healthy: member.healthy,
   };
+}
+
+/** Only where the members are known: one that was removed with `etcdctl`, or is in the spec and not applied yet. */
+function mastersWithoutMember(spec: ClusterSpec, found: readonly ObservedMember[]): readonly string[] {
+  if (found.length === 0) return [];
+  return spec.controlPlane.masters
+    .filter((master) => !found.some((member) => isMemberOf(spec, member, master)))
+    .map(({ name }) => name);
+}
+
+function isMemberOf(spec: ClusterSpec, member: ObservedMember, master: MasterSpec): boolean {
+  return master.name === member.name || member.peerUrls.includes(peerUrl(spec, master));
 }
 
 function zoneOf({ controlPlane }: ClusterSpec, name: string): string | null {
@@ -193,9 +204,10 @@ function membersInState(input: StatusInput): readonly MemberStatus[] {
 }
 
 /** Exit code for probes: 4 if writes fail or the status is unknown, 2 if a voter is missing. */
-export function statusExitCode({ members, canLose, healthyVoters, voters, hasLeader }: ClusterStatus): 0 | 2 | 4 {
+export function statusExitCode(status: ClusterStatus): 0 | 2 | 4 {
+  const { members, notMembers, canLose, healthyVoters, voters, hasLeader } = status;
   if (members.length === 0 || canLose === null || !hasLeader) return 4;
-  return healthyVoters < voters ? 2 : 0;
+  return healthyVoters < voters || notMembers.length > 0 ? 2 : 0;
 }
 
 /** Of several, the one that has the virtual address counts, or else one that runs, or else one of which anything is known. */

@@ -33,6 +33,7 @@ function status(members: readonly MemberStatus[], loadBalancer: ClusterStatus["l
     interrupted: null,
     cluster: "demo",
     members,
+    notMembers: [],
     voters: voters.length,
     healthyVoters,
     quorum,

@@ -58,6 +58,8 @@ export type ClusterStatus = {
   /** Null if no restore and no recovery was interrupted. */
   readonly interrupted: InterruptedRestore | null;
   readonly members: readonly MemberStatus[];
+  /** Masters of the spec that are no members of the cluster; none while no member answers. */
+  readonly notMembers: readonly string[];
   readonly voters: number;
   readonly healthyVoters: number;
   readonly quorum: number;
@@ -149,6 +151,7 @@ export function renderStatus(status: ClusterStatus, paint: Paint, lineOf: (comma
     ),
     "",
     quorumLine(status, paint),
+    ...notMemberLines(status, paint, lineOf),
     ...status.members.flatMap(({ name, alarms }) => alarms.map((alarm) => paint.red(`Alarm at ${name}: ${alarm}`))),
     ...fullDiskLines(status, paint),
     ...certificateLines(status.certificates, paint),
@@ -212,7 +215,23 @@ function quorumLine(status: ClusterStatus, paint: Paint): string {
   const leader = hasLeader ? "" : paint.yellow(" No leader at the moment.");
   const tolerance =
     canLose === 0 ? paint.yellow("no further failure") : `${canLose} more ${canLose === 1 ? "failure" : "failures"}`;
-  return `Quorum: ${counts}; survives ${tolerance}.${leader}`;
+  const even =
+    voters % 2 === 0 ? paint.yellow(` ${voters} voters survive no more failures than ${voters - 1} would.`) : "";
+  return `Quorum: ${counts}; survives ${tolerance}.${even}${leader}`;
+}
+
+function notMemberLines(
+  { notMembers }: ClusterStatus,
+  paint: Paint,
+  lineOf: (command: CommandWords) => string,
+): readonly string[] {
+  if (notMembers.length === 0) return [];
+  const names = notMembers.join(", ");
+  const what =
+    notMembers.length === 1
+      ? `Master ${names} of the spec is no member of the cluster. To see what adds it, run:`
+      : `Masters ${names} of the spec are no members of the cluster. To see what adds them, run:`;
+  return [paint.yellow(what), `    ${lineOf(["plan"])}`];
 }
 
 function loadBalancerLines({ loadBalancer }: ClusterStatus, paint: Paint): readonly string[] {
