@@ -86,12 +86,19 @@ function inOrder(machines: readonly UnreachableMachine[], names: readonly string
 }
 
 /** Of a load balancer, what an unreachable machine has. */
-function unreachableOnly({ name, reason, programsMissing, refused }: UnreachableMachine): UnreachableMachine {
+function unreachableOnly({
+  name,
+  reason,
+  programsMissing,
+  refused,
+  isNewHost,
+}: UnreachableMachine): UnreachableMachine {
   return {
     name,
     reason,
     ...(programsMissing === undefined ? {} : { programsMissing }),
     ...(refused === undefined ? {} : { refused }),
+    ...(isNewHost === undefined ? {} : { isNewHost }),
   };
 }
 

@@ -150,12 +150,13 @@ export function withMoves(changes: readonly ResourceChange[], { made }: Moves): 
 }
 
 /** The first step of each move, and warnings about ambiguous ones. */
-export function planMoves({ state, observed, builder }: Planning, { made, unclear }: Moves): void {
+export function planMoves(planning: Planning, { made, unclear }: Moves): void {
+  const { state, observed, builder } = planning;
   for (const { from, to } of made) {
     const known = new Set((state?.resources ?? []).map(({ address }) => address));
     const addresses = movedTypes.map((type) => resourceAddress(type, to)).filter((address) => known.has(address));
     if (whyUnreachable(observed.unreachable ?? [], to) !== null) {
-      refuseUnreachableMaster(to, `its machine is still labeled ${from}`, builder);
+      refuseUnreachableMaster(to, `its machine is still labeled ${from}`, planning);
     }
     builder.chain({ kind: "renameMaster", from, to }, addresses);
   }

@@ -60,6 +60,8 @@ export type UnreachableMachine = {
   readonly programsMissing?: true;
   /** Its host answers, but does not let haplan in, or shows a key that is not known. */
   readonly refused?: true;
+  /** The host that the spec has it on, while the state still has it on another one. */
+  readonly isNewHost?: true;
 };
 
 /** Why the machine is unreachable; null if it is not. */

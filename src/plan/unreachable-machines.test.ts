@@ -117,10 +117,102 @@ describe("a machine that is unreachable", () => {
     expect(refusal).toMatchObject([
       {
         code: "plan/unreachable",
-        summary: expect.stringMatching(/has to be changed: its address has changed/),
+        summary: expect.stringMatching(
+          /is unreachable at 127.0.1.2, but master m2 has to be changed: its address has changed/,
+        ),
         detail: expect.stringContaining("-replace=haplan_machine.m2"),
       },
     ]);
+  });
+
+  describe("that the spec has on another host by now", () => {
+    const newReason = "There is no route to 127.0.3.9";
+    const two = fixtureSpec(["m1", "m2", "m3"], { workers: 2 });
+    const hosts = (lb2: string): ClusterSpec["loadBalancer"] => ({
+      ...two.loadBalancer,
+      address: "127.0.1.101",
+      hosts: ["127.0.1.101", lb2].map((address, at) => ({ name: `lb${at + 1}`, zone: null, address })),
+    });
+    const before: ClusterSpec = { ...two, loadBalancer: hosts("127.0.1.102") };
+    const [w1, w2] = two.workers;
+    const moved: Readonly<Record<string, readonly [ClusterSpec, string]>> = {
+      lb2: [{ ...before, loadBalancer: hosts("127.0.3.9") }, "127.0.1.102"],
+      w2: [{ ...before, workers: [w1!, { ...w2!, address: "127.0.3.9" }] }, w2!.address],
+    };
+    const state = settledState(before);
+    const observedWithout = (
+      name: string,
+      ...unreachable: NonNullable<ObservedCluster["unreachable"]>
+    ): ObservedCluster => {
+      const settled = settledObservation(before);
+      return { ...settled, machines: settled.machines.filter((machine) => machine.name !== name), unreachable };
+    };
+
+    it.each(Object.entries(moved))(
+      "%s: is told with both addresses, and moves with -replace",
+      (name, [after, from]) => {
+        const observed = observedWithout(name, { name, reason });
+        const { plan: made } = planChanges(fixtureInput(after, { state, observed }));
+        expect(titles(made!)).toEqual([]);
+        const detail = `${reason}. Its content is unknown and stays as it is: this plan changes nothing there. It is not replaced because of this. The spec has it at 127.0.3.9, and the state at ${from}: once the former host answers, a plan moves it. If that host is gone for good, -replace=haplan_machine.${name} moves it now.`;
+        expect(made!.warnings).toContainEqual(
+          expect.objectContaining({ summary: `haplan_machine.${name} is unreachable`, detail }),
+        );
+        const replace = [`haplan_machine.${name}`];
+        const { plan: replaced } = planChanges(fixtureInput(after, { state, observed, replace }));
+        const action = replaced!.steps.find((step) => step.action.kind === "createMachine")!.action;
+        expect(action).toMatchObject({ machine: name, address: "127.0.3.9", generation: 2, abandons: 1 });
+      },
+    );
+
+    it.each(Object.entries(moved))(
+      "%s: has a mistyped address, perhaps, where only that one is silent",
+      (name, [after, from]) => {
+        const observed = {
+          ...settledObservation(before),
+          unreachable: [{ name, reason: newReason, isNewHost: true as const }],
+        };
+        const { plan: made } = planChanges(fixtureInput(after, { state, observed }));
+        expect(titles(made!)).toEqual([]);
+        expect(made!.warnings).toMatchObject([
+          {
+            summary: `haplan_machine.${name} is unreachable at 127.0.3.9, its address in the spec`,
+            detail: `${newReason}. Check that address first. The state has it at ${from}, and it stays there: this plan changes nothing there.`,
+          },
+        ]);
+      },
+    );
+
+    it.each<[string, ObservedCluster["unreachable"], string, string]>([
+      [
+        "the former host is silent",
+        [{ name: "m2", reason }],
+        " at 127.0.1.2",
+        `${reason}. The state has it at 127.0.1.2, and the spec at 127.0.3.9. Make 127.0.1.2 reachable and plan again. If it is lost, plan with -replace=haplan_machine.m2.`,
+      ],
+      [
+        "the new host is silent",
+        [{ name: "m2", reason: newReason, isNewHost: true }],
+        " at 127.0.3.9",
+        `${newReason}. Check that address in the spec first. The state has it at 127.0.1.2, which answers.`,
+      ],
+      [
+        "both are silent",
+        [
+          { name: "m2", reason: newReason, isNewHost: true },
+          { name: "m2", reason },
+        ],
+        " at 127.0.3.9",
+        `${newReason}. Check that address in the spec first. The state has it at 127.0.1.2, which was not reached either: ${reason}. If that host is lost, plan with -replace=haplan_machine.m2 once 127.0.3.9 answers.`,
+      ],
+    ])("refuses the move of a master with the host that was not reached, where %s", (_, unreachable, at, detail) => {
+      const { refusal } = plan(withAddress("m2", "127.0.3.9"), {
+        ...settledObservation(three),
+        unreachable: unreachable!,
+      });
+      const summary = `haplan_machine.m2 is unreachable${at}, but master m2 has to be changed: its address has changed`;
+      expect(refusal).toMatchObject([{ code: "plan/unreachable", summary, detail }]);
+    });
   });
 
   describe("that -replace names", () => {

@@ -57,7 +57,7 @@ export type MasterChanges = {
 };
 
 export function classifyMasters(planning: Planning): MasterChanges {
-  const { desired, view, builder } = planning;
+  const { desired, view } = planning;
   const kept: KeptMaster[] = [];
   const joining: JoiningMaster[] = [];
   const used = new Set<MemberView>();
@@ -65,7 +65,7 @@ export function classifyMasters(planning: Planning): MasterChanges {
     if (resource.type !== "haplan_raft_member") continue;
     const outcome = renamed(planning, resource) ?? masterOutcome(planning, resource);
     if (outcome.kind !== "keep" && isUnreachable(view, outcome.name)) {
-      refuseUnreachableMaster(outcome.name, whyAnew(planning, resource, outcome), builder);
+      refuseUnreachableMaster(outcome.name, whyAnew(planning, resource, outcome), planning);
     }
     if (outcome.kind === "join") {
       joining.push(outcome);

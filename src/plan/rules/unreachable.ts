@@ -5,7 +5,6 @@ import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { UnreachableMachine } from "../observed-cluster.ts";
 import type { Plan } from "../plan.ts";
-import type { PlanBuilder } from "../plan-builder.ts";
 import type { PlannerInput } from "../planner-input.ts";
 import type { Planning } from "../planning.ts";
 import { isDeposed, masterTypes, type ResourceAddress, type ResourceType, resourceAddress } from "../resource.ts";
@@ -65,13 +64,44 @@ export function unreachableByNow(
   return [...planned, ...since];
 }
 
-function unchangedWarning(address: ResourceAddress, { reason, refused }: UnreachableMachine): Diagnostic {
-  const wayOut = `If it is gone for good, write another host for it into the spec, and plan with -replace=${address}.`;
+/** Where the state has a machine, and where the spec has it by now. */
+type PendingMove = { readonly from: string; readonly to: string };
+
+/** Null if both have it at the same address, or one of them does not tell. */
+function pendingMove(
+  { desired, view }: Pick<Planning, "desired" | "view">,
+  address: ResourceAddress,
+): PendingMove | null {
+  const from = view.resources.get(address)?.attributes["address"];
+  const to = desired.find((resource) => resource.address === address)?.attributes["address"];
+  return typeof from === "string" && typeof to === "string" && from !== to ? { from, to } : null;
+}
+
+function unchangedWarning(
+  address: ResourceAddress,
+  { reason, refused, isNewHost }: UnreachableMachine,
+  move: PendingMove | null = null,
+): Diagnostic {
+  if (move !== null && isNewHost) {
+    return unreachableWarning(
+      address,
+      `${address} is unreachable at ${move.to}, its address in the spec`,
+      `${reason}. Check that address first. The state has it at ${move.from}, and it stays there: this plan changes nothing there.`,
+    );
+  }
+  const whenGone =
+    move === null
+      ? `If it is gone for good, write another host for it into the spec, and plan with -replace=${address}.`
+      : `If that host is gone for good, -replace=${address} moves it now.`;
+  const pending =
+    move === null
+      ? ""
+      : ` The spec has it at ${move.to}, and the state at ${move.from}: once the former host answers, a plan moves it.`;
   const condition = address === loadBalancerAddress ? "condition is unknown, and it" : "content is unknown and";
   return unreachableWarning(
     address,
     `${address} is unreachable`,
-    `${reason}. Its ${condition} stays as it is: this plan changes nothing there. It is not replaced because of this.${refused === true ? "" : ` ${wayOut}`}`,
+    `${reason}. Its ${condition} stays as it is: this plan changes nothing there. It is not replaced because of this.${pending}${refused === true ? "" : ` ${whenGone}`}`,
   );
 }
 
@@ -119,7 +149,7 @@ export function checkUnreachable(planning: Planning): void {
         `${reason}, and then plans what else is to be done there. Until then nothing is known of what runs there.`,
       );
     } else if (isKnown) {
-      builder.warnings.push(unchangedWarning(address, found));
+      builder.warnings.push(unchangedWarning(address, found, pendingMove(planning, address)));
     }
   }
 }
@@ -139,12 +169,44 @@ function resourcesOn(name: string, { state }: Planning): readonly ResourceAddres
 }
 
 /** A master that has to be changed, or replaced, on a machine that is unreachable. */
-export function refuseUnreachableMaster(name: string, why: string, builder: PlanBuilder): void {
+export function refuseUnreachableMaster(
+  name: string,
+  why: string,
+  planning: Pick<Planning, "desired" | "view" | "builder">,
+): void {
   const address = resourceAddress("haplan_machine", name);
-  builder.refuse(
+  const { at, detail } = wayOut(planning, name, address);
+  planning.builder.refuse(
     unreachableCode,
-    `${address} is unreachable, but master ${name} has to be changed: ${why}`,
-    `Make it reachable and plan again. If it is lost, plan with -replace=${address}.`,
+    `${address} is unreachable${at}, but master ${name} has to be changed: ${why}`,
+    detail,
     address,
   );
+}
+
+/** Where it was not reached, and what to do. */
+function wayOut(
+  planning: Pick<Planning, "desired" | "view">,
+  name: string,
+  address: ResourceAddress,
+): { readonly at: string; readonly detail: string } {
+  const found = planning.view.unreachable.filter((machine) => machine.name === name);
+  const present = found.find(({ isNewHost }) => !isNewHost);
+  const next = found.find(({ isNewHost }) => isNewHost);
+  const move = pendingMove(planning, address);
+  const lost = `plan again. If it is lost, plan with -replace=${address}.`;
+  if (move === null) {
+    const reasons = found.map(({ reason }) => `${reason}. `).join("");
+    return { at: "", detail: `${reasons}Make it reachable and ${lost}` };
+  }
+  const { from, to } = move;
+  if (next === undefined) {
+    const places = `The state has it at ${from}, and the spec at ${to}.`;
+    return { at: ` at ${from}`, detail: `${present?.reason}. ${places} Make ${from} reachable and ${lost}` };
+  }
+  const other =
+    present === undefined
+      ? `The state has it at ${from}, which answers.`
+      : `The state has it at ${from}, which was not reached either: ${present.reason}. If that host is lost, plan with -replace=${address} once ${to} answers.`;
+  return { at: ` at ${to}`, detail: `${next.reason}. Check that address in the spec first. ${other}` };
 }

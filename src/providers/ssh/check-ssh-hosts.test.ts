@@ -37,7 +37,7 @@ const target = {
   options: [],
   hostKey: null,
 };
-const host: KnownHost = { key: "10.0.0.1", target, machines: ["m1"], unreachableAs: ["m1"] };
+const host: KnownHost = { key: "10.0.0.1", target, machines: ["m1"], newHostOf: [], unreachableAs: ["m1"] };
 
 async function found(
   unit: Partial<UnitDefinition>,

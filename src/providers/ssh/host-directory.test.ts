@@ -35,6 +35,7 @@ describe("the directory of hosts", () => {
     expect(directory.hostOf({ name: "m1", generation: 2 }).target.host).toBe("new");
     expect(directory.hostOf("m2").target.host).toBe("c");
     expect(directory.hosts().map(({ target }) => target.host)).toEqual(["old", "c", "new"]);
+    expect(directory.hosts().map(({ newHostOf }) => newHostOf)).toEqual([[], [], ["m1"]]);
     directory.add(machine("m1", 2, "new"));
     expect(directory.hostOf("m1").target.host).toBe("new");
   });

@@ -20,6 +20,8 @@ export type KnownHost = {
   readonly machines: readonly string[];
   /** What is unreachable with the host: its machines, and those that it was left with as `name@generation`. */
   readonly unreachableAs: readonly string[];
+  /** Machines that the spec has on this host, and the state on another one. */
+  readonly newHostOf: readonly string[];
 };
 
 export class HostDirectory {
@@ -113,7 +115,7 @@ export class HostDirectory {
   #known(name: string, found: HostedMachine | undefined): KnownHost {
     const target = found === undefined ? null : this.#reach(found);
     if (target === null) throw new HaplanError("provider/no-machine", `No host is known for machine "${name}"`);
-    return { key: keyOf(target), target, machines: [name], unreachableAs: [name] };
+    return { key: keyOf(target), target, machines: [name], unreachableAs: [name], newHostOf: [] };
   }
 
   /** The programs that haplan installs for a machine of the spec. */
@@ -150,7 +152,14 @@ export class HostDirectory {
       const machines = [...new Set([...(known?.machines ?? []), name])];
       const own = leftBehind ? `${name}@${generation}` : name;
       const unreachableAs = [...new Set([...(known?.unreachableAs ?? []), own])];
-      hosts.set(key, { key, target, machines, unreachableAs });
+      const moves =
+        generation === null &&
+        presentOf(
+          this.#machines.filter((each) => each.name === name),
+          machine,
+        );
+      const newHostOf = [...(known?.newHostOf ?? []), ...(moves ? [name] : [])];
+      hosts.set(key, { key, target, machines, unreachableAs, newHostOf });
     }
     return [...hosts.values()];
   }

@@ -163,7 +163,11 @@ class SshProvider implements Hosts {
         const programs = isProgramsLost(error) && failure === undefined ? ({ programsMissing: true } as const) : {};
         const refused = isRefusedByHost(error) ? ({ refused: true } as const) : {};
         const reason = errorText(failure ?? error).replace(/\.$/, "");
-        unreachable.push(...host.unreachableAs.map((name) => ({ name, reason, ...programs, ...refused })));
+        const moves = (name: string): { isNewHost?: true } =>
+          host.newHostOf.includes(name) ? { isNewHost: true } : {};
+        unreachable.push(
+          ...host.unreachableAs.map((name) => ({ name, reason, ...programs, ...refused, ...moves(name) })),
+        );
       }
     });
     return { machines: onceEach(machines), unreachable };
