@@ -164,21 +164,28 @@ function deriveKey(passphrase: string, kdf: SealedHeader["kdf"]): { readonly key
   return made;
 }
 
-function passphraseFrom(name: string, environment: Environment): string {
+/** Why nothing can be encrypted with the passphrase in this environment variable; null if it can. */
+export function passphraseError(name: string, environment: Environment): HaplanError | null {
   const passphrase = environment[name];
   if (passphrase === undefined || passphrase === "") {
-    throw new HaplanError(
+    return new HaplanError(
       "state/no-passphrase",
       `The passphrase for the state is missing: ${name} is not set\nThe state and saved plans are encrypted with it. Set the environment variable ${name}. Nothing was changed.`,
     );
   }
   if (passphrase.length < passphraseLengthMin) {
-    throw new HaplanError(
+    return new HaplanError(
       "state/short-passphrase",
       `The passphrase in ${name} is too short\nWrite at least ${passphraseLengthMin} characters: several random words, for example.`,
     );
   }
-  return passphrase;
+  return null;
+}
+
+function passphraseFrom(name: string, environment: Environment): string {
+  const error = passphraseError(name, environment);
+  if (error !== null) throw error;
+  return environment[name]!;
 }
 
 function damaged(place: string, reason: string, cause?: unknown): HaplanError {

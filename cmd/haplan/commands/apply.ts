@@ -25,6 +25,7 @@ import { removeClusterDir } from "../remove-cluster-dir.ts";
 import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
 import { type Session, sessionFor, sessionState } from "../session.ts";
 import { standardInput } from "../spec-source.ts";
+import { assertPassphrase } from "../state-passphrase.ts";
 import { planLines } from "../views/apply-json.ts";
 import { renderPlan } from "../views/plan-view.ts";
 
@@ -64,6 +65,7 @@ export function applyChanges(
   options: Omit<PlanOptions, "mode">,
   flags: ApplyFlags,
 ): Promise<ExitCode> {
+  assertPassphrase(context, session.spec);
   return locked(context, session, flags, "apply", async (lock) => {
     const plan = await makePlan(context, session, { mode: "apply", ...options });
     recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });

@@ -15,6 +15,7 @@ import { refuse } from "../refusal.ts";
 import { writePlanFile } from "../saved-plan.ts";
 import type { Session } from "../session.ts";
 import { standardInput } from "../spec-source.ts";
+import { assertPassphrase, passphraseWarnings } from "../state-passphrase.ts";
 import { planLines } from "../views/apply-json.ts";
 import { planSentence, renderPlan } from "../views/plan-view.ts";
 
@@ -47,6 +48,7 @@ export async function runPlan(
     refresh: parseSwitch("-refresh", flags.refresh),
   } as const;
   if (!options.refresh && flags.out !== undefined) throw unrefreshedPlan();
+  if (flags.out !== undefined) assertPassphrase(context, session.spec);
   const plan = await makePlan(context, session, options);
   await reportPlan(context, session, plan, flags.out, options.refresh);
   if (!context.reporter.json && planHasChanges(plan)) {
@@ -81,7 +83,8 @@ async function reportPlan(
   const { terminal, reporter } = context;
   recordSpec(context, { clusterName: session.spec.name, spec: session.specPath, planId: plan.id });
   for (const line of planLines(plan)) reporter.event(line);
-  reporter.warn(plan.warnings);
+  const unsealed = planHasChanges(plan) ? passphraseWarnings(context, session.spec) : [];
+  reporter.warn([...unsealed, ...plan.warnings]);
   reporter.notice(`haplan plan: ${plan.spec.name}`, planSentence(plan));
   if (!reporter.json) terminal.print(renderPlan(plan, { ...terminal, refreshed }));
   if (refreshed) await checkPlan(context, session, plan);
