@@ -2,7 +2,7 @@
 import { resourceAddress } from "../../src/plan/resource.ts";
 import type { LogEvent } from "../../src/providers/log-entry.ts";
 import { mergeLogs } from "../../src/providers/merge-logs.ts";
-import { createJournalFile } from "../../src/state/journal.ts";
+import { createJournalFile, keptJournals } from "../../src/state/journal.ts";
 import { noLock } from "../../src/state/lock-holder.ts";
 import { agentUnitName } from "../../src/units/unit-definition.ts";
 import type { CliContext } from "./cli-context.ts";
@@ -115,18 +115,21 @@ class Timeline {
   }
 }
 
-/** The journal of the last complete apply, and that of one that goes on or was interrupted. */
+/** The journals of the last complete apply and of the last restore or recovery, and that of what goes on or was interrupted. */
 async function* journalLog(context: CliContext, session: Session, request: TimelineRequest): AsyncGenerator<LogEvent> {
   const { sinceMs, follow, signal } = request;
   const told = new Set<string>();
   for (let first = true; first || (follow && !signal.aborted); first = false) {
     const path = journalFile(session.directory);
+    const kept = keptJournals(path);
     const events = [
-      ...eventsOfJournal(await readJournal(context, `${path}.previous`), true),
+      ...eventsOfJournal(await readJournal(context, kept.restored), true),
+      ...eventsOfJournal(await readJournal(context, kept.previous), true),
       ...eventsOfJournal(await readJournal(context, path), false),
-    ];
+    ].toSorted((a, b) => a.timeMs - b.timeMs);
     for (const { timeMs, text } of events) {
-      const identity = `${timeMs} ${text}`;
+      // Without the first word: a recovery is known as one only from its first own step on.
+      const identity = `${timeMs}${text.slice(text.indexOf(" "))}`;
       if (told.has(identity) || timeMs < (sinceMs ?? 0)) continue;
       told.add(identity);
       yield { machine: "haplan", unit: journalUnit, timeMs, message: text };

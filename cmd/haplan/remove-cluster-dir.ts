@@ -1,6 +1,7 @@
 /** Removes haplan's files of a destroyed cluster, and the directories that become empty. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { keptJournals } from "../../src/state/journal.ts";
 import { lockDir } from "../../src/state/local-backend.ts";
 import { appliedSpecFile } from "./applied-spec.ts";
 import { newestPlanFile } from "./choose-spec.ts";
@@ -11,7 +12,7 @@ export function removeClusterDir(directory: string): void {
   const journal = journalFile(directory);
   const ours = [
     journal,
-    `${journal}.previous`,
+    ...Object.values(keptJournals(journal)),
     join(directory, newestPlanFile),
     join(directory, appliedSpecFile),
     lockDir(directory),

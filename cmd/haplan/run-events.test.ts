@@ -1,5 +1,6 @@
 /** `haplan events` as whole command lines: one timeline from what each member logs and from the journal of applies. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { snapshotOfKeys } from "../../src/backup/snapshot.fixture.ts";
 import { type CliFixture, createCliFixture } from "../../test/support/command-line.ts";
 
 let cli: CliFixture;
@@ -74,5 +75,37 @@ describe("events", () => {
       code: 1,
       err: expect.stringContaining("-since yesterday is not a duration"),
     });
+  });
+});
+
+describe("events after a recovery", () => {
+  it("tell of it, also once something else was applied", async () => {
+    const own = createCliFixture();
+    try {
+      own.openProvider = (_, inMemory) => ({
+        ...inMemory,
+        logs: async function* () {
+          yield "current";
+        },
+      });
+      expect((await own.haplan("apply three.yaml -auto-approve")).code).toBe(0);
+      own.world.destroying = true;
+      own.world.snapshotBytes = snapshotOfKeys(4);
+      for (const name of ["m2", "m3"]) own.world.facts.machines.delete(name);
+      expect((await own.haplan("recover three.yaml -auto-approve")).code).toBe(0);
+      expect((await own.haplan("apply three.yaml -auto-approve -replace=haplan_worker.w1")).code).toBe(0);
+      const { out } = await own.haplan("events three.yaml");
+      const texts = out
+        .split("\n")
+        .map((line) => line.replace(/^\S+Z /, "").replace(/plan \w{12}.*? (began|is)/, "$1"));
+      expect(texts).toEqual([
+        "recovery of began",
+        expect.stringMatching(/^recovery of is complete \(\d+ steps\)$/),
+        "apply of began",
+        expect.stringMatching(/^apply of is complete/),
+      ]);
+    } finally {
+      own.remove();
+    }
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { JournalRecord } from "../../src/plan/journal-record.ts";
+import type { StepAction } from "../../src/plan/step.ts";
 import { eventOfLog, eventsOfJournal, writerOfLog } from "./timeline-events.ts";
 
 const names: Readonly<Record<string, string>> = { "2a2420235366859a": "m1", "8e9e05c52164694d": "m2" };
@@ -81,6 +82,9 @@ const record = (planId: string, stepId: string, phase: JournalRecord["phase"], s
 };
 const interrupted = [record("a".repeat(64), "s1", "intent", 1), record("a".repeat(64), "s1", "failed", 2)];
 const resumed = [record("b".repeat(64), "s1", "intent", 3), record("b".repeat(64), "s1", "done", 4)];
+const acted = (kind: StepAction["kind"], second: number): JournalRecord => {
+  return { ...record("c".repeat(64), `s${second}`, "intent", second), action: { kind } as StepAction };
+};
 
 describe("applies in a journal", () => {
   it.each([
@@ -102,6 +106,13 @@ describe("applies in a journal", () => {
         "apply of plan bbbbbbbbbbbb is complete (1 step)",
       ],
     ],
+    [
+      "a recovery",
+      [acted("stopAgent", 1), acted("saveSurvivor", 2), acted("restoreMember", 3)],
+      true,
+      ["recovery of plan cccccccccccc began", "recovery of plan cccccccccccc is complete (3 steps)"],
+    ],
+    ["a restore", [acted("restoreMember", 1)], false, ["restore of plan cccccccccccc began"]],
     ["one that goes on", resumed, false, ["apply of plan bbbbbbbbbbbb began"]],
   ] as const)("are told: %s", (_, records, complete, texts) => {
     expect(eventsOfJournal(records, complete).map(({ text }) => text)).toEqual(texts);

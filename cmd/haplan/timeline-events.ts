@@ -85,8 +85,15 @@ export function eventsOfJournal(records: readonly JournalRecord[], complete: boo
   return plans.flatMap(([id, ofPlan], index) => eventsOfPlan(id, ofPlan, complete && index === plans.length - 1));
 }
 
+/** What the plan is, by the steps that have begun: the first of a recovery saves the survivor's data. */
+function operationOf(records: readonly JournalRecord[]): string {
+  const kinds = new Set(records.map(({ action }) => action?.kind));
+  if (kinds.has("saveSurvivor")) return "recovery";
+  return kinds.has("restoreMember") ? "restore" : "apply";
+}
+
 function eventsOfPlan(id: string, records: readonly JournalRecord[], complete: boolean): readonly TimelineEvent[] {
-  const plan = `apply of plan ${id.slice(0, 12)}`;
+  const plan = `${operationOf(records)} of plan ${id.slice(0, 12)}`;
   const said = ({ at }: JournalRecord, text: string): TimelineEvent => {
     return { timeMs: Date.parse(at), kind: "apply", member: null, text };
   };

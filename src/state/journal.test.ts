@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../base/clock.ts";
+import type { JournalRecord } from "../plan/journal-record.ts";
 import { createJournalFile, type Journal } from "./journal.ts";
 
 let directory: string;
@@ -92,6 +93,17 @@ describe("journal", () => {
     expect(existsSync(`${path}.previous`)).toBe(true);
     await journal.append({ planId: "q", stepId: "x", phase: "intent" });
     expect((await journal.read()).map(({ sequence }) => sequence)).toEqual([1]);
+  });
+
+  it("clearing keeps that of a restore beside those of later plans", async () => {
+    const journal = open();
+    const action = { kind: "restoreMember" } as JournalRecord["action"] & object;
+    await journal.append({ planId: "restore", stepId: "x", phase: "intent", action });
+    await journal.clear();
+    expect([existsSync(`${path}.previous`), existsSync(`${path}.restored`)]).toEqual([false, true]);
+    await fill(1);
+    await journal.clear();
+    expect([existsSync(`${path}.previous`), existsSync(`${path}.restored`)]).toEqual([true, true]);
   });
 
   it("clearing what is not there does nothing", async () => {

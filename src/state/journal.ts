@@ -28,7 +28,10 @@ export type Journal = {
   read(): Promise<readonly JournalRecord[]>;
   /** Resolves once the record is on disk, numbered and dated. @throws HaplanError `journal/unwritable` */
   append(record: Omit<JournalRecord, "sequence" | "at">): Promise<void>;
-  /** Starts an empty journal; keeps the old one as `<path>.previous`. For a completed plan. */
+  /**
+   * Starts an empty journal; keeps the old one as `<path>.previous`, and that of a restore or a recovery as `<path>.restored`.
+   * For a completed plan.
+   */
   clear(): Promise<void>;
 };
 
@@ -62,11 +65,21 @@ export function createJournalFile(options: {
     clear: async () => {
       await beforeWrite();
       lastSequence = null;
-      if (readBytes(path).length === 0) return;
-      renameSync(path, `${path}.previous`);
+      const bytes = readBytes(path);
+      if (bytes.length === 0) return;
+      const isRestore = parseJournal(path, bytes, format).records.some(
+        ({ action }) => action?.kind === "restoreMember",
+      );
+      const kept = keptJournals(path);
+      renameSync(path, isRestore ? kept.restored : kept.previous);
       syncDir(dirname(path));
     },
   };
+}
+
+/** Journals of completed plans: a restore or a recovery is kept when others follow. */
+export function keptJournals(path: string): { readonly previous: string; readonly restored: string } {
+  return { previous: `${path}.previous`, restored: `${path}.restored` };
 }
 
 /** Truncates a torn last line; returns the sequence number of the last whole one. */
