@@ -41,32 +41,10 @@ describe("migrate", () => {
     expect(existsSync(join(cli.cwd, ".haplan"))).toBe(false);
   });
 
-  const balancer = (text: string) => (spec: string) =>
-    spec.replace(/loadBalancer:[\s\S]*?(?=\n {2}\w|$)/, `loadBalancer: ${text}`);
-  const pair = "{ name: lb1, address: 10.0.0.8 }, { name: lb2, address: 10.0.0.9 }";
   const kubernetes = "  kubernetes: { version: 1.35.4, podSubnet: 10.244.0.0/16 }\n";
   const same = (spec: string): string => spec;
 
   it.each([
-    [
-      "HAProxy",
-      "ha-3-masters",
-      balancer("{ type: haproxy, address: 127.0.1.100 }"),
-      "The load balancer is of type haproxy",
-    ],
-    ["HAProxy behind a virtual address", "bare-metal-3-masters", same, "There are several load balancers"],
-    [
-      "several load balancers with a virtual address",
-      "bare-metal-3-masters",
-      balancer(`{ type: embedded, vip: 10.0.0.10, hosts: [${pair}] }`),
-      "There are several load balancers",
-    ],
-    [
-      "a load balancer on a host of its own",
-      "bare-metal-3-masters",
-      balancer("{ type: embedded, hosts: [{ name: lb1, address: 10.0.0.8 }] }"),
-      "The load balancer is on one of `hosts`",
-    ],
     ["the load balancer of a cloud", "aws-3-masters", same, "The load balancer is of type nlb"],
     ["Kubernetes", "ha-3-masters", (spec: string) => spec + kubernetes, "does not move Kubernetes"],
   ])("14/4: %s is refused before anything is asked or written", async (_, example, change, text) => {

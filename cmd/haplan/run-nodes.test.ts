@@ -75,7 +75,7 @@ describe("logs", () => {
     [
       "logs -unit nope -spec three.yaml",
       "-unit=nope is no unit",
-      "Write one of agent, load-balancer, keepalived, worker.",
+      "Write one of agent, load-balancer, keepalived, relay, worker.",
     ],
     ["logs -n few -spec three.yaml", "-lines few is not a number of lines", "Write a number, or all."],
     ["exec m1 -spec three.yaml", "There is no command to run on m1", "haplan ssh m1"],

@@ -7,7 +7,7 @@ import type { MachineIdentity, MachineSpace, MachineUnit } from "../providers/pr
 import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
-import { balancerOf, loadBalancerBlueprint } from "../units/load-balancer-unit.ts";
+import { balancerOf, loadBalancerBlueprint, relayBlueprint } from "../units/load-balancer-unit.ts";
 import { restoreTools } from "../units/restore-command.ts";
 import { virtualAddressBlueprint } from "../units/virtual-address.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
@@ -112,8 +112,12 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Mach
     case "restoreMember":
       return restoreNeeds(plan, action.member);
     case "startLoadBalancer":
-      return [loadBalancerBlueprint(plan.spec, action), virtualAddressBlueprint(plan.spec, balancerOf(action))].flatMap(
-        (blueprint) => (blueprint === null ? [] : [{ machine: balancerOf(action), unit: blueprint.definition }]),
+      return [
+        loadBalancerBlueprint(plan.spec, action),
+        relayBlueprint(plan.spec, action),
+        virtualAddressBlueprint(plan.spec, balancerOf(action)),
+      ].flatMap((blueprint) =>
+        blueprint === null ? [] : [{ machine: balancerOf(action), unit: blueprint.definition }],
       );
     case "startWorker":
       return [{ machine: action.worker, unit: workerBlueprint(plan.spec, action.worker).definition }];

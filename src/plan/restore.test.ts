@@ -8,6 +8,7 @@ import {
   settledState,
 } from "../../test/support/planned-cluster.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import type { LoadBalancerTargets } from "../units/load-balancer-targets.ts";
 import type { ObservedCluster } from "./observed-cluster.ts";
 import { type PlanResult, planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
@@ -157,5 +158,42 @@ describe("a restore into a new cluster", () => {
   it("takes the backup of any cluster", () => {
     const { plan } = planned(three, { ...nothing, restore: { ...restore, cluster: "other" } });
     expect(plan?.restore).toMatchObject({ inPlace: false, presentRevision: null });
+  });
+});
+
+describe("a copy of a cluster that is followed", () => {
+  const follows = { engine: "etcd", targets: { "migrated-from-1": "127.0.9.1:2379" } } as const;
+  const withType = (type: "embedded" | "haproxy"): ClusterSpec => ({
+    ...three,
+    loadBalancer: { ...three.loadBalancer, type },
+  });
+
+  it.each([
+    ["embedded", undefined],
+    ["haproxy", true],
+  ] as const)("14/4: a load balancer of type %s begins with the members that are followed", (type, throughRelay) => {
+    const { plan } = planned(withType(type), {
+      state: null,
+      observed: emptyObservation,
+      restore: { ...restore, follows },
+    });
+    const action = plan?.steps.find(({ action }) => action.kind === "startLoadBalancer")?.action;
+    expect(action).toMatchObject({ backends: ["migrated-from-1"], formerTargets: follows.targets, engine: "etcd" });
+    expect((action as LoadBalancerTargets | undefined)?.throughRelay).toBe(throughRelay);
+  });
+
+  // A later plan took it to have the targets of the spec already, and left HAProxy with its relay.
+  it("14/4: a load balancer that runs is left as the state has it when the copy is made anew", () => {
+    const recorded = settled.state.resources.map((resource) =>
+      resource.type === "haplan_load_balancer"
+        ? { ...resource, attributes: { ...resource.attributes, configDigest: "of the members that are followed" } }
+        : resource,
+    );
+    const state = { ...settled.state, resources: recorded };
+    const { plan } = planned(three, { ...settled, state, restore: { ...restore, follows } });
+    expect(plan?.changes.find(({ type }) => type === "haplan_load_balancer")).toMatchObject({
+      action: "noop",
+      after: { configDigest: "of the members that are followed" },
+    });
   });
 });

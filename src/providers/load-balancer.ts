@@ -25,6 +25,8 @@ export type WantedLoadBalancer = {
   readonly config: LoadBalancerConfig;
   /** The same as a unit with its certificate, for implementations that run one. */
   readonly unit: () => Promise<UnitDefinition>;
+  /** The unit between it and its targets, which is started before it; null if it has the targets itself. */
+  readonly relay: (() => Promise<UnitDefinition>) | null;
   /** The unit beside it that holds its virtual address; null if it has none. */
   readonly virtualAddress: (() => Promise<UnitDefinition>) | null;
 };

@@ -2,7 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import { haproxyQuestion, haproxySocket, parseHaproxyStatus } from "../load-balancer/haproxy-status.ts";
 import { parseStatus, statusFileName } from "../load-balancer/load-balancer-status.ts";
-import { loadBalancerUnitName, virtualAddressUnitName } from "../units/unit-definition.ts";
+import { loadBalancerUnitName, relayUnitName, virtualAddressUnitName } from "../units/unit-definition.ts";
 import { virtualAddressStateFile } from "../units/virtual-address.ts";
 import type { LoadBalancer, VirtualAddressState } from "./load-balancer.ts";
 import type { Provider } from "./provider.ts";
@@ -20,7 +20,8 @@ const states: ReadonlyMap<string, VirtualAddressState> = new Map([
 export function unitLoadBalancer(provider: Provider, clock: Pick<Clock, "now">): LoadBalancer {
   return {
     observe: async () => ({ kind: "onMachines" }),
-    ensure: async ({ name, unit, virtualAddress }, signal) => {
+    ensure: async ({ name, unit, relay, virtualAddress }, signal) => {
+      if (relay !== null) await provider.startUnit(name, await relay(), signal);
       const definition = await unit();
       const { pid } = await provider.startUnit(name, definition, signal);
       const facts = { pid, definitionDigest: unitDigest(definition) };
@@ -41,10 +42,14 @@ export function unitLoadBalancer(provider: Provider, clock: Pick<Clock, "now">):
       return states.get(text?.trim() ?? "") ?? null;
     },
     status: async (name, signal) => {
-      const text = await provider.readUnitFile(name, loadBalancerUnitName, statusFileName, signal);
-      if (text !== null) return parseStatus(text, clock.now());
+      const own = await provider.readUnitFile(name, loadBalancerUnitName, statusFileName, signal);
+      if (own !== null) return parseStatus(own, clock.now());
       const statistics = await provider.askUnit(name, loadBalancerUnitName, haproxySocket, haproxyQuestion, signal);
-      return statistics === null ? null : { backends: parseHaproxyStatus(statistics) };
+      if (statistics === null) return null;
+      const backends = parseHaproxyStatus(statistics);
+      if (backends.length > 0) return { backends };
+      const ofRelay = await provider.readUnitFile(name, relayUnitName, statusFileName, signal);
+      return ofRelay === null ? { backends } : parseStatus(ofRelay, clock.now());
     },
   };
 }

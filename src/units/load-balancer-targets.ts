@@ -7,6 +7,8 @@ export type LoadBalancerTargets = {
   readonly formerTargets?: { readonly [name: string]: string };
   /** The software of the targets, if it is not the spec's: they belong to a cluster that this one is to replace. */
   readonly engine?: "agent" | "etcd";
+  /** HAProxy's only target is the relay beside it, which has these targets, and can hold clients: see `relayBlueprint`. */
+  readonly throughRelay?: true;
   /** Clients wait: see `LoadBalancerConfig.hold`. */
   readonly hold?: { readonly id: string; readonly forMs: number };
   /** Its current listen address, if its own machine has yet to move; absent if it is the spec's. */

@@ -8,9 +8,16 @@ import { canonicalDigest } from "../base/canonical-json.ts";
 import type { CertificateFiles } from "../base/program-config.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientPortOf, hostPort, splitHostPort } from "./addresses.ts";
+import { hostListen } from "./host-listen.ts";
 import { formerTargetOf, type LoadBalancerTargets } from "./load-balancer-targets.ts";
 import { blueprintDigest, type UnitBlueprint } from "./unit-blueprint.ts";
-import { loadBalancerUnitName, tlsPaths, unitDirPlaceholder } from "./unit-definition.ts";
+import {
+  loadBalancerUnitName,
+  relayUnitName,
+  tlsPaths,
+  type UnitDefinition,
+  unitDirPlaceholder,
+} from "./unit-definition.ts";
 import { healthListen, virtualAddressBlueprint } from "./virtual-address.ts";
 
 /** The name of a single load balancer: of its machine, certificate and unit; it is reserved. */
@@ -66,24 +73,15 @@ export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTa
   // No address shows that a load balancer is up, or is taken, that its host may not have.
   const own = [...config.listens, ...(config.apiServers?.listens ?? [])];
   const listens = config.virtual === undefined ? own : [config.virtual.healthListen];
-  const shared = { name: loadBalancerUnitName, environment: {}, listens };
-  const certificate = spec.controlPlane.tls.enabled ? balancerOf(targets) : null;
-  if (spec.loadBalancer.type === "embedded") {
-    return {
-      definition: {
-        ...shared,
-        program: { kind: "haplan", command: "haplan-load-balancer" },
-        arguments: [`--config=${unitDirPlaceholder}/load-balancer.json`],
-        files: [{ path: "load-balancer.json", content: `${JSON.stringify(config, null, 2)}\n`, mode: 0o600 }],
-        reload: { signal: "SIGHUP", files: ["load-balancer.json", ...Object.values(tlsPaths)] },
-      },
-      templates: [],
-      certificate,
-    };
-  }
+  const certificate = certificateOf(spec, targets);
+  if (spec.loadBalancer.type === "embedded")
+    return { definition: embeddedUnit(loadBalancerUnitName, config, listens), templates: [], certificate };
+  const values = { ...config, ...(targets.throughRelay === undefined ? {} : { relay: relayPlace(spec) }) };
   return {
     definition: {
-      ...shared,
+      name: loadBalancerUnitName,
+      environment: {},
+      listens,
       program: { kind: "system", command: "haproxy" },
       arguments: ["-W", "-db", "-f", `${unitDirPlaceholder}/haproxy.cfg`],
       files: [],
@@ -91,8 +89,43 @@ export function loadBalancerBlueprint(spec: ClusterSpec, targets: LoadBalancerTa
       reload: { signal: "SIGUSR2", files: ["haproxy.cfg", ...Object.values(tlsPaths)] },
       check: ["-c", "-f", `${unitDirPlaceholder}/haproxy.cfg`],
     },
-    templates: [{ path: "haproxy.cfg", template: "haproxy/haproxy.cfg.hbs", values: { ...config }, mode: 0o600 }],
+    templates: [{ path: "haproxy.cfg", template: "haproxy/haproxy.cfg.hbs", values, mode: 0o600 }],
     certificate,
+  };
+}
+
+/**
+ * haplan's own load balancer as the only target of HAProxy, which cannot hold its clients. Null if HAProxy has the targets
+ * itself, and for any other load balancer.
+ */
+export function relayBlueprint(spec: ClusterSpec, targets: LoadBalancerTargets): UnitBlueprint | null {
+  if (spec.loadBalancer.type !== "haproxy" || targets.throughRelay === undefined) return null;
+  const { listen, healthListen: asked } = relayPlace(spec);
+  const config = { ...loadBalancerConfig(spec, targets), listens: [listen], virtual: { healthListen: asked } };
+  return {
+    definition: embeddedUnit(relayUnitName, config, [listen, asked]),
+    templates: [],
+    certificate: certificateOf(spec, targets),
+  };
+}
+
+function relayPlace(spec: ClusterSpec): { readonly listen: string; readonly healthListen: string } {
+  return { listen: hostListen(spec, "relay"), healthListen: hostListen(spec, "relay", "health") };
+}
+
+function certificateOf({ controlPlane }: ClusterSpec, targets: LoadBalancerTargets): string | null {
+  return controlPlane.tls.enabled ? balancerOf(targets) : null;
+}
+
+function embeddedUnit(name: string, config: LoadBalancerConfig, listens: readonly string[]): UnitDefinition {
+  return {
+    name,
+    environment: {},
+    listens,
+    program: { kind: "haplan", command: "haplan-load-balancer" },
+    arguments: [`--config=${unitDirPlaceholder}/load-balancer.json`],
+    files: [{ path: "load-balancer.json", content: `${JSON.stringify(config, null, 2)}\n`, mode: 0o600 }],
+    reload: { signal: "SIGHUP", files: ["load-balancer.json", ...Object.values(tlsPaths)] },
   };
 }
 

@@ -78,12 +78,13 @@ export type UnitDefinition = {
 };
 
 /**
- * Unit names: a master's machine runs `agent`, a worker's runs `worker`, a load balancer's runs `load-balancer`, and
- * `keepalived` if it shares a virtual address with others.
+ * Unit names: a master's machine runs `agent`, a worker's runs `worker`, a load balancer's runs `load-balancer`,
+ * `keepalived` if it shares a virtual address with others, and `relay` during a migration if it is HAProxy.
  */
 export const agentUnitName = "agent";
 export const loadBalancerUnitName = "load-balancer";
 export const virtualAddressUnitName = "keepalived";
+export const relayUnitName = "relay";
 export const workerUnitName = "worker";
 /** On masters and workers of a cluster with Kubernetes; nothing of it runs. */
 export const kubeadmUnitName = "kubeadm";

@@ -8,7 +8,13 @@ import { renderTemplate } from "../base/render-template.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { bindAddress, clientUrl, clusterEndpoint, hostPort } from "./addresses.ts";
 import { type AgentStart, agentBlueprint, agentConfigDigest } from "./agent-unit.ts";
-import { loadBalancerBlueprint, loadBalancerConfigDigest } from "./load-balancer-unit.ts";
+import {
+  type LoadBalancerConfig,
+  loadBalancerBlueprint,
+  loadBalancerConfigDigest,
+  relayBlueprint,
+} from "./load-balancer-unit.ts";
+import { healthListen } from "./virtual-address.ts";
 import { workerBlueprint, workerConfigDigest } from "./worker-unit.ts";
 
 const secure = fixtureSpec(["m1", "m2", "m3"]);
@@ -21,6 +27,12 @@ const start: AgentStart = {
   ],
   token: "lineage-1",
 };
+
+function withVirtualAddress(spec: ClusterSpec): ClusterSpec {
+  const hosts = ["lb1", "lb2"].map((name, at) => ({ name, address: `127.0.1.${50 + at}`, zone: null }));
+  const virtual = { interface: null, routerId: 7 };
+  return { ...spec, loadBalancer: { ...spec.loadBalancer, hosts, virtual } };
+}
 
 function withHaproxy(spec: ClusterSpec): ClusterSpec {
   return { ...spec, loadBalancer: { ...spec.loadBalancer, type: "haproxy" } };
@@ -113,23 +125,80 @@ describe("workerBlueprint", () => {
   });
 });
 
-describe("loadBalancerBlueprint", () => {
-  it("is read by a real HAProxy as it is rendered", (context) => {
-    try {
-      execFileSync("haproxy", ["-v"], { env: { PATH: `${process.env["PATH"]}:/usr/sbin` } });
-    } catch {
-      context.skip();
-    }
-    const blueprint = loadBalancerBlueprint(withHaproxy(plain), { backends: ["m1", "m2", "m3"] });
+const env = { PATH: `${process.env["PATH"]}:/usr/sbin` };
+
+function hasHaproxy(): boolean {
+  try {
+    execFileSync("haproxy", ["-v"], { env });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe.skipIf(!hasHaproxy())("loadBalancerBlueprint", () => {
+  it.each([
+    ["", withHaproxy(plain), {}],
+    [", with a virtual address", withVirtualAddress(withHaproxy(plain)), {}],
+    [", through a relay", withHaproxy(plain), { throughRelay: true }],
+    [
+      ", through a relay with a virtual address",
+      withVirtualAddress(withHaproxy(plain)),
+      { throughRelay: true, balancer: "lb1" },
+    ],
+  ] as const)("is read by a real HAProxy as it is rendered%s", (_, spec, more) => {
+    const blueprint = loadBalancerBlueprint(spec, { backends: ["m1", "m2", "m3"], ...more });
     const [template] = blueprint.templates;
     const directory = mkdtempSync(join(tmpdir(), "haplan-haproxy-"));
     try {
       const file = join(directory, "haproxy.cfg");
       writeFileSync(file, renderTemplate(template!.template, template!.values).replaceAll("@UNIT@", directory));
-      const env = { PATH: `${process.env["PATH"]}:/usr/sbin` };
       execFileSync("haproxy", ["-c", "-q", "-f", file], { env, stdio: "pipe" });
     } finally {
       rmSync(directory, { recursive: true });
     }
+  });
+});
+
+describe("relayBlueprint", () => {
+  const old = {
+    backends: ["old-1"],
+    formerTargets: { "old-1": "127.0.9.1:2379" },
+    engine: "etcd",
+    throughRelay: true,
+  } as const;
+  const relayed = { backends: ["m1", "m2", "m3"], throughRelay: true } as const;
+
+  it.each([
+    ["haplan's own load balancer", secure, old],
+    ["HAProxy that has the targets itself", withHaproxy(secure), { backends: ["m1"] }],
+  ])("14/4: there is no relay for %s", (_, spec, targets) => {
+    expect(relayBlueprint(spec, targets)).toBeNull();
+  });
+
+  it("14/4: HAProxy has the same configuration whichever cluster its relay serves, also while clients wait", () => {
+    const spec = withHaproxy(secure);
+    const rendered = [old, relayed, { ...relayed, hold: { id: "a", forMs: 10_000 } }].map((targets) => {
+      const [template] = loadBalancerBlueprint(spec, targets).templates;
+      return renderTemplate(template!.template, template!.values);
+    });
+    expect(new Set(rendered).size).toBe(1);
+    const [own] = loadBalancerBlueprint(spec, { backends: ["m1"] }).templates;
+    expect(renderTemplate(own!.template, own!.values)).not.toContain("relay");
+  });
+
+  it("14/4: the relay has the targets and the hold, and listens where only HAProxy of its host reaches it", () => {
+    const blueprint = relayBlueprint(withHaproxy(secure), { ...old, hold: { id: "a", forMs: 10_000 } });
+    const { files, listens } = blueprint!.definition;
+    const config = JSON.parse(String(files[0]!.content)) as LoadBalancerConfig;
+    expect(config).toMatchObject({
+      backends: [{ name: "old-1", address: "127.0.9.1", port: 2379 }],
+      healthCheck: { path: "/health" },
+      hold: { id: "a", forMs: 10_000 },
+    });
+    expect(listens).toEqual([config.listens[0], config.virtual?.healthListen]);
+    expect(new Set([...listens, healthListen(secure)]).size).toBe(3);
+    for (const listen of listens) expect(listen).toMatch(/^127\./);
+    expect(blueprint!.certificate).toBe("load-balancer");
   });
 });

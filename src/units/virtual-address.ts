@@ -2,11 +2,10 @@
  * The unit that holds the virtual address of several load balancers: keepalived, which speaks VRRP with its peers and gives
  * the address to one host at a time. It runs beside the load balancer's own unit.
  */
-import { createHash } from "node:crypto";
 import { isIPv6 } from "node:net";
 import { assert } from "../base/assert.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
-import { hostPort } from "./addresses.ts";
+import { hostListen } from "./host-listen.ts";
 import type { UnitBlueprint } from "./unit-blueprint.ts";
 import { interfacePlaceholder, unitDirPlaceholder, virtualAddressUnitName } from "./unit-definition.ts";
 
@@ -19,12 +18,10 @@ const priorityStep = 10;
 
 /**
  * `host:port` at which a load balancer says whether it serves, for the host alone. Its own address is the virtual one, which
- * another host may have. It is derived, so that no other
- * cluster of the host uses it.
+ * another host may have.
  */
-export function healthListen({ name, loadBalancer }: ClusterSpec): string {
-  const [a = 0, b = 0, c = 0] = createHash("sha256").update(`${name}\0${loadBalancer.address}`).digest();
-  return hostPort(`127.${64 + (a % 128)}.${b}.${1 + (c % 254)}`, loadBalancer.ports[0]!);
+export function healthListen(spec: ClusterSpec): string {
+  return hostListen(spec);
 }
 
 /** The priority of each host by its place in the list: the first is the first holder. */

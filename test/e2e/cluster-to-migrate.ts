@@ -21,11 +21,13 @@ export const password = "correct horse battery";
 const root = { name: "root", password };
 
 export const hasEtcd: boolean = isInstalled("etcd", "--version") && isInstalled("etcdctl", "version");
+export const hasHaproxy: boolean = isInstalled("haproxy", "-v");
 
 export type ClusterToMigrateOptions = {
   /** The third number of all addresses: see `ClusterFixture`. */
   readonly network: number;
   readonly keys: number;
+  readonly balancer?: "embedded" | "haproxy";
 };
 
 export class ClusterToMigrate {
@@ -47,7 +49,7 @@ export class ClusterToMigrate {
     this.oldUrls = urls([1, 2, 3]);
     this.newUrls = urls([11, 12, 13]);
     this.endpoint = urls([100])[0]!;
-    this.cluster = new ClusterFixture(specText(options.network, this.oldUrls));
+    this.cluster = new ClusterFixture(specText(options, this.oldUrls));
   }
 
   /** Starts the old members, and fills them; returns them. */
@@ -150,7 +152,7 @@ export class ClusterToMigrate {
   }
 }
 
-function specText(network: number, oldUrls: readonly string[]): string {
+function specText({ network, balancer = "embedded" }: ClusterToMigrateOptions, oldUrls: readonly string[]): string {
   return `apiVersion: haplan.dev/v1
 kind: Cluster
 metadata:
@@ -167,7 +169,7 @@ spec:
       - { name: m1, address: ${addressOf(network, 11)} }
       - { name: m2, address: ${addressOf(network, 12)} }
       - { name: m3, address: ${addressOf(network, 13)} }
-  loadBalancer: { type: embedded, address: ${addressOf(network, 100)}, ports: [2379] }
+  loadBalancer: { type: ${balancer}, address: ${addressOf(network, 100)}, ports: [2379] }
 `;
 }
 

@@ -3,19 +3,27 @@
  * and watch through the load balancer. HAPLAN_TEST_SOAK: 100,000 keys, and no client waits for a second. What happens when haplan
  * is killed meanwhile is in migrate-killed.long.test.ts.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClusterEnd } from "../../src/migrate/cluster-end.ts";
 import { type AcknowledgedWrite, AcknowledgingWriter, missingWrites } from "./acknowledged-writes.ts";
 import { until } from "./cluster-fixture.ts";
-import { ClusterToMigrate, hasEtcd, password } from "./cluster-to-migrate.ts";
+import { ClusterToMigrate, hasEtcd, hasHaproxy, password } from "./cluster-to-migrate.ts";
 import { EventRecorder } from "./event-recorder.ts";
 
 const isSoak = process.env["HAPLAN_TEST_SOAK"] !== undefined;
 
-describe.skipIf(!hasEtcd)(
-  `from etcd to the agent and back${hasEtcd ? "" : " (skipped: etcd is not installed)"}`,
-  () => {
-    const moved = new ClusterToMigrate({ network: 97, keys: isSoak ? 100_000 : 2_000 });
+const hasPrograms = hasEtcd && hasHaproxy;
+
+describe.skipIf(!hasPrograms).each([
+  { balancer: "embedded", network: 97 },
+  { balancer: "haproxy", network: 96 },
+] as const)(
+  `from etcd to the agent and back, load balancer $balancer${hasPrograms ? "" : " (skipped: etcd or haproxy is not installed)"}`,
+  ({ balancer, network }) => {
+    const moved = new ClusterToMigrate({ network, balancer, keys: isSoak ? 100_000 : 2_000 });
+    const balancerUnits = join(moved.cluster.directory, ".haplan/moved/machines/load-balancer/units");
     const all: AcknowledgedWrite[] = [];
     let old: ClusterEnd;
 
@@ -100,8 +108,16 @@ describe.skipIf(!hasEtcd)(
       const back = await whileInUse("back", () => moved.mustRun("migrate", "-rollback", "-auto-approve"));
       expect(back.said).toContain("their hashes are equal");
       await checkAt(old);
+      // From HAProxy's relay to HAProxy alone.
+      await moved.mustRun("migrate", "-auto-approve");
+      await whileInUse("the-end", () => moved.mustRun("migrate", "-finish", "-auto-approve"));
+      await checkAt(moved.open(moved.newUrls));
+      const settled = await moved.cluster.haplan(["plan", "-detailed-exitcode"], { env: moved.asRoot });
+      expect({ code: settled.code, said: settled.code === 0 ? "" : settled.stdout }).toEqual({ code: 0, said: "" });
+      expect(existsSync(join(balancerUnits, "load-balancer"))).toBe(true);
+      expect(existsSync(join(balancerUnits, "relay"))).toBe(false);
       if (!isSoak) return;
       expect(Math.max(there.gapMs, back.gapMs)).toBeLessThan(1_000);
-    }, 240_000);
+    }, 300_000);
   },
 );

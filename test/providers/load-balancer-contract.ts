@@ -16,6 +16,7 @@ function wanted(spec: ClusterSpec): WantedLoadBalancer {
     attributes: {},
     config: loadBalancerConfig(spec, targets),
     unit: async () => loadBalancerBlueprint(spec, targets).definition,
+    relay: null,
     virtualAddress: null,
   };
 }

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import {
   agentUnitName,
   loadBalancerUnitName,
+  relayUnitName,
   virtualAddressUnitName,
   workerUnitName,
 } from "../../../src/units/unit-definition.ts";
@@ -29,7 +30,7 @@ const flagValues: Readonly<Record<string, CompletionWords>> = {
   "--lock": trueOrFalse,
   "--input": trueOrFalse,
   "--refresh": trueOrFalse,
-  "--unit": [agentUnitName, loadBalancerUnitName, virtualAddressUnitName, workerUnitName],
+  "--unit": [agentUnitName, loadBalancerUnitName, virtualAddressUnitName, relayUnitName, workerUnitName],
 };
 
 /** Arguments of commands, other than files. */

@@ -6,6 +6,7 @@ import { resumeLogs } from "../../../src/providers/resume-logs.ts";
 import {
   agentUnitName,
   loadBalancerUnitName,
+  relayUnitName,
   virtualAddressUnitName,
   workerUnitName,
 } from "../../../src/units/unit-definition.ts";
@@ -27,7 +28,13 @@ export type LogFlags = {
 };
 
 const defaultLines = 100;
-const unitNames: readonly string[] = [agentUnitName, loadBalancerUnitName, virtualAddressUnitName, workerUnitName];
+const unitNames: readonly string[] = [
+  agentUnitName,
+  loadBalancerUnitName,
+  virtualAddressUnitName,
+  relayUnitName,
+  workerUnitName,
+];
 /** With -follow, a node that is not reached does not hold back the others for longer. */
 const patienceMs = 3_000;
 

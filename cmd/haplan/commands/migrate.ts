@@ -17,7 +17,7 @@ import type { LockFlags } from "../lock-state.ts";
 import { locked } from "../locked-run.ts";
 import { makePlan } from "../make-plan.ts";
 import { copyCluster, resumeCopy } from "../migrate/copy-cluster.ts";
-import { MigrationBalancer, requireHoldingBalancer } from "../migrate/migration-balancer.ts";
+import { MigrationBalancer, requireHoldingBalancer, requireRelay } from "../migrate/migration-balancer.ts";
 import { checkSource, type MigrateFrom, migrateFromOf, openSource, openTarget } from "../migrate/migration-clusters.ts";
 import {
   type MigrationPhase,
@@ -68,6 +68,7 @@ export async function runMigrate(
     const migration: Migration = { context, session, from, lock, asks: flags.autoApprove !== true };
     const record = readMigration(session);
     if (record?.phase === "finished") {
+      if (flags.finish) await endRelays(migration, record);
       context.terminal.print("The migration is finished. migrateFrom can be removed from the spec.");
       return 0;
     }
@@ -93,6 +94,7 @@ async function goForward(migration: Migration, begun: MigrationRecord | null): P
     );
   if (begun?.phase === "switched") return settle(migration, begun);
   requireSameSource(begun, migration.from);
+  if (begun === null) await requireRelay(context, session);
   // A way back that was killed once it was recorded has left the clients at the new members, which are made anew now.
   if (begun?.phase === "returned") await new MigrationBalancer(context, session, begun).moveClients("old");
   let record = begun?.phase === "copying" ? await resumeCopy(migration, begun) : begun;
@@ -167,9 +169,8 @@ function moveForward(
 }
 
 /** The new members have the clients: the load balancer, and the state, say so as well. */
-async function settle({ context, session, lock }: Migration, record: MigrationRecord): Promise<ExitCode> {
-  await new MigrationBalancer(context, session, record).moveClients("new");
-  await recordSwitch(context, session, lock);
+async function settle({ context, session, lock }: Settling, record: MigrationRecord): Promise<ExitCode> {
+  await settleQuietly({ context, session, lock }, record);
   const { invocation, terminal } = context;
   terminal.print(
     [
@@ -183,7 +184,10 @@ async function settle({ context, session, lock }: Migration, record: MigrationRe
   return 0;
 }
 
-/** An apply of the spec as it is: the load balancer's unit is another one than at its start. */
+/**
+ * An apply of the spec as it is: the load balancer's unit is another one than at its start. HAProxy keeps its relay, which has to
+ * hold the clients for a way back, until the migration is finished.
+ */
 async function recordSwitch(context: CliContext, session: Session, lock: Lock): Promise<void> {
   const plan = await makePlan(context, session, { mode: "apply", duringMigration: true });
   if (plan.steps.length > 0) await executePlan(context, session, plan, { lock, json: false });
@@ -274,6 +278,8 @@ async function finish(migration: Migration, record: MigrationRecord): Promise<Ex
   if (asks) await askApproval(context, "apply");
   await settleQuietly(migration, record);
   saveMigration(session, { ...record, phase: "finished" });
+  // Not before: without a relay there is no way back.
+  await endRelays(migration, record);
   context.terminal.print(
     [
       "The migration is finished: plan and apply work on the new members, and migrateFrom can be removed from the spec.",
@@ -283,9 +289,19 @@ async function finish(migration: Migration, record: MigrationRecord): Promise<Ex
   return 0;
 }
 
-async function settleQuietly({ context, session, lock }: Migration, record: MigrationRecord): Promise<void> {
-  await new MigrationBalancer(context, session, record).moveClients("new");
+type Settling = Pick<Migration, "context" | "session" | "lock">;
+
+async function settleQuietly({ context, session, lock }: Settling, record: MigrationRecord): Promise<void> {
+  const balancer = new MigrationBalancer(context, session, record);
+  await balancer.moveClients("new");
+  if (!(await balancer.hasRelay())) await recordSwitch(context, session, lock);
+}
+
+async function endRelays({ context, session, lock }: Settling, record: MigrationRecord): Promise<void> {
+  const balancer = new MigrationBalancer(context, session, record);
+  if (!(await balancer.hasRelay())) return;
   await recordSwitch(context, session, lock);
+  await balancer.removeRelays();
 }
 
 function report({ terminal }: CliContext, switched: Switched): void {

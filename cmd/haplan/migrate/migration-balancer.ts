@@ -1,6 +1,7 @@
-/** The load balancer during a migration: in front of the old cluster, holding its clients, or in front of the new members. */
+/** The load balancers during a migration: in front of the old cluster, holding its clients, or in front of the new members. */
 import { randomUUID } from "node:crypto";
 import { materializeUnit } from "../../../src/apply/materialize-unit.ts";
+import { haproxyQuestion, haproxySocket, parseHaproxyStatus } from "../../../src/load-balancer/haproxy-status.ts";
 import {
   type LoadBalancerStatus,
   parseStatus,
@@ -10,8 +11,13 @@ import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
 import type { FollowedCluster } from "../../../src/plan/restore-request.ts";
 import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
 import type { LoadBalancerTargets } from "../../../src/units/load-balancer-targets.ts";
-import { loadBalancerBlueprint, loadBalancerConfig, loadBalancerName } from "../../../src/units/load-balancer-unit.ts";
-import { loadBalancerUnitName } from "../../../src/units/unit-definition.ts";
+import {
+  loadBalancerBlueprint,
+  loadBalancerConfig,
+  loadBalancerName,
+  relayBlueprint,
+} from "../../../src/units/load-balancer-unit.ts";
+import { loadBalancerUnitName, relayUnitName } from "../../../src/units/unit-definition.ts";
 import type { CliContext } from "../cli-context.ts";
 import { type RefusalError, refuse } from "../refusal.ts";
 import { type Session, sessionState } from "../session.ts";
@@ -23,6 +29,9 @@ const heldTimeoutMs = 5_000;
 /** Its status is written every second. */
 const settledTimeoutMs = 2_000;
 const pollMs = 10;
+/** HAProxy's former process stops listening within this time of its successor's first answer. */
+const handoverMs = 500;
+const handoverTimeoutMs = 5_000;
 
 export type ClusterSide = "old" | "new";
 
@@ -33,32 +42,35 @@ export function followedCluster({ engine, endpoints }: Pick<MigrationRecord, "en
 }
 
 /** @throws RefusalError for a load balancer that cannot hold its clients, and for clients that do not use it */
-export function requireHoldingBalancer({ loadBalancer, kubernetes }: ClusterSpec): void {
-  const { type, hosts } = loadBalancer;
+export function requireHoldingBalancer({ loadBalancer: { type }, kubernetes }: ClusterSpec): void {
   if (kubernetes !== undefined)
     throw refuse(
       "cli/migrate-kubernetes",
       "A migration does not move Kubernetes: its API servers use the members, and not the load balancer",
       "Write a spec without `kubernetes` for the migration, and add it by an apply afterwards.",
     );
-  if (hosts !== undefined)
-    throw migrationUnsupported(
-      hosts.length > 1
-        ? "There are several load balancers, which cannot switch at the same moment"
-        : "The load balancer is on one of `hosts`, and a migration needs one with an address",
-    );
-  if (type !== "embedded")
-    throw migrationUnsupported(
-      `The load balancer is of type ${type}, and only haplan's own can hold its clients during the switch`,
+  if (type === "nlb")
+    throw refuse(
+      "cli/migrate-balancer",
+      `The load balancer is of type ${type}, which cannot hold its clients during the switch`,
+      "Write `loadBalancer: { type: embedded, address: ... }` for the migration, and change it by an apply afterwards.",
     );
 }
 
-function migrationUnsupported(why: string): RefusalError {
-  const advice =
-    "Write `loadBalancer: { type: embedded, address: ... }` for the migration, and change it by an apply afterwards.";
-  return refuse("cli/migrate-balancer", why, advice);
+/**
+ * HAProxy forwards through a relay from its start, if that is a migration's: connections that it has to members cannot be held.
+ * @throws RefusalError for one that forwards to members
+ */
+export async function requireRelay(context: CliContext, session: Session): Promise<void> {
+  if (session.spec.loadBalancer.type !== "haproxy" || (await sessionState(context, session)) === null) return;
+  throw refuse(
+    "cli/migrate-haproxy",
+    "HAProxy runs already, and cannot hold the connections that it has",
+    "Only one that is made by a migration forwards through haplan's own load balancer, which can. Write the new members and a load balancer of another address as a cluster of another name.",
+  );
 }
 
+/** All load balancers of the spec: a change is complete once all have made it. */
 export class MigrationBalancer {
   readonly #context: CliContext;
   readonly #session: Session;
@@ -71,9 +83,9 @@ export class MigrationBalancer {
     this.#old = { backends: Object.keys(targets).sort(), formerTargets: targets, engine };
   }
 
-  /** New connections are forwarded to this cluster, and those that wait. */
-  serve(side: ClusterSide): Promise<void> {
-    return this.#ensure(this.#targets(side));
+  /** New connections are forwarded to this cluster, and those that wait. One that cannot be reached keeps none of the others. */
+  async serve(side: ClusterSide): Promise<void> {
+    await completeAll(this.#names.map((name) => this.#ensure(name, this.#targets(side))));
   }
 
   /**
@@ -87,70 +99,150 @@ export class MigrationBalancer {
   }
 
   /**
-   * Returns once no client has a connection, with the number of connections that were cut during a call: they had no moment
-   * between two calls. If nothing else releases the clients in time, they continue at `side`.
+   * Returns once no client of any load balancer has a connection, with the number of connections that were cut during a call: they
+   * had no moment between two calls. If nothing else releases the clients in time, they continue at `side`.
+   * @throws RefusalError if one does not hold its clients
    */
   async hold(side: ClusterSide): Promise<number> {
     const id = randomUUID();
-    await this.#ensure({ ...this.#targets(side), hold: { id, forMs: holdMsMax } });
+    const targets = { ...this.#targets(side), hold: { id, forMs: holdMsMax } };
+    await completeAll(this.#names.map((name) => this.#ensure(name, targets)));
     const isHeld = ({ held }: LoadBalancerStatus): boolean => held?.id === id && held.complete;
-    const status = await this.#untilStatus(isHeld, heldTimeoutMs);
-    if (status === null) throw new Error("the load balancer does not hold its clients");
-    return status.held?.cut ?? 0;
+    const found = await Promise.all(this.#names.map((name) => this.#untilStatus(name, isHeld, heldTimeoutMs)));
+    const failed = this.#names.filter((_, at) => found[at] === null);
+    if (failed.length > 0) throw notHeld(failed, side);
+    // One of them may have died, or its time be over, while another one still closed connections.
+    const still = await Promise.all(this.#names.map((name) => this.#status(name)));
+    const released = this.#names.filter((_, at) => still[at]?.held?.id !== id);
+    if (released.length > 0) throw notHeld(released, side);
+    return still.reduce((sum, status) => sum + (status?.held?.cut ?? 0), 0);
+  }
+
+  /**
+   * HAProxy has its targets itself again: the relay beside it ends, between two calls of each connection. Does nothing for one that
+   * has none.
+   */
+  async removeRelays(): Promise<void> {
+    await completeAll((await this.#relays()).map((name) => this.#removeRelay(name)));
+  }
+
+  /** Whether HAProxy forwards through a relay, or one was left beside it. */
+  async hasRelay(): Promise<boolean> {
+    return (await this.#relays()).length > 0;
+  }
+
+  async #relays(): Promise<readonly string[]> {
+    const { provider } = this.#session;
+    const found = await Promise.all(
+      this.#names.map((name) => provider.readUnitFile(name, relayUnitName, "load-balancer.json")),
+    );
+    return this.#names.filter((_, at) => found[at] !== null);
+  }
+
+  async #removeRelay(name: string): Promise<void> {
+    const { provider } = this.#session;
+    const { clock } = this.#context;
+    const deadlineMs = clock.monotonicMs() + handoverTimeoutMs;
+    for (;;) {
+      const statistics = await provider.askUnit(name, loadBalancerUnitName, haproxySocket, haproxyQuestion);
+      // Through the relay it has no such servers.
+      if (statistics !== null && parseHaproxyStatus(statistics).length > 0) break;
+      if (clock.monotonicMs() > deadlineMs)
+        throw refuse(
+          "cli/relay-in-use",
+          `HAProxy of ${name} does not report the new members as its targets`,
+          "The new members have the clients. Find the cause in its log, and run this again:",
+          [["migrate", "-finish"]],
+        );
+      await clock.sleep(pollMs);
+    }
+    await clock.sleep(handoverMs);
+    await provider.removeUnit(name, relayUnitName);
   }
 
   async #areAllAt(side: ClusterSide): Promise<boolean> {
+    const found = await Promise.all(this.#names.map((name) => this.#isAt(name, side)));
+    return found.every(Boolean);
+  }
+
+  async #isAt(name: string, side: ClusterSide): Promise<boolean> {
     const wanted = this.#targets(side).backends.join();
     const isThere = ({ held, backends, connections }: LoadBalancerStatus): boolean =>
       held === undefined &&
       backends
-        .map(({ name }) => name)
+        .map((backend) => backend.name)
         .sort()
         .join() === wanted &&
       // Targets that were removed keep their connections for a while.
       connections === backends.reduce((sum, backend) => sum + backend.connections, 0);
-    return (await this.#untilStatus(isThere, settledTimeoutMs)) !== null;
+    return (await this.#untilStatus(name, isThere, settledTimeoutMs)) !== null;
   }
 
   /** Null if it has none like that in time. */
   async #untilStatus(
+    name: string,
     holds: (status: LoadBalancerStatus) => boolean,
     timeoutMs: number,
   ): Promise<LoadBalancerStatus | null> {
     const { clock } = this.#context;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     for (;;) {
-      const status = await this.#status();
+      const status = await this.#status(name);
       if (status !== null && holds(status)) return status;
       if (clock.monotonicMs() > deadlineMs) return null;
       await clock.sleep(pollMs);
     }
   }
 
-  async #status(): Promise<LoadBalancerStatus | null> {
-    const { provider } = this.#session;
-    const text = await provider.readUnitFile(loadBalancerName, loadBalancerUnitName, statusFileName);
+  async #status(name: string): Promise<LoadBalancerStatus | null> {
+    const { provider, spec } = this.#session;
+    const unit = spec.loadBalancer.type === "haproxy" ? relayUnitName : loadBalancerUnitName;
+    const text = await provider.readUnitFile(name, unit, statusFileName);
     return text === null ? null : parseStatus(text, this.#context.clock.now());
   }
 
-  #targets(side: ClusterSide): LoadBalancerTargets {
-    if (side === "old") return this.#old;
-    return { backends: this.#session.spec.controlPlane.masters.map(({ name }) => name).sort() };
+  get #names(): readonly string[] {
+    const { provider, spec } = this.#session;
+    return provider.model.describeLoadBalancer(spec).hosts.map(({ name }) => name);
   }
 
-  async #ensure(targets: LoadBalancerTargets): Promise<void> {
+  #targets(side: ClusterSide): LoadBalancerTargets {
+    const { controlPlane, loadBalancer } = this.#session.spec;
+    const targets = side === "old" ? this.#old : { backends: controlPlane.masters.map(({ name }) => name).sort() };
+    return loadBalancer.type === "haproxy" ? { ...targets, throughRelay: true } : targets;
+  }
+
+  async #ensure(name: string, common: LoadBalancerTargets): Promise<void> {
     const { loadBalancer, authority, provider } = this.#session;
     const state = await sessionState(this.#context, this.#session);
     if (state === null) return;
     const spec = resolveKnownAddresses(this.#session.spec, state.resources);
+    const targets = name === loadBalancerName ? common : { ...common, balancer: name };
     const blueprint = loadBalancerBlueprint(spec, targets);
+    const relay = relayBlueprint(spec, targets);
     await loadBalancer.ensure({
-      name: loadBalancerName,
+      name,
       lineage: state.lineage,
       attributes: provider.model.describeLoadBalancer(spec).attributes,
       config: loadBalancerConfig(spec, targets),
       unit: () => materializeUnit(blueprint, authority),
+      relay: relay === null ? null : () => materializeUnit(relay, authority),
       virtualAddress: null,
     });
   }
+}
+
+/** Waits for all, also if one fails. @throws the first error */
+async function completeAll(work: readonly Promise<void>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  const failure = results.find(({ status }) => status === "rejected");
+  if (failure?.status === "rejected") throw failure.reason;
+}
+
+function notHeld(names: readonly string[], side: ClusterSide): RefusalError {
+  return refuse(
+    "cli/clients-not-held",
+    `Clients do not wait at ${names.join(" and ")}`,
+    `They stay at ${side === "old" ? "the old cluster" : "the new members"}. Find the cause in the log of the load balancer, and run the same command again.`,
+  );
 }

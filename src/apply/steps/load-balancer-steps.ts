@@ -1,7 +1,12 @@
 /** One load balancer, with the backends that the step names. */
 import { type Attributes, resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
-import { balancerOf, loadBalancerBlueprint, loadBalancerConfig } from "../../units/load-balancer-unit.ts";
+import {
+  balancerOf,
+  loadBalancerBlueprint,
+  loadBalancerConfig,
+  relayBlueprint,
+} from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName } from "../../units/unit-definition.ts";
 import { virtualAddressBlueprint } from "../../units/virtual-address.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
@@ -21,6 +26,7 @@ export async function startLoadBalancer(
   const { plan, ports, keeper, signal } = context;
   const name = balancerOf(action);
   const blueprint = loadBalancerBlueprint(plan.spec, action);
+  const relay = relayBlueprint(plan.spec, action);
   const isLeaving = leavesItsHost(context, name);
   const holder = action.listensAt === undefined && !isLeaving ? virtualAddressBlueprint(plan.spec, name) : null;
   const { hosts, attributes } = ports.provider.model.describeLoadBalancer(plan.spec);
@@ -30,6 +36,7 @@ export async function startLoadBalancer(
     attributes,
     config: loadBalancerConfig(plan.spec, action),
     unit: () => materializeUnit(blueprint, ports.authority),
+    relay: relay === null ? null : () => materializeUnit(relay, ports.authority),
     virtualAddress: holder === null ? null : () => materializeUnit(holder, ports.authority),
   };
   if (holder === null && !isLeaving && hasVirtualAddress(context, name))

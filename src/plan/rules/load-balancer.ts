@@ -60,9 +60,11 @@ type Change = {
 export function planLoadBalancers(planning: WithFirst): string | null {
   const { desired, view, builder, endpoint, observed } = planning;
   const names = balancerNames(desired);
-  // It serves the cluster that is followed.
-  if (planning.restore?.follows !== undefined && [...view.loadBalancers.values()].some(({ running }) => running))
+  // It serves the cluster that is followed, and gets the spec's targets after the switch.
+  if (planning.restore?.follows !== undefined && [...view.loadBalancers.values()].some(({ running }) => running)) {
+    builder.leaveAsRecorded(names.map((name) => resourceAddress("haplan_load_balancer", name)));
     return null;
+  }
   if (names.length > 1 && names.every((name) => isUnreachable(view, name))) return null;
   const backends = desired.filter((candidate) => candidate.type === "haplan_lb_backend");
   warnOfMove(planning);
@@ -102,7 +104,7 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
   const found = view.loadBalancers.get(name) ?? null;
   const known = view.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, ...change.after];
-  const targets = targetsFollowed(planning.restore?.follows) ?? masters;
+  const targets = targetsFollowed(spec, planning.restore?.follows) ?? masters;
   const start = { kind: "startLoadBalancer", ...balancer, ...targets } as const;
   if (found === null || made !== null) {
     const replaced = found === null || made === null ? null : builder.reasonFor(machine!.address);
@@ -155,10 +157,12 @@ function planLoadBalancer(planning: WithFirst, name: string, change: Change): st
 }
 
 /** The members of a cluster that is followed, which are no masters of the spec. */
-function targetsFollowed(follows: FollowedCluster | undefined): LoadBalancerTargets | null {
+function targetsFollowed(spec: ClusterSpec, follows: FollowedCluster | undefined): LoadBalancerTargets | null {
   if (follows === undefined) return null;
   const { engine, targets } = follows;
-  return { backends: Object.keys(targets).sort(), formerTargets: targets, engine };
+  const followed = { backends: Object.keys(targets).sort(), formerTargets: targets, engine };
+  // Its clients are held when they are moved.
+  return spec.loadBalancer.type === "haproxy" ? { ...followed, throughRelay: true } : followed;
 }
 
 /** Whether it has another address for clients than before, on the same machine. */

@@ -1,0 +1,178 @@
+/**
+ * A real etcd with TLS on hosts is replaced by agents on the same hosts, at other ports, behind two load balancers with a virtual
+ * address, and the way back, while clients write. All over ssh.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { type ClusterEnd, openClusterEnd } from "../../src/migrate/cluster-end.ts";
+import { openAuthority } from "../../src/pki/authority.ts";
+import { type AcknowledgedWrite, AcknowledgingWriter, missingWrites } from "../e2e/acknowledged-writes.ts";
+import { until } from "../e2e/cluster-fixture.ts";
+import { ClusterOnHosts, contentsOf, runOnTestHost } from "./cluster-on-hosts.ts";
+import { describeHosts } from "./describe-hosts.ts";
+import { network } from "./host-network.ts";
+import { bringUp, type HostSet, takeDown } from "./host-set.ts";
+import type { TestHost } from "./test-host.ts";
+
+const vip = `10.97.${network}.100`;
+const endpoint = `https://${vip}:2579`;
+const certificates = "/etc/old-etcd";
+const clientsCount = 4;
+const pauseMs = 17;
+
+describeHosts("a migration on hosts", () => {
+  let set: HostSet;
+  let cluster: ClusterOnHosts;
+  const ends: ClusterEnd[] = [];
+
+  beforeAll(async () => {
+    set = await bringUp(3, "complete");
+  }, 900_000);
+  afterEach(async () => {
+    await Promise.all(ends.splice(0).map((end) => end.close()));
+    await cluster?.teardown();
+    const undo = `systemctl disable --now etcd; rm -rf /var/lib/etcd/default ${certificates} /etc/default/etcd`;
+    await Promise.all(set.hosts.map((host) => runOnTestHost(set, host, undo)));
+  }, 120_000);
+  afterAll(async () => {
+    if (process.env["HAPLAN_TEST_KEEP_HOSTS"] === undefined) await takeDown();
+  }, 120_000);
+
+  const oldUrls = (): readonly string[] => set.hosts.map(({ ipv4 }) => `https://${ipv4}:2379`);
+
+  function specText(type: string): string {
+    const line = ({ ipv4, hostKey }: TestHost, at: number): string =>
+      `      - { name: m${at + 1}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }\n`;
+    return `apiVersion: haplan.dev/v1
+kind: Cluster
+metadata:
+  name: moved
+spec:
+  provider: { type: ssh, user: admin, identityFile: ${set.keyFile} }
+  controlPlane:
+    clientPort: 2479
+    peerPort: 2480
+    tls: { enabled: true, authority: { caFile: ca/ca.crt, keyFile: ca/ca.key } }
+    migrateFrom:
+      endpoints: ${JSON.stringify(oldUrls())}
+      tls: { caFile: ca/ca.crt, certFile: ca/admin.crt, keyFile: ca/admin.key }
+    masters:
+${set.hosts.map(line).join("")}  loadBalancer: { type: ${type}, vip: ${vip}, hosts: [{ name: m1 }, { name: m2 }], ports: [2579] }
+`;
+  }
+
+  const pem = (name: string): string => readFileSync(join(cluster.directory, "ca", name), "utf8");
+
+  function open(endpoints: readonly string[]): ClusterEnd {
+    const tls = { caPem: pem("ca.crt"), certificatePem: pem("admin.crt"), keyPem: pem("admin.key") };
+    const end = openClusterEnd({ endpoints, tls, user: null });
+    ends.push(end);
+    return end;
+  }
+
+  /** As the package's own unit is configured. */
+  async function startOld(): Promise<void> {
+    const directory = join(cluster.directory, "ca");
+    mkdirSync(directory);
+    const authority = openAuthority({ directory });
+    await authority.createAuthority("old authority");
+    const subjectAltNames = ["127.0.0.1", vip, ...set.hosts.map(({ ipv4 }) => ipv4)];
+    await authority.issue({ name: "old", profile: "member", commonName: "old", subjectAltNames });
+    await authority.issue({ name: "admin", profile: "client", commonName: "admin", subjectAltNames: [] });
+    const all = set.hosts.map(({ name, ipv4 }) => `${name}=https://${ipv4}:2380`).join();
+    const files = ["ca.crt", "old.crt", "old.key"].map(
+      (name) => `cat > ${certificates}/${name} <<END\n${pem(name)}END`,
+    );
+    const tls = ["", "PEER_"].map(
+      (use) =>
+        `ETCD_${use}CERT_FILE=${certificates}/old.crt\nETCD_${use}KEY_FILE=${certificates}/old.key\nETCD_${use}TRUSTED_CA_FILE=${certificates}/ca.crt`,
+    );
+    await Promise.all(
+      set.hosts.map(({ name, ipv4 }, at) =>
+        cluster.on(
+          set.hosts[at]!,
+          `mkdir -p ${certificates}
+${files.join("\n")}
+chown -R etcd: ${certificates}
+cat > /etc/default/etcd <<END
+ETCD_NAME=${name}
+ETCD_LISTEN_CLIENT_URLS=https://${ipv4}:2379
+ETCD_ADVERTISE_CLIENT_URLS=https://${ipv4}:2379
+ETCD_LISTEN_PEER_URLS=https://${ipv4}:2380
+ETCD_INITIAL_ADVERTISE_PEER_URLS=https://${ipv4}:2380
+ETCD_INITIAL_CLUSTER=${all}
+${tls.join("\n")}
+END
+systemctl enable --now --no-block etcd`,
+        ),
+      ),
+    );
+    await until(
+      "etcd takes writes",
+      () =>
+        open(oldUrls())
+          .client.put("/before", "x")
+          .then(() => true),
+      60_000,
+    );
+  }
+
+  /** Four clients that write fifty times a second each, while `work` is done. */
+  async function whileWriting(name: string, work: () => Promise<string>): Promise<readonly AcknowledgedWrite[]> {
+    const writers = Array.from(
+      { length: clientsCount },
+      (_, n) => new AcknowledgingWriter(open([endpoint]).client, `/${name}/${n}/`, pauseMs),
+    );
+    let said: string;
+    try {
+      await until("writes are acknowledged", () => writers.every(({ acknowledged }) => acknowledged.length > 5));
+      said = await work();
+      await sleep(500);
+    } finally {
+      await Promise.all(writers.map((writer) => writer.stop()));
+    }
+    const written = writers.flatMap(({ acknowledged }) => acknowledged);
+    const failures = writers.flatMap((writer) => writer.failures.map(({ error }) => String(error)));
+    const gapsMs = writers.map(({ acknowledged }) =>
+      Math.max(...acknowledged.slice(1).map(({ atMs }, at) => atMs - acknowledged[at]!.atMs)),
+    );
+    console.log(
+      `${name}: ${written.length} writes, longest gap ${Math.round(Math.max(...gapsMs))} ms\n${said
+        .split("\n")
+        .filter((line) => /^(Switched|Clients|The migration)/.test(line))
+        .join("\n")}`,
+    );
+    // On a machine that is busy with other things, an answer may be so late that the connection looks idle.
+    expect(failures.filter((text) => !text.includes("the connection was lost"))).toEqual([]);
+    expect(failures.length).toBeLessThanOrEqual(clientsCount);
+    return written;
+  }
+
+  it.each(["embedded", "haproxy"])(
+    "14/4: from etcd to the agent and back behind two load balancers of type %s, without a failed write",
+    async (type) => {
+      cluster = new ClusterOnHosts(set, specText(type));
+      await startOld();
+      const before = await Promise.all(set.hosts.map((host) => contentsOf(set, host)));
+      const migrate = (...flags: string[]): Promise<string> => cluster.run("migrate", ...flags, "-auto-approve");
+      // The load balancers exist before their clients do.
+      await migrate();
+      await migrate("-rollback");
+      const written = [...(await whileWriting("there", () => migrate()))];
+      await expect(open(oldUrls()).client.put("/late", "x")).rejects.toThrow("corrupt cluster");
+      written.push(...(await whileWriting("back", () => migrate("-rollback"))));
+      for (const url of oldUrls()) expect(await missingWrites(open([url]).client, "/", written)).toEqual([]);
+      written.push(...(await whileWriting("again", () => migrate())));
+      written.push(...(await whileWriting("the-end", () => migrate("-finish"))));
+      expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+      expect(await missingWrites(open([endpoint]).client, "/", written)).toEqual([]);
+      const units = await cluster.on(set.hosts[0]!, "systemctl list-units --plain --no-legend 'haplan-*.service'");
+      expect(units).not.toContain("relay");
+      expect((await cluster.teardown()).destroy).toMatchObject({ code: 0 });
+      expect(await Promise.all(set.hosts.map((host) => contentsOf(set, host)))).toEqual(before);
+    },
+    600_000,
+  );
+});
