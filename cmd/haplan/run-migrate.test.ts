@@ -54,6 +54,18 @@ describe("migrate", () => {
     expect(readdirSync(cli.cwd).toSorted()).toEqual(["new.yaml", "three.yaml"]);
   });
 
+  it("14/4: an HAProxy that has connections to members is refused", async () => {
+    const behind = (text: string): string => text.replace("type: embedded", "type: haproxy");
+    const text = behind(readFileSync(exampleSpec, "utf8"));
+    expect(text).toContain("type: haproxy");
+    writeFileSync(join(cli.cwd, "own.yaml"), text);
+    expect((await cli.haplan("apply own.yaml -auto-approve")).code).toBe(0);
+    writeSpec("new.yaml", behind);
+    const { code, err } = await cli.haplan("migrate new.yaml -auto-approve");
+    expect([code, err]).toEqual([1, expect.stringContaining("HAProxy runs already")]);
+    expect(existsSync(join(cli.cwd, ".haplan/demo/migration"))).toBe(false);
+  });
+
   it.each([
     ["switched", "haplan migrate -finish"],
     ["following", "haplan migrate"],

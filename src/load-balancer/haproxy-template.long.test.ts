@@ -15,6 +15,7 @@ import type { TlsMaterial } from "../pki/tls-material.ts";
 import { askUnitSocket } from "../providers/local/ask-unit-socket.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 import { haproxyQuestion, haproxySocket, parseHaproxyStatus } from "./haproxy-status.ts";
+import { LoadBalancer } from "./load-balancer.ts";
 
 const haproxy = "haproxy";
 const hasHaproxy = execaSync(haproxy, ["-v"], { reject: false }).exitCode === 0;
@@ -51,11 +52,15 @@ function config(backends: LoadBalancerConfig["backends"], tls: boolean): LoadBal
   };
 }
 
-function renderHaproxyConfig(wanted: LoadBalancerConfig): string {
+type HaproxyConfig = LoadBalancerConfig & {
+  readonly relay?: { readonly listen: string; readonly healthListen: string };
+};
+
+function renderHaproxyConfig(wanted: HaproxyConfig): string {
   return renderTemplate("haproxy/haproxy.cfg.hbs", { ...wanted });
 }
 
-function writeConfig(wanted: LoadBalancerConfig): string {
+function writeConfig(wanted: HaproxyConfig): string {
   const path = join(directory, "haproxy.cfg");
   writeFileSync(path, renderHaproxyConfig(wanted).replaceAll("@UNIT@", directory));
   return path;
@@ -249,6 +254,29 @@ describe.skipIf(!hasHaproxy)("HAProxy", () => {
     await apiServersSettleAt([second!.backend.name]);
     first!.health[0] = 200;
     await apiServersSettleAt([first!.backend.name, second!.backend.name]);
+  });
+
+  it("14/4: has its clients wait while its relay holds them, without a failure, and forwards them to other masters", async () => {
+    const [m1, m2] = [await master("m1", "127.77.18.51"), await master("m2", "127.77.18.52")];
+    const relay = { listen: "127.77.18.105:28481", healthListen: "127.77.18.105:28482" };
+    const configOf = (name: string, address: string, port: number) => {
+      return { ...config([{ name, address, port }], true), listens: [relay.listen] };
+    };
+    const group = { tls: identity, isVirtual: true, healthListen: relay.healthListen };
+    const old = { ...group, config: configOf("m1", "127.77.18.51", m1.port) };
+    const balancer = await LoadBalancer.start(old, () => undefined);
+    try {
+      await startHaproxy(writeConfig({ ...config([], true), relay }));
+      await answersSettleAt(["m1"]);
+      await balancer.reconfigure({ ...old, hold: { id: "a", forMs: 30_000 } });
+      const waiting = [ask(), ask()];
+      const answered = await Promise.race([...waiting, systemClock.sleep(slowMs / 2)]);
+      expect(answered).toBeUndefined();
+      await balancer.reconfigure({ ...group, config: configOf("m2", "127.77.18.52", m2.port) });
+      expect(await Promise.all(waiting)).toEqual(["m2", "m2"]);
+    } finally {
+      await balancer[Symbol.asyncDispose]();
+    }
   });
 
   it("T11: leaves a master its connections that is busy and takes long for a TLS handshake", async () => {
