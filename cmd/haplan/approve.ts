@@ -4,7 +4,10 @@ import { parseSwitch } from "./lock-state.ts";
 import { refuse } from "./refusal.ts";
 import { standardInput } from "./spec-source.ts";
 
-/** Called before planning, so that a run that cannot ask fails at once and not after a minute of work. */
+/**
+ * Called before planning, so that a run that cannot ask fails at once and not after a minute of work; by a recovery after it,
+ * whose plan says what may be lost.
+ */
 export function requireApprover(
   context: CliContext,
   spec: string | undefined,
@@ -22,7 +25,7 @@ export function requireApprover(
   throw refuse(
     "cli/nobody-to-ask",
     `haplan ${command} asks for approval, but ${reason}`,
-    `Nothing was planned or changed.${saved} To approve in advance, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
+    `${command === "recover" ? "Nothing was changed." : "Nothing was planned or changed."}${saved} To approve in advance, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
   );
 }
 

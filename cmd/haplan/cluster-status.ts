@@ -29,6 +29,8 @@ import type {
 export type StatusInput = {
   readonly spec: ClusterSpec;
   readonly state: State | null;
+  /** Why the state was not read; null if it was, or there is none. */
+  readonly stateUnread?: string | null;
   readonly observed: ObservedCluster;
   readonly balancers: readonly {
     readonly name: string;
@@ -55,6 +57,7 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
   return {
     cluster: spec.name,
     interrupted: input.interrupted,
+    stateUnread: input.stateUnread ?? null,
     members: members.toSorted((a, b) => a.name.localeCompare(b.name, "en", { numeric: true })),
     notMembers: mastersWithoutMember(spec, found),
     voters: voting.length,

@@ -6,24 +6,24 @@ import { chooseSpec } from "./choose-spec.ts";
 import type { CliContext } from "./cli-context.ts";
 import { nameInSpec } from "./commands/validate.ts";
 import { RefusalError, refuse } from "./refusal.ts";
-import { openSession, type Session, sessionFor } from "./session.ts";
+import { openSession, type Session, type SessionOptions, sessionFor } from "./session.ts";
 
 export type ClusterChoice = {
   /** The path that was given. */
   readonly spec?: string | undefined;
   /** The name of a cluster. */
   readonly stateOnly?: string | undefined;
-};
+} & SessionOptions;
 
 /** @throws RefusalError if there is no such cluster, or its spec is invalid */
 export async function openCluster(context: CliContext, choice: ClusterChoice): Promise<Session> {
-  const { spec, stateOnly } = choice;
-  if (stateOnly === undefined) return openSession(context, chooseSpec(context, spec));
+  const { spec, stateOnly, withoutState = false } = choice;
+  if (stateOnly === undefined) return openSession(context, chooseSpec(context, spec), { withoutState });
   refuseSpecFlags(context, spec);
   const applied = await readAppliedSpec(context, stateOnly);
   context.invocation.about({ spec: applied.path, stateOnly });
   context.terminal.printError(context.terminal.errorPaint.dim(`Cluster: ${stateOnly}, as last applied here`));
-  return sessionFor(context, { spec: applied.spec, specPath: null, specDigest: "" });
+  return sessionFor(context, { spec: applied.spec, specPath: null, specDigest: "" }, { withoutState });
 }
 
 /** Like `openCluster`, for destroying; if the spec is unusable, the error shows the command that does not need it. */

@@ -9,7 +9,14 @@ import { loadBalancerName } from "../../src/units/load-balancer-unit.ts";
 import type { CliContext } from "./cli-context.ts";
 import { clusterStatus, type StatusInput } from "./cluster-status.ts";
 import { interruptedBy, readPendingRestore } from "./pending-restore.ts";
-import { clientMaterial, observeSession, type Session, sessionState } from "./session.ts";
+import {
+  clientMaterial,
+  observeSession,
+  type Session,
+  type SessionOptions,
+  sessionState,
+  stateIfReached,
+} from "./session.ts";
 import type { ClusterStatus, InterruptedRestore } from "./views/status-view.ts";
 
 const questionTimeoutMs = 3000;
@@ -19,12 +26,17 @@ export type StatusReading = {
   readonly status: ClusterStatus;
   readonly problems: ObservedCluster["problems"];
   readonly membership: ObservedCluster["membership"];
-  /** Null if there is none. */
+  /** Null if there is none, or it was not reached. */
   readonly state: State | null;
 };
 
-export async function readStatus(context: CliContext, session: Session): Promise<StatusReading> {
-  const state = await sessionState(context, session);
+export async function readStatus(
+  context: CliContext,
+  session: Session,
+  { withoutState = false }: SessionOptions = {},
+): Promise<StatusReading> {
+  const read = (): Promise<State | null> => sessionState(context, session);
+  const { state, unread } = withoutState ? await stateIfReached(read) : { state: await read(), unread: null };
   const [observed, balancers, reporting, pending] = await Promise.all([
     observeSession(context, session, state),
     queryBalancers(session, context.stop.signal),
@@ -34,7 +46,16 @@ export async function readStatus(context: CliContext, session: Session): Promise
   const spec = resolveKnownAddresses(session.spec, state?.resources ?? []);
   const { interrupted } = pending;
   const nowMs = context.clock.now();
-  const status = clusterStatus({ spec, state, observed, balancers, reporting, interrupted, nowMs });
+  const status = clusterStatus({
+    spec,
+    state,
+    stateUnread: unread,
+    observed,
+    balancers,
+    reporting,
+    interrupted,
+    nowMs,
+  });
   const problems = [...observed.problems.filter((problem) => !problem.notAuthenticated), ...pending.problems];
   return { status, state, membership: observed.membership, problems };
 }

@@ -43,6 +43,20 @@ describe("recover", () => {
     expect((await haplan("plan three.yaml -detailed-exitcode")).code).toBe(0);
   });
 
+  it("shows the same where it cannot ask, and changes nothing", async () => {
+    await prepare();
+    const acts = cli.world.acts;
+    const { code, out, err } = await haplan("recover three.yaml");
+    expect([code, cli.world.acts]).toEqual([1, acts]);
+    expect(out).toContain("Recovery of cluster demo from the data of m1");
+    expect(out).toMatch(/m2 +lost: its machine is gone/);
+    expect(flat(err)).toContain(
+      "haplan recover asks for approval, but standard input is not a terminal Nothing was changed.",
+    );
+    expect(err).toContain("    haplan recover three.yaml -auto-approve");
+    expect(existsSync(join(cli.cwd, ".haplan/demo/restore"))).toBe(false);
+  });
+
   it("streams what it found as events", async () => {
     await prepare();
     const { code, out } = await haplan("recover three.yaml -auto-approve -json");

@@ -48,28 +48,42 @@ export type Session = {
   readonly dependencies: Dependencies;
 };
 
+export type SessionOptions = {
+  /** For a command that only shows: what only the state has is missing where its backend does not answer. */
+  readonly withoutState?: boolean;
+};
+
 /** Opens a session on the spec at `specPath`. @throws RefusalError with all mistakes in the spec */
-export async function openSession(context: CliContext, specPath: string): Promise<Session> {
+export async function openSession(
+  context: CliContext,
+  specPath: string,
+  options: SessionOptions = {},
+): Promise<Session> {
   const { spec, diagnostics, sourceDigest } = await loadSpecAt(context, specPath);
   if (spec === null) throw new RefusalError(diagnostics);
   const file = specPath === standardInput ? null : specPath;
-  return sessionFor(context, { spec, specPath: file, specDigest: sourceDigest ?? "" });
+  return sessionFor(context, { spec, specPath: file, specDigest: sourceDigest ?? "" }, options);
 }
 
 /** Opens a session on a loaded spec, such as that of a saved plan. */
 export async function sessionFor(
   context: CliContext,
   from: Pick<Session, "spec" | "specPath" | "specDigest">,
+  { withoutState = false }: SessionOptions = {},
 ): Promise<Session> {
   const directory = stateDir(context.cwd, from.spec.name);
   const { log } = context;
   const dependencies = dependenciesFor(await context.loadDependencies(), readEtcdUser(context.environment), log);
   const backend = openBackend(from.spec, { directory, cwd: context.cwd, clock: context.clock });
   log.write("info", "cluster", { name: from.spec.name, spec: from.specPath ?? "", state: backend.place });
-  const spec = await specInForce(context, from.spec, backend);
+  const readState = async (spec: ClusterSpec): Promise<State | null> => {
+    const { read } = storeOf(context, { spec, backend });
+    return withoutState ? (await stateIfReached(read)).state : read();
+  };
+  const spec = await specInForce(from.spec, readState);
   const opened = await dependencies.openProvider({
     spec,
-    recorded: async () => recordedMachines(await storeOf(context, { spec, backend }).read()),
+    recorded: async () => recordedMachines(await readState(spec)),
     directory,
     cwd: context.cwd,
     signal: context.stop.signal,
@@ -92,9 +106,12 @@ export async function sessionFor(
 }
 
 /** Without spare hosts the state is not read for it. */
-async function specInForce(context: CliContext, spec: ClusterSpec, backend: StateBackend): Promise<ClusterSpec> {
+async function specInForce(
+  spec: ClusterSpec,
+  readState: (spec: ClusterSpec) => Promise<State | null>,
+): Promise<ClusterSpec> {
   if ((spec.repair?.replace?.spares ?? []).length === 0) return spec;
-  return withStandIns(spec, await storeOf(context, { spec, backend }).read());
+  return withStandIns(spec, await readState(spec));
 }
 
 /** All calls to members are made as `user`, and logged. */
@@ -146,6 +163,18 @@ function openSpecAuthority(
 
 export function sessionState(context: CliContext, session: Session): Promise<State | null> {
   return sessionStore(context, session).read();
+}
+
+/** The state, or why its backend does not answer. */
+export async function stateIfReached(
+  read: () => Promise<State | null>,
+): Promise<{ readonly state: State | null; readonly unread: string | null }> {
+  try {
+    return { state: await read(), unread: null };
+  } catch (error) {
+    if (!(error instanceof HaplanError) || error.code !== "state/unreachable") throw error;
+    return { state: null, unread: error.message.replaceAll("\n", ". ") };
+  }
 }
 
 /** The state as a store; writes through it are made under `lock`. */

@@ -5,7 +5,7 @@ import { hasOtherStandIns } from "../../src/plan/stand-ins.ts";
 import type { CliContext } from "./cli-context.ts";
 import { loadSpecAt } from "./commands/validate.ts";
 import { readStatus, type StatusReading } from "./read-status.ts";
-import { type Session, sessionFor } from "./session.ts";
+import { type Session, type SessionOptions, sessionFor } from "./session.ts";
 import { type StatusChange, statusChanges } from "./status-changes.ts";
 import type { ClusterStatus } from "./views/status-view.ts";
 
@@ -25,16 +25,17 @@ export type WatchedStatus = StatusReading & {
 export async function* watchStatus(
   context: CliContext,
   opened: Session,
-  { intervalMs, signal }: { readonly intervalMs: number; readonly signal: AbortSignal },
+  { intervalMs, signal, ...options }: { readonly intervalMs: number; readonly signal: AbortSignal } & SessionOptions,
 ): AsyncGenerator<WatchedStatus> {
   let session = opened;
   let modifiedMs = modificationTime(context, session);
   let before: ClusterStatus | null = null;
   while (!signal.aborted) {
-    let reading = await readStatus(context, session);
-    if (hasOtherStandIns(session.spec, reading.state) && !signal.aborted) {
-      session = await sessionFor(context, session);
-      reading = await readStatus(context, session);
+    let reading = await readStatus(context, session, options);
+    const isRead = reading.status.stateUnread === null;
+    if (isRead && hasOtherStandIns(session.spec, reading.state) && !signal.aborted) {
+      session = await sessionFor(context, session, options);
+      reading = await readStatus(context, session, options);
     }
     if (signal.aborted) return;
     const changes = before === null ? [] : statusChanges(before, reading.status);
@@ -44,7 +45,7 @@ export async function* watchStatus(
     const found = modificationTime(context, session);
     if (found === modifiedMs || signal.aborted) continue;
     modifiedMs = found;
-    session = (await reopened(context, session)) ?? session;
+    session = (await reopened(context, session, options)) ?? session;
   }
 }
 
@@ -55,9 +56,13 @@ function modificationTime({ cwd }: CliContext, { specPath }: Session): number | 
 }
 
 /** Null while the spec is edited and not valid, and for another cluster. */
-async function reopened(context: CliContext, { specPath, spec: former }: Session): Promise<Session | null> {
+async function reopened(
+  context: CliContext,
+  { specPath, spec: former }: Session,
+  options: SessionOptions,
+): Promise<Session | null> {
   if (specPath === null) return null;
   const { spec, sourceDigest } = await loadSpecAt(context, specPath);
   if (spec === null || spec.name !== former.name) return null;
-  return sessionFor(context, { spec, specPath, specDigest: sourceDigest ?? "" });
+  return sessionFor(context, { spec, specPath, specDigest: sourceDigest ?? "" }, options);
 }

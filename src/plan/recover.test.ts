@@ -253,8 +253,21 @@ describe("a recovery is refused", () => {
     expect(both.refusal).toMatchObject([{ code: "plan/recover-quorum-left" }]);
   });
 
-  it("each unreachable machine, with the command that declares it lost", () => {
-    const { refusal = [] } = recover({ m1: "20@3", m2: "unreachable", m3: "unreachable" });
-    expect(refusal.map(({ commands }) => commands)).toEqual([[["recover", "-lost=m2"]], [["recover", "-lost=m3"]]]);
-  });
+  it.each([
+    ["one", { m1: "20@3", m2: "unreachable", m3: "gone" }, [], ["-lost=m2"], "m2 cannot"],
+    ["two", { m1: "20@3", m2: "unreachable", m3: "unreachable" }, [], ["-lost=m2", "-lost=m3"], "m2, m3 cannot"],
+    [
+      "one beside one that is declared lost",
+      { m1: "20@3", m2: "unreachable", m3: "unreachable" },
+      ["m3"],
+      ["-lost=m3", "-lost=m2"],
+      "m2 cannot",
+    ],
+  ] as const)(
+    "unreachable machines (%s), with the one command that declares them lost",
+    (_, disks, lost, flags, summary) => {
+      const { refusal = [] } = recover(disks, lost);
+      expect(refusal).toMatchObject([{ commands: [["recover", ...flags]], summary: expect.stringContaining(summary) }]);
+    },
+  );
 });

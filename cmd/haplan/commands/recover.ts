@@ -42,13 +42,14 @@ export async function runRecover(
   specArgument: string | undefined,
   flags: RecoverFlags,
 ): Promise<ExitCode> {
-  requireApprover(context, specArgument, flags, "recover");
+  const requireAnswer = (): void => requireApprover(context, specArgument, flags, "recover");
   const session = await openCluster(context, { spec: specArgument });
   return locked(context, session, flags, "apply", async (lock) => {
     const pending = await readPendingRestore(context, session);
     if (pending?.phase === "begun") {
       const { plan, restore } = pending;
       if (restore.recovery === undefined) throw incompleteError(restore, "Complete it first:");
+      requireAnswer();
       context.terminal.printError(`Resuming the recovery from ${restore.backup}, as it was approved.`);
       return execute(context, session, asRecovery(plan), flags, lock);
     }
@@ -57,14 +58,19 @@ export async function runRecover(
       context.terminal.printError(`The recovery from ${pending.restore.backup} is complete. Its files were removed.`);
       return 0;
     }
-    const plan = await planRecovery(context, session, flags);
+    const plan = await planRecovery(context, session, flags, requireAnswer);
     savePendingRestore(session, plan);
     return execute(context, session, plan, flags, lock);
   });
 }
 
-/** Plans, shows what is kept and what may be lost, and asks. @throws RefusalError */
-async function planRecovery(context: CliContext, session: Session, flags: RecoverFlags): Promise<RecoveryPlan> {
+/** Plans, shows what is kept and what may be lost, also where it cannot ask, and asks. @throws RefusalError */
+async function planRecovery(
+  context: CliContext,
+  session: Session,
+  flags: RecoverFlags,
+  requireAnswer: () => void,
+): Promise<RecoveryPlan> {
   const plan = asRecovery(
     await makePlan(context, session, {
       mode: "apply",
@@ -80,6 +86,7 @@ async function planRecovery(context: CliContext, session: Session, flags: Recove
   showPlan(context, plan, flags);
   if (!flags.json) context.terminal.print(`\n${renderRecovery(shown, context.terminal.paint)}`);
   await checkPlan(context, session, plan);
+  requireAnswer();
   if (!flags.autoApprove) await confirm(context, session.spec.name);
   if (context.stop.signal.aborted) throw stoppedBeforeChange(context.stop);
   return plan;

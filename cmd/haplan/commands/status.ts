@@ -8,7 +8,13 @@ import { refuse } from "../refusal.ts";
 import { lastScheduled } from "../scheduled-backups.ts";
 import type { Session } from "../session.ts";
 import { lastScheduledToJson, renderLastScheduled } from "../views/scheduled-view.ts";
-import { type ClusterStatus, renderStatus, statusToJson, unreachableWarning } from "../views/status-view.ts";
+import {
+  type ClusterStatus,
+  renderStatus,
+  stateUnreadWarning,
+  statusToJson,
+  unreachableWarning,
+} from "../views/status-view.ts";
 import { statusWatchView } from "../views/status-watch-view.ts";
 import { watchStatus } from "../watch-status.ts";
 
@@ -30,11 +36,11 @@ export async function runStatus(
   flags: StatusFlags,
 ): Promise<ExitCode> {
   const intervalMs = intervalOf(flags);
-  const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly });
+  const session = await openCluster(context, { spec: specArgument, stateOnly: flags.stateOnly, withoutState: true });
   if (intervalMs !== null) return watch(context, session, flags, intervalMs);
   const { terminal, invocation, clock } = context;
   const [{ status, problems }, scheduled] = await Promise.all([
-    readStatus(context, session),
+    readStatus(context, session, { withoutState: true }),
     lastScheduled(context, session),
   ]);
   if (flags.json) {
@@ -45,8 +51,8 @@ export async function runStatus(
     if (scheduled !== null && status.members.length > 0)
       terminal.print(renderLastScheduled(scheduled, clock.now(), terminal.paint));
   }
-  const warning = unreachableWarning(status);
-  if (warning !== null) terminal.printError(terminal.errorPaint.yellow(warning));
+  for (const warning of [stateUnreadWarning(status), unreachableWarning(status)])
+    if (warning !== null) terminal.printError(terminal.errorPaint.yellow(warning));
   for (const { subject, message } of problems) terminal.printError(`Unknown (${subject}): ${message}`);
   return exitCode(status, flags);
 }
@@ -58,7 +64,7 @@ async function watch(context: CliContext, session: Session, flags: StatusFlags, 
   });
   return context.stop.untilStopped(async (signal) => {
     let last: ClusterStatus | null = null;
-    for await (const watched of watchStatus(context, session, { intervalMs, signal })) {
+    for await (const watched of watchStatus(context, session, { intervalMs, signal, withoutState: true })) {
       view.show(watched);
       last = watched.status;
     }

@@ -32,6 +32,7 @@ function status(members: readonly MemberStatus[], loadBalancer: ClusterStatus["l
   return {
     interrupted: null,
     cluster: "demo",
+    stateUnread: null,
     members,
     notMembers: [],
     voters: voters.length,

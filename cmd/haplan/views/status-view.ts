@@ -57,6 +57,8 @@ export type ClusterStatus = {
   readonly cluster: string;
   /** Null if no restore and no recovery was interrupted. */
   readonly interrupted: InterruptedRestore | null;
+  /** Why the state was not read: what only it has is missing. Null if it was read, or there is none. */
+  readonly stateUnread: string | null;
   readonly members: readonly MemberStatus[];
   /** Masters of the spec that are no members of the cluster; none while no member answers. */
   readonly notMembers: readonly string[];
@@ -117,8 +119,11 @@ export function statusToJson(status: ClusterStatus): object {
 export function renderStatus(status: ClusterStatus, paint: Paint, lineOf: (command: CommandWords) => string): string {
   const unfinished = interruptedLines(status, paint, lineOf);
   const unreachable = unreachableLines(status, paint);
-  if (status.members.length === 0 && unreachable.length > 0) {
-    const none = `haplan's state has no member of cluster "${status.cluster}", and none answers.`;
+  if (status.members.length === 0 && (unreachable.length > 0 || status.stateUnread !== null)) {
+    const none =
+      status.stateUnread === null
+        ? `haplan's state has no member of cluster "${status.cluster}", and none answers.`
+        : `No member of cluster "${status.cluster}" answers, and its state was not read.`;
     return [none, ...unfinished, ...unreachable].join("\n");
   }
   if (status.members.length === 0) {
@@ -278,6 +283,12 @@ function workerLines({ workers }: ClusterStatus, paint: Paint): readonly string[
 
 function unreachableLines({ unreachable }: ClusterStatus, paint: Paint): readonly string[] {
   return unreachable.map(({ name, reason }) => paint.yellow(`Machine ${name} is unreachable: ${reason}`));
+}
+
+/** For standard error; null if the state was read. */
+export function stateUnreadWarning({ stateUnread }: ClusterStatus): string | null {
+  if (stateUnread === null) return null;
+  return `Warning: the state was not read, and this is what the members and machines of the spec say. ${stateUnread}`;
 }
 
 /** For standard error; null if every machine was reached. */

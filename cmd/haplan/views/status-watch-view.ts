@@ -6,7 +6,7 @@ import type { CommandWords } from "../../../src/base/command-words.ts";
 import type { StatusChange } from "../status-changes.ts";
 import type { Terminal } from "../terminal.ts";
 import type { WatchedStatus } from "../watch-status.ts";
-import { renderStatus, statusToJson } from "./status-view.ts";
+import { renderStatus, stateUnreadWarning, statusToJson } from "./status-view.ts";
 
 type LineOf = (command: CommandWords) => string;
 
@@ -28,10 +28,15 @@ export function statusWatchView(
       latest.splice(0, latest.length - changesShownMax);
       const { status, problems, timeMs } = watched;
       const body = renderStatus(status, terminal.paint, lineOf);
+      const warning = stateUnreadWarning(status);
+      const unread = warning === null ? [] : [terminal.paint.yellow(warning)];
       const unknown = problems.map(({ subject, message }) => terminal.paint.yellow(`Unknown (${subject}): ${message}`));
-      shown = [body, ...unknown, ...(latest.length === 0 ? [] : ["", terminal.paint.bold("Changes"), ...latest])].join(
-        "\n",
-      );
+      shown = [
+        body,
+        ...unread,
+        ...unknown,
+        ...(latest.length === 0 ? [] : ["", terminal.paint.bold("Changes"), ...latest]),
+      ].join("\n");
       terminal.showStatus([...shown.split("\n"), "", terminal.paint.dim(`${clockTime(timeMs)}, Ctrl-C to stop`)]);
     },
     // The last one stays on the screen.

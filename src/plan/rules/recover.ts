@@ -97,18 +97,30 @@ function refuseEarly(
         "haplan cannot rebuild members whose processes it does not run. Recover them with the tools that they were made with.",
       ),
     ];
-  return masters.flatMap(({ name }) => {
+  const silent = masters.flatMap(({ name }) => {
     const found = observed.unreachable?.find((machine) => machine.name === name);
-    if (found === undefined || lost.includes(name)) return [];
-    return [
-      refusal(
-        "plan/recover-unreachable",
-        `${name} cannot be reached, which does not mean that it is lost`,
-        `${found.reason}. If it runs and others with it, they may still be the cluster, and a second one beside it would lose what clients write there. Make it reachable. Only if it will never come back, say so:`,
-        [["recover", ...lost.map((each) => `-lost=${each}`), `-lost=${name}`]],
-      ),
-    ];
+    return found === undefined || lost.includes(name) ? [] : [{ name, reason: found.reason }];
   });
+  return silent.length === 0 ? [] : [notReached(silent, lost)];
+}
+
+/** One command declares all of them lost. */
+function notReached(
+  silent: readonly { readonly name: string; readonly reason: string }[],
+  lost: readonly string[],
+): Diagnostic {
+  const names = silent.map(({ name }) => name);
+  const [are, it, comes] = names.length === 1 ? ["it is", "it", "it"] : ["they are", "them", "they"];
+  const reasons =
+    names.length === 1 ? `${silent[0]!.reason}. ` : silent.map(({ name, reason }) => `${name}: ${reason}.\n`).join("");
+  const running = names.length === 1 ? "it runs and others with it" : "one of them runs and others with it";
+  const partly = names.length === 1 ? "" : ", for each of which that is true";
+  return refusal(
+    "plan/recover-unreachable",
+    `${names.join(", ")} cannot be reached, which does not mean that ${are} lost`,
+    `${reasons}If ${running}, they may still be the cluster, and a second one beside it would lose what clients write there. Make ${it} reachable. Only if ${comes} will never come back, say so${partly}:`,
+    [["recover", ...[...lost, ...names].map((each) => `-lost=${each}`)]],
+  );
 }
 
 function hasQuorum(): Diagnostic {
