@@ -359,6 +359,7 @@ describe("mistakes", () => {
     ["apply three.yaml -auto-approve -lock-timeout soon", "Write a number with a unit of ms, s, m or h"],
     ["validate none.yaml", "There is no file none.yaml"],
     ["apply none.yaml -auto-approve", "There is no file none.yaml"],
+    ["apply none.plan", "Pass the path of a spec, or of a plan that `haplan plan -out=FILE`"],
     ["", "Usage: haplan"],
   ])("T low: %s: exits with 1 and a hint", async (line, help) => {
     const { code, err } = await haplan(line);

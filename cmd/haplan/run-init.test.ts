@@ -76,6 +76,21 @@ describe("init", () => {
     expect(existsSync(join(cli.cwd, "other.yaml"))).toBe(true);
   });
 
+  it.each([
+    ["-hosts 10.0.0.1,10.0.0.1,10.0.0.2", "The address 10.0.0.1 is already used by a master of -hosts"],
+    [
+      "-hosts 10.0.0.1,10.0.0.2,10.0.0.3 -workers 10.0.0.3",
+      "The address 10.0.0.3 is already used by a master of -hosts",
+    ],
+    [
+      "-hosts 10.0.0.1,10.0.0.2,10.0.0.3 -workers 10.0.0.4,10.0.0.4",
+      "The address 10.0.0.4 is already used by a worker of -workers",
+    ],
+  ])("names the flag that has a host already, and nothing else: %s", async (flags, summary) => {
+    const { code, err } = await haplan(`init ${flags}`);
+    expect([code, err.match(/^│ Error: .*$/gm)]).toEqual([1, [`│ Error: ${summary}`]]);
+  });
+
   it("names hosts as they are themselves, and says what they are", async () => {
     cli.askHost = ({ host }) => {
       const number = host.split(".").at(-1)!;

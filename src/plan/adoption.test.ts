@@ -155,6 +155,22 @@ describe("a cluster with adopted members", () => {
     },
   );
 
+  it("says how to take over a live one that is no longer adopted, and leaves it", () => {
+    const masters = spec.controlPlane.masters.map(({ adoptedAt, ...master }) =>
+      master.name === "m1" || adoptedAt === undefined ? master : { ...master, adoptedAt },
+    );
+    const { plan } = planChanges({ ...settled(), spec: { ...spec, controlPlane: { ...spec.controlPlane, masters } } });
+    expect(plan?.steps.map(({ action }) => action.kind)).toEqual(["recordState"]);
+    expect(plan?.warnings).toMatchObject([
+      {
+        code: "plan/unmanaged-member",
+        summary: "Voter m1 runs on no machine of haplan's",
+        detail:
+          "It answers at http://127.0.1.1:2380. haplan counts its vote and leaves its process alone. To have haplan run this master, stop that process, and apply: a new member takes its vote.",
+      },
+    ]);
+  });
+
   it("says that an adopted member is away, and leaves it", () => {
     const { plan } = planChanges(settled([{}, { healthy: false, raftIndex: null }]));
     expect(plan?.steps).toEqual([]);

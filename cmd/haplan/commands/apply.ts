@@ -20,7 +20,7 @@ import { makePlan, type PlanOptions } from "../make-plan.ts";
 import { refuseDuringMigration } from "../migrate/migration-record.ts";
 import { openCluster, openClusterToDestroy, warnOfOtherClusters } from "../open-cluster.ts";
 import { refuseDuringRestore } from "../pending-restore.ts";
-import { type RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
+import { RefusalError, refuse, stoppedBeforeChange } from "../refusal.ts";
 import { removeClusterDir } from "../remove-cluster-dir.ts";
 import { isPlanFile, readPlanFile, type SavedPlan } from "../saved-plan.ts";
 import { type Session, sessionFor, sessionState } from "../session.ts";
@@ -53,7 +53,8 @@ export async function runApply(
   if (flags.destroy) return runDestroy(context, argument, refuseBesideDestroy(flags));
   if (argument !== undefined && isPlanFile(context, argument)) return applySavedPlan(context, argument, flags);
   // A missing file is reported before a missing approval.
-  if (!isMissing(context, argument)) requireApprover(context, argument, flags, "apply");
+  if (argument !== undefined && isMissing(context, argument)) throw missingFile(argument);
+  requireApprover(context, argument, flags, "apply");
   const session = await openCluster(context, { spec: argument });
   return applyChanges(context, session, planOptionsOf(flags), flags);
 }
@@ -76,8 +77,15 @@ export function applyChanges(
   });
 }
 
-function isMissing({ cwd }: CliContext, argument: string | undefined): boolean {
-  return argument !== undefined && argument !== standardInput && !existsSync(resolve(cwd, argument));
+function isMissing({ cwd }: CliContext, argument: string): boolean {
+  return argument !== standardInput && !existsSync(resolve(cwd, argument));
+}
+
+function missingFile(path: string): RefusalError {
+  const detail =
+    "Pass the path of a spec, or of a plan that `haplan plan -out=FILE` has saved. examples/ha-3-masters.yaml is a starting point.";
+  const summary = `There is no file ${path}`;
+  return new RefusalError([{ severity: "error", code: "spec/missing-file", summary, detail, address: path }]);
 }
 
 /** Runs `apply -destroy` as `destroy`, which has fewer options. @throws RefusalError */

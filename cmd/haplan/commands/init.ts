@@ -63,7 +63,12 @@ export async function runInit(context: CliContext, file: string | undefined, fla
 function validText(draft: DraftSpec, flags: InitFlags): { readonly text: string; readonly spec: ClusterSpec } {
   const text = renderSpec(draft);
   const { diagnostics, spec } = specReader.parse(draft.file, text);
-  if (spec === null) throw new RefusalError(diagnostics.map((diagnostic) => explained(diagnostic, draft, flags)));
+  if (spec === null) {
+    const shared = diagnostics.filter(({ code }) => code === "spec/duplicate-address");
+    // Of one host that was named twice, anything else follows.
+    const shown = shared.length > 0 ? shared : diagnostics;
+    throw new RefusalError(shown.map((diagnostic) => explained(diagnostic, draft, flags)));
+  }
   return { text, spec };
 }
 
@@ -141,9 +146,23 @@ function exists(path: string): Error {
 
 /** A mistake in the spec that would have been written: it is in no file, so it has no position. */
 function explained(diagnostic: Diagnostic, draft: DraftSpec, flags: InitFlags): Diagnostic {
-  const { range: _, snippet: _snippet, address: _address, ...plain } = diagnostic;
+  const { range: _, snippet: _snippet, address: _address, ...rest } = diagnostic;
+  const plain = { ...rest, summary: withFlags(rest.summary, draft) };
   if (!["spec/even-members", "spec/too-few-members", "spec/too-many-members"].includes(plain.code)) return plain;
   return { ...plain, detail: `${plain.detail}\n\n${adviceFor(draft, flags)}` };
+}
+
+/** Names the flag that gave a host, in place of where the spec would have it. */
+function withFlags(summary: string, { adopted }: DraftSpec): string {
+  return summary.replaceAll(/the ([a-z ]+) at spec\.([\w.[\]]+)/g, (_, kind: string, path: string) => {
+    const flag = path.startsWith("workers")
+      ? "-workers"
+      : path.startsWith("loadBalancer")
+        ? "-load-balancer"
+        : "-hosts";
+    // Those that run are masters as well.
+    return adopted !== null && flag === "-hosts" ? `a ${kind}` : `a ${kind} of ${flag}`;
+  });
 }
 
 function adviceFor({ masters, adopted }: DraftSpec, { hosts }: InitFlags): string {

@@ -128,6 +128,21 @@ const plan: Plan = {
 const unchanged: Plan = { ...plan, changes: plan.changes.slice(4), drift: [], steps: [], timeline: [] };
 
 describe("plan view", () => {
+  it("announces no actions where only the state is changed", () => {
+    const [, , ...timeline] = plan.timeline;
+    const [step] = plan.steps;
+    const text = renderPlan(
+      { ...plan, drift: [], changes: [], steps: [step!], timeline },
+      { paint: createPaint(false) },
+    );
+    expect(text).toMatch(/^haplan will change no resource, only its state:\n\nSteps that do not affect the quorum:/);
+    expect(text).not.toMatch(/following (actions|symbols)/);
+    const moved: typeof step = { ...step!, action: { kind: "awaitQuorum", members: [] } as never };
+    expect(renderPlan({ ...plan, drift: [], changes: [], steps: [moved] }, { paint: createPaint(false) })).toMatch(
+      /^haplan will change no resource, and perform these steps:/,
+    );
+  });
+
   it("T low: shows symbols, reasons, values, drift, timeline and summary, and hides digests and process ids", () => {
     expect(renderPlan(plan, { paint: createPaint(false) })).toMatchInlineSnapshot(`
       "Note: Objects have changed outside of haplan

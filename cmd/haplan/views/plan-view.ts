@@ -101,6 +101,17 @@ export function renderPlan(plan: Plan, { paint, columns = null, refreshed = true
   const changes = plan.changes.filter(
     ({ action, importing, movedFrom }) => action !== "noop" || importing !== undefined || movedFrom !== undefined,
   );
+  const end = [
+    ...renderSteps(plan),
+    ...renderTimeline(plan, paint, columns),
+    "",
+    `${paint.bold("Plan:")} ${countsText(plan)}`,
+  ];
+  if (changes.length === 0) {
+    const onlyRecords = plan.steps.every(({ action }) => action.kind === "recordState");
+    const what = onlyRecords ? "only its state:" : "and perform these steps:";
+    return [...drift, `haplan will change no resource, ${what}`, "", ...end].join("\n");
+  }
   return [
     ...drift,
     "haplan generated the following execution plan. Resource actions are indicated",
@@ -110,10 +121,7 @@ export function renderPlan(plan: Plan, { paint, columns = null, refreshed = true
     "haplan will perform the following actions:",
     "",
     ...changes.flatMap((item) => [...renderChange(item, paint), ""]),
-    ...renderSteps(plan),
-    ...renderTimeline(plan, paint, columns),
-    "",
-    `${paint.bold("Plan:")} ${countsText(plan)}`,
+    ...end,
   ].join("\n");
 }
 

@@ -128,14 +128,18 @@ function checkRoles({ desired, view, builder }: Planning): void {
 }
 
 /** Members of a formed cluster that answer from machines without this cluster's label. */
-function checkUnmanaged({ view, builder }: Planning): void {
+function checkUnmanaged({ spec, view, builder }: Planning): void {
   if (view.phase !== "formed") return;
   for (const member of view.members) {
     if (!member.voter || memberCondition(view, member) !== "unmanaged" || !hasName(member)) continue;
+    const isWanted = spec.controlPlane.masters.some(({ name }) => name === member.name);
+    const wayOut = isWanted
+      ? " To have haplan run this master, stop that process, and apply: a new member takes its vote."
+      : "";
     builder.warn(
       "plan/unmanaged-member",
       `Voter ${member.name} runs on no machine of haplan's`,
-      `It answers at ${member.peerUrl}. haplan counts its vote and leaves its process alone.`,
+      `It answers at ${member.peerUrl}. haplan counts its vote and leaves its process alone.${wayOut}`,
     );
   }
 }

@@ -17,10 +17,15 @@ function check({ pointer, value }: LocatedValue<string>): readonly SpecFinding[]
   return [findingAt(pointer, { code: "spec/bad-address", summary, detail })];
 }
 
+/** Whether it was to be an IPv4 address: no host name has digits and dots alone. */
+export function isMalformed(address: string): boolean {
+  return isIP(address) === 0 && /^[\d.]+$/.test(address);
+}
+
 /** Null for other host names and addresses. */
 function faultOf(address: string): string | null {
   const family = isIP(address);
-  if (family === 0) return /^[\d.]+$/.test(address) ? "not an IP address" : null;
+  if (family === 0) return isMalformed(address) ? "not an IP address" : null;
   if (address.includes("%")) return "an address of one network interface: it means nothing on other machines";
   // A block of IPv6 would hold every address of IPv4, too.
   if (address.startsWith("::ffff:")) return "an IPv4 address in the form of IPv6";

@@ -57,6 +57,12 @@ describe("hosts of load balancers", () => {
     expect(spec?.loadBalancer.virtual).toBeUndefined();
   });
 
+  it("have one mistake where the address of a master is mistyped that is one of them", () => {
+    expect(findings(specWith(pair).replace("10.0.0.12", "10.0.0.300"))).toEqual([
+      '9:30 spec/bad-address "10.0.0.300" is not an IP address',
+    ]);
+  });
+
   it.each([
     ["vip: 10.0.0.100, hosts: [{ name: w1 }]", "Only w1-lb can have the virtual address 10.0.0.100"],
     ["hosts: [{ name: w1 }]", "All clients depend on w1-lb, the only load balancer"],

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import type { HostDraft, LocatedPart, SpecDraft } from "../draft.ts";
 import { findingAt, formatPointer, type SpecFinding } from "../finding.ts";
 import type { LocatedValue } from "../schema/located.ts";
+import { isMalformed } from "./host-addresses.ts";
 import { memberPorts } from "./member-ports.ts";
 import type { SpecRule } from "./rule.ts";
 
@@ -155,6 +156,8 @@ function hostHas({ pointer, value }: LocatedValue<string>, kind: HostDraft["kind
 
 /** VRRP's messages and the address that they are about are of one family. */
 function checkFamily({ pointer, value }: LocatedValue<string>, vip: LocatedValue<string>): readonly SpecFinding[] {
+  // Reported where it is written.
+  if (isMalformed(value)) return [];
   const family = isIP(value);
   if (family === isIP(vip.value)) return [];
   const summary =
@@ -163,6 +166,10 @@ function checkFamily({ pointer, value }: LocatedValue<string>, vip: LocatedValue
       : `The virtual address ${vip.value} is IPv${isIP(vip.value)}, and ${value} is IPv${family}`;
   const detail = "keepalived's messages go from address to address, of the same family as the virtual address.";
   return [findingAt(pointer, { code: "spec/bad-address", summary, detail })];
+}
+
+function isHostName(address: string): boolean {
+  return isIP(address) === 0 && !isMalformed(address);
 }
 
 /** A master that listens at all addresses of its host, or at the load balancer's own, leaves no port of the same number. */
@@ -174,7 +181,7 @@ function checkPorts({ loadBalancer, controlPlane }: SpecDraft, hosts: readonly B
   const byMasters = new Map(memberPorts(controlPlane).map(({ value, use }) => [value, use]));
   // Several have one in the end.
   const isVirtual = loadBalancer.entries.vip !== null || hosts.length > 1;
-  const shared = hosts.find(({ master }) => master !== null && (!isVirtual || isIP(master.address?.value ?? "") === 0));
+  const shared = hosts.find(({ master }) => master !== null && (!isVirtual || isHostName(master.address?.value ?? "")));
   if (shared === undefined) return [];
   return ports.flatMap(({ pointer, value }) => {
     const use = byMasters.get(value);
