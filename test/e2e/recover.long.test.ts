@@ -33,8 +33,9 @@ describe("a cluster of three that has lost two", () => {
   it("is not recovered while the others may be alive", async () => {
     const { code, stderr } = await cluster.fixture.haplan(["recover", "-auto-approve"]);
     expect(code).toBe(1);
-    for (const { name } of former)
-      expect(stderr).toContain(`${name} cannot be reached, which does not mean that it is lost`);
+    const names = former.map(({ name }) => name);
+    expect(stderr).toContain(`${names.join(", ")} cannot be reached, which does not mean that they are lost`);
+    expect(stderr).toContain(`haplan recover ${names.map((name) => `-lost=${name}`).join(" ")}`);
   });
 
   it("has everything that was acknowledged, as the leader had it", async () => {
