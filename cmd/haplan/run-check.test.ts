@@ -30,6 +30,7 @@ const facts: HostFacts = {
   paths: [],
   addresses: ["10.0.0.1"],
   networks: [],
+  macs: [],
   units: [],
   listening: [],
   virtualAddresses: [],

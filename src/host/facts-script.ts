@@ -23,7 +23,7 @@ const writes = 100;
 /** A slow disk is measured with fewer writes. */
 const writeSeconds = 3;
 
-/** What the system is, and its addresses. Other parts may follow, which call `fact` as well. */
+/** What the system is, and its addresses, of interfaces as well. Other parts may follow, which call `fact` as well. */
 export const systemScript: string = `export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 fact() { name=$1; shift; printf '%s' "$name"; printf '\\t%s' "$@"; printf '\\n'; }
 fact system "$(uname -s)" "$(uname -r)" "$(uname -m)" "$(uname -n)"
@@ -40,7 +40,9 @@ fact boot-id "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 (ip -o address show 2>/dev/null || ifconfig 2>/dev/null) | sed -n 's/.*inet6* \\([0-9A-Fa-f.:]*\\).*/\\1/p' |
   while read -r each; do fact address "$each"; done
 ip -o address show 2>/dev/null | sed -n 's/.*inet6* \\([0-9A-Fa-f.:]*\\/[0-9]*\\).*/\\1/p' |
-  while read -r each; do fact network "$each"; done`;
+  while read -r each; do fact network "$each"; done
+ip -o link show 2>/dev/null | sed -n 's/.*link\\/ether \\([0-9A-Fa-f:]*\\).*/\\1/p' |
+  while read -r each; do fact mac "$each"; done`;
 
 /**
  * Prints one fact a line: its name, a tab, its values with tabs between them. What cannot be told is left out. A word that

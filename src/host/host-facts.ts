@@ -94,6 +94,8 @@ export type HostFacts = HostIdentity & {
   readonly addresses: readonly string[];
   /** Its addresses with the lengths of their networks' prefixes, as 10.0.0.11/24; empty where that cannot be told. */
   readonly networks: readonly string[];
+  /** MAC addresses of its interfaces, in lower case; empty where that cannot be told. */
+  readonly macs: readonly string[];
   readonly units: readonly FoundUnit[];
   readonly listening: readonly ListeningPort[];
   readonly virtualAddresses: readonly ConfiguredAddress[];

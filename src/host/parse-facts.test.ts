@@ -36,6 +36,8 @@ describe("the facts of a host", () => {
       ["installed", "yes"],
       ["network", "127.0.0.1/8"],
       ["network", "fd97:6470:42::b/64"],
+      ["mac", "52:54:00:aa:bb:cc"],
+      ["mac", "52:54:00:aa:bb:cc"],
       ["address", "127.0.0.1"],
       ["address", "FD97:6470:0042:0000::b"],
       ["listening", "0100007F:1F90", "41"],
@@ -98,6 +100,7 @@ describe("the facts of a host", () => {
       ],
       addresses: ["127.0.0.1", "fd97:6470:42::b"],
       networks: ["127.0.0.1/8", "fd97:6470:42::b/64"],
+      macs: ["52:54:00:aa:bb:cc"],
       units: [{ name: "haplan-a-x-m1-agent", directory: "/var/lib/haplan/a-x/machines/m1/units/agent" }],
       listening: [
         { address: "127.0.0.1", port: 8080, process: { pid: 8, name: "nginx", unit: "nginx" } },

@@ -35,6 +35,7 @@ export function parseFacts(output: string): HostFacts {
     paths: (lines.get("path") ?? []).map(hostPath),
     addresses: [...new Set(all(lines, "address").map(canonicalAddress))],
     networks: [...new Set(all(lines, "network"))],
+    macs: [...new Set(all(lines, "mac"))],
     units: (lines.get("unit") ?? []).map(([name = "", directory = ""]) => ({ name, directory })),
     listening: listeningPorts(lines),
     virtualAddresses: (lines.get("virtual-address") ?? []).map(([address = "", ...file]) => ({

@@ -29,6 +29,7 @@ const healthy: HostFacts = {
   paths: [],
   addresses: ["127.0.0.1", "10.0.0.1"],
   networks: ["127.0.0.1/8", "10.0.0.1/24"],
+  macs: [],
   units: [],
   listening: [],
   virtualAddresses: [],

@@ -186,8 +186,20 @@ export const hostChecks: readonly Check[] = [
         : [
             {
               summary: `The virtual address ${taken.address} is in use by ${taken.holder}`,
-              detail:
-                "Only load balancers may have it. Remove it from that machine, or write another address as loadBalancer.vip.",
+              detail: `${taken.beside === undefined ? "" : `${taken.beside} has it as well, and clients reach one or the other. `}Only load balancers may have it. Remove it from that machine, or write another address as loadBalancer.vip.`,
+            },
+          ],
+  },
+  {
+    id: "virtual-address-not-checked",
+    severity: "warning",
+    find: ({ untoldAddress: untold }) =>
+      untold === undefined
+        ? []
+        : [
+            {
+              summary: `Whether another machine has the virtual address ${untold.address} could not be checked`,
+              detail: untold.reason,
             },
           ],
   },

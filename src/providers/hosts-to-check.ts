@@ -36,10 +36,18 @@ export type HostsToCheck = {
   readonly virtualAddress?: VirtualAddress;
   /** The virtual address, if another machine than one of the load balancer has it; else absent. */
   readonly takenAddress?: TakenAddress;
+  /** The virtual address, if it could not be told whether another machine has it; else absent. */
+  readonly untoldAddress?: UntoldAddress;
 };
 
-/** `holder` is a machine of the cluster, or what is known of another one: its MAC address, or that it answers. */
-export type TakenAddress = { readonly address: string; readonly holder: string };
+/**
+ * `holder` is a machine of the cluster, or what is known of another one: its MAC address, or that it answers. `beside` is the host
+ * of a load balancer that has the address as well; absent if none has.
+ */
+export type TakenAddress = { readonly address: string; readonly holder: string; readonly beside?: string };
+
+/** `reason` is a sentence. */
+export type UntoldAddress = { readonly address: string; readonly reason: string };
 
 /** `summary` begins with the host. */
 export type Finding = { readonly summary: string; readonly detail: string };

@@ -51,18 +51,37 @@ export function strayAddressFindings({ virtualAddress, hosts }: HostsToCheck): r
 
 /** A host whose own address is routed to it alone says nothing of its segment. */
 function isStray(address: string, networks: readonly string[]): boolean {
-  const type = isIP(address) === 6 ? "ipv6" : "ipv4";
-  const known = networks.flatMap((network) => {
-    const [own = "", prefix = ""] = network.split("/");
-    return [{ own, prefix: Number(prefix), type: isIP(own) === 6 ? ("ipv6" as const) : ("ipv4" as const) }];
-  });
-  const isRouted = known.some(
-    (each) => each.type === type && each.prefix === (type === "ipv4" ? 32 : 128) && each.own !== "::1",
-  );
-  if (known.length === 0 || isRouted) return false;
-  return !known.some(({ own, prefix, ...network }) => {
-    const block = new BlockList();
-    block.addSubnet(own, prefix, network.type);
-    return network.type === type && block.check(address, type);
-  });
+  const known = networks.map(parseNetwork);
+  const isRouted = known.some((each) => each.isRouted && each.type === typeOf(address) && each.own !== "::1");
+  return known.length > 0 && !isRouted && !known.some((network) => contains(network, address));
+}
+
+/** The host's own addresses in those of its networks that `address` is in, without that address itself. */
+export function addressesBeside(address: string, networks: readonly string[]): readonly string[] {
+  const segments = networks.map(parseNetwork).filter((network) => !network.isRouted && contains(network, address));
+  return segments.map(({ own }) => own).filter((own) => canonicalAddress(own) !== canonicalAddress(address));
+}
+
+type Network = {
+  readonly own: string;
+  readonly prefix: number;
+  readonly type: "ipv4" | "ipv6";
+  /** It is of one address. */
+  readonly isRouted: boolean;
+};
+
+function typeOf(address: string): Network["type"] {
+  return isIP(address) === 6 ? "ipv6" : "ipv4";
+}
+
+function parseNetwork(network: string): Network {
+  const [own = "", length = ""] = network.split("/");
+  const [prefix, type] = [Number(length), typeOf(own)];
+  return { own, prefix, type, isRouted: prefix === (type === "ipv4" ? 32 : 128) };
+}
+
+function contains({ own, prefix, type }: Network, address: string): boolean {
+  const block = new BlockList();
+  block.addSubnet(own, prefix, type);
+  return type === typeOf(address) && block.check(address, type);
 }

@@ -9,14 +9,13 @@ import { dataDir, installDir } from "../../base/host-paths.ts";
 import { factsScript } from "../../host/facts-script.ts";
 import type { HostFacts } from "../../host/host-facts.ts";
 import { parseFacts } from "../../host/parse-facts.ts";
-import { checkHosts, hasAddress, requiredTools } from "../host-checks.ts";
-import { type HostToCheck, labelOf, type MachineToCheck, type TakenAddress } from "../hosts-to-check.ts";
+import { checkHosts, requiredTools } from "../host-checks.ts";
+import { type HostToCheck, labelOf, type MachineToCheck } from "../hosts-to-check.ts";
 import type { MachineCalls } from "../machine-calls.ts";
 import { usedPaths } from "../path-checks.ts";
 import type { CheckReport, PreflightRequest } from "../provider.ts";
-import { configuredHolder, isSetUp } from "../virtual-address-checks.ts";
+import { type FoundHolder, findHolder } from "./find-holder.ts";
 import type { KnownHost } from "./host-directory.ts";
-import { holderScript, parseHolder } from "./network-scripts.ts";
 import { type ClockReading, RemoteShell } from "./remote-shell.ts";
 import { tryPaths } from "./try-paths.ts";
 import type { Host } from "./upload-artifact.ts";
@@ -74,14 +73,16 @@ export async function checkSshHosts(given: HostsRequest): Promise<CheckReport> {
     ]);
     const missed = unreached.filter(({ host }) => host.machines.some((name) => changed.has(name)));
     const toCheck = visited.map((each) => hostToCheck(each, given));
-    const takenAddress = await findHolder(given, [...visited, ...ofOthers.filter(isVisited)]);
+    const { takenAddress, untoldAddress } = await holderOf(given, [...visited, ...ofOthers.filter(isVisited)]);
     const diagnostics = checkHosts({
       cluster,
       certificateAgeMs,
       hosts: toCheck,
       paths,
       ...(request.virtualAddress === undefined ? {} : { virtualAddress: request.virtualAddress }),
-      ...(takenAddress === null ? {} : { takenAddress }),
+      ...(takenAddress === undefined ? {} : { takenAddress }),
+      // Once the hosts that were missed are reached, it is asked again.
+      ...(untoldAddress === undefined || missed.length > 0 ? {} : { untoldAddress }),
     });
     return {
       hosts: visited.map(({ host, facts, clock }) => ({
@@ -126,40 +127,33 @@ async function visit(
   }
 }
 
-/** Asked from the first load balancer that was reached: routers answer for addresses of other networks. */
-async function findHolder(
-  { cluster, request: { virtualAddress }, balancers, calls, signal }: HostsRequest,
-  visited: readonly Visited[],
-): Promise<TakenAddress | null> {
-  if (virtualAddress === undefined) return null;
-  const { address } = virtualAddress;
-  // Also where it has the address on the hosts of this cluster's own load balancers.
-  const configured = configuredHolder(cluster, address, visited.map(labeled));
-  if (configured !== null) return { address, holder: configured };
-  const holder = visited.find(({ facts }) => hasAddress(facts, address));
-  const keys = new Set(balancers.map(({ key }) => key));
-  const isBalancer = ({ host, facts }: Visited): boolean => keys.has(host.key) || isSetUp(cluster, address, facts);
-  if (holder !== undefined) {
-    return isBalancer(holder) ? null : { address, holder: labelOf(labeled(holder)) };
-  }
-  const asked = visited.find(isBalancer);
-  // One that was not asked may have it, as it should.
-  const isKnown = [...keys].every((key) => visited.some(({ host }) => host.key === key));
-  if (asked === undefined || !isKnown) return null;
-  const what = `check the virtual address from ${asked.host.target.host}`;
-  try {
-    const script = holderScript(virtualAddress);
-    const found = parseHolder(await calls.run({ what, signal }, (given) => asked.shell.run(script, holderMs, given)));
-    return found === null ? null : { address, holder: found };
-  } catch (error) {
-    // That the host does not answer any more says nothing of the address.
-    if (!(error instanceof HaplanError) || error.code === "provider/aborted") throw error;
-    return null;
-  }
-}
-
-function labeled({ host, facts }: Visited): Parameters<typeof labelOf>[0] & Pick<Visited, "facts"> {
-  return { host: host.target.host, machines: host.machines.map((name) => ({ name })), facts };
+async function holderOf(given: HostsRequest, visited: readonly Visited[]): Promise<FoundHolder> {
+  const { cluster, request, balancers, calls, signal } = given;
+  const { virtualAddress } = request;
+  if (virtualAddress === undefined) return {};
+  return await findHolder({
+    cluster,
+    virtualAddress,
+    visited: visited.map(({ host, shell, facts }) => ({
+      key: host.key,
+      host: host.target.host,
+      machines: host.machines,
+      facts,
+      run: async (script) => {
+        const what = `check the virtual address from ${host.target.host}`;
+        try {
+          return await calls.run({ what, signal }, (limit) => shell.run(script, holderMs, limit));
+        } catch (error) {
+          if (!(error instanceof HaplanError) || error.code === "provider/aborted") throw error;
+          return null;
+        }
+      },
+    })),
+    balancers: balancers.map(({ key, target: { host }, machines }) => ({
+      key,
+      label: labelOf({ host, machines: machines.map((name) => ({ name })) }),
+    })),
+  });
 }
 
 function programsOf({ units }: PreflightRequest): readonly string[] {

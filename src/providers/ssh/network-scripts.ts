@@ -69,12 +69,17 @@ ${connectScript([place])}
 ip neighbor show to ${address} 2>/dev/null`;
 }
 
-/** What `holderScript` printed: what is known of the holder; null if there is none. */
-export function parseHolder(output: string): string | null {
+/** What `holderScript` printed; `mac` is null for a holder that answers from beyond a router. Null if there is no holder. */
+export function parseHolder(output: string): { readonly mac: string | null } | null {
   const [, mac] = /\blladdr (\S+)/.exec(output) ?? [];
-  if (mac !== undefined) return `a machine with the MAC address ${mac}`;
+  if (mac !== undefined) return { mac };
   const outcome = parseConnections(output).get(0);
-  return outcome === "connected" || outcome === "refused" ? "a machine that answers" : null;
+  return outcome === "connected" || outcome === "refused" ? { mac: null } : null;
+}
+
+/** For people. */
+export function describeHolder({ mac }: { readonly mac: string | null }): string {
+  return mac === null ? "a machine that answers" : `a machine with the MAC address ${mac}`;
 }
 
 /** What `listenScript` printed. */
