@@ -1,4 +1,5 @@
-/** Checks the hosts of a plan that makes machines or restores a backup, before it is approved or saved. */
+/** Checks the hosts of a plan that makes machines, restores a backup or gives a virtual address, before it is approved or saved. */
+import { addressTakers } from "../../src/apply/address-takers.ts";
 import { preflightPlan } from "../../src/apply/preflight.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { checkingHosts } from "./checking-hosts.ts";
@@ -12,7 +13,10 @@ import { type Session, sessionState } from "./session.ts";
  * @throws RefusalError with all errors that are found
  */
 export async function checkPlan(context: CliContext, session: Session, plan: Plan): Promise<boolean> {
-  const isChecked = plan.restore !== undefined || plan.steps.some(({ action }) => action.kind === "createMachine");
+  const isChecked =
+    plan.restore !== undefined ||
+    addressTakers(plan).length > 0 ||
+    plan.steps.some(({ action }) => action.kind === "createMachine");
   if (plan.mode === "destroy" || !isChecked) return false;
   const lineage = (await sessionState(context, session))?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   const { provider, authority, dependencies } = session;

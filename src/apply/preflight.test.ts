@@ -4,9 +4,12 @@ import { planInWorld } from "../../test/support/plan-in-world.ts";
 import { fixtureSpec } from "../../test/support/planned-cluster.ts";
 import type { PreflightRequest } from "../providers/provider.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
+import { balancerOf } from "../units/load-balancer-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
+import { addressTakers } from "./address-takers.ts";
 import { applyPlan } from "./apply-plan.ts";
 import { checkRequest } from "./check-request.ts";
+import { observeCluster } from "./observe-cluster.ts";
 import { preflightPlan } from "./preflight.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
@@ -94,6 +97,63 @@ describe("load balancers that change their hosts", () => {
     expect(await applyPlan(plan, world.ports())).toMatchObject({ kind: "applied" });
     expect(destroyed).not.toEqual([]);
     expect(keepalived()).not.toEqual(kept);
+  });
+});
+
+describe("a virtual address that load balancers do not have in force", () => {
+  const hosts = { lb1: "127.0.2.1", lb2: "127.0.2.2" };
+  const before = shared(hosts);
+  const moved: ClusterSpec = { ...before, loadBalancer: { ...before.loadBalancer, address: "10.0.0.101" } };
+  const more = shared({ ...hosts, lb3: "127.0.2.3" });
+  const other = {
+    ...before,
+    controlPlane: { ...before.controlPlane, masters: fixtureSpec(["m1", "m2", "m4"]).controlPlane.masters },
+  };
+  const keepalived = (request: PreflightRequest): readonly string[] =>
+    request.units.flatMap(({ machine, unit }) => (unit.name === "keepalived" ? [machine] : [])).toSorted();
+
+  it.each<[string, ClusterSpec, ClusterSpec, string, readonly string[]]>([
+    ["another one", before, moved, "10.0.0.101", ["lb1", "lb2"]],
+    ["one of a cluster that had none", three, before, "10.0.0.100", ["lb1", "lb2"]],
+    ["that of another load balancer", before, more, "10.0.0.100", ["lb3"]],
+  ])("is checked before a plan gives it to them: %s", async (_, from, to, address, takers) => {
+    const request = await requestOf(to, [], from);
+    expect(request.virtualAddress).toMatchObject({ address });
+    expect(request.virtualAddress!.machines).toEqual(expect.arrayContaining(["lb1", "lb2"]));
+    expect(keepalived(request)).toEqual(takers);
+  });
+
+  it("is checked where only one of them has it, since an apply has failed", async () => {
+    const world = new FakeWorld();
+    await applyPlan(await planInWorld(world, before), world.ports());
+    world.failing = (act) => (act.startsWith("startUnit lb1") ? "the disk is full" : null);
+    expect(await applyPlan(await planInWorld(world, moved), world.ports())).toMatchObject({ kind: "failed" });
+    world.failing = () => null;
+    const plan = await planInWorld(world, moved);
+    expect(addressTakers(plan).map(balancerOf)).toEqual(["lb1"]);
+  });
+
+  it("is none where only their targets change", async () => {
+    const { virtualAddress, units } = await requestOf(other, [], before);
+    expect(virtualAddress).toBeUndefined();
+    expect(units.filter(({ machine }) => machine.startsWith("lb"))).toEqual([]);
+  });
+
+  it("is told by the hosts, with a lost state", async () => {
+    const world = new FakeWorld();
+    await applyPlan(await planInWorld(world, before), world.ports());
+    world.facts.state = null;
+    const seen = await observeCluster(world.ports(), { spec: before, state: null });
+    const machines = seen.machines.map((machine) => ({
+      ...machine,
+      units: machine.units.map((unit) =>
+        unit.name === "keepalived" ? { ...unit, virtualAddress: before.loadBalancer.address } : unit,
+      ),
+    }));
+    const takers = async (spec: ClusterSpec): Promise<readonly string[]> =>
+      addressTakers(await planInWorld(world, spec, { observed: { ...seen, machines } })).map(balancerOf);
+    expect(await takers(before)).toEqual([]);
+    expect(await takers(moved)).toEqual(["lb2", "lb1"]);
   });
 });
 

@@ -11,6 +11,7 @@ import { balancerOf, loadBalancerBlueprint, relayBlueprint } from "../units/load
 import { restoreTools } from "../units/restore-command.ts";
 import { virtualAddressBlueprint } from "../units/virtual-address.ts";
 import { workerBlueprint } from "../units/worker-unit.ts";
+import { addressTakers, type BalancerAction } from "./address-takers.ts";
 import { joining, memberBytes, virtualAddressOf } from "./check-request.ts";
 import { networkPaths } from "./network-paths.ts";
 import type { ApplyPorts } from "./ports.ts";
@@ -35,9 +36,14 @@ export async function preflightPlan(
       : [],
   );
   // A unit's listen addresses and targets may be known only once its machine exists.
-  const units = actions
-    .flatMap((action) => unitsOf(plan, lineage, action))
-    .filter(({ unit }) => unknownAddresses(unit).length === 0);
+  const takers = addressTakers(plan);
+  const started = new Set(
+    actions.flatMap((action) => (action.kind === "startLoadBalancer" ? [balancerOf(action)] : [])),
+  );
+  const units = [
+    ...actions.flatMap((action) => unitsOf(plan, lineage, action)),
+    ...takers.filter((taker) => !started.has(balancerOf(taker))).flatMap((taker) => balancerUnits(plan, taker)),
+  ].filter(({ unit }) => unknownAddresses(unit).length === 0);
   if (machines.length === 0 && units.length === 0) return [];
   const joins = actions.some((action) => action.kind === "addLearner");
   const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
@@ -51,8 +57,7 @@ export async function preflightPlan(
   );
   const isAuthorityNew = actions.some(({ kind }) => kind === "createAuthority");
   const certificateAgeMs = isAuthorityNew ? certificateBackdatingMs : null;
-  const starts = actions.some(({ kind }) => kind === "startLoadBalancer");
-  const virtual = starts ? virtualAddressOf(plan.spec, plan.changes) : {};
+  const virtual = started.size + takers.length > 0 ? virtualAddressOf(plan.spec, plan.changes) : {};
   return provider.preflight({ machines, units, space, network, certificateAgeMs, ...virtual }, signal);
 }
 
@@ -112,13 +117,7 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Mach
     case "restoreMember":
       return restoreNeeds(plan, action.member);
     case "startLoadBalancer":
-      return [
-        loadBalancerBlueprint(plan.spec, action),
-        relayBlueprint(plan.spec, action),
-        virtualAddressBlueprint(plan.spec, balancerOf(action)),
-      ].flatMap((blueprint) =>
-        blueprint === null ? [] : [{ machine: balancerOf(action), unit: blueprint.definition }],
-      );
+      return balancerUnits(plan, action);
     case "startWorker":
       return [{ machine: action.worker, unit: workerBlueprint(plan.spec, action.worker).definition }];
     case "writeKubeadmConfig":
@@ -126,6 +125,15 @@ function unitsOf(plan: Plan, lineage: string, action: StepAction): readonly Mach
     default:
       return [];
   }
+}
+
+function balancerUnits({ spec }: Plan, action: BalancerAction): readonly MachineUnit[] {
+  const machine = balancerOf(action);
+  return [
+    loadBalancerBlueprint(spec, action),
+    relayBlueprint(spec, action),
+    virtualAddressBlueprint(spec, machine),
+  ].flatMap((blueprint) => (blueprint === null ? [] : [{ machine, unit: blueprint.definition }]));
 }
 
 /** A program that is missing would be found out with all members stopped. Of several, any will do: none is checked. */

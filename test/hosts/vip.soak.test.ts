@@ -1,12 +1,13 @@
 /** Two load balancers with a virtual address on real hosts: it moves when its holder cannot serve, and changes lose no write. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { missingWrites } from "../e2e/acknowledged-writes.ts";
 import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { ClusterOnHosts, contentsOf, type HostsSpec, runOnTestHost } from "./cluster-on-hosts.ts";
 import { describeHosts } from "./describe-hosts.ts";
-import { network } from "./host-network.ts";
+import { bridgeName, network } from "./host-network.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { cutOff, rejoin, type TestHost } from "./test-host.ts";
 import { testedEngine } from "./tested-engine.ts";
@@ -86,6 +87,56 @@ describeHosts("a virtual address", () => {
     expect(status).toMatch(/lb2: running, pid \d+, can take the virtual address/);
     expect(await cluster.run("output", "-raw", "endpoint")).toContain(endpoint);
   }, 120_000);
+
+  it("is none that another machine has: plan and apply refuse it before the first step, and check tells a second holder", async () => {
+    const found = async (...words: string[]): Promise<{ readonly code: number | null; readonly text: string }> => {
+      const { code, stdout, stderr } = await cluster.try(...words);
+      return { code, text: (stdout + stderr).replace(/\s+(│\s+)?/g, " ") };
+    };
+    const free = vip.replace(/\d+$/, "101");
+    const another: HostsSpec = { ...spec(3), virtual: { ...spec(3).virtual!, address: free } };
+    const added: HostsSpec = {
+      ...spec(3),
+      virtual: { address: vip, hosts: [...spec(3).virtual!.hosts, ["lb3", host(1)]] },
+    };
+    const refusal = (address: string): RegExp =>
+      new RegExp(`Error: The virtual address ${address} is in use by a machine with the MAC address [0-9a-f:]{17}`);
+    // Both of them have been free so far.
+    expect(await found("check")).toMatchObject({ code: 0, text: expect.not.stringContaining("could not be checked") });
+    cluster.write(another);
+    expect((await found("plan")).code).toBe(0);
+    cluster.write(added);
+    expect((await found("plan")).code).toBe(0);
+    const made = await contentsOf(set, host(4));
+    try {
+      for (const each of [free, vip]) await execa("ip", ["address", "add", `${each}/32`, "dev", bridgeName]);
+      for (const [address, wanted] of [
+        [free, another],
+        [vip, added],
+      ] as const) {
+        cluster.write(wanted);
+        for (const words of [["plan"], ["apply", "-auto-approve"]]) {
+          const { code, text } = await found(...words);
+          expect(text).toMatch(refusal(address));
+          expect(text).toMatch(/Plan: \d+ to add/);
+          expect(code).toBe(1);
+        }
+      }
+      cluster.write(spec(3));
+      const { code, text } = await found("check");
+      expect(text).toMatch(refusal(vip));
+      expect(text).toContain(`lb1 (${host(4).ipv4}) has it as well`);
+      expect(code).toBe(1);
+    } finally {
+      for (const each of [free, vip])
+        await execa("ip", ["address", "del", `${each}/32`, "dev", bridgeName], { reject: false });
+      cluster.write(spec(3));
+    }
+    expect(await contentsOf(set, host(4))).toBe(made);
+    expect(await holder()).toBe("lb1");
+    expect((await found("check")).code).toBe(0);
+    expect((await found("plan", "-detailed-exitcode")).code).toBe(0);
+  }, 240_000);
 
   it("is held by a unit that systemd verifies and rates OK, beside the distribution's, which is as it was", async () => {
     const unit = "haplan-vip-lb1-keepalived.service";
