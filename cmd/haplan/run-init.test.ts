@@ -30,6 +30,7 @@ const facts = (changes: Partial<SurveyedHost> = {}): SurveyedHost => ({
   memoryBytes: 4 * 1024 ** 3,
   addresses: ["10.0.0.1"],
   becomesRoot: true,
+  holder: null,
   ...changes,
 });
 
@@ -140,6 +141,28 @@ describe("init", () => {
     );
   });
 
+  it.each<[string, (host: string, sought: string | null) => Partial<SurveyedHost>, string | null]>([
+    ["no machine has", () => ({}), null],
+    [
+      "another machine has, asked from the load balancers",
+      (_, sought) => ({ holder: sought === "10.0.0.100" ? "a machine that answers" : null }),
+      "a machine that answers",
+    ],
+    ["one of the hosts has", (host) => (host.endsWith("2") ? { addresses: [host, "10.0.0.100"] } : {}), "10.0.0.2"],
+  ])("warns of a virtual address that %s", async (_, answer, holder) => {
+    const asked: string[] = [];
+    cli.askHost = ({ host }, sought) => {
+      if (sought !== null) asked.push(host);
+      return facts({ hostname: `node${host.slice(-1)}`, addresses: [host], ...answer(host, sought) });
+    };
+    const { code, err } = await haplan(
+      "init -hosts 10.0.0.1,10.0.0.2,10.0.0.3 -load-balancer 10.0.0.8,10.0.0.9 -vip 10.0.0.100",
+    );
+    expect({ code, asked }).toEqual({ code: 0, asked: ["10.0.0.8", "10.0.0.9"] });
+    if (holder === null) expect(err).not.toContain("in use");
+    else expect(err).toContain(`Warning: The virtual address 10.0.0.100 is in use by ${holder}`);
+  });
+
   it("writes hosts that are not reached all the same, and warns of what haplan cannot work with", async () => {
     cli.askHost = ({ host }) => {
       if (host === "10.0.0.1") throw new Error("There is no route to 10.0.0.1. Check the cable");
@@ -238,7 +261,13 @@ describe("what a host says of itself", () => {
       memoryBytes: 8_192_000_000,
       addresses: ["10.0.0.1", "172.17.0.1", "fd00::1"],
       becomesRoot: true,
+      holder: null,
     });
     expect(parseSurvey("")).toMatchObject({ os: "Linux", systemdVersion: null, addresses: [], becomesRoot: false });
+    const answer = "holder\n0\t124\t\n10.0.0.100 dev host0 lladdr 52:54:00:aa:bb:cc REACHABLE\n";
+    expect(parseSurvey(`${said}\n${answer}`)).toEqual({
+      ...parseSurvey(said),
+      holder: "a machine with the MAC address 52:54:00:aa:bb:cc",
+    });
   });
 });

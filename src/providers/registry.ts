@@ -97,8 +97,8 @@ export async function draftMachines(request: DraftRequest): Promise<DraftMachine
 }
 
 /** Asks a host over ssh. */
-export const askHost: AskHost = async (reach, signal) =>
-  (await import("./ssh/survey-host.ts")).surveyHost(reach, signal);
+export const askHost: AskHost = async (reach, sought, signal) =>
+  (await import("./ssh/survey-host.ts")).surveyHost(reach, sought, signal);
 
 function entryOf({ type }: ClusterSpec["provider"]): ProviderEntry {
   const entry = entries.find(({ schema }) => schema.type === type);

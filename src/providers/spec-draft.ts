@@ -55,10 +55,15 @@ export type SurveyedHost = {
   readonly addresses: readonly string[];
   /** Whether the user is root or becomes it without being asked. */
   readonly becomesRoot: boolean;
+  /** What answers at the address that was asked about; null if nothing does, or that was not asked. */
+  readonly holder: string | null;
 };
 
-/** Asks a host what it is, without anything of haplan on it. @throws HaplanError when it was not reached */
-export type AskHost = (reach: HostReach, signal: AbortSignal) => Promise<SurveyedHost>;
+/**
+ * Asks a host what it is, without anything of haplan on it, and which machine has the address `sought`, unless that is null.
+ * @throws HaplanError when it was not reached
+ */
+export type AskHost = (reach: HostReach, sought: string | null, signal: AbortSignal) => Promise<SurveyedHost>;
 
 export type DraftRequest = {
   /** Masters that run already, and are adopted. */

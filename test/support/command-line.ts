@@ -37,7 +37,7 @@ export type CliFixture = {
   /** What stops the runs to come. */
   stop: StopRequests;
   /** What a host is. @throws where it is not reached */
-  askHost: (reach: HostReach) => SurveyedHost;
+  askHost: (reach: HostReach, sought: string | null) => SurveyedHost;
   /** Command lines that ran in the terminal; each ended with exit code 7. */
   readonly processes: string[];
   /** Opens the provider of the runs to come, over the one of the world in memory. */
@@ -111,7 +111,7 @@ export function createCliFixture(directory?: string): CliFixture {
           connect,
           probeWrites,
           askPresented,
-          askHost: async (reach) => fixture.askHost(reach),
+          askHost: async (reach, sought) => fixture.askHost(reach, sought),
           runInTerminal: async ({ file, arguments: given }) => {
             fixture.processes.push([file, ...given].join(" "));
             return 7 as ForeignExitCode;

@@ -1,6 +1,8 @@
 /** Asks hosts over ssh what they are. */
+
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText } from "../../base/haplan-error.ts";
+import { canonicalAddress } from "../../base/ip-address.ts";
 import { MachineCalls } from "../machine-calls.ts";
 import { type DraftRequest, unreachedHost } from "../spec-draft.ts";
 import type { HostSurvey, SurveyedHosts } from "./draft-host.ts";
@@ -19,21 +21,25 @@ export function unasked(lists: HostLists): SurveyedLists {
 
 /** Asks all hosts what they are; one that is not reached is named in a warning, and written all the same. */
 export async function askHosts(
-  { askHost, reach, warn, clock, signal }: DraftRequest,
+  { askHost, reach, vip, warn, clock, signal }: DraftRequest,
   lists: HostLists,
 ): Promise<SurveyedLists> {
   const calls = new MachineCalls({ limits: surveys, clock, signal, log: () => undefined });
-  const ask = async (host: HostArgument): Promise<HostSurvey> => {
+  const ask = async (host: HostArgument, sought: string | null): Promise<HostSurvey> => {
+    const what = `ask ${host.host}`;
     try {
-      return await calls.run({ what: `ask ${host.host}`, signal }, (given) => askHost({ ...host, ...reach }, given));
+      return await calls.run({ what, signal }, (given) => askHost({ ...host, ...reach }, sought, given));
     } catch (error) {
       return { unreached: errorText(error) };
     }
   };
   const asked = await Promise.all(
-    lists.map((hosts) => Promise.all(hosts.map(async (host) => ({ host, survey: await ask(host) })))),
+    lists.map((hosts, list) =>
+      // The load balancers are in the network of their address.
+      Promise.all(hosts.map(async (host) => ({ host, survey: await ask(host, list === 2 ? vip : null) }))),
+    ),
   );
-  warn(asked.flat().flatMap(({ host, survey }) => warningOf(host, survey)));
+  warn([...asked.flat().flatMap(({ host, survey }) => warningOf(host, survey)), ...warningsOfVip(vip, asked.flat())]);
   return asked as unknown as SurveyedLists;
 }
 
@@ -50,4 +56,23 @@ function warningOf({ host }: HostArgument, survey: HostSurvey): readonly Diagnos
       "haplan needs sudo without a password there, or to log in as root.",
     );
   return [];
+}
+
+function warningsOfVip(vip: string | null, asked: SurveyedHosts): readonly Diagnostic[] {
+  if (vip === null) return [];
+  const reached = asked.flatMap(({ host, survey }) =>
+    survey === null || "unreached" in survey ? [] : [{ host: host.host, survey }],
+  );
+  const own = reached.find(({ survey }) => survey.addresses.includes(canonicalAddress(vip)));
+  const holder = own?.host ?? reached.find(({ survey }) => survey.holder !== null)?.survey.holder;
+  if (holder === undefined || holder === null) return [];
+  const detail = "Write an address of their network that no machine has as loadBalancer.vip.";
+  return [
+    {
+      severity: "warning",
+      code: "init/vip-in-use",
+      summary: `The virtual address ${vip} is in use by ${holder}`,
+      detail,
+    },
+  ];
 }
