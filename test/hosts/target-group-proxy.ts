@@ -74,14 +74,13 @@ export class TargetGroupProxy {
 
   async #follow(aws: AwsEmulator): Promise<void> {
     for (; !this.#isStopped; await sleep(intervalMs)) {
-      const group = await targetGroup(aws);
-      const ports = group === null ? [] : await listenerPorts(aws);
-      if (group === null || ports.length === 0) {
+      const found = await findTargets(aws);
+      if (found === null || found.ports.length === 0) {
         this.#endHaproxy();
         continue;
       }
-      if (this.#haproxy === null) await this.#startHaproxy(group, ports);
-      await this.#setTargets(await registeredTargets(aws, group));
+      if (this.#haproxy === null) await this.#startHaproxy(found.group, found.ports);
+      await this.#setTargets(found.targets);
       await this.#reportHealth();
     }
   }
@@ -172,6 +171,23 @@ export class TargetGroupProxy {
 
 function serverAt(slot: number): string {
   return `targets/target${slot + 1}`;
+}
+
+type FoundTargets = {
+  readonly group: TargetGroup;
+  readonly ports: readonly number[];
+  readonly targets: readonly string[];
+};
+
+/** Null if there are none, or they are being deleted. */
+async function findTargets(aws: AwsEmulator): Promise<FoundTargets | null> {
+  try {
+    const group = await targetGroup(aws);
+    return group && { group, ports: await listenerPorts(aws), targets: await registeredTargets(aws, group) };
+  } catch (error) {
+    if (error instanceof Error && error.name.endsWith("NotFoundException")) return null;
+    throw error;
+  }
 }
 
 async function targetGroup({ elb }: AwsEmulator): Promise<TargetGroup | null> {

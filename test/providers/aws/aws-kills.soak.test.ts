@@ -1,16 +1,22 @@
-/** haplan is killed with SIGKILL before and after each call that changes something in AWS, and run again: one of each object is there. */
+/**
+ * haplan is killed with SIGKILL before and after each call that changes something in AWS, and run again: one of each object is there.
+ * Either each kill has a cluster of its own, or each run that continues is killed at its next call.
+ */
 import { inspect } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { counts, emptyAccount, listAccount } from "./emulated-account.ts";
 import { type AwsEmulator, findEmulator, useEmulator } from "./emulator.ts";
 import { buildKilledHaplan, KilledHaplan } from "./killed-haplan.ts";
 import { expectOneOfEach, keptOf } from "./killed-outcome.ts";
-import type { Kill } from "./killing-proxy.ts";
+import { changesSomething, type Kill } from "./killing-proxy.ts";
 import { killsOf } from "./kills-of.ts";
 
 const environment = await findEmulator(true);
 /** Of how many kills one is played; 1: all are. */
 const stride = Number(process.env["HAPLAN_TEST_KILL_STRIDE"] ?? 1);
+
+/** A command makes more calls than these, and no more than those. */
+const [killsMin, killsMax] = [10, 200];
 
 type KilledCommand = {
   readonly title: string;
@@ -93,6 +99,34 @@ describe.skipIf("missing" in environment)("haplan that is killed at a call to AW
       await finish(cluster, emulated.aws, kill, kept);
       return isKilled;
     });
+
+  /** Each run makes one call that changes something, and is killed. Returns the calls at which that happened. */
+  const killAtEach = async ({ words, prepare, finish }: KilledCommand, when: Kill["when"]): Promise<string[]> =>
+    withCluster(async (cluster) => {
+      const kept = await prepare(cluster, emulated.aws);
+      const kill = { call: null, number: when === "before" ? 2 : 1, when };
+      const killed: string[] = [];
+      for (;;) {
+        const { isKilled, code, calls, stdout, stderr } = await cluster.run(words, kill);
+        if (!isKilled) {
+          expect({ code, said: code === 0 ? "" : stdout + stderr }).toEqual({ code: 0, said: "" });
+          await finish(cluster, emulated.aws, kill, kept);
+          return killed;
+        }
+        killed.push(calls.findLast(changesSomething)!);
+        console.log(`${when} ${killed.length}: ${killed.at(-1)}`);
+        expect(killed.length).toBeLessThan(killsMax);
+      }
+    });
+
+  it.each(commands.flatMap((command) => (["before", "after"] as const).map((when) => ({ ...command, when }))))(
+    "$title, each run killed $when its next call that changes something",
+    { timeout: 3_600_000 },
+    async ({ when, ...command }) => {
+      const killed = await killAtEach(command, when);
+      expect(killed.length).toBeGreaterThan(killsMin);
+    },
+  );
 
   const killWithin = async (attempts: number, command: KilledCommand, kill: Kill): Promise<"killed" | "not made"> => {
     if (await killAndFinish(command, kill)) return "killed";

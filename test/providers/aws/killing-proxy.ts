@@ -3,12 +3,19 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import type { AddressInfo } from "node:net";
 
 export type Kill = {
-  /** AWS's name of the call at which it is killed. */
-  readonly call: string;
-  /** Which of the calls of this name, counted from 1. */
+  /** AWS's name of the call at which it is killed; null: any that changes something. */
+  readonly call: string | null;
+  /** Which of these calls, counted from 1. */
   readonly number: number;
   readonly when: "before" | "after";
 };
+
+/** Of a call that only asks for the permission. */
+const tried = "DryRun ";
+
+export function changesSomething(call: string): boolean {
+  return !/^(Describe|Get)/.test(call) && !call.startsWith(tried);
+}
 
 export class KillingProxy {
   readonly #server: Server;
@@ -59,7 +66,8 @@ export class KillingProxy {
     if (this.#isDead) return void answer.destroy();
     this.#calls.push(call);
     const kill = this.#kill;
-    const isTurn = kill?.call === call && this.#calls.filter((name) => name === call).length === kill.number;
+    const counts = (name: string): boolean => (kill?.call == null ? changesSomething(name) : name === kill.call);
+    const isTurn = kill !== null && counts(call) && this.#calls.filter(counts).length === kill.number;
     if (isTurn && kill.when === "before") return this.#endAt(answer);
     const { hostname, port } = this.#target;
     const passed = request({ hostname, port, method: asked.method, path: asked.url, headers: asked.headers });
@@ -89,5 +97,7 @@ async function contentOf(stream: IncomingMessage): Promise<Buffer> {
 function callOf({ headers }: IncomingMessage, body: Buffer): string {
   const target = headers["x-amz-target"];
   if (typeof target === "string") return target.replace(/^.*\./, "");
-  return new URLSearchParams(body.toString("utf8")).get("Action") ?? "";
+  const parameters = new URLSearchParams(body.toString("utf8"));
+  const name = parameters.get("Action") ?? "";
+  return parameters.get("DryRun") === "true" ? `${tried}${name}` : name;
 }

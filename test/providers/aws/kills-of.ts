@@ -1,7 +1,5 @@
 /** Which kills there are: one at each call of a run that is not killed. */
-import type { Kill } from "./killing-proxy.ts";
-
-const changesSomething = (call: string): boolean => !/^(Describe|Get)/.test(call);
+import { changesSomething, type Kill } from "./killing-proxy.ts";
 
 /** Each call that changes something, in its order; calls of one name are told apart by their number. */
 export function killsOf(calls: readonly string[], when: Kill["when"]): readonly Kill[] {
