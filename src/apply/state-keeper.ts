@@ -189,14 +189,23 @@ function moveMaster(
     const [from, to] = reinstates ? [deposed, own] : [own, deposed];
     const found = resources.get(from);
     const moves = found?.generation === generation;
-    // The new member's entries under the name are removed.
-    if (reinstates || moves) moved = resources.delete(own) || moved;
+    if (reinstates) moved = deposeNewer(resources, own, generation) || moved;
+    if (moves) moved = resources.delete(own) || moved;
     if (!moves) continue;
     resources.delete(from);
     resources.set(to, { ...found, address: to, name: parseAddress(to).name });
     moved = true;
   }
   return moved;
+}
+
+/** The entry of another machine that had the name stays, as that of its generation, until that machine is removed. */
+function deposeNewer(resources: Map<string, StateResource>, own: ResourceAddress, generation: number): boolean {
+  const newer = resources.get(own);
+  if (newer === undefined || newer.generation === generation) return false;
+  const address = deposedAddress(newer.type, newer.name, newer.generation);
+  resources.set(address, { ...newer, address, name: parseAddress(address).name });
+  return resources.delete(own);
 }
 
 /** The machine that runs the resource, which has its name. */

@@ -16,7 +16,14 @@ import {
   type UnreachableMachine,
   whyUnreachable,
 } from "./observed-cluster.ts";
-import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress, specName } from "./resource.ts";
+import {
+  deposedAddress,
+  masterTypes,
+  parseAddress,
+  type ResourceAddress,
+  resourceAddress,
+  specName,
+} from "./resource.ts";
 import type { State, StateResource } from "./state.ts";
 
 export type MemberView = {
@@ -198,6 +205,11 @@ function resourcesOf(state: State | null, unseated: ClusterView["unseated"]): Cl
   for (const { name, generation } of unseated) {
     for (const type of masterTypes) {
       const address = resourceAddress(type, name);
+      const newer = resources.get(address);
+      if (newer !== undefined && newer.generation !== generation) {
+        const deposed = deposedAddress(type, name, newer.generation);
+        resources.set(deposed, { ...newer, address: deposed, name: parseAddress(deposed).name });
+      }
       const own = resources.get(deposedAddress(type, name, generation));
       if (own === undefined) resources.delete(address);
       else resources.set(address, { ...own, address, name });

@@ -41,6 +41,8 @@ export type ObservedMachine = {
   readonly units: readonly ObservedUnit[];
   /** Observed values of the provider's machine attributes; absent if the provider has none. */
   readonly attributes?: Attributes;
+  /** It is unreachable: this is what the state has of it. */
+  readonly remembered?: true;
 };
 
 /** A load balancer that runs on no machine of haplan's. */

@@ -6,12 +6,12 @@ import { assert } from "../base/assert.ts";
 import type { CommandWords } from "../base/command-words.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { ChangeReason } from "./change-reason.ts";
-import { type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
+import type { ObservedMachine, UnreachableMachine } from "./observed-cluster.ts";
 import type { ChangeAction } from "./plan.ts";
 import type { Attributes, ResourceAddress } from "./resource.ts";
 import type { Step, StepAction } from "./step.ts";
 import { stepId, stepTitle } from "./step-name.ts";
-import { machineActedOn, unchangedReason } from "./unreachable-machines.ts";
+import { actsOnUnreachable, unchangedReason } from "./unreachable-machines.ts";
 
 export type PlannedAction = {
   readonly action: ChangeAction;
@@ -43,8 +43,9 @@ export type Postponement = {
 };
 
 export class PlanBuilder {
-  /** Machines on which no step may act. */
+  /** Machines on which no step may act, but for a generation that was reached. */
   readonly #unreachable: readonly UnreachableMachine[];
+  readonly #reached: readonly ObservedMachine[];
   readonly steps: Step[] = [];
   readonly actions: Map<ResourceAddress, PlannedAction> = new Map();
   readonly drift: DriftNote[] = [];
@@ -58,8 +59,9 @@ export class PlanBuilder {
   #lastSerialStep: string | null = null;
   #barrier: string | null = null;
 
-  constructor(unreachable: readonly UnreachableMachine[] = []) {
+  constructor(unreachable: readonly UnreachableMachine[] = [], reached: readonly ObservedMachine[] = []) {
     this.#unreachable = unreachable;
+    this.#reached = reached;
   }
 
   /**
@@ -71,8 +73,7 @@ export class PlanBuilder {
     addresses: readonly ResourceAddress[],
     after: readonly (string | null)[] = [],
   ): string | null {
-    const machine = machineActedOn(action);
-    if (machine !== null && whyUnreachable(this.#unreachable, machine) !== null) return null;
+    if (actsOnUnreachable(action, { unreachable: this.#unreachable, reached: this.#reached })) return null;
     const wanted = stepId(action);
     let id = wanted;
     for (let copy = 2; this.#ids.has(id); copy += 1) id = `${wanted}~${copy}`;

@@ -73,7 +73,8 @@ export function decideSteps(
   moves: Moves = noMoves,
 ): Decision {
   const view = readClusterView(input.spec, input.state, input.observed);
-  const builder = new PlanBuilder(view.unreachable);
+  const reached = input.observed.machines.filter(({ remembered }) => remembered !== true);
+  const builder = new PlanBuilder(view.unreachable, reached);
   const planning: Planning = { ...input, desired, view, builder };
   checkPreconditions(planning);
   checkRequests(planning);

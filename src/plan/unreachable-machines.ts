@@ -5,7 +5,7 @@
 import { assertNever } from "../base/assert.ts";
 import { balancerOf, loadBalancerName } from "../units/load-balancer-unit.ts";
 import { rememberedMachines } from "./observation-from-state.ts";
-import { type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
+import { type ObservedMachine, type UnreachableMachine, whyUnreachable } from "./observed-cluster.ts";
 import type { PlannerInput } from "./planner-input.ts";
 import { parseAddress, type ResourceAddress } from "./resource.ts";
 import type { StepAction } from "./step.ts";
@@ -23,11 +23,30 @@ export function rememberUnreachable(input: PlannerInput): PlannerInput {
     restore?.recovery?.rebuilt.includes(name) === true;
   const unreachable = observed.unreachable.filter((machine) => !isReplaced(machine));
   const abandoned = observed.unreachable.filter(isReplaced);
-  const remembered = rememberedMachines(state).filter(({ name }) => whyUnreachable(unreachable, name) !== null);
+  // Of two of one name, the other one may have been reached.
+  const isReached = ({ name, generation }: ObservedMachine): boolean =>
+    observed.machines.some((each) => each.name === name && each.generation === generation);
+  const remembered = rememberedMachines(state)
+    .filter((machine) => whyUnreachable(unreachable, machine.name) !== null && !isReached(machine))
+    .map((machine): ObservedMachine => ({ ...machine, remembered: true }));
   return {
     ...input,
     observed: { ...observed, machines: [...observed.machines, ...remembered], unreachable, abandoned },
   };
+}
+
+/** Whether no machine that the step acts on can be reached. A step that names a generation acts on that one alone. */
+export function actsOnUnreachable(
+  action: StepAction,
+  {
+    unreachable,
+    reached,
+  }: { readonly unreachable: readonly UnreachableMachine[]; readonly reached: readonly ObservedMachine[] },
+): boolean {
+  const name = machineActedOn(action);
+  if (name === null || whyUnreachable(unreachable, name) === null) return false;
+  const generation = action.kind === "destroyMachine" || action.kind === "stopAgent" ? action.generation : undefined;
+  return !reached.some((machine) => machine.name === name && machine.generation === generation);
 }
 
 /** The machine that the step acts on; null if it acts on none. */

@@ -321,6 +321,8 @@ export class FakeWorld {
 
   /** Machines that cannot be looked at, though they may run. */
   readonly unreachable: Set<string> = new Set();
+  /** Machines of one generation, as `name@generation`, whose hosts do not answer, and the names that are unreachable with the host. */
+  readonly cutOff: Map<string, readonly string[]> = new Map();
 
   #provider(): Provider {
     return {
@@ -332,8 +334,11 @@ export class FakeWorld {
           .filter((machine) => machine.identity.lineage === lineage || names.includes(machine.identity.name))
           .map(observedMachine);
         return {
-          machines: found.filter(({ name }) => !this.unreachable.has(name)),
-          unreachable: [...this.unreachable].map((name) => ({ name, reason: "no route to host" })),
+          machines: found.filter((each) => !this.unreachable.has(each.name) && !this.cutOff.has(keyOf(each))),
+          unreachable: [...this.unreachable, ...[...this.cutOff.values()].flat()].map((name) => ({
+            name,
+            reason: "no route to host",
+          })),
         };
       },
       observeOrphans: async () => this.orphans,
@@ -468,8 +473,11 @@ export class FakeWorld {
 
   #createMachine(machine: NewMachine, attributes: Attributes, beside: number | undefined): Attributes {
     const { name, generation } = machine;
-    const there = this.#machinesOf(name).map((machine) => machine.identity.generation);
-    for (const other of there) {
+    // On another host than one that does not answer.
+    const there = this.#machinesOf(name)
+      .map((each) => each.identity)
+      .filter((each) => !this.cutOff.has(keyOf(each)));
+    for (const { generation: other } of there) {
       if (other !== generation && other !== beside)
         this.violations.push(`${name} was made on top of generation ${other}`);
     }

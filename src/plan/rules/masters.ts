@@ -213,6 +213,8 @@ function usableLearner(
   const wanted = spec.controlPlane.masters.find((master) => master.name === resource.name)?.address;
   const machine = machinesNamed(view, resource.name).find(({ address }) => address === wanted);
   if (learner === null || machine === undefined || holdsFormerMember(view, machine, learner)) return null;
+  // It has lost its vote to a newer one, and the spec has its address again: a machine of the next generation takes its place.
+  if (machine.generation < (view.machines.get(resource.name)?.generation ?? 0)) return null;
   return learner.healthy || machine.hasData || !learner.started ? learner : null;
 }
 

@@ -34,11 +34,13 @@ export function formerMachine(
 /** The machine on which an interrupted apply has started the new member, and on which this one continues. */
 export function begunMachine(planning: Planning, newMember: NewMember): ObservedMachine | null {
   const { view } = planning;
-  if (formerMachine(planning, newMember) === null) return null;
+  const former = formerMachine(planning, newMember);
+  if (former === null) return null;
   const { masters } = planning.spec.controlPlane;
   const wanted = masters.find((master) => master.name === newMember.name)?.address;
   const spare = view.spares.find(({ name, address }) => name === newMember.name && address === wanted);
-  return spare !== undefined && (newMember.learner !== null || !spare.hasData) ? spare : null;
+  if (spare === undefined || spare.generation < former.generation) return null;
+  return newMember.learner !== null || !spare.hasData ? spare : null;
 }
 
 /**

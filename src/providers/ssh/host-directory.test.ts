@@ -40,6 +40,16 @@ describe("the directory of hosts", () => {
     expect(directory.hostOf("m1").target.host).toBe("new");
   });
 
+  it("addresses a machine on the host where it was found, whatever spec and state say", () => {
+    const directory = new HostDirectory([machine("m2", null, "a"), machine("lb", null, "b")], [], direct);
+    const [, other] = directory.hosts();
+    directory.noteFound({ name: "m2", generation: 3 }, other!);
+    const found = directory.hostOf({ name: "m2", generation: 3 });
+    expect([found.target.host, found.key, found.machines]).toEqual(["b", other!.key, ["m2"]]);
+    expect(directory.hostOf({ name: "m2", generation: 4 }).target.host).toBe("a");
+    expect(directory.hostOf("m2").target.host).toBe("a");
+  });
+
   it.each<[string, readonly HostedMachine[], string]>([
     ["two of its name were recorded", [machine("m1", 2, "b"), machine("m1", 1, "a")], "b"],
     ["its former one was left behind", [{ ...machine("m1", 2, "b"), leftBehind: true }], "new"],

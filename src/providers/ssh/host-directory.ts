@@ -14,6 +14,8 @@ export type HostedMachine = {
   readonly leftBehind?: boolean;
 };
 
+type FoundMachine = { readonly name: string; readonly generation: number };
+
 export type KnownHost = {
   readonly key: string;
   readonly target: SshTarget;
@@ -28,6 +30,8 @@ export class HostDirectory {
   readonly #route: SshRoute;
   readonly #machines: HostedMachine[];
   #absent: ReadonlySet<string> = new Set();
+  /** The hosts that machines were found on, by `name@generation`. */
+  readonly #found: Map<string, KnownHost> = new Map();
 
   /** `wanted`: the spec's machines; `recorded`: the state's. */
   constructor(wanted: readonly HostedMachine[], recorded: readonly HostedMachine[], route: SshRoute) {
@@ -45,6 +49,11 @@ export class HostDirectory {
     for (const [at, machine] of this.#machines.entries()) {
       if (machine.name === name && machine.generation === null) this.#machines[at] = { ...machine, attributes };
     }
+  }
+
+  /** A machine that was found on a host, whatever spec and state say of it. */
+  noteFound({ name, generation }: FoundMachine, host: KnownHost): void {
+    this.#found.set(`${name}@${generation}`, { ...host, machines: [name], unreachableAs: [name] });
   }
 
   /** Machines whose hosts do not exist: they are not asked. */
@@ -70,12 +79,13 @@ export class HostDirectory {
    */
   hostOf(machine: MachineRef): KnownHost {
     const [name, generation] = typeof machine === "string" ? [machine, null] : [machine.name, machine.generation];
+    const found = this.#found.get(`${name}@${generation}`);
+    if (found !== undefined) return found;
     const named = this.#machines.filter((each) => each.name === name);
     const exact = named.filter((each) => generation !== null && each.generation === generation);
     const last = (exact.length > 0 ? exact : named).at(-1);
     const isToMove = generation === null && last?.generation === null;
-    const found = isToMove ? (presentOf(named, last) ?? last) : last;
-    return this.#known(name, found);
+    return this.#known(name, isToMove ? (presentOf(named, last) ?? last) : last);
   }
 
   /**

@@ -150,6 +150,7 @@ class SshProvider implements Hosts {
     await this.#onEach("observe", this.#directory.hosts(), signal, async (host, given) => {
       try {
         const found = await (await this.#sessions.find(host, given))?.observe(lineage, names, given);
+        for (const machine of found?.machines ?? []) this.#directory.noteFound(machine, host);
         machines.push(...(found?.machines ?? []));
         unreachable.push(
           ...(found?.unreachable ?? []).map(({ name, reason }) => ({
