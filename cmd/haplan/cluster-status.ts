@@ -78,11 +78,14 @@ export function clusterStatus(input: StatusInput): ClusterStatus {
   };
 }
 
-/** Members that reject haplan's credentials are not down. */
+/** Members that reject haplan's credentials, or that it cannot call, are not down. */
 function whyNotAuthenticated({ state, observed }: StatusInput): string | null {
   const reported = observed.problems.find((problem) => problem.notAuthenticated)?.message;
   if (reported !== undefined) return reported;
   const { authority, membership, certificates } = observed;
+  const uncalled = (observed.unreachable ?? []).filter((machine) => machine.uncalled === true);
+  if (membership === null && uncalled.length > 0)
+    return `cannot call ${uncalled.map(({ name }) => name).join(", ")}: ${uncalled[0]!.reason}`;
   const known = state?.resources.find(({ type }) => type === "haplan_ca")?.attributes["fingerprint"];
   if (membership !== null || authority === null || typeof known !== "string" || known === authority.fingerprint)
     return null;

@@ -23,6 +23,7 @@ import { clientUrl, peerUrl } from "../units/addresses.ts";
 import { loadBalancerName } from "../units/load-balancer-unit.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
 import type { ApplyPorts } from "./ports.ts";
+import { uncalledMembers, withUncalled } from "./uncalled-members.ts";
 
 export type ObservePorts = Pick<ApplyPorts, "provider" | "loadBalancer" | "authority" | "connect" | "askPresented">;
 
@@ -59,8 +60,9 @@ export async function observeCluster(
     observeMembership(ports, spec, state, machines, problems, onProbe),
     observePresented(ports, spec, machines),
   ]);
-  const lost =
-    balancer.kind === "unreachable" ? [...unreachable, { name: loadBalancerName, ...balancer }] : unreachable;
+  const uncalled = await uncalledMembers(ports.provider, { spec, state, machines, membership, presented, signal });
+  const ofBalancer = balancer.kind === "unreachable" ? [{ name: loadBalancerName, ...balancer }] : [];
+  const lost = [...unreachable, ...uncalled, ...ofBalancer];
   const away = lost.length === 0 ? {} : { unreachable: inOrder(lost, names).map(unreachableOnly) };
   const found = loadBalancerFound(balancer, state);
   return {
@@ -70,7 +72,7 @@ export async function observeCluster(
     orphans,
     ...pki,
     presented,
-    membership,
+    membership: membership === null ? null : withUncalled(membership, uncalled),
     backends: knownBackends(state),
     problems,
   };
@@ -92,10 +94,12 @@ function unreachableOnly({
   programsMissing,
   refused,
   isNewHost,
+  uncalled,
 }: UnreachableMachine): UnreachableMachine {
   return {
     name,
     reason,
+    ...(uncalled === undefined ? {} : { uncalled }),
     ...(programsMissing === undefined ? {} : { programsMissing }),
     ...(refused === undefined ? {} : { refused }),
     ...(isNewHost === undefined ? {} : { isNewHost }),

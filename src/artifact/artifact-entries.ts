@@ -17,7 +17,7 @@ export const hostPrograms: readonly string[] = ["haplan-agent", "haplan-host", "
  * Of haplan-host: incremented when it gets calls or arguments that haplan relies on. A host that has several versions of
  * haplan serves sessions with the newest haplan-host, whichever version its units run.
  */
-export const hostRevision = 4;
+export const hostRevision = 5;
 
 /** Of a package's files, what a program needs at run time: code, data and native libraries for glibc, and licenses. */
 const needed = /(\.(c?js|json|txt)|napi\.glibc\.node|\/LICENSE[^/]*)$/i;

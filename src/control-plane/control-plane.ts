@@ -55,7 +55,10 @@ export type ControlPlane = {
 };
 
 /** The certificate that a port presents in a TLS handshake. */
-export type PresentedCertificate = Pick<ObservedCertificate, "fingerprint" | "notAfter">;
+export type PresentedCertificate = Pick<ObservedCertificate, "fingerprint" | "notAfter"> & {
+  /** None of the authorities in the credentials that were presented has issued it. */
+  readonly foreignIssuer?: true;
+};
 
 /** Null if no handshake is possible at `url`. `tls` is presented to a port that requires a certificate. */
 export type AskPresented = (url: string, tls: TlsMaterial | null) => Promise<PresentedCertificate | null>;

@@ -26,6 +26,7 @@ export type HostCalls = Pick<
   | "unitLog"
   | "readUnitFile"
   | "askUnit"
+  | "answersLocally"
   | "runTask"
   | "startTask"
   | "taskReport"
@@ -63,6 +64,7 @@ export type HostArguments = {
   readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];
   readonly readUnitFile: readonly [machine: MachineRef, unit: string, path: string];
   readonly askUnit: readonly [machine: MachineRef, unit: string, socket: string, question: string];
+  readonly answersLocally: readonly [machine: MachineRef, url: string];
   readonly runTask: readonly [machine: MachineRef, unit: string, task: HostTask];
   readonly startTask: readonly [machine: MachineRef, unit: string, task: HostTask];
   readonly taskReport: readonly [machine: MachineRef, unit: string, task: HostTask];

@@ -215,6 +215,26 @@ describe("the authority", () => {
     expect(refusals({ observed: { ...observed, certificates: [] } })).toHaveLength(1);
   });
 
+  it("that was replaced with other files, such as a newer copy of the directory, is not taken back", () => {
+    const shown = { master: "m2", port: "client", fingerprint: "fp-new", notAfter: "2030-01-01T00:00:00Z" } as const;
+    const presented = [{ ...shown, foreignIssuer: true as const }];
+    expect(refusals({ observed: { ...settled, presented } })).toEqual([
+      expect.stringMatching(
+        /^m2 has a certificate of an authority that is not in "?\.haplan\/demo\/pki.*restore its certificates/,
+      ),
+    ]);
+    // While it is replaced here, members may have certificates of either.
+    const trusted = {
+      fingerprint: "fp-x",
+      commonName: "x",
+      notBefore: "2026-01-01T00:00:00Z",
+      notAfter: "2030-01-01T00:00:00Z",
+    };
+    const next = { ...withAuthority({ next: trusted }), presented };
+    expect(refusals({ observed: next }).filter((text) => text.includes("is not in"))).toEqual([]);
+    expect(refusals({ observed: { ...settled, presented: [shown] } })).toEqual([]);
+  });
+
   it("R14: whose renewal did not reach the state is the same one", () => {
     const plan = planned({ observed: withAuthority({ fingerprint: "fp-renewed" }) });
     expect(titles(plan)).toEqual(["record in the state what was found"]);

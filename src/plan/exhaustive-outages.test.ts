@@ -78,6 +78,10 @@ function problem({ masters }: Case, { plan, refusal }: PlanResult): string | nul
   const isMajority = (some: number): boolean => some * 2 > masters.length;
   // Once those that haplan can start are up, one of them may restart.
   const mayUpdate = isMajority(up.size + stopped.length - 1);
+  const canVote = namesOf(masters, (condition) => condition !== "away").length;
+  // It would wait, and do nothing else.
+  if (refusal?.every(({ code }) => code === "plan/quorum-lost") === true)
+    return stopped.length === 0 && !isMajority(canVote) ? null : `refused: ${refusal[0]?.summary}`;
   if (refusal !== undefined) {
     if (stopped.length > 0 || mayUpdate || healthy.length === 0) return `refused: ${refusal[0]?.summary}`;
     return refusal.every(({ code }) => code === "plan/quorum-at-risk") ? null : `refused: ${refusal[0]?.code}`;

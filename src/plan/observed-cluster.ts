@@ -64,6 +64,8 @@ export type UnreachableMachine = {
   readonly refused?: true;
   /** The host that the spec has it on, while the state still has it on another one. */
   readonly isNewHost?: true;
+  /** Its host answers, and on it the member's process, which haplan cannot call from its own machine. */
+  readonly uncalled?: true;
 };
 
 /** Why the machine is unreachable; null if it is not. */
@@ -107,6 +109,8 @@ export type ObservedPresentation = {
   readonly port: "client" | "peer";
   readonly fingerprint: string;
   readonly notAfter: string;
+  /** No authority that haplan has, here, has issued it. */
+  readonly foreignIssuer?: true;
 };
 
 /** An authority that is trusted beside the one that signs. */
@@ -159,6 +163,8 @@ export type ObservedMember = {
   readonly readLatencyMs?: number;
   /** It did not answer haplan, but answers the leader; absent where the leader does not say so. */
   readonly heardByLeader?: true;
+  /** haplan cannot call it, and its process answers on its own host. */
+  readonly answersItsHost?: true;
 };
 
 export type ObservedMembership = {

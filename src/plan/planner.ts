@@ -47,6 +47,7 @@ import { warnOfNoSpareVoter } from "./rules/spare-voters.ts";
 import type { WithCertificates } from "./rules/stages.ts";
 import { noteStandIns } from "./rules/stand-ins.ts";
 import { installsPrograms, unreachableWarnings } from "./rules/unreachable.ts";
+import { refuseWaitInVain } from "./rules/waits-in-vain.ts";
 import { planWorkers } from "./rules/workers.ts";
 import type { Step } from "./step.ts";
 import { applyTargets, targetedChanges } from "./targeting.ts";
@@ -91,6 +92,7 @@ export function decideSteps(
   // A refusal may be the reason that it is not replaced.
   if (builder.refusals.length === 0) checkFulfilled(planning, steps);
   if (builder.refusals.length === 0) tellPostponed(planning, steps);
+  if (builder.refusals.length === 0) refuseWaitInVain(planning, steps);
   if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
   const guard = guardQuorum(modelOf(view, endpointModel(planning)), steps, {
     // Adopted members keep running, so their quorum must be kept as well. A restore replaces all members at once.

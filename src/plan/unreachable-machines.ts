@@ -15,17 +15,20 @@ import type { StepAction } from "./step.ts";
  * who requests that knows its condition.
  */
 export function rememberUnreachable(input: PlannerInput): PlannerInput {
-  const { observed, state, replace = [], restore } = input;
+  const { observed, state, replace = [], restore, mode } = input;
   if (observed.unreachable === undefined) return input;
+  // Of two of one name, the other one may have been reached.
+  const isReached = ({ name, generation }: ObservedMachine): boolean =>
+    observed.machines.some((each) => each.name === name && each.generation === generation);
+  // Nothing is asked of a member whose data is removed.
+  const endsData = mode === "destroy" || restore !== undefined;
+  const away = observed.unreachable.filter(({ uncalled }) => uncalled !== true || !endsData);
   const isReplaced = ({ name }: UnreachableMachine): boolean =>
     ["haplan_machine", "haplan_raft_member"].some((type) => replace.includes(`${type}.${name}`)) ||
     // Declared lost, and in the spec on another host.
     restore?.recovery?.rebuilt.includes(name) === true;
-  const unreachable = observed.unreachable.filter((machine) => !isReplaced(machine));
-  const abandoned = observed.unreachable.filter(isReplaced);
-  // Of two of one name, the other one may have been reached.
-  const isReached = ({ name, generation }: ObservedMachine): boolean =>
-    observed.machines.some((each) => each.name === name && each.generation === generation);
+  const unreachable = away.filter((machine) => !isReplaced(machine));
+  const abandoned = away.filter((machine) => isReplaced(machine) && machine.uncalled !== true);
   const remembered = rememberedMachines(state)
     .filter((machine) => whyUnreachable(unreachable, machine.name) !== null && !isReached(machine))
     .map((machine): ObservedMachine => ({ ...machine, remembered: true }));

@@ -255,6 +255,11 @@ export type Provider = {
     question: string,
     signal?: AbortSignal,
   ): Promise<string | null>;
+  /**
+   * Whether the process at this URL answers a connection that the machine itself makes, whatever is between the machine and haplan. One
+   * that hangs accepts connections, and says nothing.
+   */
+  answersLocally(machine: MachineRef, url: string, signal?: AbortSignal): Promise<boolean>;
   /** Runs a short command to its end. @throws HaplanError `provider/task-failed` with what it wrote to standard error */
   runTask(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<string>;
   /**

@@ -6,6 +6,7 @@ import { until } from "../e2e/cluster-fixture.ts";
 import { PacedWriter } from "../e2e/paced-writer.ts";
 import { ClusterOnHosts, type HostsSpec } from "./cluster-on-hosts.ts";
 import { describeHosts } from "./describe-hosts.ts";
+import { bridgeAddress } from "./host-network.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
 import { powerOff, powerOn, type TestHost } from "./test-host.ts";
 import { testedEngine } from "./tested-engine.ts";
@@ -41,6 +42,31 @@ describeHosts("lost hosts", () => {
     await cluster?.teardown();
     await takeDown();
   }, 120_000);
+
+  const block = `nft add table inet cut; nft add chain inet cut in '{ type filter hook input priority 0; }'; nft add rule inet cut in ip saddr ${bridgeAddress} tcp dport 2379 reject with tcp reset`;
+  const agents = (): Promise<readonly string[]> =>
+    Promise.all(
+      [1, 2, 3].map((at) => cluster.on(host(at), "systemctl show --value -p MainPID 'haplan-lost-*-agent.service'")),
+    );
+
+  it("whose members haplan alone cannot call keep their processes, and nothing is planned without an answer", async () => {
+    const before = await agents();
+    for (const at of [1, 2, 3]) await cluster.on(host(at), block);
+    const none = await cluster.try("apply", "-auto-approve");
+    expect(none).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("haplan cannot call m1, m2, m3, and no other"),
+    });
+    expect((await cluster.try("status")).stdout).toContain("Quorum: unknown. haplan cannot call m1, m2, m3");
+    await cluster.on(host(3), "nft delete table inet cut");
+    const one = await cluster.try("plan", "-detailed-exitcode");
+    expect(one.code).toBe(2);
+    expect(one.stdout + one.stderr).toContain("haplan cannot call the member on haplan_machine.m1");
+    await cluster.run("apply", "-auto-approve");
+    for (const at of [1, 2]) await cluster.on(host(at), "nft delete table inet cut");
+    expect(await agents()).toEqual(before);
+    expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
+  }, 300_000);
 
   it("that lose their power are unreachable in a plan that does nothing to them, and catch up once they are back", async () => {
     await powerOff(host(2));

@@ -33,6 +33,7 @@ export function providerOfHost(client: HostClient, logs: Provider["logs"]): Prov
     logs,
     shell: () => Promise.reject(new HaplanError("provider/no-login", "Commands reach a host by other means")),
     readUnitFile: (...given) => client.readUnitFile(...given),
+    answersLocally: (...given) => client.answersLocally(...given),
     askUnit: (...given) => client.askUnit(...given),
     runTask: (...given) => client.runTask(...given),
     startTask: (...given) => client.startTask(...given),

@@ -321,6 +321,8 @@ export class FakeWorld {
 
   /** Machines that cannot be looked at, though they may run. */
   readonly unreachable: Set<string> = new Set();
+  /** Members that haplan cannot call, though they are at work. */
+  readonly uncalled: Set<string> = new Set();
   /** Machines of one generation, as `name@generation`, whose hosts do not answer, and the names that are unreachable with the host. */
   readonly cutOff: Map<string, readonly string[]> = new Map();
 
@@ -418,6 +420,10 @@ export class FakeWorld {
       }),
       readUnitFile: async () => null,
       askUnit: async () => null,
+      answersLocally: async (machine) => {
+        const unit = this.#machinesOf(machine)[0]?.units.get(agentUnitName);
+        return unit?.running === true && this.uncalled.has(typeof machine === "string" ? machine : machine.name);
+      },
       lock: async () => {},
       reinstall: async () => [],
       prepare: async (machines) =>
@@ -686,8 +692,8 @@ export class FakeWorld {
   }
 
   #observeMembership(): ObservedMembership | null {
-    const up = this.facts.members.filter((member) => this.isUp(member.id));
-    if (up.length === 0) return null;
+    const answers = ({ id, name }: FakeMember): boolean => this.isUp(id) && !this.uncalled.has(name);
+    if (!this.facts.members.some(answers)) return null;
     const quorum = this.hasQuorum();
     return {
       clusterId: this.clusterId,
@@ -701,10 +707,10 @@ export class FakeWorld {
         peerUrls: [member.peerUrl],
         clientUrls: [],
         learner: member.learner,
-        healthy: quorum && this.isUp(member.id),
+        healthy: quorum && answers(member),
         leader: quorum && this.facts.leader === member.id,
-        raftIndex: this.isUp(member.id) ? 10 : null,
-        raftTerm: this.isUp(member.id) ? 1 : null,
+        raftIndex: answers(member) ? 10 : null,
+        raftTerm: answers(member) ? 1 : null,
         dbSizeBytes: null,
       })),
     };

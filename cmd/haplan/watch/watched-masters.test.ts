@@ -14,12 +14,27 @@ function withM2(...each: readonly Partial<ObservedMember>[]): ObservedMembership
   return { ...membership!, members };
 }
 
+function withoutLeader(found: ObservedMembership): ObservedMembership {
+  return { ...found, members: found.members.map((member) => ({ ...member, leader: false })) };
+}
+
 describe("a master", () => {
   it.each<[string, ObservedMembership | null, boolean]>([
     ["that does not answer is dead", withM2(silent), true],
     ["that answers is not", withM2({}), false],
     ["that answers with errors is not", withM2({ healthy: false }), false],
     ["that answers the leader alone is not", withM2({ ...silent, heardByLeader: true }), false],
+    [
+      "that is at work on its host is, if the leader does not hear it",
+      withM2({ ...silent, answersItsHost: true }),
+      true,
+    ],
+    [
+      "that is at work on its host is not where no leader answers",
+      withoutLeader(withM2({ ...silent, answersItsHost: true })),
+      false,
+    ],
+    ["that is silent is where no leader answers", withoutLeader(withM2(silent)), true],
     ["whose new member votes is not", withM2(silent, { id: "9" }), false],
     ["whose new member does not vote yet is", withM2(silent, { id: "9", learner: true }), true],
     ["that does not vote is not", withM2({ ...silent, learner: true }), false],

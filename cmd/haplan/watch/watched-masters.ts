@@ -1,5 +1,5 @@
 /** Which masters are dead: neither haplan nor the leader hears of them. Pure. */
-import type { ObservedMembership } from "../../../src/plan/observed-cluster.ts";
+import type { ObservedMember, ObservedMembership } from "../../../src/plan/observed-cluster.ts";
 import type { ResourceChange } from "../../../src/plan/plan.ts";
 import { resourceAddress } from "../../../src/plan/resource.ts";
 import type { ClusterSpec } from "../../../src/spec/cluster-spec.ts";
@@ -21,12 +21,13 @@ export function watchedMasters(
 
 /**
  * A member that answers with errors is not dead. One that only haplan does not reach is not either: an agent that leads
- * says so, a real etcd does not.
+ * says so, a real etcd does not; and where no leader answers, its host says whether its process is at work.
  */
 export function isDead(membership: ObservedMembership | null, master: string): boolean {
-  const voters = (membership?.members ?? []).filter(({ name, learner }) => name === master && !learner);
-  return (
-    voters.length > 0 &&
-    voters.every(({ healthy, raftIndex, heardByLeader }) => !healthy && raftIndex === null && heardByLeader !== true)
-  );
+  const members = membership?.members ?? [];
+  const voters = members.filter(({ name, learner }) => name === master && !learner);
+  const isLeaderHeard = members.some(({ leader }) => leader);
+  const isAtWork = ({ healthy, raftIndex, heardByLeader, answersItsHost }: ObservedMember): boolean =>
+    healthy || raftIndex !== null || heardByLeader === true || (answersItsHost === true && !isLeaderHeard);
+  return voters.length > 0 && !voters.some(isAtWork);
 }

@@ -28,6 +28,7 @@ export function checkAuthority(planning: Planning): void {
     );
     return;
   }
+  checkIssuer(planning, observed.authority);
   // If the authority itself has expired, no connection can be made: renewing it is the way out, and needs none.
   const expired = certificateValidity(observed.authority, nowMs).status === "expired";
   if (unauthenticated === undefined || expired) return;
@@ -35,6 +36,23 @@ export function checkAuthority(planning: Planning): void {
     "plan/cannot-authenticate",
     "The state of the members is unknown",
     `haplan ${unauthenticated.message}. Without an answer, running members could be mistaken for dead ones. Restore the file.`,
+  );
+}
+
+/**
+ * Members with certificates of an authority that was made elsewhere, since the files here were copied: what this plan takes for a
+ * change from outside is the newer state of the cluster. While an authority is replaced here, its own steps tell.
+ */
+function checkIssuer({ mode, spec, observed, builder }: Planning, authority: ObservedAuthority): void {
+  const isReplaced = authority.next !== undefined || (authority.previous ?? []).length > 0;
+  if (mode !== "apply" || spec.controlPlane.tls.authority !== undefined || isReplaced) return;
+  const foreign = (observed.presented ?? []).filter(({ port, foreignIssuer }) => port === "client" && foreignIssuer);
+  if (foreign.length === 0) return;
+  const names = foreign.map(({ master }) => master).join(", ");
+  builder.refuse(
+    "plan/authority-unknown",
+    `${names} ${foreign.length === 1 ? "has a certificate" : "have certificates"} of an authority that is not in ${authority.directory}`,
+    "The cluster's authority was replaced by a run with other files, such as a newer copy of this directory. This plan would take that back, and clients with the present ca.crt would be rejected. Run haplan where the authority was replaced, or restore its certificates and state here. If they are lost for good, `haplan certs rotate -ca` replaces the authority once more.",
   );
 }
 

@@ -241,18 +241,14 @@ export function noteFoundVoters({ view, builder }: Planning): void {
 }
 
 /** Changes made outside of haplan since the state was written. */
-export function noteDrift({
-  masterChanges,
-  observed,
-  view,
-  builder,
-}: Planning & { readonly masterChanges: MasterChanges }): void {
+export function noteDrift(planning: Planning & { readonly masterChanges: MasterChanges }): void {
+  const { masterChanges, observed, view, builder } = planning;
   for (const { name, voter, condition } of masterChanges.kept) {
     const machine = view.machines.get(name);
     if (condition === "healthy" && machine !== undefined && losesItsData(machine))
       noteDataGone(name, dataGoneUnderIt, builder);
     if (condition === "adoptedUnreachable") noteAdoptedUnreachable(name, voter, builder);
-    if (condition === "unreachable") noteUnreachable(name, builder);
+    if (condition === "unreachable") noteUnreachable(name, planning);
     if (condition === "stopped" || condition === "unresponsive") {
       noteDeadUnit(resourceAddress("haplan_agent", name), condition, builder);
     }
@@ -265,7 +261,7 @@ export function noteDrift({
       continue;
     }
     if (isAbandoned(observed, name)) {
-      noteUnreachable(name, builder);
+      noteUnreachable(name, planning);
       continue;
     }
     const machine = resourceAddress("haplan_machine", name);
@@ -314,11 +310,14 @@ function noteAdoptedUnreachable(name: string, voter: MemberView, builder: PlanBu
   );
 }
 
-function noteUnreachable(name: string, builder: PlanBuilder): void {
+function noteUnreachable(name: string, { view, builder }: Pick<Planning, "view" | "builder">): void {
+  const isUncalled = view.unreachable.some((machine) => machine.name === name && machine.uncalled === true);
   builder.drift.push({
     address: resourceAddress("haplan_raft_member", name),
     action: "update",
-    reason: "it does not answer, and its machine is unreachable",
+    reason: isUncalled
+      ? "it answers on its own host, and not haplan"
+      : "it does not answer, and its machine is unreachable",
     before: { status: "answering" },
     after: { status: "unreachable" },
   });

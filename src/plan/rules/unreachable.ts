@@ -79,9 +79,13 @@ function pendingMove(
 
 function unchangedWarning(
   address: ResourceAddress,
-  { reason, refused, isNewHost }: UnreachableMachine,
+  { reason, refused, isNewHost, uncalled }: UnreachableMachine,
   move: PendingMove | null = null,
 ): Diagnostic {
+  if (uncalled === true) {
+    const detail = `${reason}. It is not down: this plan changes nothing on its machine, and starts nothing again.`;
+    return unreachableWarning(address, `haplan cannot call the member on ${address}`, detail);
+  }
   if (move !== null && isNewHost) {
     return unreachableWarning(
       address,
@@ -109,7 +113,19 @@ function unreachableWarning(address: ResourceAddress, summary: string, detail: s
   return { severity: "warning", code: unreachableCode, summary, detail, address };
 }
 
+/** Members at work that haplan cannot call: without an answer of any other one, nothing is known of the cluster. */
+function checkUncalled({ observed, view, builder }: Planning): void {
+  const uncalled = view.unreachable.filter((machine) => machine.uncalled === true);
+  if (observed.membership !== null || uncalled.length === 0) return;
+  builder.refuse(
+    "plan/members-not-called",
+    `haplan cannot call ${uncalled.map(({ name }) => name).join(", ")}, and no other member answers`,
+    `${uncalled.map(({ name, reason }) => `${name}: ${reason}.`).join("\n")}\nA member that cannot be called is not down. Without an answer, nothing is known of the quorum, and nothing is changed.`,
+  );
+}
+
 export function checkUnreachable(planning: Planning): void {
+  checkUncalled(planning);
   const { mode, state, desired, view, builder } = planning;
   for (const found of view.unreachable) {
     const { name, reason, programsMissing } = found;

@@ -277,6 +277,7 @@ class AwsProvider implements Provider {
   logs: Provider["logs"] = (...given) => this.#hosts.logs(...given);
   shell: Provider["shell"] = (...given) => this.#hosts.shell(...given);
   readUnitFile: Provider["readUnitFile"] = (...given) => this.#hosts.readUnitFile(...given);
+  answersLocally: Provider["answersLocally"] = (...given) => this.#hosts.answersLocally(...given);
   askUnit: Provider["askUnit"] = (...given) => this.#hosts.askUnit(...given);
   disturbUnit: Provider["disturbUnit"] = (...given) => this.#hosts.disturbUnit(...given);
   readData: Provider["readData"] = (...given) => this.#hosts.readData(...given);

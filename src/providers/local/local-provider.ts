@@ -10,6 +10,7 @@ import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
 import type { UnitArtifact, UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
+import { answersAt } from "./answers-at.ts";
 import { askUnitSocket } from "./ask-unit-socket.ts";
 import { detachedProcesses } from "./detached-processes.ts";
 import { localLimits, localModel } from "./local-model.ts";
@@ -96,6 +97,7 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
       const running = await supervisor.find(unitOf(machine, unit));
       return running === null ? null : await askUnitSocket(running.pid, socket, question);
     },
+    answersLocally: (_, url) => answersAt(url),
     runTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).run(task),
     startTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).start(task),
     taskReport: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).report(task),

@@ -371,6 +371,10 @@ class SshProvider implements Hosts {
     return await (await this.#sessionOf(machine, signal)).askUnit(machine, unit, socket, question, signal);
   }
 
+  async answersLocally(...[machine, url, signal]: Parameters<Provider["answersLocally"]>): Promise<boolean> {
+    return await (await this.#sessionOf(machine, signal)).answersLocally(machine, url, signal);
+  }
+
   async readUnitFile(...[machine, unit, path, signal]: Parameters<Provider["readUnitFile"]>): Promise<string | null> {
     return await (await this.#sessionOf(machine, signal)).readUnitFile(machine, unit, path, signal);
   }

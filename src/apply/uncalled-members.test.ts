@@ -1,0 +1,70 @@
+/** Members that haplan cannot call are not members that are down, whatever keeps the calls from them. */
+import { describe, expect, it } from "vitest";
+import { FakeWorld } from "../../test/support/fake-world.ts";
+import { planInWorld } from "../../test/support/plan-in-world.ts";
+import { fixtureSpec } from "../../test/support/planned-cluster.ts";
+import { applyPlan } from "./apply-plan.ts";
+import { observeCluster } from "./observe-cluster.ts";
+
+const three = fixtureSpec(["m1", "m2", "m3"]);
+
+/** A cluster that was applied; then haplan cannot call these. */
+async function cutOff(...names: readonly string[]): Promise<FakeWorld> {
+  const world = new FakeWorld();
+  expect(await applyPlan(await planInWorld(world, three), world.ports())).toMatchObject({ kind: "applied" });
+  for (const name of names) world.uncalled.add(name);
+  return world;
+}
+
+describe("members that haplan cannot call, and that answer on their own hosts", () => {
+  it.each([["m1"], ["m2"], ["m1 m2"], ["m2 m3"]])(
+    "are not started again while another one answers: %s",
+    async (names) => {
+      const { steps, warnings, drift } = await planInWorld(await cutOff(...names.split(" ")), three);
+      expect(steps).toEqual([]);
+      for (const { reason } of drift) expect(reason).toBe("it answers on its own host, and not haplan");
+      expect(warnings.map(({ summary }) => summary)).toEqual(
+        names.split(" ").map((name) => `haplan cannot call the member on haplan_machine.${name}`),
+      );
+      expect(warnings[0]!.detail).toMatch(/answers on its own host.*It is not down/s);
+    },
+  );
+
+  it("count as voters that are away: no other one is stopped for a change", async () => {
+    const world = await cutOff("m2");
+    const slower = { ...three, controlPlane: { ...three.controlPlane, electionTimeoutMs: 2_000 } };
+    await expect(planInWorld(world, slower)).rejects.toThrow("would lose the quorum while m2 is down");
+    world.uncalled.clear();
+    expect(await applyPlan(await planInWorld(world, slower), world.ports())).toMatchObject({ kind: "applied" });
+    expect(world.violations).toEqual([]);
+  });
+
+  it("are all that there are: nothing is planned", async () => {
+    const world = await cutOff("m1", "m2", "m3");
+    await expect(planInWorld(world, three)).rejects.toThrow(
+      "haplan cannot call m1, m2, m3, and no other member answers",
+    );
+  });
+
+  it("are replaced where that is asked for", async () => {
+    const { steps } = await planInWorld(await cutOff("m2"), three, { replace: ["haplan_machine.m2"] });
+    expect(steps.map(({ title }) => title)).toContain("destroy machine m2");
+  });
+
+  it("are destroyed", async () => {
+    const world = await cutOff("m1", "m2", "m3");
+    const { steps, warnings } = await planInWorld(world, three, { mode: "destroy" });
+    const destroyed = steps.flatMap(({ action }) => (action.kind === "destroyMachine" ? [action.machine] : []));
+    expect(destroyed).toEqual(expect.arrayContaining(["m1", "m2", "m3"]));
+    expect(warnings.map(({ code }) => code)).not.toContain("plan/unreachable");
+  });
+
+  it("are started again if their own hosts get no answer either", async () => {
+    const world = await cutOff("m2");
+    const ports = world.ports();
+    const provider = { ...ports.provider, answersLocally: async () => false };
+    const observed = await observeCluster({ ...ports, provider }, { spec: three, state: world.facts.state });
+    const { steps } = await planInWorld(world, three, { observed });
+    expect(steps.map(({ title }) => title)).toContain("restart agent m2");
+  });
+});
