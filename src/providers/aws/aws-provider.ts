@@ -250,6 +250,7 @@ class AwsProvider implements Provider {
     for (const instance of found.filter(({ machine }) => machine === from))
       await updateTags(this.#context, { ...instance, machine: to }, signal);
     await this.#hosts.renameMachine(from, to, signal);
+    this.#recorded.rename(from, to);
   }
 
   async destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void> {

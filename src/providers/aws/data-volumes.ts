@@ -75,14 +75,18 @@ async function findVolume({ client }: AwsContext, id: string, signal?: AbortSign
   return found === undefined ? null : describe(found);
 }
 
-/** Of the volumes with these ids those that exist, and that an instance may have. */
+/** Of the volumes with these ids those of this lineage that exist, and that an instance may have. */
 export async function findUsable(
   { client }: AwsContext,
+  lineage: string,
   ids: readonly string[],
   signal?: AbortSignal,
 ): Promise<ReadonlySet<string>> {
   if (ids.length === 0) return new Set();
-  const Filters = [{ Name: "volume-id", Values: [...ids] }];
+  const Filters = [
+    { Name: "volume-id", Values: [...ids] },
+    { Name: `tag:${tagKeys.lineage}`, Values: [lineage] },
+  ];
   const options = { purpose: "find the data volumes of masters without an instance", signal };
   const found = await client.all("DescribeVolumes", { Filters }, options, ({ Volumes }) => Volumes);
   const usable = found.map(describe).filter(({ state }) => state === "available" || state === "in-use");

@@ -37,9 +37,10 @@ export async function findDown(
     if (!answered.has(name) && (isStopped || isEmpty))
       found.push({ name, generation, address, zone, lineage: instance.lineage, instance });
   }
-  const withoutInstance = lineage === null ? [] : findWithoutInstance(recorded, lineage, own);
+  if (lineage === null) return found;
+  const withoutInstance = findWithoutInstance(recorded, lineage, own);
   const ids = withoutInstance.map(({ volumeId }) => volumeId);
-  const usable = await findUsable(context, ids, signal);
+  const usable = await findUsable(context, lineage, ids, signal);
   return [...found, ...withoutInstance.filter(({ volumeId }) => usable.has(volumeId))];
 }
 

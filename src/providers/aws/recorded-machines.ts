@@ -17,6 +17,11 @@ export class RecordedMachines {
     this.#machines.push(machine);
   }
 
+  rename(from: string, to: string): void {
+    for (const [at, machine] of this.#machines.entries())
+      if (machine.name === from) this.#machines[at] = { ...machine, name: to };
+  }
+
   /** The newest of a name. */
   attributesOf(name: string): Attributes {
     return this.#machines.findLast((each) => each.name === name)?.attributes ?? {};
