@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import { FakeWorld } from "../../test/support/fake-world.ts";
 import { planInWorld } from "../../test/support/plan-in-world.ts";
 import { fixtureSpec } from "../../test/support/planned-cluster.ts";
+import { HaplanError } from "../base/haplan-error.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { applyPlan } from "./apply-plan.ts";
 import { observeCluster } from "./observe-cluster.ts";
 
@@ -16,17 +18,23 @@ async function cutOff(...names: readonly string[]): Promise<FakeWorld> {
   return world;
 }
 
-describe("members that haplan cannot call, and that answer on their own hosts", () => {
+function atOtherAddress(...names: readonly string[]): ClusterSpec["controlPlane"]["masters"] {
+  return three.controlPlane.masters.map((master, at) =>
+    names.includes(master.name) ? { ...master, address: `127.0.9.${at + 1}` } : master,
+  );
+}
+
+describe("members that haplan cannot call, and that are at work on their own hosts", () => {
   it.each([["m1"], ["m2"], ["m1 m2"], ["m2 m3"]])(
     "are not started again while another one answers: %s",
     async (names) => {
       const { steps, warnings, drift } = await planInWorld(await cutOff(...names.split(" ")), three);
       expect(steps).toEqual([]);
-      for (const { reason } of drift) expect(reason).toBe("it answers on its own host, and not haplan");
+      for (const { reason } of drift) expect(reason).toBe("haplan cannot call it, and its process is at work");
       expect(warnings.map(({ summary }) => summary)).toEqual(
         names.split(" ").map((name) => `haplan cannot call the member on haplan_machine.${name}`),
       );
-      expect(warnings[0]!.detail).toMatch(/answers on its own host.*It is not down/s);
+      expect(warnings[0]!.detail).toMatch(/is at work on its own host.*It is not down/s);
     },
   );
 
@@ -46,6 +54,37 @@ describe("members that haplan cannot call, and that answer on their own hosts", 
     );
   });
 
+  it.each<[string, Partial<ClusterSpec["controlPlane"]>]>([
+    ["another client port", { clientPort: 12379 }],
+    ["another peer port", { peerPort: 12380 }],
+    ["another address of one", { masters: atOtherAddress("m2") }],
+    ["all other addresses", { masters: atOtherAddress("m1", "m2", "m3") }],
+    ["two more", { masters: fixtureSpec(["m1", "m2", "m3", "m4", "m5"]).controlPlane.masters }],
+  ])("are where they were applied, whatever the spec has by now: %s", async (_, change) => {
+    const world = await cutOff("m1", "m2", "m3");
+    const wanted = { ...three, controlPlane: { ...three.controlPlane, ...change } };
+    await expect(planInWorld(world, wanted)).rejects.toThrow("haplan cannot call m1, m2, m3, and no other member");
+  });
+
+  it("do not keep members from being started whose processes have ended", async () => {
+    const world = await cutOff("m1");
+    for (const name of ["m2", "m3"])
+      for (const unit of world.facts.machines.get(name)!.units.values()) unit.running = false;
+    const plan = await planInWorld(world, three);
+    const started = plan.steps.flatMap(({ action }) => ("member" in action ? [`${action.kind} ${action.member}`] : []));
+    expect(started).toEqual(["restartAgent m2", "restartAgent m3"]);
+    expect(await applyPlan(plan, world.ports())).toMatchObject({ kind: "applied" });
+    expect(world.violations).toEqual([]);
+  });
+
+  it("are known by their data where the state is lost", async () => {
+    const world = await cutOff("m1", "m2", "m3");
+    world.facts.state = null;
+    await expect(planInWorld(world, three)).rejects.toThrow(
+      "haplan cannot call m1, m2, m3, and no other member answers",
+    );
+  });
+
   it("are replaced where that is asked for", async () => {
     const { steps } = await planInWorld(await cutOff("m2"), three, { replace: ["haplan_machine.m2"] });
     expect(steps.map(({ title }) => title)).toContain("destroy machine m2");
@@ -57,6 +96,21 @@ describe("members that haplan cannot call, and that answer on their own hosts", 
     const destroyed = steps.flatMap(({ action }) => (action.kind === "destroyMachine" ? [action.machine] : []));
     expect(destroyed).toEqual(expect.arrayContaining(["m1", "m2", "m3"]));
     expect(warnings.map(({ code }) => code)).not.toContain("plan/unreachable");
+  });
+
+  it("are left alone if their own hosts cannot tell", async () => {
+    const world = await cutOff("m2");
+    const ports = world.ports();
+    const answersLocally = async (): Promise<boolean> => {
+      throw new HaplanError("host/unknown-call", 'haplan-host has no call "answersLocally"');
+    };
+    const provider = { ...ports.provider, answersLocally };
+    const observed = await observeCluster({ ...ports, provider }, { spec: three, state: world.facts.state });
+    const { steps, warnings } = await planInWorld(world, three, { observed });
+    expect(steps).toEqual([]);
+    expect(warnings[0]!.detail).toContain(
+      'cannot tell whether it is at work (haplan-host has no call "answersLocally")',
+    );
   });
 
   it("are started again if their own hosts get no answer either", async () => {

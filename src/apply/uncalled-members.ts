@@ -3,6 +3,7 @@
  * certificates that they do not accept. Nothing is known of them, and they are not down: no plan may start them again.
  */
 
+import { errorText } from "../base/haplan-error.ts";
 import { isAt, unitOf } from "../plan/cluster-view.ts";
 import type {
   ObservedMachine,
@@ -13,7 +14,7 @@ import type {
 import { resourceAddress } from "../plan/resource.ts";
 import type { State } from "../plan/state.ts";
 import type { Provider } from "../providers/provider.ts";
-import type { ClusterSpec, MasterSpec } from "../spec/cluster-spec.ts";
+import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { ownMasters } from "../spec/machine-hosts.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentUnitName } from "../units/unit-definition.ts";
@@ -32,14 +33,11 @@ export async function uncalledMembers(
   provider: Pick<Provider, "answersLocally">,
   request: SilentRequest,
 ): Promise<readonly UnreachableMachine[]> {
-  const asked = silentMembers(request).map(async ({ master, machine }): Promise<readonly UnreachableMachine[]> => {
-    const url = clientUrl(request.spec, master);
-    const answers = await provider.answersLocally(machine, url, request.signal).catch((error: unknown) => {
-      if (request.signal?.aborted === true) throw error;
-      // An earlier version of haplan's program there does not know the call.
-      return false;
-    });
-    return answers ? [{ name: master.name, reason: reasonOf(master.name, url, request), uncalled: true }] : [];
+  const asked = silentMembers(request).map(async ({ machine, url }): Promise<readonly UnreachableMachine[]> => {
+    const { name } = machine;
+    const found = await atWork(provider, { machine, url }, request.signal);
+    if (found.isAtWork === false) return [];
+    return [{ name, reason: `${found.condition}, but ${whyNotCalled(name, url, request)}`, uncalled: true }];
   });
   return (await Promise.all(asked)).flat();
 }
@@ -56,27 +54,44 @@ export function withUncalled(
   return { ...membership, members };
 }
 
-type SilentMember = { readonly master: MasterSpec; readonly machine: ObservedMachine };
+type SilentMember = { readonly machine: ObservedMachine; readonly url: string };
 
-/** Only members: an agent that is not one yet answers no call. */
+/** Only members: an agent that is not one yet answers no call. Where they are, whatever the spec says by now. */
 function silentMembers({ spec, state, machines, membership }: SilentRequest): readonly SilentMember[] {
-  return ownMasters(spec).flatMap((master) => {
-    const machine = machines.find(({ name, address }) => name === master.name && address === master.address);
-    if (machine === undefined || unitOf(machine, agentUnitName)?.running !== true) return [];
-    const isThere = (url: string): boolean => isAt(url, machine.address);
+  return machines.flatMap((machine): readonly SilentMember[] => {
+    if (unitOf(machine, agentUnitName)?.running !== true) return [];
+    const isThere = (url: unknown): boolean => typeof url === "string" && isAt(url, machine.address);
+    const own = resourceAddress("haplan_raft_member", machine.name);
+    const known = state?.resources.find(({ address }) => address === own)?.attributes["clientUrl"];
     const member = membership?.members.find(({ peerUrls }) => peerUrls.some(isThere));
-    const known = resourceAddress("haplan_raft_member", master.name);
-    const isMember =
-      membership === null ? state?.resources.some(({ address }) => address === known) === true : member !== undefined;
-    return isMember && member?.raftTerm == null ? [{ master, machine }] : [];
+    const isKnown = state === null ? machine.hasData : isThere(known);
+    const isSilent = membership === null ? isKnown : member?.raftTerm === null;
+    const master = ownMasters(spec).find(({ name, address }) => name === machine.name && address === machine.address);
+    const url = isThere(known) ? String(known) : master === undefined ? null : clientUrl(spec, master);
+    return isSilent && url !== null ? [{ machine, url }] : [];
   });
 }
 
-function reasonOf(name: string, url: string, { spec, presented }: SilentRequest): string {
-  const there = "its process runs, and answers on its own host";
+/** A host that cannot tell, such as one whose program is of an earlier version, does not say that the member is down. */
+async function atWork(
+  provider: Pick<Provider, "answersLocally">,
+  { machine, url }: SilentMember,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly isAtWork: boolean; readonly condition: string }> {
+  try {
+    const isAtWork = await provider.answersLocally(machine, agentUnitName, url, signal);
+    return { isAtWork, condition: "its process is at work on its own host" };
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    const [why] = errorText(error).split("\n");
+    return { isAtWork: true, condition: `its process runs, and its host cannot tell whether it is at work (${why})` };
+  }
+}
+
+function whyNotCalled(name: string, url: string, { spec, presented }: SilentRequest): string {
   const isReached = presented.some(({ master, port }) => master === name && port === "client");
   if (isReached)
-    return `${there}, but it does not answer haplan's calls at ${url}. It may not accept haplan's certificate: see whether this directory has the cluster's present certificates and state`;
-  const why = spec.controlPlane.tls.enabled ? "no connection is made" : "no call is answered";
-  return `${there}, but ${why} to ${url} from the machine that runs haplan. See whether a firewall or a route is in between`;
+    return `it does not answer haplan's calls at ${url}. It may not accept haplan's certificate: see whether this directory has the cluster's present certificates and state`;
+  const what = spec.controlPlane.tls.enabled ? "no connection is made" : "no call is answered";
+  return `${what} to ${url} from the machine that runs haplan. See whether a firewall or a route is in between`;
 }

@@ -1,12 +1,13 @@
 /** Endpoints in the notation of flags, and one HTTP/2 session to each. */
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, type SecureClientSessionOptions } from "node:http2";
-import { isIP } from "node:net";
+import { type ClientHttp2Session, connect } from "node:http2";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { TLSSocket } from "node:tls";
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { fingerprintOf } from "../base/fingerprint.ts";
 import { errorText } from "../base/haplan-error.ts";
 import { urlHost } from "../base/ip-address.ts";
+import { listenAddress } from "../base/listen-place.ts";
 import { StatusCode } from "../raft-agent/api/status-code.ts";
 import { GrpcError } from "./grpc-error.ts";
 
@@ -86,7 +87,8 @@ export class Endpoint {
   }
 
   async #open(): Promise<ClientHttp2Session> {
-    const session = connect(this.url.origin, this.#tlsOptions());
+    const socket = this.#dial();
+    const session = connect(this.url.origin, { createConnection: () => socket });
     session.on("error", () => undefined);
     const abort = new AbortController();
     const { signal } = abort;
@@ -99,6 +101,8 @@ export class Endpoint {
       ]);
     } catch (error) {
       session.destroy();
+      // A session that is connecting leaves its socket open, and a host that says nothing keeps the process from its end.
+      socket.destroy();
       const text = `connection to ${this.url.host} failed: ${errorText(error)}`;
       throw new GrpcError(StatusCode.unavailable, text, { notProcessed: true, cause: error });
     } finally {
@@ -128,9 +132,14 @@ export class Endpoint {
     return this.url.protocol === "https:" && (this.#options.tls?.acceptedExpired?.length ?? 0) > 0;
   }
 
-  #tlsOptions(): SecureClientSessionOptions {
+  #dial(): Socket {
+    const place = listenAddress(this.url);
+    if (this.url.protocol === "http:") return connectTcp(place);
+    return connectTls({ ...place, ALPNProtocols: ["h2"], ...this.#tlsOptions() });
+  }
+
+  #tlsOptions(): ConnectionOptions {
     const { tls } = this.#options;
-    if (this.url.protocol === "http:") return {};
     const name = tls?.serverName ?? urlHost(this.url);
     return {
       ...(tls?.ca === undefined ? {} : { ca: tls.ca }),

@@ -48,7 +48,7 @@ export function providerCalls({ provider, cluster, packages, lock, leave }: Host
     startTask: (machine, unit, task) => provider.startTask(machine, unit, task),
     taskReport: (machine, unit, task) => provider.taskReport(machine, unit, task),
     readUnitFile: (machine, unit, path) => provider.readUnitFile(machine, unit, path),
-    answersLocally: (machine, url) => provider.answersLocally(machine, url),
+    answersLocally: (machine, unit, url) => provider.answersLocally(machine, unit, url),
     askUnit: (machine, unit, socket, question) => provider.askUnit(machine, unit, socket, question),
   };
 }

@@ -64,7 +64,7 @@ export type HostArguments = {
   readonly unitLog: readonly [machine: MachineRef, unit: string, lines: number];
   readonly readUnitFile: readonly [machine: MachineRef, unit: string, path: string];
   readonly askUnit: readonly [machine: MachineRef, unit: string, socket: string, question: string];
-  readonly answersLocally: readonly [machine: MachineRef, url: string];
+  readonly answersLocally: readonly [machine: MachineRef, unit: string, url: string];
   readonly runTask: readonly [machine: MachineRef, unit: string, task: HostTask];
   readonly startTask: readonly [machine: MachineRef, unit: string, task: HostTask];
   readonly taskReport: readonly [machine: MachineRef, unit: string, task: HostTask];

@@ -147,8 +147,8 @@ export class HostClient implements HostCalls {
     return this.#call("readUnitFile", [machine, unit, path], signal);
   }
 
-  answersLocally(...[machine, url, signal]: Parameters<HostCalls["answersLocally"]>): Promise<boolean> {
-    return this.#call("answersLocally", [machine, url], signal);
+  answersLocally(...[machine, unit, url, signal]: Parameters<HostCalls["answersLocally"]>): Promise<boolean> {
+    return this.#call("answersLocally", [machine, unit, url], signal);
   }
 
   askUnit(...[machine, unit, socket, question, signal]: Parameters<HostCalls["askUnit"]>): Promise<string | null> {

@@ -77,7 +77,7 @@ describe("a request", () => {
     removeUnit: ["m1", "agent"],
     unitLog: ["m1", "agent", 10],
     readUnitFile: ["m1", "agent", "tls/ca.crt"],
-    answersLocally: ["m1", "https://10.0.0.1:2379"],
+    answersLocally: ["m1", "agent", "https://10.0.0.1:2379"],
     askUnit: ["load-balancer", "load-balancer", "admin.sock", "show stat"],
     runTask: ["m1", "kubeadm", task],
     startTask: [{ name: "m1", generation: 2 }, "kubeadm", task],

@@ -108,7 +108,7 @@ export const argumentSchemas: { readonly [Call in HostCallName]: object } = {
   unitLog: tuple(machineRef, text, count),
   readUnitFile: tuple(machineRef, text, text),
   askUnit: tuple(machineRef, text, text, text),
-  answersLocally: tuple(machineRef, text),
+  answersLocally: tuple(machineRef, text, text),
   runTask: tuple(machineRef, text, task),
   startTask: tuple(machineRef, text, task),
   taskReport: tuple(machineRef, text, task),

@@ -417,6 +417,11 @@ export function isUnreachable(view: ClusterView, machine: string): boolean {
   return whyUnreachable(view.unreachable, machine) !== null;
 }
 
+/** Whether its member is at work, and haplan cannot call it. */
+export function isUncalled(view: Pick<ClusterView, "unreachable">, machine: string): boolean {
+  return view.unreachable.some(({ name, uncalled }) => name === machine && uncalled === true);
+}
+
 /** Whether a member will vote again without being replaced. */
 export function isRecoverable(condition: MemberCondition): boolean {
   return condition !== "dataLost" && condition !== "machineLost";

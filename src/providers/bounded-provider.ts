@@ -59,8 +59,8 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
       calls.run(on("readUnitFile", machine, signal), (given) => provider.readUnitFile(machine, unit, path, given)),
     askUnit: (machine, unit, socket, question, signal) =>
       calls.run(on("askUnit", machine, signal), (given) => provider.askUnit(machine, unit, socket, question, given)),
-    answersLocally: (machine, url, signal) =>
-      calls.run(on("answersLocally", machine, signal), (given) => provider.answersLocally(machine, url, given)),
+    answersLocally: (machine, unit, url, signal) =>
+      calls.run(on("answersLocally", machine, signal), (given) => provider.answersLocally(machine, unit, url, given)),
     runTask: (machine, unit, task, signal) =>
       calls.run(on("runTask", machine, signal), (given) => provider.runTask(machine, unit, task, given)),
     startTask: (machine, unit, task, signal) =>

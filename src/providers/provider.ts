@@ -256,10 +256,11 @@ export type Provider = {
     signal?: AbortSignal,
   ): Promise<string | null>;
   /**
-   * Whether the process at this URL answers a connection that the machine itself makes, whatever is between the machine and haplan. One
-   * that hangs accepts connections, and says nothing.
+   * Whether the process of an agent's unit answers a connection that the machine itself makes to the client port at which it was
+   * started, whatever is between the machine and haplan; `url` counts where that port is not known. A process that hangs accepts connections,
+   * and says nothing.
    */
-  answersLocally(machine: MachineRef, url: string, signal?: AbortSignal): Promise<boolean>;
+  answersLocally(machine: MachineRef, unit: string, url: string, signal?: AbortSignal): Promise<boolean>;
   /** Runs a short command to its end. @throws HaplanError `provider/task-failed` with what it wrote to standard error */
   runTask(machine: MachineRef, unit: string, task: HostTask, signal?: AbortSignal): Promise<string>;
   /**

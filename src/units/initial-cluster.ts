@@ -1,4 +1,5 @@
 import type { Json } from "../base/json.ts";
+import { flagIn } from "./flag-in.ts";
 
 /** The initial flags of an agent: etcd's `--initial-cluster` and `--initial-cluster-state`. */
 export type InitialCluster = {
@@ -13,10 +14,8 @@ export function isInitialCluster(value: Json | undefined): value is InitialClust
 
 /** Of the arguments that an agent was started with; null if they have none. */
 export function initialClusterIn(given: readonly string[]): InitialCluster | null {
-  const flagOf = (flag: string): string | undefined =>
-    given.find((each) => each.startsWith(`--${flag}=`))?.slice(flag.length + 3);
-  const members = flagOf("initial-cluster");
-  const clusterState = flagOf("initial-cluster-state");
+  const members = flagIn(given, "initial-cluster");
+  const clusterState = flagIn(given, "initial-cluster-state");
   if (members === undefined || (clusterState !== "new" && clusterState !== "existing")) return null;
   const initialCluster = members.split(",").map((member) => {
     const [name = "", peerUrl = ""] = member.split(/=(.*)/s);

@@ -87,8 +87,8 @@ export class FakeRemote {
         act(nameOf(machine), signal, () => provider.readUnitFile(machine, unit, path)),
       askUnit: (machine, unit, socket, question, signal) =>
         act(nameOf(machine), signal, () => provider.askUnit(machine, unit, socket, question)),
-      answersLocally: (machine, url, signal) =>
-        act(nameOf(machine), signal, () => provider.answersLocally(machine, url)),
+      answersLocally: (machine, unit, url, signal) =>
+        act(nameOf(machine), signal, () => provider.answersLocally(machine, unit, url)),
       lock: (run, options) => provider.lock(run, options),
       reinstall: () => provider.reinstall(),
       prepare: (machines) => provider.prepare(machines),

@@ -10,6 +10,7 @@ import {
   areApart,
   type ClusterView,
   isRecoverable,
+  isUncalled,
   isUnreachable,
   type MemberCondition,
   type MemberView,
@@ -311,12 +312,11 @@ function noteAdoptedUnreachable(name: string, voter: MemberView, builder: PlanBu
 }
 
 function noteUnreachable(name: string, { view, builder }: Pick<Planning, "view" | "builder">): void {
-  const isUncalled = view.unreachable.some((machine) => machine.name === name && machine.uncalled === true);
   builder.drift.push({
     address: resourceAddress("haplan_raft_member", name),
     action: "update",
-    reason: isUncalled
-      ? "it answers on its own host, and not haplan"
+    reason: isUncalled(view, name)
+      ? "haplan cannot call it, and its process is at work"
       : "it does not answer, and its machine is unreachable",
     before: { status: "answering" },
     after: { status: "unreachable" },

@@ -5,7 +5,7 @@
  */
 
 import { majorityOf } from "../../base/majority.ts";
-import { type ClusterView, isUnreachable } from "../cluster-view.ts";
+import { type ClusterView, isUncalled, isUnreachable } from "../cluster-view.ts";
 import { whyUnreachable } from "../observed-cluster.ts";
 import type { Postponement } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
@@ -86,7 +86,7 @@ function warn({ view, builder }: Planning, found: readonly Postponement[]): void
 
 function refuseAlone({ view, builder }: Planning, found: readonly Postponement[]): void {
   const away = awayIn(found);
-  const lost = away.filter((name) => isUnreachable(view, name));
+  const lost = away.filter((name) => isUnreachable(view, name) && !isUncalled(view, name));
   const replaced = lost.map((name) => `-replace=${machineAddress(name)}`);
   const way = view.hasLeader ? ["apply", ...replaced] : ["recover"];
   const it = lost.length === 1 ? `${lost[0]} is` : "they are";
@@ -121,6 +121,7 @@ function causes(view: ClusterView, away: readonly string[]): string {
 
 function cause(view: ClusterView, name: string): string {
   const reason = whyUnreachable(view.unreachable, name);
+  if (reason !== null && isUncalled(view, name)) return `haplan cannot call ${name}: ${reason}.`;
   if (reason !== null) return `${name} does not answer, and its machine is unreachable: ${reason}.`;
   const member = view.members.find((each) => each.voter && each.name === name);
   return member?.adopted === true

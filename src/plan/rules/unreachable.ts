@@ -2,6 +2,7 @@
 
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
+import { memberCondition } from "../cluster-view.ts";
 import { loadBalancerAddress } from "../desired-resources.ts";
 import type { UnreachableMachine } from "../observed-cluster.ts";
 import type { Plan } from "../plan.ts";
@@ -116,7 +117,9 @@ function unreachableWarning(address: ResourceAddress, summary: string, detail: s
 /** Members at work that haplan cannot call: without an answer of any other one, nothing is known of the cluster. */
 function checkUncalled({ observed, view, builder }: Planning): void {
   const uncalled = view.unreachable.filter((machine) => machine.uncalled === true);
-  if (observed.membership !== null || uncalled.length === 0) return;
+  // Starting a process that has ended is safe, whatever the others do.
+  const isStopped = view.members.some((member) => memberCondition(view, member) === "stopped");
+  if (observed.membership !== null || uncalled.length === 0 || isStopped) return;
   builder.refuse(
     "plan/members-not-called",
     `haplan cannot call ${uncalled.map(({ name }) => name).join(", ")}, and no other member answers`,

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { assert } from "../../base/assert.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { flagIn } from "../../units/flag-in.ts";
 import type { UnitArtifact, UnitDefinition } from "../../units/unit-definition.ts";
 import type { MachineRef, Provider, ShellProcess, ShellRequest } from "../provider.ts";
 import type { Supervisor } from "../supervisor.ts";
@@ -33,6 +34,7 @@ import { preflightLocal } from "./preflight.ts";
 import { builtProgramsDir } from "./programs.ts";
 import { destroyDir, destroyMachine, removeUnit } from "./remove-machines.ts";
 import { revertUnit, startUnit } from "./start-unit.ts";
+import { readUnitRecord } from "./unit-files.ts";
 
 export type LocalProviderOptions = {
   /** The cluster's directory, `.haplan/<cluster>`. */
@@ -97,7 +99,11 @@ export function createLocalProvider(options: LocalProviderOptions): Provider {
       const running = await supervisor.find(unitOf(machine, unit));
       return running === null ? null : await askUnitSocket(running.pid, socket, question);
     },
-    answersLocally: (_, url) => answersAt(url),
+    answersLocally: (machine, unit, url) => {
+      const started = readUnitRecord(unitOf(machine, unit))?.command?.arguments ?? [];
+      const [own = url] = flagIn(started, "listen-client-urls")?.split(",") ?? [];
+      return answersAt(own);
+    },
     runTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).run(task),
     startTask: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).start(task),
     taskReport: (machine, unit, task) => tasksOf(place, unitOf(machine, unit)).report(task),

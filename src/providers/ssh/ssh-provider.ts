@@ -371,8 +371,8 @@ class SshProvider implements Hosts {
     return await (await this.#sessionOf(machine, signal)).askUnit(machine, unit, socket, question, signal);
   }
 
-  async answersLocally(...[machine, url, signal]: Parameters<Provider["answersLocally"]>): Promise<boolean> {
-    return await (await this.#sessionOf(machine, signal)).answersLocally(machine, url, signal);
+  async answersLocally(...[machine, unit, url, signal]: Parameters<Provider["answersLocally"]>): Promise<boolean> {
+    return await (await this.#sessionOf(machine, signal)).answersLocally(machine, unit, url, signal);
   }
 
   async readUnitFile(...[machine, unit, path, signal]: Parameters<Provider["readUnitFile"]>): Promise<string | null> {
