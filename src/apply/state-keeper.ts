@@ -9,7 +9,7 @@ import { moveResources } from "../plan/moved-masters.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
 import { deposedAddress, masterTypes, parseAddress, type ResourceAddress, resourceAddress } from "../plan/resource.ts";
-import type { State, StateResource } from "../plan/state.ts";
+import { asDeposed, type State, type StateResource } from "../plan/state.ts";
 import type { StepAction } from "../plan/step.ts";
 import { unknownAddresses } from "../spec/address-reference.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -169,9 +169,10 @@ function keepAbandoned(
   { name, generation }: Extract<StateEdit, { kind: "abandon" }>,
 ): boolean {
   const found = resources.get(resourceAddress("haplan_machine", name));
-  const address = deposedAddress("haplan_machine", name, generation);
-  if (found?.generation !== generation || resources.has(address)) return false;
-  resources.set(address, { ...found, address, name: parseAddress(address).name });
+  if (found?.generation !== generation) return false;
+  const deposed = asDeposed(found);
+  if (resources.has(deposed.address)) return false;
+  resources.set(deposed.address, deposed);
   return true;
 }
 
@@ -188,10 +189,8 @@ function moveMaster(
     const deposed = deposedAddress(type, name, generation);
     const [from, to] = reinstates ? [deposed, own] : [own, deposed];
     const found = resources.get(from);
-    const moves = found?.generation === generation;
     if (reinstates) moved = deposeNewer(resources, own, generation) || moved;
-    if (moves) moved = resources.delete(own) || moved;
-    if (!moves) continue;
+    if (found?.generation !== generation) continue;
     resources.delete(from);
     resources.set(to, { ...found, address: to, name: parseAddress(to).name });
     moved = true;
@@ -203,8 +202,8 @@ function moveMaster(
 function deposeNewer(resources: Map<string, StateResource>, own: ResourceAddress, generation: number): boolean {
   const newer = resources.get(own);
   if (newer === undefined || newer.generation === generation) return false;
-  const address = deposedAddress(newer.type, newer.name, newer.generation);
-  resources.set(address, { ...newer, address, name: parseAddress(address).name });
+  const deposed = asDeposed(newer);
+  resources.set(deposed.address, deposed);
   return resources.delete(own);
 }
 

@@ -35,9 +35,9 @@ export async function uncalledMembers(
 ): Promise<readonly UnreachableMachine[]> {
   const asked = silentMembers(request).map(async ({ machine, url }): Promise<readonly UnreachableMachine[]> => {
     const { name } = machine;
-    const found = await atWork(provider, { machine, url }, request.signal);
-    if (found.isAtWork === false) return [];
-    return [{ name, reason: `${found.condition}, but ${whyNotCalled(name, url, request)}`, uncalled: true }];
+    const condition = await conditionAtWork(provider, { machine, url }, request.signal);
+    if (condition === null) return [];
+    return [{ name, reason: `${condition}, but ${whyNotCalled(name, url, request)}`, uncalled: true }];
   });
   return (await Promise.all(asked)).flat();
 }
@@ -72,19 +72,19 @@ function silentMembers({ spec, state, machines, membership }: SilentRequest): re
   });
 }
 
-/** A host that cannot tell, such as one whose program is of an earlier version, does not say that the member is down. */
-async function atWork(
+/** Null if it is not at work. A host that cannot tell, such as one whose program is of an earlier version, does not say that the member is down. */
+async function conditionAtWork(
   provider: Pick<Provider, "answersLocally">,
   { machine, url }: SilentMember,
   signal: AbortSignal | undefined,
-): Promise<{ readonly isAtWork: boolean; readonly condition: string }> {
+): Promise<string | null> {
   try {
     const isAtWork = await provider.answersLocally(machine, agentUnitName, url, signal);
-    return { isAtWork, condition: "its process is at work on its own host" };
+    return isAtWork ? "its process is at work on its own host" : null;
   } catch (error) {
     if (signal?.aborted === true) throw error;
     const [why] = errorText(error).split("\n");
-    return { isAtWork: true, condition: `its process runs, and its host cannot tell whether it is at work (${why})` };
+    return `its process runs, and its host cannot tell whether it is at work (${why})`;
   }
 }
 

@@ -16,15 +16,8 @@ import {
   type UnreachableMachine,
   whyUnreachable,
 } from "./observed-cluster.ts";
-import {
-  deposedAddress,
-  masterTypes,
-  parseAddress,
-  type ResourceAddress,
-  resourceAddress,
-  specName,
-} from "./resource.ts";
-import type { State, StateResource } from "./state.ts";
+import { deposedAddress, masterTypes, type ResourceAddress, resourceAddress, specName } from "./resource.ts";
+import { asDeposed, type State, type StateResource } from "./state.ts";
 
 export type MemberView = {
   readonly id: string;
@@ -207,8 +200,8 @@ function resourcesOf(state: State | null, unseated: ClusterView["unseated"]): Cl
       const address = resourceAddress(type, name);
       const newer = resources.get(address);
       if (newer !== undefined && newer.generation !== generation) {
-        const deposed = deposedAddress(type, name, newer.generation);
-        resources.set(deposed, { ...newer, address: deposed, name: parseAddress(deposed).name });
+        const deposed = asDeposed(newer);
+        resources.set(deposed.address, deposed);
       }
       const own = resources.get(deposedAddress(type, name, generation));
       if (own === undefined) resources.delete(address);

@@ -1,5 +1,5 @@
 /** The state: a record of the cluster with identities. `src/state` reads and writes it. */
-import type { Attributes, ResourceAddress, ResourceType } from "./resource.ts";
+import { type Attributes, deposedAddress, parseAddress, type ResourceAddress, type ResourceType } from "./resource.ts";
 
 export type StateResource = {
   readonly address: ResourceAddress;
@@ -25,3 +25,9 @@ export type State = {
   readonly clusterName: string;
   readonly resources: readonly StateResource[];
 };
+
+/** A resource of a master as that of its generation, while another one has its name. */
+export function asDeposed(resource: StateResource): StateResource {
+  const address = deposedAddress(resource.type, resource.name, resource.generation);
+  return { ...resource, address, name: parseAddress(address).name };
+}
