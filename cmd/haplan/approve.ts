@@ -6,13 +6,14 @@ import { standardInput } from "./spec-source.ts";
 
 /**
  * Called before planning, so that a run that cannot ask fails at once and not after a minute of work; by a recovery after it,
- * whose plan says what may be lost.
+ * whose plan says what may be lost. `onlyByHand`: why `-auto-approve` would not do.
  */
 export function requireApprover(
   context: CliContext,
   spec: string | undefined,
   flags: { readonly autoApprove?: boolean; readonly json?: boolean; readonly input?: string },
   command: "apply" | "destroy" | "certs rotate" | "restore" | "recover" | "migrate" | "drill",
+  onlyByHand?: string,
 ): void {
   const mayAsk = flags.input === undefined || parseSwitch("-input", flags.input);
   if (flags.autoApprove) return;
@@ -22,10 +23,15 @@ export function requireApprover(
   const saved = ["destroy", "restore", "recover", "migrate", "drill"].includes(command)
     ? ""
     : ` A plan that was saved with \`haplan ${command === "apply" ? "plan" : command} -out=FILE\` is applied without asking.`;
+  const again = (flags: readonly string[]): string => context.invocation.again({ flags });
+  const inAdvance =
+    onlyByHand === undefined
+      ? `To approve in advance, run:\n    ${again(["-auto-approve"])}`
+      : `${onlyByHand}\n    ${again([])}`;
   throw refuse(
     "cli/nobody-to-ask",
     `haplan ${command} asks for approval, but ${reason}`,
-    `${command === "recover" ? "Nothing was changed." : "Nothing was planned or changed."}${saved} To approve in advance, run:\n    ${context.invocation.again({ flags: ["-auto-approve"] })}`,
+    `${command === "recover" ? "Nothing was changed." : "Nothing was planned or changed."}${saved} ${inAdvance}`,
   );
 }
 

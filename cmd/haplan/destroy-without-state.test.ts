@@ -40,6 +40,19 @@ it("does not either where no more than the lock of an earlier run is left", asyn
   expect([code, err]).toEqual([1, expect.stringContaining("machines of unknown origin")]);
 });
 
+it.each(["destroy three.yaml", "destroy three.yaml -auto-approve"])(
+  "says without a terminal that it has to be approved in one: %s",
+  async (line) => {
+    loseDirectory();
+    const { code, err } = await cli.haplan(line);
+    expect(code).toBe(1);
+    const said = err.replaceAll(/[│\s]+/g, " ");
+    expect(said).toContain("-auto-approve does not approve that its machines are destroyed");
+    expect(said).toContain("Run destroy where the state is, or in a terminal: haplan destroy three.yaml");
+    expect(said).not.toMatch(/approve in advance|haplan destroy \S+ -auto-approve/);
+  },
+);
+
 it("destroys them when that is approved", async () => {
   loseDirectory();
   expect((await cli.haplan("destroy three.yaml", ["yes"])).code).toBe(0);
@@ -58,5 +71,5 @@ it("says what stays on a host that the state does not have and that does not ans
   const said = (out + err).replaceAll(/[│\s]+/g, " ");
   expect(said).toContain("haplan may have left something on 10.0.0.3");
   expect(said).toContain("whole machines, with their data below /var/lib/haplan and their units.");
-  expect(said).toContain("Run haplan destroy again once the host answers, without -auto-approve");
+  expect(said).toContain("Run haplan destroy again once the host answers, in a terminal and without -auto-approve");
 });

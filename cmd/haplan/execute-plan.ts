@@ -250,7 +250,7 @@ function leftAsTheyAre({ mode }: Plan, unreachable: readonly Diagnostic[]): Diag
 }
 
 /** The state does not have what was left: such machines are destroyed only where that is approved by hand. */
-const askedFor = "without -auto-approve: it asks, because no state has what is there";
+const askedFor = "in a terminal and without -auto-approve: it asks, because no state has what is there";
 
 function leftoverWarning({ mode }: Pick<Plan, "mode">, { host, reason }: HostFailure): Diagnostic {
   const there =

@@ -202,6 +202,24 @@ describe("another version of haplan", () => {
     expect(stepsOf(without)).toEqual(["restartAgent:m2", "awaitQuorum:m2"]);
   });
 
+  it.each<[string, string | null, ClusterSpec, string, string]>([
+    ["a version that the state does not have", null, three, "update agent m2", "already, and the state has another one or none"],
+    ["an upgrade that was cut short", older, three, "upgrade agent m2 to 0.4.0", "already, and the state has another one or none"],
+    [
+      "a changed configuration as well",
+      null,
+      { ...three, controlPlane: { ...three.controlPlane, electionTimeoutMs: 2_000 } },
+      "update agent m2",
+      "already, and the state has another one or none, and its configuration has changed",
+    ],
+  ])("is no upgrade to itself where the unit runs it already: %s", (_, recorded, spec, title, reason) => {
+    const found = { state: stateWith(three, newer, { m2: recorded }), observed: observedWith(three, newer) };
+    const made = plan(spec, { ...found, artifact: newer });
+    expect(made.steps[0]?.title).toBe(title);
+    const change = made.changes.find(({ address }) => address === "haplan_agent.m2");
+    expect(change?.reason).toBe(`it runs its version of haplan ${reason}`);
+  });
+
   it("is watched on a new member before that gets its vote, and only where it is another one", () => {
     const masters = three.controlPlane.masters.map((each) =>
       each.name === "m2" ? { ...each, address: "127.0.1.42" } : each,

@@ -164,10 +164,10 @@ export async function runDestroy(
   argument: string | undefined,
   flags: ApplyFlags,
 ): Promise<ExitCode> {
-  requireApprover(context, argument, flags, "destroy");
   const session = await openClusterToDestroy(context, { spec: argument, stateOnly: flags.stateOnly });
   // Neither a state nor anything else of this cluster is here.
   const isForeign = !isKnownCluster(session.directory) && (await sessionState(context, session)) === null;
+  requireApprover(context, argument, flags, "destroy", isForeign ? onlyByHand(session) : undefined);
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
     const isRebuilt = plan.warnings.some(({ code }) => code === "plan/state-rebuilt");
@@ -188,14 +188,17 @@ async function removeDestroyed(context: CliContext, session: Session, plan: Plan
 }
 
 /** A pipeline that has lost its way to the state would destroy a cluster that another one manages. */
-function destroysWithoutState({ spec, backend }: Session): RefusalError {
-  const detail = `Nothing of cluster "${spec.name}" is known here, neither its state (${backend.place}) nor its certificates, but its machines run. Run destroy where the state is. To destroy them without it, run destroy without -auto-approve, which asks.`;
+function destroysWithoutState(session: Session): RefusalError {
   return refuse(
     "cli/destroy-without-state",
     "haplan does not destroy machines of unknown origin without asking",
-    detail,
+    `Machines of cluster "${session.spec.name}" run. ${onlyByHand(session)}`,
     [["destroy"]],
   );
+}
+
+function onlyByHand({ spec, backend }: Session): string {
+  return `Nothing of cluster "${spec.name}" is known here, neither its state (${backend.place}) nor its certificates: -auto-approve does not approve that its machines are destroyed, only an answer in a terminal does. Run destroy where the state is, or in a terminal:`;
 }
 
 /** Asks. @throws RefusalError if the answer is no, or the run was asked to stop */

@@ -20,8 +20,11 @@ function neededUpgrade({ view }: Planning, resource: DesiredResource): Upgrade |
   const recorded = view.resources.get(address)?.attributes;
   const found = unitOf(view.machines.get(name), agentUnitName);
   if (!needsVersion(resource, recorded, found)) return null;
-  const known = recorded?.["artifact"];
-  return { from: found?.artifact ?? (typeof known === "string" ? known : null), to: String(attributes["artifact"]) };
+  const to = String(attributes["artifact"]);
+  const known = typeof recorded?.["artifact"] === "string" ? recorded["artifact"] : null;
+  if (found?.artifact !== to) return { from: found?.artifact ?? known, to };
+  // It runs that version already: an upgrade that was cut short is watched to its end, and goes back to what the state has.
+  return known === null ? null : { from: known, to };
 }
 
 /** Whatever it is started for: with another version of haplan it is an upgrade, which is watched and can be undone. */

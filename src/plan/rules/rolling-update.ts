@@ -29,7 +29,7 @@ import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
 import { stopsBeforeRemoval } from "./stop-before-removal.ts";
 import { changedWhileStopped, planStoppedChange } from "./stopped-machines.ts";
-import { needsVersion, noteVersion, versionChanges, whyUnitDiffers } from "./unit-condition.ts";
+import { needsVersion, noteVersion, versionReason, whyUnitDiffers } from "./unit-condition.ts";
 
 /**
  * Running masters with certificates that others reject get new ones before everything else: no member that starts,
@@ -223,7 +223,7 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   const found = unitOf(view.machines.get(resource.name), agentUnitName);
   if (needsVersion(resource, known, found)) {
     noteVersion(resource.address, known?.["artifact"], found?.artifact, builder);
-    return { kind: "upgrade", reason: versionChanges };
+    return { kind: "upgrade", reason: versionReason(resource, known, found) };
   }
   const differs = known === undefined ? null : whyUnitDiffers(resource, known, found);
   if (isHandedCertificate(resource.name, certificates)) {

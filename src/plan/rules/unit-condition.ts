@@ -34,7 +34,9 @@ function withChangedFiles(reason: CodedReason, found: Pick<ObservedUnit, "change
   return { ...reason, text: `${reason.text}, and ${filesChangedReason(found)}` };
 }
 
-export const versionChanges = "its version of haplan changes";
+const versionChanges = "its version of haplan changes";
+const versionNotRecorded = "it runs its version of haplan already, and the state has another one or none";
+const configurationChanged = "its configuration has changed";
 
 type FoundUnit = Pick<ObservedUnit, "definitionDigest" | "artifact" | "changedFiles">;
 
@@ -50,14 +52,25 @@ export function needsVersion(
   return recorded !== undefined && recorded["artifact"] !== wanted;
 }
 
+/** What differs where `needsVersion` holds: it may run the version already, and its configuration may change as well. */
+export function versionReason(
+  { attributes }: DesiredResource,
+  recorded: Attributes | undefined,
+  found: FoundUnit | undefined,
+): string {
+  const reason = found?.artifact === attributes["artifact"] ? versionNotRecorded : versionChanges;
+  const isReconfigured = recorded !== undefined && recorded["configDigest"] !== attributes["configDigest"];
+  return isReconfigured ? `${reason}, and ${configurationChanged}` : reason;
+}
+
 /** `recorded`: its resource in the state; `found`: undefined if there is none. */
 export function whyUnitDiffers(
   resource: DesiredResource,
   recorded: Attributes,
   found: FoundUnit | undefined,
 ): string | null {
-  if (needsVersion(resource, recorded, found)) return versionChanges;
-  if (recorded["configDigest"] !== resource.attributes["configDigest"]) return "its configuration has changed";
+  if (needsVersion(resource, recorded, found)) return versionReason(resource, recorded, found);
+  if (recorded["configDigest"] !== resource.attributes["configDigest"]) return configurationChanged;
   const written = recorded["definitionDigest"];
   if (typeof written !== "string" || found === undefined || found.definitionDigest === written) return null;
   return filesChangedReason(found);
