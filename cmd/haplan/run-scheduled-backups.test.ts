@@ -59,3 +59,24 @@ it.each<[string, typeof logged, string, object]>([
   expect((await json("status"))["last_scheduled_backup"]).toMatchObject(fields);
   expect((await json("backups"))["last_scheduled"]).toMatchObject(fields);
 });
+
+it("a plan that restarts members for another key says which setting changes", async () => {
+  const path = join(cli.cwd, "three.yaml");
+  writeFileSync(path, readFileSync(path, "utf8").replace("/backup.key", "/other.key"));
+  const { out } = await cli.haplan("plan three.yaml");
+  expect(out).toContain(
+    [
+      "      ~ backup_schedule = {",
+      `          ~ key_file = "${cli.cwd}/backup.key" -> "${cli.cwd}/other.key",`,
+      "            # (2 unchanged entries hidden)",
+      "        }",
+    ].join("\n"),
+  );
+});
+
+it("a plan that ends the cluster says which backups stay, and where", async () => {
+  const { out, err } = await cli.haplan("destroy three.yaml -auto-approve");
+  const said = (out + err).replaceAll(/[│\s]+/g, " ");
+  expect(said).toContain("The backups that the members took by themselves stay");
+  expect(said).toContain(`${cli.cwd}/backups on m1 (127.0.1.1), m2 (127.0.1.2), m3 (127.0.1.3)`);
+});

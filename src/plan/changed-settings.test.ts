@@ -16,6 +16,13 @@ const etcd = (version: string): Partial<ClusterSpec["controlPlane"]> => {
   return { engine: "etcd", etcd: { binary: `/opt/etcd-${version}/etcd`, version } };
 };
 
+const withBackups = (schedule: object, more: object = {}): ClusterSpec => {
+  return {
+    ...three,
+    backup: { ...more, schedule: { everyMinutes: 60, directory: "/var/backups/haplan", ...schedule } },
+  };
+};
+
 const changes: readonly (readonly [string, ClusterSpec, ClusterSpec, readonly string[]])[] = [
   ["heartbeatIntervalMs", three, withControlPlane({ heartbeatIntervalMs: 50 }), ["heartbeatIntervalMs"]],
   ["electionTimeoutMs", three, withControlPlane({ electionTimeoutMs: 3000 }), ["electionTimeoutMs"]],
@@ -35,6 +42,10 @@ const changes: readonly (readonly [string, ClusterSpec, ClusterSpec, readonly st
     { ...three, loadBalancer: { ...three.loadBalancer, type: "nlb" } },
     ["healthUrl"],
   ],
+  ["backups", three, withBackups({}), ["backupSchedule"]],
+  ["no more backups", withBackups({}), three, ["backupSchedule"]],
+  ["the key of backups", withBackups({}), withBackups({ keyFile: "/etc/haplan/backup.key" }), ["backupSchedule"]],
+  ["how many backups are kept", withBackups({}), withBackups({}, { retention: { count: 3 } }), ["backupSchedule"]],
 ];
 
 function agentOf(spec: ClusterSpec): Attributes {

@@ -1,5 +1,6 @@
 /** The resources of a spec: the wanted half of every comparison in the planner. */
 
+import type { Json } from "../base/json.ts";
 import { apiEndpoint, apiServerNames, kubeadmPaths } from "../kubernetes/kubeadm-config.ts";
 import { etcdClientName, kubeadmBlueprint, kubeadmConfigDigest } from "../kubernetes/kubeadm-unit.ts";
 import type { ClusterSpec, KubernetesSpec, MasterSpec } from "../spec/cluster-spec.ts";
@@ -261,7 +262,15 @@ function agentSettings(spec: ClusterSpec, master: MasterSpec): Attributes {
     heartbeatIntervalMs,
     electionTimeoutMs,
     healthUrl: health === null ? null : `${healthScheme(spec)}://${hostPort(master.address, health)}`,
+    backupSchedule: backupSchedule(spec),
   };
+}
+
+/** The backups that a member takes by itself; null if it takes none. */
+function backupSchedule({ backup }: ClusterSpec): Json {
+  const { schedule, retention, s3 } = backup ?? {};
+  if (schedule === undefined) return null;
+  return { ...schedule, ...retention, ...s3 };
 }
 
 /** The certificates that haplan issues for a master of its own: none if the user provides them, or without TLS. */

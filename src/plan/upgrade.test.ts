@@ -203,8 +203,20 @@ describe("another version of haplan", () => {
   });
 
   it.each<[string, string | null, ClusterSpec, string, string]>([
-    ["a version that the state does not have", null, three, "update agent m2", "already, and the state has another one or none"],
-    ["an upgrade that was cut short", older, three, "upgrade agent m2 to 0.4.0", "already, and the state has another one or none"],
+    [
+      "a version that the state does not have",
+      null,
+      three,
+      "update agent m2",
+      "already, and the state has another one or none",
+    ],
+    [
+      "an upgrade that was cut short",
+      older,
+      three,
+      "upgrade agent m2 to 0.4.0",
+      "already, and the state has another one or none",
+    ],
     [
       "a changed configuration as well",
       null,

@@ -4,10 +4,11 @@
  * the JSON form has them in full.
  */
 
+import { sameJson } from "../../../src/base/canonical-json.ts";
 import type { Json } from "../../../src/base/json.ts";
 import type { ResourceChange } from "../../../src/plan/plan.ts";
 import type { Paint } from "../paint.ts";
-import { isOpaque, shownChange } from "./attribute-names.ts";
+import { isOpaque, shownChange, shownName } from "./attribute-names.ts";
 
 const widthMax = 80;
 
@@ -74,6 +75,7 @@ function describe(change: ResourceChange, name: string, before: Json, after: Jso
   if (secret) return { symbol: "~", name, value: ["(sensitive value)"], remark };
   if (Array.isArray(before) && Array.isArray(after))
     return { symbol: "~", name, value: listChange(before, after), remark };
+  if (isMapping(before) && isMapping(after)) return { symbol: "~", name, value: mappingChange(before, after), remark };
   return { symbol: "~", name, value: arrow([scalar(before)], [scalar(after)]), remark };
 }
 
@@ -92,9 +94,9 @@ function entryLines(entry: Entry, width: number, paint: Paint): readonly string[
   });
 }
 
-/** Elements of a list have a symbol of their own, after two spaces. */
+/** Elements of a list or a mapping have a symbol of their own, after two spaces. */
 function paintElement(line: string, paint: Paint): string {
-  const element = /^ {2}([-+]) (.*)$/s.exec(line);
+  const element = /^ {2}([-+~]) (.*)$/s.exec(line);
   return element === null ? line : `  ${paintSymbol(element[1] ?? "", paint)} ${element[2]}`;
 }
 
@@ -116,6 +118,30 @@ function listChange(before: readonly Json[], after: readonly Json[]): readonly s
     ...(kept > 0 ? [`    # (${kept} unchanged ${kept === 1 ? "element" : "elements"} hidden)`] : []),
     "]",
   ];
+}
+
+type Mapping = { readonly [name: string]: Json };
+
+function isMapping(value: Json): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function mappingChange(before: Mapping, after: Mapping): readonly string[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
+  const differing = names.filter((name) => !sameJson(before[name] ?? null, after[name] ?? null));
+  const kept = names.length - differing.length;
+  return [
+    "{",
+    ...differing.map((name) => `  ${entryChange(shownName(name), before[name] ?? null, after[name] ?? null)},`),
+    ...(kept > 0 ? [`    # (${kept} unchanged ${kept === 1 ? "entry" : "entries"} hidden)`] : []),
+    "}",
+  ];
+}
+
+function entryChange(name: string, before: Json, after: Json): string {
+  if (before === null) return `+ ${name} = ${scalar(after)}`;
+  if (after === null) return `- ${name} = ${scalar(before)}`;
+  return `~ ${name} = ${scalar(before)} -> ${scalar(after)}`;
 }
 
 function arrow(left: readonly string[], right: readonly string[]): readonly string[] {

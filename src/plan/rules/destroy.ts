@@ -1,5 +1,6 @@
 /** Destroys a cluster in the reverse order of its creation; machines are destroyed with everything on them. */
 
+import { ownMasters } from "../../spec/machine-hosts.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { loadBalancerUnitName, workerUnitName } from "../../units/unit-definition.ts";
 import { unitOf } from "../cluster-view.ts";
@@ -71,6 +72,31 @@ function destroyAll(planning: Planning): void {
   if (ours || certificates.length > 0) {
     builder.add({ kind: "removeAuthority" }, drop([...new Set(certificates)]), destroyed);
   }
+  warnOfBackups(planning);
   const gone = [...view.resources.keys()].filter((address) => !builder.actions.has(address));
   if (gone.length > 0) builder.add({ kind: "recordState" }, drop(gone), destroyed);
+}
+
+/** Those that the members took by themselves. They are the only copy of the data that is destroyed: no step removes them. */
+function warnOfBackups({ spec, view, builder }: Planning): void {
+  const { schedule, s3 } = spec.backup ?? {};
+  const recorded = [...view.resources.values()].map(({ attributes }) => attributes["backupSchedule"]);
+  const directories = [schedule, ...recorded].flatMap((each): readonly string[] => {
+    const directory = typeof each === "object" && each !== null && "directory" in each ? each["directory"] : undefined;
+    return typeof directory === "string" ? [directory] : [];
+  });
+  const hosts = ownMasters(spec).filter(({ name }) => view.machines.has(name));
+  if (hosts.length === 0) return;
+  const places = [
+    ...[...new Set(directories)].map(
+      (directory) => `${directory} on ${hosts.map(({ name, address }) => `${name} (${address})`).join(", ")}`,
+    ),
+    ...(schedule === undefined || s3 === undefined ? [] : [`the bucket "${s3.bucket}"`]),
+  ];
+  if (places.length === 0) return;
+  builder.warn(
+    "plan/backups-stay",
+    "The backups that the members took by themselves stay",
+    `They are in ${places.join(", and in ")}. This plan removes none of them. Remove them by hand once you no longer need them.`,
+  );
 }

@@ -101,8 +101,9 @@ function isThere(address: ResourceAddress, view: ClusterView): boolean {
   return isDeposed(address) && machines.some((each) => each.name === specName(name) && each.generation === generation);
 }
 
-function differing(known: StateResource, attributes: Attributes): readonly string[] {
-  return Object.entries(attributes).flatMap(([name, value]) => (sameJson(known.attributes[name], value) ? [] : [name]));
+/** A state of a haplan without an attribute is not outdated for its null. */
+function differing({ attributes: known }: StateResource, attributes: Attributes): readonly string[] {
+  return Object.entries(attributes).flatMap(([name, value]) => (sameJson(known[name] ?? null, value) ? [] : [name]));
 }
 
 /** A member's URL changes once its agent was started there. */
