@@ -50,7 +50,7 @@ export async function observeCluster(
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec, ports.provider.model).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
-  const [{ machines, unreachable }, balancer, orphans, pki] = await Promise.all([
+  const [{ machines, unreachable, warnings = [] }, balancer, orphans, pki] = await Promise.all([
     ports.provider.observe(state?.lineage ?? null, names, signal),
     ports.loadBalancer.observe(state?.lineage ?? null, signal),
     ports.provider.observeOrphans(signal),
@@ -75,6 +75,7 @@ export async function observeCluster(
     membership: membership === null ? null : withUncalled(membership, uncalled),
     backends: knownBackends(state),
     problems,
+    ...(warnings.length === 0 ? {} : { warnings }),
   };
 }
 

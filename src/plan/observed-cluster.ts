@@ -2,6 +2,7 @@
  * The cluster as observed: machines, units and certificates from providers, the membership from the members' public
  * API, as plain values. `null` means looked for and not found; what could not be observed is in `problems`.
  */
+import type { Diagnostic } from "../base/diagnostic.ts";
 import type { InitialCluster } from "../units/initial-cluster.ts";
 import type { Attributes } from "./resource.ts";
 
@@ -214,4 +215,6 @@ export type ObservedCluster = {
   /** Backends that the load balancer serves, by master name. */
   readonly backends: readonly { readonly name: string; readonly attributes: Attributes }[];
   readonly problems: readonly ObservationProblem[];
+  /** Warnings of the provider: what differs from the spec, and no step changes. */
+  readonly warnings?: readonly Diagnostic[];
 };

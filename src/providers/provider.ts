@@ -45,6 +45,8 @@ export type FoundMachines = {
   readonly machines: readonly ObservedMachine[];
   /** Unreachable: a host that does not answer is not a host that is gone. */
   readonly unreachable: readonly UnreachableMachine[];
+  /** What differs from the spec and stays so, for plans to show; absent if there is nothing. */
+  readonly warnings?: readonly Diagnostic[];
 };
 
 /** The space needed on a machine's disk. */

@@ -48,6 +48,7 @@ export function checkPreconditions(planning: Planning): void {
   for (const problem of planning.observed.problems) {
     builder.warn("plan/not-observed", `${problem.subject} could not be observed`, problem.message);
   }
+  builder.warnings.push(...(planning.observed.warnings ?? []));
 }
 
 /** Machines of other clusters, or without a cluster, are never changed. */

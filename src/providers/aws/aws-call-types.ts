@@ -16,6 +16,7 @@ export type AwsCallTypes = {
   DescribeKeyPairs: Call<Ec2.DescribeKeyPairsCommandInput, Ec2.DescribeKeyPairsCommandOutput>;
   GetConsoleOutput: Call<Ec2.GetConsoleOutputCommandInput, Ec2.GetConsoleOutputCommandOutput>;
   RunInstances: Call<Ec2.RunInstancesCommandInput, Ec2.RunInstancesCommandOutput>;
+  ModifyInstanceAttribute: Call<Ec2.ModifyInstanceAttributeCommandInput, Ec2.ModifyInstanceAttributeCommandOutput>;
   StartInstances: Call<Ec2.StartInstancesCommandInput, Ec2.StartInstancesCommandOutput>;
   TerminateInstances: Call<Ec2.TerminateInstancesCommandInput, Ec2.TerminateInstancesCommandOutput>;
   DescribeVolumesModifications: Call<
@@ -102,6 +103,7 @@ export const awsCalls: { readonly [Name in AwsCallName]: AwsCallFacts } = {
   DescribeKeyPairs: reads("ec2"),
   GetConsoleOutput: reads("ec2"),
   RunInstances: writes("ec2"),
+  ModifyInstanceAttribute: writes("ec2"),
   StartInstances: writes("ec2"),
   TerminateInstances: writes("ec2"),
   DescribeVolumesModifications: reads("ec2"),

@@ -48,6 +48,12 @@ const remedies: readonly Remedy[] = [
       "The zone has no room for this instance type now: apply again later, write another `instanceType` for the machine, or an address of a subnet in another zone",
   },
   {
+    code: "aws/volume-changed-lately",
+    pattern: /^(VolumeModificationRateExceeded|IncorrectModificationState)$/,
+    advice:
+      "AWS changes a volume once in six hours, and only after the change before it has ended: apply again six hours after the last one. Nothing else waits for it",
+  },
+  {
     code: "aws/quota",
     pattern: /(LimitExceeded|^Max\w+Exceeded|^VcpuLimitExceeded|^TooMany\w+)$/,
     advice: "The account's quota is used up: ask for a higher one in the console, under Service Quotas",

@@ -27,7 +27,7 @@ import type { AwsContext } from "./aws-context.ts";
 import { awsLimits, awsModel } from "./aws-model.ts";
 import { checkAws } from "./check-aws.ts";
 import { ensureInstance } from "./create-instance.ts";
-import { deleteVolumes } from "./data-volumes.ts";
+import { deleteVolumes, findVolumesById } from "./data-volumes.ts";
 import { findDown, observedDown } from "./down-machines.ts";
 import { factsOf } from "./instance-facts.ts";
 import { InstanceHosts } from "./instance-hosts.ts";
@@ -43,12 +43,14 @@ import {
   untilRunning,
 } from "./instances.ts";
 import { KeptMachines } from "./kept-machines.ts";
+import { largerVolumes } from "./larger-volumes.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
 import { RecordedMachines, reachWith } from "./recorded-machines.ts";
 import { findGroups } from "./security-groups.ts";
 import { checkSessionManager, sessionManagerRoute } from "./session-manager.ts";
 import { SharedObjects } from "./shared-objects.ts";
+import { dataDeviceName } from "./user-data.ts";
 import { wantedInstance } from "./wanted-instance.ts";
 
 type Options = ProviderOptions & { readonly calls: MachineCalls };
@@ -104,11 +106,15 @@ class AwsProvider implements Provider {
     const known = [...new Set([...names, ...this.#recorded.all().map(({ name }) => name)])];
     let found: readonly FoundInstance[];
     let groups: Awaited<ReturnType<typeof findGroups>>;
+    let volumes: Awaited<ReturnType<typeof findVolumesById>>;
     try {
       [found, groups] = await Promise.all([this.#findAlive(signal), findGroups(this.#context, signal)]);
+      const ids = found.flatMap((instance) => instance.volumes.get(dataDeviceName) ?? []);
+      volumes = await findVolumesById(this.#context, ids, signal);
     } catch (error) {
       // An instance that cannot be described is not gone.
-      if (signal?.aborted || !(error instanceof HaplanError)) throw error;
+      // Before the first apply there is nothing that could be unreachable: one error says it all.
+      if (signal?.aborted || !(error instanceof HaplanError) || lineage === null) throw error;
       this.#hosts.setAbsent(new Set(known));
       const reason = errorText(error).replace(/\.$/, "");
       return { machines: [], unreachable: known.map((name) => ({ name, reason })) };
@@ -122,7 +128,7 @@ class AwsProvider implements Provider {
       signal,
     );
     const attributesOf = (instance: FoundInstance): Attributes =>
-      observedAttributes(this.#context.spec, instance, groups);
+      observedAttributes(this.#context.spec, instance, groups, volumes.get(instance.volumes.get(dataDeviceName) ?? ""));
     const machines = onHosts.machines.flatMap((machine): ObservedMachine[] => {
       const instance = instanceOf(own, machine);
       // Each machine once: a second one of its name and generation would be taken for a former one, and removed.
@@ -134,6 +140,7 @@ class AwsProvider implements Provider {
     return {
       machines: [...machines, ...down.map((machine) => observedDown(machine, attributesOf))],
       unreachable: await this.#withStatus(onHosts.unreachable, own, signal),
+      warnings: largerVolumes(this.#context.spec, this.#recorded, own, volumes),
     };
   }
 

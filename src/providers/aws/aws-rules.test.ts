@@ -45,6 +45,12 @@ describe("a spec for EC2", () => {
     ["too much throughput", ["sizeGiB: 20", "sizeGiB: 20, throughputMiBs: 900"], "has at most 750 MiB a second"],
     ["a tag of haplan's", ["Team=platform", "haplan:cluster=x"], "spec/reserved-tag"],
     [
+      "a tag key twice",
+      ["[Team=platform]", "[Team=platform, team=x, Team=other]"],
+      '22:35 spec/duplicate-tag The tag "Team" is written twice: "Team=platform" and "Team=other"',
+    ],
+    ["haplan's tag in other letters", ["Team=platform", "HAPLAN:Machine=x"], "spec/reserved-tag"],
+    [
       "an address of the load balancer",
       ["  workers:", "  loadBalancer: { address: 10.0.1.5 }\n  workers:"],
       "AWS chooses the address of the load balancer",
@@ -77,6 +83,12 @@ describe("a spec for EC2", () => {
   ] as const)("with %s is rejected", (_, [from, to], expected) => {
     expect(example).toContain(from);
     expect(findings(example.replace(from, to)).join("\n")).toContain(expected);
+  });
+});
+
+describe("the tags of a spec", () => {
+  it("may differ from each other, and from haplan's Name, in the case of their letters alone", () => {
+    expect(findings(example.replace("[Team=platform]", "[Team=platform, team=x, name=cloud]"))).toEqual([]);
   });
 });
 

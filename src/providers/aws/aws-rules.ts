@@ -115,12 +115,26 @@ const checkKubernetes: SpecRule = ({ kubernetes }) => {
 /** A tag of AWS's own, or of haplan's, cannot be set. */
 const checkTags: SpecRule = ({ provider }) =>
   textsOf(provider?.entries ?? {}, "tags").flatMap(({ pointer, value }): SpecFinding[] => {
-    if (!/^(aws:|haplan:|Name=)/i.test(value)) return [];
+    if (!/^(aws:|haplan:)/i.test(value) && !value.startsWith("Name=")) return [];
     const summary = `${JSON.stringify(value)} is a tag that cannot be set here`;
     const detail =
       "Tags that begin with `aws:` are AWS's own; `haplan:...` and `Name` are set by haplan. Write another key.";
     return [findingAt(pointer, { code: "spec/reserved-tag", summary, detail })];
   });
+
+/** AWS's keys are case sensitive: `Team` and `team` are two tags. */
+const checkTagKeys: SpecRule = ({ provider }) => {
+  const first = new Map<string, string>();
+  return textsOf(provider?.entries ?? {}, "tags").flatMap(({ pointer, value }): SpecFinding[] => {
+    const [key = ""] = value.split("=");
+    const other = first.get(key);
+    if (other === undefined) first.set(key, value);
+    if (other === undefined || other === value) return [];
+    const summary = `The tag ${JSON.stringify(key)} is written twice: ${JSON.stringify(other)} and ${JSON.stringify(value)}`;
+    const detail = "A resource has one value for each key. Remove one of the two.";
+    return [findingAt(pointer, { code: "spec/duplicate-tag", summary, detail })];
+  });
+};
 
 function textsOf(entries: AnyEntries, key: string): readonly LocatedValue<string>[] {
   const list = entries[key] ?? null;
@@ -148,6 +162,7 @@ export const awsRules: readonly SpecRule[] = [
   checkSessionManager,
   checkKubernetes,
   checkTags,
+  checkTagKeys,
   checkHostKeys,
   checkOptions,
   checkHiddenPaths,

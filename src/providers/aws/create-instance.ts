@@ -6,6 +6,7 @@ import { present } from "./aws-client.ts";
 import { type AwsContext, ownerOf, until } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
 import { clientToken, ownerTags, tagKeys } from "./aws-names.ts";
+import { volumeType } from "./data-volumes.ts";
 import { type FoundInstance, findInstances, isAlive } from "./instances.ts";
 import { dataDeviceName, prepareDataVolume } from "./user-data.ts";
 
@@ -145,7 +146,7 @@ type EbsOf<Input> = Input extends { BlockDeviceMappings?: (infer Mapping)[] | un
 /** It is created with the instance, in one call, and survives it. */
 function dataVolume(attributes: Attributes, kmsKey: string | null): NonNullable<EbsOf<RunInstancesCommandInput>> {
   return {
-    VolumeType: "gp3",
+    VolumeType: volumeType,
     VolumeSize: Number(attributes["volume_size"]),
     Iops: Number(attributes["volume_iops"]),
     Throughput: Number(attributes["volume_throughput"]),

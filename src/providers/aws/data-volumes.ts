@@ -1,22 +1,30 @@
 /** Volumes with the data of masters. They survive their instances, and are deleted with their machines. */
 import type { Volume } from "@aws-sdk/client-ec2";
-import { sameJson } from "../../base/canonical-json.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
+import type { Json } from "../../base/json.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import { type AwsContext, until } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
-import { tagKeys } from "./aws-names.ts";
+import { type Tag, tagKeys } from "./aws-names.ts";
 import type { FoundInstance, InstanceQuery } from "./instances.ts";
 import { dataDeviceName } from "./user-data.ts";
 
-type FoundVolume = {
+type Settings = { readonly Size: number; readonly Iops: number; readonly Throughput: number };
+
+export type FoundVolume = {
   readonly id: string;
   readonly state: string;
   /** The id of an instance; null if it is attached to none. */
   readonly attachedTo: string | null;
   readonly isAttached: boolean;
-  readonly settings: { readonly Size: number; readonly Iops: number; readonly Throughput: number };
+  readonly type: string;
+  /** Zero where AWS does not say: not of every type. */
+  readonly settings: Settings;
+  readonly tags: readonly Tag[];
 };
+
+/** The type of data volumes. */
+export const volumeType = "gp3";
 
 const deleteTimeoutMs = 120_000;
 const attachTimeoutMs = 300_000;
@@ -29,7 +37,9 @@ function describe({ VolumeId = "", State = "available", Attachments = [], ...vol
     state: State,
     attachedTo: attachment?.InstanceId ?? null,
     isAttached: attachment?.State === "attached",
+    type: volume.VolumeType ?? volumeType,
     settings: { Size: volume.Size ?? 0, Iops: volume.Iops ?? 0, Throughput: volume.Throughput ?? 0 },
+    tags: (volume.Tags ?? []).map(({ Key = "", Value = "" }) => ({ Key, Value })),
   };
 }
 
@@ -65,6 +75,24 @@ export async function deleteVolumes(context: AwsContext, machine: InstanceQuery,
     const left = found.length - free.length;
     return left === 0 ? { done: null } : { waiting: `${left} are still in use` };
   });
+}
+
+/** The volumes with these ids that exist, by their ids. */
+export async function findVolumesById(
+  { client }: AwsContext,
+  ids: readonly string[],
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, FoundVolume>> {
+  if (ids.length === 0) return new Map();
+  const Filters = [{ Name: "volume-id", Values: [...ids] }];
+  const options = { purpose: "find the volumes of instances", signal };
+  const found = await client.all("DescribeVolumes", { Filters }, options, ({ Volumes }) => Volumes);
+  return new Map(found.map(describe).map((volume) => [volume.id, volume]));
+}
+
+function hasSettings({ settings }: FoundVolume, wanted: Settings): boolean {
+  const names = ["Size", "Iops", "Throughput"] as const;
+  return names.every((name) => settings[name] === 0 || settings[name] === wanted[name]);
 }
 
 /** The data volume with an id; null if it does not exist. */
@@ -118,23 +146,41 @@ export async function attachVolume(
   });
 }
 
-/** Brings size and performance of a data volume to what is wanted, while it is in use. The file system on it is not changed. */
+/**
+ * Brings type, size and performance of a data volume to what is wanted, while it is in use. The file system on it is not changed.
+ * A volume that others have made larger stays as large as it is; `formerSize`: what haplan has given it.
+ * @returns whether it has become larger
+ * @throws HaplanError `aws/volume-shrinks`
+ */
 export async function modifyVolume(
   context: AwsContext,
   machine: string,
   volumeId: string,
-  attributes: Attributes,
+  { formerSize, attributes }: { readonly formerSize: Json | undefined; readonly attributes: Attributes },
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const volume = await findVolume(context, volumeId, signal);
+  if (volume === null) return false;
+  const { Size } = volume.settings;
+  const size = Number(attributes["volume_size"]);
+  if (size < Size && formerSize !== attributes["volume_size"])
+    throw new HaplanError(
+      "aws/volume-shrinks",
+      `The data volume of ${machine} has ${Size} GiB, and cannot have ${size} GiB\nAWS makes volumes larger only. Write \`sizeGiB: ${Size}\` or more`,
+    );
   const wanted = {
-    Size: Number(attributes["volume_size"]),
+    Size: Math.max(size, Size),
     Iops: Number(attributes["volume_iops"]),
     Throughput: Number(attributes["volume_throughput"]),
   };
-  if (volume === null || sameJson(volume.settings, wanted)) return;
+  const isOfType = volume.type === volumeType;
+  if (isOfType && hasSettings(volume, wanted)) return false;
   const purpose = `change the data volume of ${machine}`;
-  await context.client.call("ModifyVolume", { VolumeId: volumeId, ...wanted }, { purpose, signal });
+  await context.client.call(
+    "ModifyVolume",
+    { VolumeId: volumeId, ...(isOfType ? {} : { VolumeType: volumeType }), ...wanted },
+    { purpose, signal },
+  );
   const wait = {
     subject: machine,
     what: `the data volume of ${machine} to change`,
@@ -154,4 +200,5 @@ export async function modifyVolume(
     }
     return state === "modifying" ? { waiting: `it is ${state}` } : { done: null };
   });
+  return wanted.Size > Size;
 }

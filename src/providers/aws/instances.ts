@@ -24,6 +24,8 @@ export type FoundInstance = {
   readonly groupIds: readonly string[];
   /** By the names of their devices. */
   readonly volumes: ReadonlyMap<string, string>;
+  /** Ids of those volumes that AWS deletes when it terminates the instance. */
+  readonly deletedWithIt: ReadonlySet<string>;
   readonly tags: readonly Tag[];
 };
 
@@ -77,6 +79,11 @@ function describe(instance: Instance): FoundInstance {
     placementGroup: instance.Placement?.GroupName || null,
     groupIds: (instance.SecurityGroups ?? []).flatMap(({ GroupId }) => (GroupId === undefined ? [] : [GroupId])),
     volumes: new Map(volumes),
+    deletedWithIt: new Set(
+      (instance.BlockDeviceMappings ?? []).flatMap(({ Ebs }) =>
+        Ebs?.DeleteOnTermination === true && Ebs.VolumeId !== undefined ? [Ebs.VolumeId] : [],
+      ),
+    ),
     tags,
   };
 }

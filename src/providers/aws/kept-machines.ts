@@ -114,10 +114,10 @@ export class KeptMachines {
   ): Promise<void> {
     const { context, instanceHosts, recorded } = this.#parts;
     const { machine: name } = instance;
-    const names = ["volume_size", "volume_iops", "volume_throughput"];
-    if (names.every((each) => before[each] === undefined || before[each] === attributes[each])) return;
-    await modifyVolume(context, name, volumeId, attributes, signal);
-    if (before["volume_size"] === attributes["volume_size"]) return;
+    const formerSize = before["volume_size"] ?? attributes["volume_size"];
+    const hasGrown = await modifyVolume(context, name, volumeId, { formerSize, attributes }, signal);
+    // One that was killed may have grown the volume alone.
+    if (!hasGrown && formerSize === attributes["volume_size"]) return;
     const { id, address } = this.#current(instance);
     await instanceHosts.untilReady(
       { machine: name, id, address },

@@ -10,6 +10,7 @@ import {
   terminateInstances,
   untilRunning,
 } from "./instances.ts";
+import { keepOnTermination } from "./kept-on-termination.ts";
 
 export type KeptMachine = NewInstance & { readonly volumeId: string };
 
@@ -27,11 +28,13 @@ export async function ensureKept(
   const own = found.filter((instance) => isAlive(instance) && instance.lineage === lineage);
   const unlike = own.filter((instance) => !isLike(instance, wanted));
   const leaving = found.filter(({ state }) => state === "shutting-down");
+  for (const instance of unlike) await keepOnTermination(context, instance, wanted.volumeId, signal);
   await terminateInstances(context, [...unlike, ...leaving], signal);
   const [stopped] = own.filter((instance) => !unlike.includes(instance) && instance.state.startsWith("stop"));
   if (stopped !== undefined) await startInstance(context, stopped, signal);
   const running = await untilRunning(context, await ensureInstance(context, wanted, signal), signal);
   await attachVolume(context, running, wanted.volumeId, signal);
+  if (running.deletedWithIt.has(wanted.volumeId)) await keepOnTermination(context, running, wanted.volumeId, signal);
   return running;
 }
 

@@ -1,15 +1,18 @@
 /** Attributes of an instance as AWS has them now, under the names of the model: what differs from the state is drift. Pure. */
 import type { Attributes } from "../../plan/resource.ts";
-import type { ClusterSpec } from "../../spec/cluster-spec.ts";
-import { type Tag, tagKeys } from "./aws-names.ts";
+import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
+import { type Tag, tagKeys, tagValue } from "./aws-names.ts";
+import { type FoundVolume, volumeType } from "./data-volumes.ts";
 import type { FoundInstance } from "./instances.ts";
 import { describeIngress, type FoundGroup, groupIds } from "./security-groups.ts";
 import { dataDeviceName } from "./user-data.ts";
 
+/** `volume`: the data volume of the instance; undefined if it has none. */
 export function observedAttributes(
-  { controlPlane }: ClusterSpec,
+  { controlPlane, provider }: ClusterSpec,
   instance: FoundInstance,
   groups: readonly FoundGroup[],
+  volume: FoundVolume | undefined,
 ): Attributes {
   const role = groups.find(({ id }) => instance.groupIds.includes(id))?.role ?? null;
   const isMaster = role === "masters" || controlPlane.masters.some(({ name }) => name === instance.machine);
@@ -20,10 +23,54 @@ export function observedAttributes(
     ...(instance.profile === null ? {} : { iam_instance_profile: instance.profile }),
     ...(instance.placementGroup === null ? {} : { placement_group: instance.placementGroup }),
     instance_state: instance.state === "running" || instance.state === "pending" ? "running" : "stopped",
-    ...(isMaster ? { volume_state: instance.volumes.has(dataDeviceName) ? "attached" : "detached" } : {}),
+    ...(isMaster ? { volume_state: volumeState(instance, volume) } : {}),
+    ...(volume === undefined ? {} : volumeSettings(provider, volume)),
     ingress: [...describeIngress(permissions, groupIds(groups)).keys()].sort(),
-    tags: userTags(instance.tags),
+    tags: volume === undefined ? userTags(instance.tags) : commonTags(userTags(instance.tags), userTags(volume.tags)),
   };
+}
+
+/** All that can be wrong with a data volume, besides its size and performance. */
+function volumeState(instance: FoundInstance, volume: FoundVolume | undefined): string {
+  const id = instance.volumes.get(dataDeviceName);
+  if (id === undefined) return "detached";
+  const wrong = [
+    ...(instance.deletedWithIt.has(id) ? ["deleted with its instance"] : []),
+    ...(volume === undefined || volume.type === volumeType ? [] : [`of type ${volume.type}`]),
+    ...(volume === undefined || hasOwnTags(volume, instance) ? [] : ["without haplan's tags"]),
+  ];
+  return ["attached", ...wrong].join(", ");
+}
+
+/** By its tags, a volume is found again where there is no state. */
+function hasOwnTags(volume: FoundVolume, { tags }: FoundInstance): boolean {
+  return [tagKeys.cluster, tagKeys.lineage, tagKeys.machine, tagKeys.generation].every(
+    (key) => tagValue(volume.tags, key) === tagValue(tags, key),
+  );
+}
+
+/** A volume that is larger than wanted stays so: see `largerVolumes`. */
+function volumeSettings(provider: ProviderSettings, volume: FoundVolume): Attributes {
+  const { Size, Iops, Throughput } = volume.settings;
+  return {
+    ...(Size > wantedSize(provider) ? {} : { volume_size: Size }),
+    ...(Iops === 0 ? {} : { volume_iops: Iops }),
+    ...(Throughput === 0 ? {} : { volume_throughput: Throughput }),
+  };
+}
+
+export function wantedSize(provider: ProviderSettings): number {
+  return Number((provider["volume"] as ProviderSettings)["sizeGiB"]);
+}
+
+/** What one of the two lacks is missing, and what one of the two has besides is there. */
+function commonTags(ofInstance: readonly string[], ofVolume: readonly string[]): readonly string[] {
+  const keyOf = (text: string): string => text.slice(0, text.indexOf("="));
+  const known = new Set(ofInstance.map(keyOf));
+  return [
+    ...ofInstance.filter((text) => ofVolume.includes(text)),
+    ...ofVolume.filter((text) => !known.has(keyOf(text))),
+  ].sort();
 }
 
 const ownKeys: ReadonlySet<string> = new Set(["Name", ...Object.values(tagKeys)]);

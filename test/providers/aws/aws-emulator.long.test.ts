@@ -2,9 +2,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  CreateTagsCommand,
   DeleteTagsCommand,
   DeleteVolumeCommand,
   DescribeImagesCommand,
+  ModifyInstanceAttributeCommand,
+  ModifyVolumeCommand,
   RevokeSecurityGroupIngressCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
@@ -274,6 +277,71 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     const sizes = after.volumes.filter(({ VolumeId }) => dataVolumes(after).includes(VolumeId)).map(({ Size }) => Size);
     expect(sizes).toEqual([40, 40, 40]);
     await expectNoChanges();
+  });
+
+  /** As another program or the console would change it. */
+  const deleteWithInstance = async (name: string): Promise<void> => {
+    const InstanceId = instanceOf(await listAccount(emulated.aws), name).InstanceId;
+    const BlockDeviceMappings = [{ DeviceName: "/dev/sdf", Ebs: { DeleteOnTermination: true } }];
+    await emulated.aws.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, BlockDeviceMappings }));
+  };
+  const isDeletedWithInstance = (found: Inventory, name: string): boolean | undefined =>
+    instanceOf(found, name).BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs
+      ?.DeleteOnTermination;
+
+  it("A5: shows a data volume that AWS would delete with its instance as drift, and has it kept again", async () => {
+    await apply();
+    await deleteWithInstance("m3");
+    const plan = await haplan("plan");
+    expect(plan).toMatch(/~ volume_state = "attached"\s+-> "attached, deleted with its instance"/);
+    expect(plan).not.toMatch(/will be destroyed|replaced|stop agent/);
+    await apply();
+    expect(isDeletedWithInstance(await listAccount(emulated.aws), "m3")).toBe(false);
+    await expectNoChanges();
+  });
+
+  it("A5: keeps the data volume that AWS would delete with its instance when the master gets another one", async () => {
+    await apply();
+    const before = await listAccount(emulated.aws);
+    cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
+    await haplan("plan -out=changed.plan");
+    // Neither the plan nor a step before has seen it.
+    for (const name of ["m1", "m2", "m3"]) await deleteWithInstance(name);
+    const { code } = await cluster.cli.haplan("apply changed.plan");
+    expect(code).toBe(0);
+    const after = await listAccount(emulated.aws);
+    expect(dataVolumes(after)).toEqual(dataVolumes(before));
+    expect(instanceOf(after, "m3").InstanceType).toBe("m7i.xlarge");
+    await expectNoChanges();
+  });
+
+  it("A5: puts size, performance, type and tags of a data volume back, and makes none smaller", async () => {
+    await apply();
+    const [first, second, third] = dataVolumes(await listAccount(emulated.aws));
+    const { ec2 } = emulated.aws;
+    await ec2.send(new ModifyVolumeCommand({ VolumeId: first, Iops: 9000 }));
+    await ec2.send(new ModifyVolumeCommand({ VolumeId: second, VolumeType: "io1" }));
+    await ec2.send(new DeleteTagsCommand({ Resources: [second!], Tags: [{ Key: "haplan:machine" }] }));
+    await ec2.send(new CreateTagsCommand({ Resources: [third!], Tags: [{ Key: "Team", Value: "other" }] }));
+    await ec2.send(new ModifyVolumeCommand({ VolumeId: third, Size: 60 }));
+    const plan = await cluster.cli.haplan("plan cloud.yaml");
+    expect(plan.out).toMatch(/~ volume_iops += 3000 -> 9000/);
+    expect(plan.out).toMatch(/~ volume_state += "attached"\s+-> "attached, of type io1, without haplan's tags"/);
+    expect(plan.out).toContain("its tags was changed outside of haplan");
+    expect(plan.out + plan.err).toContain("The data volume of m3 has 60 GiB, not the 20 GiB of the spec");
+    expect(plan.out).not.toMatch(/volume_size +=|will be destroyed|replaced|stop agent/);
+    expect((await cluster.cli.haplan("apply -auto-approve cloud.yaml")).code).toBe(0);
+    const { volumes } = await listAccount(emulated.aws);
+    const byId = (id: string | undefined): Inventory["volumes"][number] | undefined =>
+      volumes.find(({ VolumeId }) => VolumeId === id);
+    expect(byId(first)).toMatchObject({ Iops: 3000, Size: 20 });
+    expect(byId(second)).toMatchObject({ VolumeType: "gp3" });
+    expect(tagOf(byId(second)?.Tags, "haplan:machine")).toBe("m2");
+    expect(tagOf(byId(third)?.Tags, "Team")).toBe("platform");
+    expect(byId(third)?.Size).toBe(60);
+    const again = await cluster.cli.haplan("plan -detailed-exitcode cloud.yaml");
+    expect(again).toMatchObject({ code: 0, out: expect.stringContaining("No changes") });
+    expect(again.out + again.err).toContain("AWS makes no volume smaller");
   });
 
   it("grows from 3 to 5 masters", async () => {

@@ -81,9 +81,9 @@ function contextOf(given: ClusterSpec): AwsContext {
   };
 }
 
-async function openProvider(hosts: object): Promise<Provider> {
+async function openProvider(hosts: object, given: ClusterSpec = spec): Promise<Provider> {
   const options = {
-    spec,
+    spec: given,
     recorded: async () => [{ name: "m1", generation: 1, attributes: {} }],
     directory: "",
     cwd: "",
@@ -193,6 +193,7 @@ describe("an instance", () => {
       .on(
         "DescribeInstances",
         instances(former),
+        instances(former),
         instances(former.replace("running", "terminated")),
         instances(),
         instances(made),
@@ -279,6 +280,12 @@ describe("a call that fails", () => {
     ["UnauthorizedOperation", "You are not authorized to perform this operation.", "aws/not-authorized", "docs/aws.md"],
     ["InsufficientInstanceCapacity", "We currently do not have sufficient capacity", "aws/no-capacity", "another zone"],
     ["VcpuLimitExceeded", "You have requested more vCPU capacity than your limit", "aws/quota", "Service Quotas"],
+    [
+      "VolumeModificationRateExceeded",
+      "You've reached the maximum modification rate per volume limit",
+      "aws/volume-changed-lately",
+      "apply again six hours after",
+    ],
     ["IdempotentParameterMismatch", "Client token already used", "aws/idempotency-mismatch", "settings of before"],
     ["InvalidKeyPair.NotFound", "The key pair 'operators' does not exist", "aws/not-found", "check the id"],
     ["InvalidIPAddress.InUse", "Address 10.0.1.10 is in use.", "aws/address-in-use", "an unused one"],
@@ -314,6 +321,15 @@ describe("a call that fails", () => {
     const without = contextOf({ ...spec, provider: provider as ClusterSpec["provider"] });
     const error = await errorOf(ensureInstance(without, wanted));
     expect(error).toMatchObject({ code: "aws/no-region" });
+  });
+
+  it("before the first apply is one error, and not one for each machine", async () => {
+    const { region: _, ...provider } = spec.provider;
+    const without = { ...spec, provider: provider as ClusterSpec["provider"] };
+    const opened = await openProvider({ setAbsent: () => undefined }, without);
+    const error = await errorOf(opened.observe(null, ["m1", "m2", "m3"]));
+    expect(error).toMatchObject({ code: "aws/no-region" });
+    await opened.close();
   });
 
   it("for all machines makes none of them absent", async () => {

@@ -15,6 +15,7 @@ export type IamPolicy = { readonly Version: "2012-10-17"; readonly Statement: re
 /** Calls on what exists already: only on what haplan has labeled. Those that create cannot be limited in this way. */
 const onOwn: ReadonlySet<string> = new Set([
   "StartInstances",
+  "ModifyInstanceAttribute",
   "TerminateInstances",
   "AttachVolume",
   "ModifyVolume",
@@ -32,7 +33,16 @@ const onOwn: ReadonlySet<string> = new Set([
   "DeleteListener",
   "RegisterTargets",
   "DeregisterTargets",
+  "CreateTags",
+  "DeleteTags",
+  "AddElbTags",
+  "RemoveElbTags",
 ]);
+
+/** Those that label what they create. Without the limit, a caller could label what is not haplan's, and change it then. */
+function labeling(service: string, calls: readonly string[]): Pick<Statement, "Resource" | "Condition"> {
+  return { Resource: "*", Condition: { StringEquals: { [`${service}:CreateAction`]: calls } } };
+}
 
 /** For plans alone: it cannot change anything. */
 export function readPolicy(): IamPolicy {
@@ -50,6 +60,18 @@ export function fullPolicy(profileRole: string): IamPolicy {
         Effect: "Allow",
         Action: actions((facts, name) => !facts.reads && !onOwn.has(name)),
         Resource: "*",
+      },
+      {
+        Sid: "LabelCreated",
+        Effect: "Allow",
+        Action: ["ec2:CreateTags"],
+        ...labeling("ec2", ["CreatePlacementGroup", "CreateSecurityGroup", "RunInstances"]),
+      },
+      {
+        Sid: "LabelCreatedBalancers",
+        Effect: "Allow",
+        Action: ["elasticloadbalancing:AddTags"],
+        ...labeling("elasticloadbalancing", ["CreateListener", "CreateLoadBalancer", "CreateTargetGroup"]),
       },
       {
         Sid: "ChangeOwn",

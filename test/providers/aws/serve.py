@@ -1,12 +1,13 @@
 """moto's server, with what AWS does and moto 5.2 does not.
 
-The address of a terminated instance is free again. With HAPLAN_TEST_TARGET_HEALTH, the health of targets is what that
+The address of a terminated instance is free again. A volume gets the type and the throughput that it is changed to. With HAPLAN_TEST_TARGET_HEALTH, the health of targets is what that
 file says of them, as `{"10.0.1.10:2379": "healthy"}`: the proxy that stands for the load balancer writes it.
 """
 import json
 import os
 import sys
 
+from moto.ec2.models.elastic_block_store import VolumeModification
 from moto.ec2.models.instances import Instance
 from moto.elbv2.models import FakeHealthStatus, FakeTargetGroup
 from moto.server import main
@@ -20,6 +21,15 @@ def terminate_and_free(self):
     return terminate(self)
 
 
+modify = VolumeModification.__init__
+
+
+def modify_all(self, volume, *given, **named):
+    modify(self, volume, *given, **named)
+    volume.volume_type = self.target_volume_type or volume.volume_type
+    volume.throughput = self.target_throughput or volume.throughput
+
+
 health_file = os.environ.get("HAPLAN_TEST_TARGET_HEALTH")
 
 
@@ -30,6 +40,7 @@ def health_as_proxied(self, target, ec2_backend):
 
 
 Instance.terminate = terminate_and_free
+VolumeModification.__init__ = modify_all
 if health_file:
     FakeTargetGroup.health_for = health_as_proxied
 main(sys.argv[1:])
