@@ -55,7 +55,16 @@ function showStatus(status) {
   showAccess(status);
   if (status.changes.length === 0) return;
   noteChange(time);
-  setText(byId("announcements"), status.changes.map(({ text }) => text).join(". "));
+  announce(status.changes.map(({ text }) => text).join(". "));
+}
+
+const announcementsKept = 20;
+
+/** Adds to a log: what a screen reader has not read yet stays, although more happens at once. */
+function announce(text) {
+  const log = byId("announcements");
+  log.append(element("p", {}, text));
+  while (log.childElementCount > announcementsKept) log.firstElementChild.remove();
 }
 
 const notices = new Map();

@@ -27,7 +27,8 @@ const roundMs = 5_000;
 const servesWithinMs = 1_000;
 /** The machine may be busy with other processes: a slow request is retried. */
 const servesAgainWithinMs = 20_000;
-const settlesWithinMs = 12_000;
+/** Where a response waits for an earlier one that never comes, the connection is closed after up to two stalls of 10 s. */
+const settlesWithinMs = 25_000;
 /**
  * Up to 128 MiB of the log stay in memory for followers, whichever client wrote them; the rest is for the garbage
  * collector.
@@ -132,7 +133,7 @@ class Noise {
       const last = lines.slice(-4).map((line) => line.slice(0, 1_000));
       throw new Error(
         `${error instanceof Error ? error.message : error}\nseed ${seed}, ${this.#port} port; the round is in ${file}; ` +
-          `its last conversations:\n${last.join("\n")}\nthe member's log:\n${this.#member.log}`,
+          `its last conversations:\n${last.join("\n")}\nits connections:\n${this.#member.connections().join("\n")}\nits log:\n${this.#member.log}`,
         { cause: error },
       );
     }

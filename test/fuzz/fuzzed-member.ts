@@ -110,6 +110,18 @@ export class FuzzedMember {
     return { descriptors, residentBytes };
   }
 
+  /** The TCP connections of the process: local and remote port, in hexadecimal, the state, and the queued bytes. */
+  connections(): readonly string[] {
+    const directory = `/proc/${this.#process.pid}`;
+    const links = readdirSync(`${directory}/fd`).map((name) => linkOf(`${directory}/fd/${name}`));
+    const inodes = new Set(links.map((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1]));
+    const rows = readFileSync(`${directory}/net/tcp`, "utf8").split("\n").slice(1);
+    return rows
+      .map((row) => row.trim().split(/\s+/))
+      .filter(({ 9: inode }) => inode !== undefined && inodes.has(inode))
+      .map(([, local, remote, state, queued]) => `${local} ${remote} state ${state} queued ${queued}`);
+  }
+
   /** The requests of a well-behaved client, and their duration. @throws when one fails or reads another value. */
   async putAndGet(value: string): Promise<number> {
     const start = performance.now();
