@@ -27,7 +27,9 @@ export type DesiredResource = {
   readonly replacedBy: readonly string[];
   /** Attributes that the provider changes in place, by a step of its own. */
   readonly changedInPlace: readonly string[];
-  /** Those of them for which the agent of a master's machine stops. */
+  /** Attributes that are null where a state does not have them. */
+  readonly optional: readonly string[];
+  /** Attributes changed in place for which the agent of a master's machine stops. */
   readonly whileStopped: ChangedWhileStopped;
   readonly dependsOn: readonly ResourceAddress[];
 };
@@ -42,7 +44,10 @@ export const toldByTheSpec: ReadonlySet<ResourceType> = new Set(["haplan_machine
 export const adminCertificateName = "admin";
 
 type Draft = Partial<
-  Pick<DesiredResource, "unknown" | "sensitive" | "replacedBy" | "changedInPlace" | "whileStopped" | "dependsOn">
+  Pick<
+    DesiredResource,
+    "unknown" | "sensitive" | "replacedBy" | "changedInPlace" | "optional" | "whileStopped" | "dependsOn"
+  >
 >;
 
 function resource(type: ResourceType, name: string, attributes: Attributes, more: Draft = {}): DesiredResource {
@@ -55,6 +60,7 @@ function resource(type: ResourceType, name: string, attributes: Attributes, more
     sensitive: more.sensitive ?? [],
     replacedBy: more.replacedBy ?? [],
     changedInPlace: more.changedInPlace ?? [],
+    optional: more.optional ?? [],
     whileStopped: more.whileStopped ?? { names: [], renews: [] },
     dependsOn: more.dependsOn ?? [],
   };
@@ -206,7 +212,7 @@ function machines(
 ): readonly DesiredResource[] {
   return machineHosts(spec, hosts).map((host) => {
     const { name, address, zone, role } = host;
-    const { attributes, unknown, replacedBy, whileStopped } = provider.describeMachine(spec, host);
+    const { attributes, unknown, replacedBy, optional, whileStopped } = provider.describeMachine(spec, host);
     return resource(
       "haplan_machine",
       name,
@@ -215,6 +221,7 @@ function machines(
         unknown: ["generation", ...unknown],
         replacedBy: ["address", ...replacedBy],
         changedInPlace: Object.keys(attributes).filter((each) => !replacedBy.includes(each)),
+        ...(optional === undefined ? {} : { optional }),
         ...(whileStopped === undefined ? {} : { whileStopped }),
       },
     );

@@ -14,6 +14,11 @@ export type ResourceDescription = {
   readonly unknown: readonly string[];
   /** Names of those `attributes` whose change forces replacement. The others are changed in place. */
   readonly replacedBy: readonly string[];
+  /**
+   * Names of those `attributes` that are null where the spec has no value. A state of an earlier version lacks them then. Absent if
+   * there are none.
+   */
+  readonly optional?: readonly string[];
   /** Absent if there is nothing that changes so. */
   readonly whileStopped?: ChangedWhileStopped;
 };

@@ -131,7 +131,7 @@ function remadeByUpdate(type: ResourceType): readonly string[] {
 }
 
 function differing(resource: DesiredResource, before: Attributes): readonly string[] {
-  return resource.replacedBy.filter((name) => !sameJson(before[name], resource.attributes[name]));
+  return resource.replacedBy.filter((name) => !sameJson(before[name] ?? null, resource.attributes[name] ?? null));
 }
 
 /** Attributes with secret values are never part of a plan; only their names are in `sensitive`. */

@@ -45,7 +45,13 @@ export type StepAction =
       readonly abandons?: number;
     }
   /** The attributes that the provider can change while the machine runs. */
-  | { readonly kind: "updateMachine"; readonly machine: string; readonly attributes: Attributes }
+  | {
+      readonly kind: "updateMachine";
+      readonly machine: string;
+      readonly attributes: Attributes;
+      /** The agent of the machine has been stopped: the provider may put another machine in its place, with the same data. */
+      readonly agentStopped?: true;
+    }
   /** Renames a master with everything that belongs to it. */
   | { readonly kind: "renameMaster"; readonly from: string; readonly to: string }
   /** With all of its generations, or only one. */

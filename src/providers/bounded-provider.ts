@@ -23,8 +23,8 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
     check: (request, signal) => provider.check(request, signal),
     createMachine: (machine, signal) =>
       calls.run(on("createMachine", machine.name, signal), (given) => provider.createMachine(machine, given)),
-    updateMachine: (machine, attributes, signal) =>
-      calls.run(on("updateMachine", machine, signal), (given) => provider.updateMachine(machine, attributes, given)),
+    updateMachine: (machine, change, signal) =>
+      calls.run(on("updateMachine", machine, signal), (given) => provider.updateMachine(machine, change, given)),
     renameMachine: (from, to, signal) =>
       calls.run(on("renameMachine", from, signal), (given) => provider.renameMachine(from, to, given)),
     destroyMachine: (machine, signal) =>

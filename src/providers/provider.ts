@@ -37,6 +37,13 @@ export type NewMachine = Omit<MachineIdentity, "address"> & {
   readonly beside?: number;
 };
 
+export type MachineChange = {
+  /** Those of the pure half that it is to have. */
+  readonly attributes: Attributes;
+  /** Whether the plan has stopped the agent, so that another machine may take the place of this one, with its data. */
+  readonly agentStopped: boolean;
+};
+
 /** A name alone is the newest machine of that name: while a master moves there are two. */
 export type MachineRef = string | { readonly name: string; readonly generation: number };
 
@@ -181,8 +188,11 @@ export type Provider = {
    * @throws HaplanError `provider/machine-taken` when a machine of any other lineage or generation has the name.
    */
   createMachine(machine: NewMachine, signal?: AbortSignal): Promise<Attributes>;
-  /** Changes an existing machine in place to have `attributes`. Returns attributes that are known after apply. */
-  updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes>;
+  /**
+   * Changes an existing machine to have the attributes. Returns attributes that are known after apply. Ends nothing that runs, and
+   * removes no machine, unless the agent is stopped for it.
+   */
+  updateMachine(machine: MachineRef, change: MachineChange, signal?: AbortSignal): Promise<Attributes>;
   /** Renames all machines of the name `from` to `to`; their units keep running. No error if that is done already. */
   renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void>;
   /** Stops its units, also orphaned ones, and removes everything on it, data included. A name alone: all of that name. */

@@ -122,6 +122,38 @@ describe("machines that a provider describes", () => {
     expect((await cli.haplan("plan -detailed-exitcode three.yaml")).code).toBe(0);
   });
 
+  it.each([
+    ["type", { replaces: true, stops: true }],
+    ["size", { replaces: false, stops: true }],
+    ["diskGb", { replaces: false, stops: false }],
+  ])(
+    "are changed by an attribute that they did not have before, or no longer have, as by any other: %s",
+    async (name, { replaces, stops }) => {
+      const { [name]: _, ...others } = small;
+      const withValue = (value: string | null): void => {
+        cli.world.model = fakeRemoteModel({ ...others, [name]: value }, [name]);
+      };
+      // The state of a version that did not write the attributes that the spec did not have.
+      cli.world.model = fakeRemoteModel(others);
+      expect(await cli.haplan("apply -auto-approve three.yaml")).toMatchObject({ code: 0 });
+      withValue(null);
+      expect((await cli.haplan("plan -detailed-exitcode three.yaml")).code).toBe(0);
+      for (const value of ["some", null]) {
+        withValue(value);
+        for (const words of ["plan three.yaml", "plan -refresh=false three.yaml"]) {
+          const { out } = await cli.haplan(words);
+          expect(out.includes("destroy machine m1"), words).toBe(replaces);
+          expect(out.includes("stop agent m1"), words).toBe(stops);
+          expect(out.includes("update machine m1"), words).toBe(!replaces);
+        }
+        expect(await cli.haplan("apply -auto-approve three.yaml")).toMatchObject({ code: 0 });
+        expect(cli.world.violations).toEqual([]);
+        for (const machine of ["m1", "m2", "m3", "w1"]) expect(recorded(machine)).toMatchObject({ [name]: value });
+        expect((await cli.haplan("plan -detailed-exitcode three.yaml")).code).toBe(0);
+      }
+    },
+  );
+
   it("are told of as drift when they were changed outside of haplan, and put right", async () => {
     await describedAs(small);
     cli.world.facts.machines.get("w1")!.attributes = { ...small, diskGb: 10 };

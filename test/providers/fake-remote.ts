@@ -55,8 +55,8 @@ export class FakeRemote {
       preflight: (request, signal) => act(null, signal, () => provider.preflight(request)),
       check: (request, signal) => act(null, signal, () => provider.check(request)),
       createMachine: (machine, signal) => act(machine.name, signal, () => provider.createMachine(machine)),
-      updateMachine: (machine, attributes, signal) =>
-        act(nameOf(machine), signal, () => provider.updateMachine(machine, attributes)),
+      updateMachine: (machine, change, signal) =>
+        act(nameOf(machine), signal, () => provider.updateMachine(machine, change)),
       renameMachine: (from, to, signal) => act(from, signal, () => provider.renameMachine(from, to)),
       destroyMachine: (machine, signal) => act(nameOf(machine), signal, () => provider.destroyMachine(machine)),
       startUnit: (machine, unit, signal) => act(nameOf(machine), signal, () => provider.startUnit(machine, unit)),

@@ -6,11 +6,13 @@ import { loadBalancerOnMachines } from "../../src/providers/load-balancer-hosts.
 /** The disk can grow while a machine runs; a master keeps its data with another size; another type or image is another machine. */
 export function fakeRemoteModel(
   attributes: Attributes = { type: "small", image: "debian-13", diskGb: 20 },
+  optional: readonly string[] = [],
 ): ProviderModel {
   return {
     describeMachine: (_, { role }) => ({
       attributes,
       unknown: ["instanceId"],
+      optional,
       replacedBy: ["type", "image", ...(role === "master" ? [] : ["size"])],
       ...(role === "master" ? { whileStopped: { names: ["size"], renews: ["instanceId"] } } : {}),
     }),

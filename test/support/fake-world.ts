@@ -351,7 +351,7 @@ export class FakeWorld {
         this.facts.hosts.add(keyOf(machine));
         return this.#act(`createMachine ${machine.name}`, () => this.#createMachine(machine, attributes, beside));
       },
-      updateMachine: async (machine, attributes) =>
+      updateMachine: async (machine, { attributes }) =>
         this.#act(`updateMachine ${refText(machine)}`, () => {
           for (const found of this.#machinesOf(machine)) found.attributes = attributes;
           return {};

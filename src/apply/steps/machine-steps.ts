@@ -22,7 +22,8 @@ export async function createMachine(context: StepContext, action: Of<"createMach
 }
 
 export async function updateMachine(context: StepContext, action: Of<"updateMachine">): Promise<StepOutputs> {
-  return await context.ports.provider.updateMachine(action.machine, action.attributes, context.signal);
+  const { machine, attributes, agentStopped = false } = action;
+  return await context.ports.provider.updateMachine(machine, { attributes, agentStopped }, context.signal);
 }
 
 export async function renameMaster(context: StepContext, { from, to }: Of<"renameMaster">): Promise<StepOutputs> {

@@ -10,9 +10,8 @@ import { toldByTheSpec } from "../desired-resources.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, isDeposed, type ResourceAddress, resourceAddress, specName } from "../resource.ts";
-import type { StateResource } from "../state.ts";
 import { isKnownFromStateOnly } from "../unreachable-machines.ts";
-import { machineAddress } from "./machines.ts";
+import { machineAddress, recordedAttributes } from "./machines.ts";
 
 export function planLeftovers(planning: Planning): void {
   const { desired, view, builder } = planning;
@@ -60,12 +59,13 @@ function recordState(
     }
     const facts = builder.facts.get(resource.address) ?? {};
     const told = toldByTheSpec.has(resource.type);
-    const found = differing(known, told ? facts : { ...resource.attributes, ...facts });
+    const present = recordedAttributes(resource, view);
+    const found = differing(present, told ? facts : { ...resource.attributes, ...facts });
     if (found.length > 0) {
       builder.setAction(resource.address, "update", "only the state is outdated");
       recorded.push(resource.address);
     }
-    const wished = told ? differing(known, resource.attributes).filter((name) => !(name in facts)) : [];
+    const wished = told ? differing(present, resource.attributes).filter((name) => !(name in facts)) : [];
     if (wished.length === 0 || refreshOnly) continue;
     builder.setAction(
       resource.address,
@@ -102,7 +102,7 @@ function isThere(address: ResourceAddress, view: ClusterView): boolean {
 }
 
 /** A state of a haplan without an attribute is not outdated for its null. */
-function differing({ attributes: known }: StateResource, attributes: Attributes): readonly string[] {
+function differing(known: Attributes, attributes: Attributes): readonly string[] {
   return Object.entries(attributes).flatMap(([name, value]) => (sameJson(known[name] ?? null, value) ? [] : [name]));
 }
 

@@ -3,7 +3,14 @@
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, resourceAddress } from "../resource.ts";
-import { changedAttributes, describedAttributes, haveChanged, itsNamed, presentAttributes } from "./machines.ts";
+import {
+  changedAttributes,
+  describedAttributes,
+  haveChanged,
+  itsNamed,
+  presentAttributes,
+  recordedAttributes,
+} from "./machines.ts";
 
 /** Masters one at a time, after all other changes of the membership; the others in parallel. */
 export function planMachineUpdates(planning: Planning): void {
@@ -36,7 +43,7 @@ function without(attributes: Attributes, names: readonly string[]): Attributes {
 /** Attributes that were observed with other values than they were created with. */
 function noteMachineDrift({ view, builder }: Planning, machine: DesiredResource): void {
   const found = view.machines.get(machine.name)?.attributes ?? {};
-  const known = view.resources.get(machine.address)?.attributes ?? {};
+  const known = recordedAttributes(machine, view);
   const names = changedAttributes({ ...machine, attributes: known }, Object.keys(found), view);
   if (names.length === 0) return;
   const pick = (from: Attributes): Attributes => Object.fromEntries(names.map((name) => [name, from[name] ?? null]));

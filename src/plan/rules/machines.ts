@@ -97,22 +97,28 @@ export function forcingAttributes(resource: DesiredResource, view: ClusterView):
 
 /** Those of `names` whose values differ from the spec. */
 export function changedAttributes(
-  { address, type, name, attributes }: DesiredResource,
+  resource: DesiredResource,
   names: readonly string[],
   view: ClusterView,
 ): readonly string[] {
+  const { type, name, attributes } = resource;
   const found = type === "haplan_machine" ? view.machines.get(name)?.attributes : undefined;
-  const present = { ...view.resources.get(address)?.attributes, ...found };
+  const present = { ...recordedAttributes(resource, view), ...found };
   return names.filter((each) => present[each] !== undefined && !sameJson(present[each], attributes[each]));
 }
 
-/** Those of `names` with the values that they have, as far as they are known. */
-export function presentAttributes(
-  { address, name }: DesiredResource,
-  names: readonly string[],
+/** The attributes that the state has of a resource; empty if it does not have the resource. */
+export function recordedAttributes(
+  { address, optional }: Pick<DesiredResource, "address" | "optional">,
   view: ClusterView,
 ): Attributes {
-  const present = { ...view.resources.get(address)?.attributes, ...view.machines.get(name)?.attributes };
+  const known = view.resources.get(address)?.attributes;
+  return known === undefined ? {} : { ...Object.fromEntries(optional.map((name) => [name, null])), ...known };
+}
+
+/** Those of `names` with the values that they have, as far as they are known. */
+export function presentAttributes(resource: DesiredResource, names: readonly string[], view: ClusterView): Attributes {
+  const present = { ...recordedAttributes(resource, view), ...view.machines.get(resource.name)?.attributes };
   return Object.fromEntries(names.flatMap((each) => (present[each] === undefined ? [] : [[each, present[each]]])));
 }
 

@@ -35,6 +35,6 @@ export function planStoppedChange(planning: WithCertificates, { name, changed, s
   if (builder.reasonFor(agent) === null) builder.setAction(agent, "update", "its machine changes");
   builder.chain({ kind: "stopAgent", member: name }, [agent]);
   const attributes = describedAttributes(machine);
-  builder.chain({ kind: "updateMachine", machine: name, attributes }, [machine.address]);
+  builder.chain({ kind: "updateMachine", machine: name, attributes, agentStopped: true }, [machine.address]);
   builder.chain(agentStart(planning, name, start), [agent], certificateSteps(name, certificates));
 }

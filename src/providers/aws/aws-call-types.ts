@@ -17,6 +17,22 @@ export type AwsCallTypes = {
   GetConsoleOutput: Call<Ec2.GetConsoleOutputCommandInput, Ec2.GetConsoleOutputCommandOutput>;
   RunInstances: Call<Ec2.RunInstancesCommandInput, Ec2.RunInstancesCommandOutput>;
   ModifyInstanceAttribute: Call<Ec2.ModifyInstanceAttributeCommandInput, Ec2.ModifyInstanceAttributeCommandOutput>;
+  DescribeIamInstanceProfileAssociations: Call<
+    Ec2.DescribeIamInstanceProfileAssociationsCommandInput,
+    Ec2.DescribeIamInstanceProfileAssociationsCommandOutput
+  >;
+  AssociateIamInstanceProfile: Call<
+    Ec2.AssociateIamInstanceProfileCommandInput,
+    Ec2.AssociateIamInstanceProfileCommandOutput
+  >;
+  ReplaceIamInstanceProfileAssociation: Call<
+    Ec2.ReplaceIamInstanceProfileAssociationCommandInput,
+    Ec2.ReplaceIamInstanceProfileAssociationCommandOutput
+  >;
+  DisassociateIamInstanceProfile: Call<
+    Ec2.DisassociateIamInstanceProfileCommandInput,
+    Ec2.DisassociateIamInstanceProfileCommandOutput
+  >;
   StartInstances: Call<Ec2.StartInstancesCommandInput, Ec2.StartInstancesCommandOutput>;
   TerminateInstances: Call<Ec2.TerminateInstancesCommandInput, Ec2.TerminateInstancesCommandOutput>;
   DescribeVolumesModifications: Call<
@@ -104,6 +120,10 @@ export const awsCalls: { readonly [Name in AwsCallName]: AwsCallFacts } = {
   GetConsoleOutput: reads("ec2"),
   RunInstances: writes("ec2"),
   ModifyInstanceAttribute: writes("ec2"),
+  DescribeIamInstanceProfileAssociations: reads("ec2"),
+  AssociateIamInstanceProfile: writes("ec2"),
+  ReplaceIamInstanceProfileAssociation: writes("ec2"),
+  DisassociateIamInstanceProfile: writes("ec2"),
   StartInstances: writes("ec2"),
   TerminateInstances: writes("ec2"),
   DescribeVolumesModifications: reads("ec2"),

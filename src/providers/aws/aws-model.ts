@@ -1,5 +1,4 @@
 /** The pure half of the provider `aws`: what a plan shows of an instance and of the load balancer. */
-import type { Json } from "../../base/json.ts";
 import type { ProviderModel } from "../../plan/provider-model.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
@@ -15,6 +14,7 @@ export const awsModel: ProviderModel = {
   describeMachine: (spec, host) => ({
     attributes: machineAttributes(spec, host),
     unknown: unknownOf(spec, host),
+    optional: host.role === "master" ? [...optional, ...optionalOfMasters] : [...optional],
     ...(host.role === "master"
       ? { replacedBy: [...volumeOfItsOwn], whileStopped: { names: [...anotherInstance], renews: [...renewed] } }
       : { replacedBy: [...volumeOfItsOwn, ...anotherInstance] }),
@@ -30,10 +30,12 @@ export const awsModel: ProviderModel = {
 };
 
 /** What an instance has from its creation on. Another instance of the same machine takes over the data volume. */
-const anotherInstance = ["image", "instance_type", "key_name", "iam_instance_profile", "placement_group"] as const;
+const anotherInstance = ["image", "instance_type", "key_name", "placement_group"] as const;
 const renewed = ["instance_id", "ami", "machine_id", "host_key"] as const;
 /** What the data volume cannot be taken along to. */
 const volumeOfItsOwn = ["volume_kms_key", "vpc"] as const;
+const optional = ["key_name", "iam_instance_profile"] as const;
+const optionalOfMasters = ["placement_group", "volume_kms_key"] as const;
 
 function unknownOf({ provider }: ClusterSpec, { role, settings }: MachineHost): readonly string[] {
   const ssh = (settings?.["ssh"] ?? {}) as ProviderSettings;
@@ -56,20 +58,19 @@ function machineAttributes(spec: ClusterSpec, host: MachineHost): Attributes {
   const isMaster = host.role === "master";
   const volume = provider["volume"] as ProviderSettings;
   const instanceType = String(host.settings?.["instanceType"] ?? provider["instanceType"]);
-  const group = isMaster ? placementGroupOf(spec, host.zone) : null;
   return {
     image: String(provider["image"] ?? defaultImage(instanceType)),
     instance_type: instanceType,
     vpc: String(provider["vpc"]),
-    ...given("key_name", provider["keyName"]),
-    ...given("iam_instance_profile", provider["instanceProfile"]),
-    ...(group === null ? {} : { placement_group: group }),
+    key_name: provider["keyName"] ?? null,
+    iam_instance_profile: provider["instanceProfile"] ?? null,
     ...(isMaster
       ? {
+          placement_group: placementGroupOf(spec, host.zone),
           volume_size: volume["sizeGiB"]!,
           volume_iops: volume["iops"]!,
           volume_throughput: volume["throughputMiBs"]!,
-          ...given("volume_kms_key", volume["kmsKey"]),
+          volume_kms_key: volume["kmsKey"] ?? null,
           volume_state: "attached",
         }
       : {}),
@@ -78,10 +79,6 @@ function machineAttributes(spec: ClusterSpec, host: MachineHost): Attributes {
     tags: sortedTags(provider),
     ...sshAttributes(provider, host),
   };
-}
-
-function given(name: string, value: Json | undefined): Attributes {
-  return value === undefined ? {} : { [name]: value };
 }
 
 export function sortedTags(provider: ProviderSettings): readonly string[] {

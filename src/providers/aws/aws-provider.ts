@@ -15,6 +15,7 @@ import type {
   FoundMachines,
   HostFailure,
   LeftoverRequest,
+  MachineChange,
   MachineRef,
   NewMachine,
   PreflightRequest,
@@ -238,9 +239,9 @@ class AwsProvider implements Provider {
     throw new HaplanError("provider/machine-taken", `The instance ${other.id} is ${name} already, of ${whose}`);
   }
 
-  async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
+  async updateMachine(machine: MachineRef, change: MachineChange, signal?: AbortSignal): Promise<Attributes> {
     const find = (): Promise<FoundInstance> => this.#instanceOf(machine, signal);
-    return await this.#kept.update(machine, attributes, find, signal);
+    return await this.#kept.update(machine, change, find, signal);
   }
 
   /** @throws HaplanError `provider/no-machine` */

@@ -1,16 +1,17 @@
 /** Machines that stay the same through a change, or whose instance was lost: they get what they need, and keep their data. */
 import type { Attributes } from "../../plan/resource.ts";
 import { machineHosts } from "../../spec/machine-hosts.ts";
-import type { MachineRef } from "../provider.ts";
+import type { MachineChange, MachineRef } from "../provider.ts";
 import type { Hosts } from "../ssh/ssh-provider.ts";
 import { awsModel } from "./aws-model.ts";
 import { modifyVolume } from "./data-volumes.ts";
 import type { DownMachine } from "./down-machines.ts";
 import { factsOf } from "./instance-facts.ts";
 import type { InstanceHosts } from "./instance-hosts.ts";
+import { ensureProfile } from "./instance-profile.ts";
 import { updateTags } from "./instance-tags.ts";
 import { type FoundInstance, startInstance } from "./instances.ts";
-import { ensureKept, isLike } from "./kept-volume.ts";
+import { ensureKept, type KeptMachine, unlikeIn } from "./kept-volume.ts";
 import { reachWith } from "./recorded-machines.ts";
 import { dataDeviceName, growFileSystem, isPrepared } from "./user-data.ts";
 import { type InstanceParts, wantedInstance } from "./wanted-instance.ts";
@@ -38,37 +39,44 @@ export class KeptMachines {
   /** Brings the instance of a machine, which may be another one afterwards, to what `attributes` say. */
   async update(
     machine: MachineRef,
-    attributes: Attributes,
+    change: MachineChange,
     findInstance: () => Promise<FoundInstance>,
     signal?: AbortSignal,
   ): Promise<Attributes> {
     const { context, hosts, recorded, shared } = this.#parts;
     const name = typeof machine === "string" ? machine : machine.name;
     const before = recorded.attributesOf(name);
-    await this.bringBack(name, attributes, signal);
+    const { attributes } = change;
+    await this.bringBack(name, change, signal);
     const instance = await findInstance();
     await shared.ensureGroups(instance.lineage, signal);
     await updateTags(context, instance, signal);
+    await ensureProfile(context, instance, attributes, signal);
     const volumeId = recorded.volumeOf(name, instance.generation) ?? instance.volumes.get(dataDeviceName) ?? null;
     if (volumeId === null) {
-      const onHost = await hosts.updateMachine(machine, attributes, signal);
+      const onHost = await hosts.updateMachine(machine, change, signal);
       return { ...factsOf(instance), ...recorded.learnedKey(name), ...onHost };
     }
-    const facts = await this.#keep({ ...instance, name, instance }, volumeId, attributes, signal);
+    const facts = await this.#keep({ ...instance, name, instance }, volumeId, kept(change), signal);
     await this.#resizeVolume(instance, volumeId, { before, attributes }, signal);
     return facts;
   }
 
-  /** Brings back a machine that is down; `attributes`: null for those that it had, or the spec's if its instance is gone. */
-  async bringBack(name: string, attributes: Attributes | null, signal?: AbortSignal): Promise<void> {
+  /** Brings back a machine that is down; `change`: null for what its instance has, or for the spec's attributes if that is gone. */
+  async bringBack(name: string, change: MachineChange | null, signal?: AbortSignal): Promise<void> {
     const { context, instanceHosts, recorded } = this.#parts;
     const machine = this.#down.get(name);
     if (machine === undefined) return;
     const volumeId = recorded.volumeOf(name, machine.generation);
     const former = recorded.attributesOf(name);
     if (volumeId !== null) {
-      const wanted = attributes ?? (machine.instance === null ? this.#described(name) : null) ?? former;
-      await this.#keep(machine, volumeId, wanted, signal);
+      const attributes = (machine.instance === null ? this.#described(name) : null) ?? former;
+      await this.#keep(
+        machine,
+        volumeId,
+        change === null ? { attributes, otherInstance: "stays" } : kept(change),
+        signal,
+      );
       return;
     }
     if (machine.instance !== null) {
@@ -83,7 +91,7 @@ export class KeptMachines {
   async #keep(
     machine: DownMachine,
     volumeId: string,
-    attributes: Attributes,
+    { attributes, otherInstance }: Pick<KeptMachine, "attributes" | "otherInstance">,
     signal?: AbortSignal,
   ): Promise<Attributes> {
     const { context, hosts, instanceHosts, recorded } = this.#parts;
@@ -91,18 +99,20 @@ export class KeptMachines {
     const described = await wantedInstance(this.#parts, machine, attributes, signal);
     const { image } = recorded.attributesOf(name);
     const keepsImage = former !== null && (image === undefined || image === attributes["image"]);
-    const wanted = { ...described, ...(keepsImage ? { ami: former.ami } : {}), volumeId };
-    const isAsItWas = former !== null && former.state === "running" && isLike(former, wanted);
+    const wanted = { ...described, ...(keepsImage ? { ami: former.ami } : {}), volumeId, otherInstance };
+    const isReplaced = otherInstance === "isReplaced" && former !== null && unlikeIn(former, wanted).length > 0;
+    const isAsItWas = former !== null && former.state === "running" && !isReplaced;
     if (!isAsItWas) await hosts.forget(name);
     const running = await ensureKept(context, wanted, signal);
     const isSame = running.id === former?.id;
     const facts = isSame ? recorded.learnedKey(name) : await instanceHosts.learnKey(running, attributes, signal);
     await instanceHosts.untilReady(running, reachWith(facts, attributes), isPrepared, signal);
     this.#down.delete(name);
-    const onHost = await hosts.updateMachine({ name, generation }, attributes, signal);
-    const kept = { ...factsOf(running), volume_id: volumeId, ...facts, ...onHost };
-    recorded.add({ name, generation, attributes: { ...recorded.attributesOf(name), ...attributes, ...kept } });
-    return kept;
+    const isStopped = otherInstance === "isReplaced";
+    const onHost = await hosts.updateMachine({ name, generation }, { attributes, agentStopped: isStopped }, signal);
+    const known = { ...factsOf(running), volume_id: volumeId, ...facts, ...onHost };
+    recorded.add({ name, generation, attributes: { ...recorded.attributesOf(name), ...attributes, ...known } });
+    return known;
   }
 
   /** A volume that has grown has a file system that has not. */
@@ -139,4 +149,9 @@ export class KeptMachines {
     const host = machineHosts(spec, []).find((each) => each.name === name);
     return host === undefined ? null : awsModel.describeMachine(spec, host).attributes;
   }
+}
+
+/** An instance that a member runs on is terminated only once its agent has been stopped for it. */
+function kept({ attributes, agentStopped }: MachineChange): Pick<KeptMachine, "attributes" | "otherInstance"> {
+  return { attributes, otherInstance: agentStopped ? "isReplaced" : "isRefused" };
 }

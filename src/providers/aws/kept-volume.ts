@@ -1,4 +1,5 @@
 /** The instance of a master whose data volume exists: its member goes on with its data, whatever has become of the instance. */
+import { HaplanError } from "../../base/haplan-error.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { ensureInstance, type NewInstance } from "./create-instance.ts";
 import { attachVolume } from "./data-volumes.ts";
@@ -12,11 +13,16 @@ import {
 } from "./instances.ts";
 import { keepOnTermination } from "./kept-on-termination.ts";
 
-export type KeptMachine = NewInstance & { readonly volumeId: string };
+export type KeptMachine = NewInstance & {
+  readonly volumeId: string;
+  /** What becomes of an instance that is not as wanted: it stays so, it is terminated, or the call is refused. */
+  readonly otherInstance: "stays" | "isReplaced" | "isRefused";
+};
 
 /**
  * The instance as it is wanted, running, with the data volume: the one that there is, started if it is stopped; or a new one at the
  * same address, once the former one is terminated. Terminating leaves the volume, and only one instance can have it.
+ * @throws HaplanError `aws/not-replaced`
  */
 export async function ensureKept(
   context: AwsContext,
@@ -26,8 +32,10 @@ export async function ensureKept(
   const { machine, generation, lineage } = wanted;
   const found = await findInstances(context, { machine, generation }, signal);
   const own = found.filter((instance) => isAlive(instance) && instance.lineage === lineage);
-  const unlike = own.filter((instance) => !isLike(instance, wanted));
-  const leaving = found.filter(({ state }) => state === "shutting-down");
+  const unlike =
+    wanted.otherInstance === "stays" ? [] : own.filter((instance) => unlikeIn(instance, wanted).length > 0);
+  if (wanted.otherInstance === "isRefused") for (const instance of unlike) refuseReplacement(instance, wanted);
+  const leaving = found.filter(({ state, lineage: other }) => state === "shutting-down" && other === lineage);
   for (const instance of unlike) await keepOnTermination(context, instance, wanted.volumeId, signal);
   await terminateInstances(context, [...unlike, ...leaving], signal);
   const [stopped] = own.filter((instance) => !unlike.includes(instance) && instance.state.startsWith("stop"));
@@ -38,14 +46,27 @@ export async function ensureKept(
   return running;
 }
 
-/** Whether it has what can be chosen only when an instance is created. */
-export function isLike(instance: FoundInstance, { attributes, ami }: Pick<KeptMachine, "attributes" | "ami">): boolean {
-  const has = (value: string | null, name: string): boolean => value === (attributes[name] ?? null);
-  return (
-    instance.ami === ami &&
-    has(instance.instanceType, "instance_type") &&
-    has(instance.keyName, "key_name") &&
-    has(instance.profile, "iam_instance_profile") &&
-    has(instance.placementGroup, "placement_group")
+/** Names of what it has otherwise, of what can be chosen only when an instance is created. */
+export function unlikeIn(
+  instance: FoundInstance,
+  { attributes, ami }: Pick<KeptMachine, "attributes" | "ami">,
+): readonly string[] {
+  const present = {
+    instance_type: instance.instanceType,
+    key_name: instance.keyName,
+    placement_group: instance.placementGroup,
+  };
+  const names = Object.entries(present).flatMap(([name, value]) =>
+    value === (attributes[name] ?? null) ? [] : [name],
+  );
+  return instance.ami === ami ? names : ["image", ...names];
+}
+
+/** The instance runs a member, and nothing has stopped it or made sure that the others can do without. */
+function refuseReplacement(instance: FoundInstance, wanted: KeptMachine): never {
+  const names = unlikeIn(instance, wanted).join(", ");
+  throw new HaplanError(
+    "aws/not-replaced",
+    `The instance ${instance.id} of ${instance.machine} has another ${names} than this step is to leave it with\nIt was not terminated: only the steps of a replacement do that. Plan again`,
   );
 }

@@ -19,11 +19,10 @@ export function observedAttributes(
   const permissions = groups.filter(({ id }) => instance.groupIds.includes(id)).flatMap((group) => group.permissions);
   return {
     instance_type: instance.instanceType,
-    ...(instance.keyName === null ? {} : { key_name: instance.keyName }),
-    ...(instance.profile === null ? {} : { iam_instance_profile: instance.profile }),
-    ...(instance.placementGroup === null ? {} : { placement_group: instance.placementGroup }),
+    key_name: instance.keyName,
+    iam_instance_profile: instance.profile,
     instance_state: instance.state === "running" || instance.state === "pending" ? "running" : "stopped",
-    ...(isMaster ? { volume_state: volumeState(instance, volume) } : {}),
+    ...(isMaster ? { placement_group: instance.placementGroup, volume_state: volumeState(instance, volume) } : {}),
     ...(volume === undefined ? {} : volumeSettings(provider, volume)),
     ingress: [...describeIngress(permissions, groupIds(groups)).keys()].sort(),
     tags: volume === undefined ? userTags(instance.tags) : commonTags(userTags(instance.tags), userTags(volume.tags)),

@@ -18,6 +18,7 @@ import type {
   FoundMachines,
   HostFailure,
   LeftoverRequest,
+  MachineChange,
   MachineRef,
   NewMachine,
   PreflightRequest,
@@ -280,7 +281,7 @@ class SshProvider implements Hosts {
   }
 
   /** How a host is reached is haplan's affair alone: only its packages change. */
-  async updateMachine(machine: MachineRef, attributes: Attributes, signal?: AbortSignal): Promise<Attributes> {
+  async updateMachine(machine: MachineRef, { attributes }: MachineChange, signal?: AbortSignal): Promise<Attributes> {
     const { session } = await this.#artifacts.session(this.#directory.hostOf(machine), signal);
     await installPackages(session, typeof machine === "string" ? machine : machine.name, attributes, signal);
     return { machine_id: (await session.facts(signal)).machineId };

@@ -23,7 +23,15 @@ import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { clientToken } from "../../../src/providers/aws/aws-names.ts";
 import { root } from "../../structure/imports.ts";
-import { counts, emptyAccount, type Inventory, listAccount, prepareAccount, tagOf } from "./emulated-account.ts";
+import {
+  counts,
+  createInstanceProfiles,
+  emptyAccount,
+  type Inventory,
+  listAccount,
+  prepareAccount,
+  tagOf,
+} from "./emulated-account.ts";
 import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
 import { emulatedRegion, findEmulator, useEmulator } from "./emulator.ts";
 
@@ -402,6 +410,53 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
       await expectNoChanges();
     },
   );
+
+  const withProfile = (name: string) => (text: string) =>
+    text.replace("    keyName: operators\n", (line) => `${line}    instanceProfile: ${name}\n`);
+  const instanceIds = (found: Inventory): readonly (string | undefined)[] =>
+    found.instances.map(({ InstanceId }) => InstanceId).toSorted();
+
+  it("gets an instance profile that is added in place, loses one that is removed, and keeps its instances through the next change", async () => {
+    await createInstanceProfiles(emulated.aws.endpoint, "control-plane");
+    await apply();
+    const before = await listAccount(emulated.aws);
+    cluster.writeSpec(withProfile("control-plane"));
+    const plan = await haplan("plan");
+    expect(plan).toMatch(/[+] iam_instance_profile += "control-plane"/);
+    expect(plan).not.toMatch(/will be destroyed|replaced|stop agent/);
+    await apply();
+    await expectNoChanges();
+    const profiles = (found: Inventory): readonly (string | undefined)[] =>
+      found.instances.map(({ IamInstanceProfile }) => IamInstanceProfile?.Arn?.replace(/.*\//, ""));
+    expect(new Set(profiles(await listAccount(emulated.aws)))).toEqual(new Set(["control-plane"]));
+    cluster.writeSpec((text) => withProfile("control-plane")(text).replace("Team=platform", "Team=storage"));
+    const out = await apply();
+    expect(out).not.toMatch(/destroy machine|stop agent/);
+    await expectNoChanges();
+    cluster.writeSpec();
+    await apply();
+    await expectNoChanges();
+    const after = await listAccount(emulated.aws);
+    expect(new Set(profiles(after))).toEqual(new Set([undefined]));
+    expect(instanceIds(after)).toEqual(instanceIds(before));
+  });
+
+  it("gets other data volumes when a KMS key is added, one master at a time with a learner each", async () => {
+    await apply();
+    const before = await listAccount(emulated.aws);
+    cluster.writeSpec((text) => text.replace("sizeGiB: 20", "sizeGiB: 20, kmsKey: alias/control-plane"));
+    const plan = await haplan("plan");
+    expect(plan).toMatch(/volume_kms_key += "alias\/control-plane".*forces replacement/);
+    const out = await apply();
+    const acts = [...out.matchAll(/\] ((?:stop agent|destroy machine|add) m\d)/g)].map(([, act = ""]) => act);
+    const [first = "", second = "", third = ""] = [...new Set(acts.map((act) => act.slice(-2)))];
+    const each = (name: string): string[] => [`stop agent ${name}`, `destroy machine ${name}`, `add ${name}`];
+    expect([...new Set(acts)]).toEqual([first, second, third].flatMap(each));
+    const after = await listAccount(emulated.aws);
+    for (const name of ["m1", "m2", "m3"]) expect(tagOf(instanceOf(after, name).Tags, "haplan:generation")).toBe("2");
+    expect(dataVolumes(after)).not.toEqual(dataVolumes(before));
+    await expectNoChanges();
+  });
 
   it("A4: keeps its image when the parameter has a newer one, which check tells of", async () => {
     const ssm = new SSMClient({ region: emulatedRegion, endpoint: emulated.aws.endpoint });

@@ -11,6 +11,7 @@ import { clientToken } from "../../../src/providers/aws/aws-names.ts";
 import { createAwsProvider } from "../../../src/providers/aws/aws-provider.ts";
 import { ensureInstance, type NewInstance } from "../../../src/providers/aws/create-instance.ts";
 import { parseHostKey, readHostKey } from "../../../src/providers/aws/host-key.ts";
+import { ensureProfile } from "../../../src/providers/aws/instance-profile.ts";
 import { type FoundInstance, untilRunning } from "../../../src/providers/aws/instances.ts";
 import { ensureKept } from "../../../src/providers/aws/kept-volume.ts";
 import { ensurePlacementGroup } from "../../../src/providers/aws/placement-groups.ts";
@@ -202,7 +203,7 @@ describe("an instance", () => {
       .on("RunInstances", failure("IdempotentParameterMismatch", "Client token already used"), run(made))
       .on("DescribeVolumes", volume("in-use", ""), volume("available", ""), volume("in-use", attached))
       .on("AttachVolume", answer("AttachVolume", "<status>attaching</status>"));
-    const kept = { ...wanted, volumeId: "vol-0a" };
+    const kept = { ...wanted, volumeId: "vol-0a", otherInstance: "isReplaced" } as const;
     expect(await ensureKept(context, kept)).toMatchObject({ id: "i-0b" });
     expect(api.of("TerminateInstances")).toMatchObject([{ "InstanceId.1": "i-0a" }]);
     const runs = api.of("RunInstances");
@@ -219,8 +220,53 @@ describe("an instance", () => {
     const attached =
       "<blockDeviceMapping><item><deviceName>/dev/sdf</deviceName><ebs><volumeId>vol-0a</volumeId></ebs></item></blockDeviceMapping>";
     api.on("DescribeInstances", instances(running.replace("<placement>", `${attached}<placement>`)));
-    expect(await ensureKept(context, { ...wanted, volumeId: "vol-0a" })).toMatchObject({ id: "i-0a" });
+    expect(await ensureKept(context, { ...wanted, volumeId: "vol-0a", otherInstance: "isRefused" })).toMatchObject({
+      id: "i-0a",
+    });
     expect(api.requests.filter(({ Action }) => Action !== "DescribeInstances")).toEqual([]);
+  });
+
+  it("is not terminated for what it has otherwise, unless its agent was stopped for that", async () => {
+    const other = instanceXml("i-0a", "running", tags).replace("m7i.large", "m7i.medium");
+    api.on("DescribeInstances", instances(other));
+    const kept = { ...wanted, volumeId: "vol-0a", otherInstance: "isRefused" } as const;
+    const error = await errorOf(ensureKept(context, kept));
+    expect(error).toMatchObject({ code: "aws/not-replaced" });
+    expect(error.message).toContain("i-0a of m1 has another instance_type, key_name");
+    expect(api.requests.filter(({ Action }) => Action !== "DescribeInstances")).toEqual([]);
+  });
+
+  const profileXml = (name: string, state: string): string =>
+    `<item><associationId>iip-assoc-0a</associationId><instanceId>i-0a</instanceId><iamInstanceProfile><arn>arn:aws:iam::123456789012:instance-profile/own/${name}</arn></iamInstanceProfile><state>${state}</state></item>`;
+  const associations = (...items: readonly string[]): Reply =>
+    answer(
+      "DescribeIamInstanceProfileAssociations",
+      `<iamInstanceProfileAssociationSet>${items.join("")}</iamInstanceProfileAssociationSet>`,
+    );
+  it.each([
+    ["Associate", "AssociateIamInstanceProfile", null, "b", { InstanceId: "i-0a", "IamInstanceProfile.Name": "b" }],
+    [
+      "Replace",
+      "ReplaceIamInstanceProfileAssociation",
+      "a",
+      "b",
+      { AssociationId: "iip-assoc-0a", "IamInstanceProfile.Name": "b" },
+    ],
+    ["Disassociate", "DisassociateIamInstanceProfile", "a", null, { AssociationId: "iip-assoc-0a" }],
+  ])("gets another instance profile while it runs: %s", async (_, action, before, after, request) => {
+    const listed = (name: string | null, state: string): Reply =>
+      name === null ? associations() : associations(profileXml(name, state));
+    const changing = after === null ? listed(before, "disassociating") : listed(after, "associating");
+    api
+      .on("DescribeIamInstanceProfileAssociations", listed(before, "associated"), changing, listed(after, "associated"))
+      .on(action, answer(action, ""));
+    const instance = { id: "i-0a", machine: "m1", profile: before };
+    await ensureProfile(context, instance, { iam_instance_profile: after });
+    expect(api.of(action)).toMatchObject([request]);
+    const changes = api.requests.filter(({ Action }) => !/^Describe/.test(Action ?? ""));
+    expect(changes).toHaveLength(1);
+    await ensureProfile(context, { ...instance, profile: after }, { iam_instance_profile: after });
+    expect(api.requests).toHaveLength(4);
   });
 
   it("A3: whose volume is gone ends with how to get another master", async () => {
@@ -229,7 +275,7 @@ describe("an instance", () => {
       "<keyName>operators</keyName><placement>",
     );
     api.on("DescribeInstances", instances(running)).on("DescribeVolumes", answer("DescribeVolumes", "<volumeSet/>"));
-    const error = await errorOf(ensureKept(context, { ...wanted, volumeId: "vol-0a" }));
+    const error = await errorOf(ensureKept(context, { ...wanted, volumeId: "vol-0a", otherInstance: "isRefused" }));
     expect(error).toMatchObject({ code: "aws/no-volume" });
     expect(error.message).toContain("-replace=haplan_machine.m1");
   });

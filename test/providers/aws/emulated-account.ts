@@ -44,6 +44,21 @@ export async function prepareAccount(ec2: EC2Client, prefix: string | null = nul
   await ec2.send(new CreateKeyPairCommand({ KeyName: "operators" }));
 }
 
+/** Instance profiles without a role, which instances can have all the same. */
+export async function createInstanceProfiles(endpoint: string, ...names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const made = await fetch(endpoint, {
+      method: "POST",
+      headers: {
+        authorization: "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/iam/aws4_request",
+        "content-type": "application/x-www-form-urlencoded",
+      },
+      body: new URLSearchParams({ Action: "CreateInstanceProfile", Version: "2010-05-08", InstanceProfileName: name }),
+    });
+    if (!made.ok) throw new Error(`IAM answers ${made.status}: ${await made.text()}`);
+  }
+}
+
 export type Inventory = {
   /** Those that are not terminated. */
   readonly instances: readonly Instance[];

@@ -16,6 +16,9 @@ export type IamPolicy = { readonly Version: "2012-10-17"; readonly Statement: re
 const onOwn: ReadonlySet<string> = new Set([
   "StartInstances",
   "ModifyInstanceAttribute",
+  "AssociateIamInstanceProfile",
+  "ReplaceIamInstanceProfileAssociation",
+  "DisassociateIamInstanceProfile",
   "TerminateInstances",
   "AttachVolume",
   "ModifyVolume",
