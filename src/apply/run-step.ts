@@ -16,6 +16,7 @@ import {
 } from "./steps/authority-steps.ts";
 import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
 import { checkMembers } from "./steps/check-members.ts";
+import { restartHungAgent } from "./steps/hung-agent.ts";
 import { runKubernetesStep } from "./steps/kubernetes-steps.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
 import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
@@ -123,7 +124,7 @@ async function runAgentStep(context: StepContext, action: AgentAction): Promise<
     case "reloadAgent":
       return reloadAgent(context, action);
     case "restartAgent":
-      return restartAgent(context, action);
+      return action.unlessAnswers === true ? restartHungAgent(context, action) : restartAgent(context, action);
     case "stopAgent":
       return stopAgent(context, action);
     default:

@@ -35,8 +35,12 @@ export type StateEdit =
 /** Outputs known only after the step. */
 export type StepOutputs = { readonly [name: string]: Json };
 
+/** Of a step that found nothing to do: what the state has stays. */
+export const leftAlone: StepOutputs = { leftAlone: true };
+
 export function stateEdits(plan: Plan, step: Step, facts: StepOutputs): readonly StateEdit[] {
   const { action, addresses } = step;
+  if (facts["leftAlone"] === true) return [];
   const all = (): readonly StateEdit[] => addresses.map((address) => upsert(address, facts));
   switch (action.kind) {
     case "createAuthority":

@@ -63,9 +63,10 @@ function silentMembers({ spec, state, machines, membership }: SilentRequest): re
     const isThere = (url: unknown): boolean => typeof url === "string" && isAt(url, machine.address);
     const own = resourceAddress("haplan_raft_member", machine.name);
     const known = state?.resources.find(({ address }) => address === own)?.attributes["clientUrl"];
-    const member = membership?.members.find(({ peerUrls }) => peerUrls.some(isThere));
+    // A member that replaces another one on its machine may be the one whose process answers.
+    const members = membership?.members.filter(({ peerUrls }) => peerUrls.some(isThere)) ?? [];
     const isKnown = state === null ? machine.hasData : isThere(known);
-    const isSilent = membership === null ? isKnown : member?.raftTerm === null;
+    const isSilent = membership === null ? isKnown : members.length > 0 && members.every(({ raftTerm }) => raftTerm === null);
     const master = ownMasters(spec).find(({ name, address }) => name === machine.name && address === machine.address);
     const url = isThere(known) ? String(known) : master === undefined ? null : clientUrl(spec, master);
     return isSilent && url !== null ? [{ machine, url }] : [];

@@ -176,7 +176,7 @@ function agentTitle(action: AgentAction): string {
         ? `hand agent ${action.member} the trusted authorities`
         : `hand agent ${action.member} its new certificate`;
     case "restartAgent":
-      return `restart agent ${action.member}`;
+      return `restart agent ${action.member}${action.unlessAnswers === true ? ", unless it answers by then" : ""}`;
     case "stopAgent":
       return `stop agent ${action.member}${ofGeneration(action.generation)}`;
     default:

@@ -82,8 +82,16 @@ export type StepAction =
       /** Only the authorities that it trusts change. */
       readonly authorities?: true;
     }
-  /** The agent is down but its data is intact: starts it as it was. */
-  | { readonly kind: "restartAgent"; readonly member: string; readonly join: InitialCluster | null }
+  /**
+   * The agent is down but its data is intact: starts it as it was. `unlessAnswers`: its process runs and did not answer; it is asked
+   * again right before, and left alone if it does by then.
+   */
+  | {
+      readonly kind: "restartAgent";
+      readonly member: string;
+      readonly join: InitialCluster | null;
+      readonly unlessAnswers?: true;
+    }
   /** On the newest machine of this name; `generation` names another one, whose member does not vote. */
   /** `memberId`: of the two of its name, the one that still votes when it stops. */
   | {

@@ -109,6 +109,8 @@ export class FakeWorld {
   destroying = false;
   /** Set by a test to make an act fail, by its name: `startUnit m3`. */
   failing: (act: string) => string | null = () => null;
+  /** The names of all acts. */
+  readonly acted: string[] = [];
   /** Called before each act, for tests that want to do something in the middle. */
   beforeAct: (act: string) => void = () => undefined;
   /** How long a process takes to start. */
@@ -211,6 +213,7 @@ export class FakeWorld {
     this.acts += 1;
     if (this.acts >= this.killAt) throw new Killed(`killed before ${name}`);
     this.beforeAct(name);
+    this.acted.push(name);
     const failure = this.failing(name);
     if (failure !== null) throw new HaplanError("fake/failure", failure);
     const had = this.hasQuorum();
@@ -231,7 +234,10 @@ export class FakeWorld {
     const peerUrl = this.facts.members.find((member) => member.id === memberId)?.peerUrl ?? "";
     return this.#listening().some(
       ({ machine, places }) =>
-        machine.data === memberId && peerUrl.endsWith(`//${places[1]}`) && !this.#is(machine, "isNeverReady"),
+        machine.data === memberId &&
+        peerUrl.endsWith(`//${places[1]}`) &&
+        !this.hung.has(machine.identity.name) &&
+        !this.#is(machine, "isNeverReady"),
     );
   }
 
@@ -321,6 +327,10 @@ export class FakeWorld {
 
   /** Machines that cannot be looked at, though they may run. */
   readonly unreachable: Set<string> = new Set();
+  /** Members whose processes run and say nothing. */
+  readonly hung: Set<string> = new Set();
+  /** Those of them that a restart does not help. */
+  readonly keepsHanging: Set<string> = new Set();
   /** Members that haplan cannot call, though they are at work. */
   readonly uncalled: Set<string> = new Set();
   /** Machines of one generation, as `name@generation`, whose hosts do not answer, and the names that are unreachable with the host. */
@@ -377,8 +387,11 @@ export class FakeWorld {
         }),
       stopUnit: async (machine, unit) =>
         this.#act(`stopUnit ${refText(machine)}`, () => {
-          const found = this.#machinesOf(machine)[0]?.units.get(unit);
+          const [there] = this.#machinesOf(machine);
+          const found = there?.units.get(unit);
           if (found !== undefined) found.running = false;
+          const name = there?.identity.name ?? "";
+          if (unit === agentUnitName && !this.keepsHanging.has(name)) this.hung.delete(name);
         }),
       disturbUnit: async (machine, unit, fault) =>
         this.#act(`${fault.kind} ${unit} ${refText(machine)}`, () => {
@@ -421,8 +434,9 @@ export class FakeWorld {
       readUnitFile: async () => null,
       askUnit: async () => null,
       answersLocally: async (machine) => {
-        const unit = this.#machinesOf(machine)[0]?.units.get(agentUnitName);
-        return unit?.running === true && this.uncalled.has(typeof machine === "string" ? machine : machine.name);
+        const [found] = this.#machinesOf(machine);
+        const unit = found?.units.get(agentUnitName);
+        return unit?.running === true && found?.data != null && this.isUp(found.data);
       },
       lock: async () => {},
       reinstall: async () => [],

@@ -206,7 +206,11 @@ export function sortedByName(members: readonly MemberRef[]): readonly MemberRef[
   return [...members].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
-/** Members that are down with their data intact are started in place; a voter is never destroyed because it is down. */
+/**
+ * Members that are down with their data intact are started in place; a voter is never destroyed because it is down. Those without a
+ * process are started at once. Those whose process hangs may answer again at any time, and several of them may be the quorum: they
+ * are restarted one after the other.
+ */
 function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<string> }): Set<string> {
   const { desired, view, masterChanges, certificates, cleared, builder } = planning;
   // Its own address may have been one of those.
@@ -214,7 +218,9 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
   const started = new Set<string>();
   const waited: string[] = [];
   const ids: (string | null)[] = [];
-  for (const { name, voter, condition } of masterChanges.kept) {
+  const isHung = ({ condition }: KeptMaster): boolean => condition === "unresponsive";
+  for (const master of masterChanges.kept.toSorted((a, b) => Number(isHung(a)) - Number(isHung(b)))) {
+    const { name, voter, condition } = master;
     if (condition === "degraded") waited.push(name);
     const address = resourceAddress("haplan_agent", name);
     // It may be waiting for its certificate: it gets the new one before it is waited for.
@@ -233,8 +239,9 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
     builder.setAction(address, "update", condition === "stopped" ? processGoneReason(unit) : processSilentReason(unit));
     const update = memberUpdate(desired, voter);
     const told = update === null ? null : builder.chain(update, []);
-    const waits = [vacated, told, ...certificateSteps(name, certificates)];
-    ids.push(builder.add(agentStart(planning, name, "restartAgent"), [address], waits));
+    const before = condition === "unresponsive" ? ids : [];
+    const waits = [vacated, told, ...before, ...certificateSteps(name, certificates)];
+    ids.push(builder.add(agentRestart(planning, master), [address], waits));
     started.add(name);
     waited.push(name);
   }
@@ -242,6 +249,13 @@ function bringBack(planning: WithMasters & { readonly cleared: ReadonlySet<strin
     builder.chain(awaitStarted(planning, waited.sort()), [], ids);
   }
   return started;
+}
+
+/** A new certificate may be what it needs to be heard: it is started with it, whatever it says by then. */
+function agentRestart(planning: WithMasters, { name, condition }: KeptMaster): StepAction {
+  const action = agentStart(planning, name, "restartAgent");
+  const mayRecover = condition === "unresponsive" && !isHandedCertificate(name, planning.certificates);
+  return action.kind === "restartAgent" && mayRecover ? { ...action, unlessAnswers: true } : action;
 }
 
 /** The leader transfers leadership before it leaves, if a staying voter can take over. */
