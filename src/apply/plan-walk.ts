@@ -9,7 +9,7 @@ import { traitsOf } from "../plan/step-traits.ts";
 import { machineActedOn } from "../plan/unreachable-machines.ts";
 import { type OpenedProbe, openWriteProbe } from "./open-write-probe.ts";
 import type { ApplyPorts } from "./ports.ts";
-import { passQuorumGate, tellMembership } from "./quorum-gate.ts";
+import { isGated, passQuorumGate, tellMembership } from "./quorum-gate.ts";
 import { runStep } from "./run-step.ts";
 import { stateEdits } from "./state-edits.ts";
 import type { StateKeeper } from "./state-keeper.ts";
@@ -120,8 +120,12 @@ export class PlanWalk {
 
   #isFree(step: Step): boolean {
     if (!step.after.every((id) => this.#options.done.has(id)) || !this.#hasMachineFree(step)) return false;
-    if (!traitsOf(step.action).needsQuorum) return true;
-    return ![...this.#running.keys()].some((other) => traitsOf(other.action).needsQuorum);
+    if (!this.#isSerial(step)) return true;
+    return ![...this.#running.keys()].some((other) => this.#isSerial(other));
+  }
+
+  #isSerial(step: Step): boolean {
+    return traitsOf(step.action).needsQuorum || isGated(this.#plan, step);
   }
 
   /** A step that would only wait for a free slot of the provider is not started. */

@@ -4,19 +4,17 @@
  */
 import { HaplanError } from "../base/haplan-error.ts";
 import type { ObservedMembership } from "../plan/observed-cluster.ts";
+import type { Plan } from "../plan/plan.ts";
 import { canLose, type QuorumModel, quorumRow, simulateStep } from "../plan/quorum-model.ts";
 import { specName } from "../plan/resource.ts";
 import type { MemberRef, Step, StepAction } from "../plan/step.ts";
 import { traitsOf } from "../plan/step-traits.ts";
+import { memberAnswers } from "./member-answers.ts";
 import { liveMembership, memberIdOf, type StepContext } from "./step-context.ts";
 
 /** @throws HaplanError `apply/quorum-gate` if the step must not be taken now. */
 export async function passQuorumGate(context: StepContext, step: Step): Promise<void> {
-  // A restore stops all members, as was approved.
-  if (context.plan.restore !== undefined) return;
-  const adopted = context.plan.spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
-  // Adopted members outlive a destroy, and so must their quorum.
-  if ((context.plan.mode === "destroy" && !adopted) || !traitsOf(step.action).gated) return;
+  if (!isGated(context.plan, step) || (await startsWhatIsDown(context, step.action))) return;
   const membership = await liveMembership(context);
   const before = liveModel(context, membership);
   const { during, after } = simulateStep(before, resolved(context, step.action));
@@ -34,6 +32,21 @@ export async function passQuorumGate(context: StepContext, step: Step): Promise<
     `Stopped before "${step.title}": ${reason} (${healthyVoters} of ${voters} voters are healthy, ${quorum} needed). ` +
       "This step changed nothing; plan again to see what the cluster needs.",
   );
+}
+
+/** Of such steps one runs at a time: two that pass the gate together might lose the quorum together. */
+export function isGated({ mode, restore, spec }: Plan, { action }: Step): boolean {
+  // A restore stops all members, as was approved.
+  if (restore !== undefined) return false;
+  const adopted = spec.controlPlane.masters.some((master) => master.adoptedAt !== undefined);
+  // Adopted members outlive a destroy, and so must their quorum.
+  return traitsOf(action).gated && (mode !== "destroy" || adopted);
+}
+
+/** Such a member has no vote that could be lost, and without it there may be no quorum. */
+async function startsWhatIsDown(context: StepContext, action: StepAction): Promise<boolean> {
+  if (action.kind !== "updateAgent" && action.kind !== "upgradeAgent") return false;
+  return !(await memberAnswers(context, action.member));
 }
 
 function liveModel(context: StepContext, membership: ObservedMembership): QuorumModel {

@@ -3,7 +3,7 @@ import { assertNever } from "../base/assert.ts";
 import type { StepAction } from "../plan/step.ts";
 import type { StepOutputs } from "./state-edits.ts";
 import type { StepContext } from "./step-context.ts";
-import { reloadAgent, restartAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
+import { reloadAgent, startAgent, startMember, stopAgent } from "./steps/agent-steps.ts";
 import {
   activateAuthority,
   addAuthority,
@@ -16,13 +16,13 @@ import {
 } from "./steps/authority-steps.ts";
 import { awaitCatchUp, awaitQuorum } from "./steps/await-steps.ts";
 import { checkMembers } from "./steps/check-members.ts";
-import { restartHungAgent } from "./steps/hung-agent.ts";
 import { runKubernetesStep } from "./steps/kubernetes-steps.ts";
 import { startLoadBalancer, stopLoadBalancer } from "./steps/load-balancer-steps.ts";
 import { createMachine, destroyMachine, renameMaster, updateMachine } from "./steps/machine-steps.ts";
 import { addLearner, changeVoters, moveLeader, removeMember, updateMember } from "./steps/membership-steps.ts";
 import { restoreMember } from "./steps/restore-member.ts";
 import { saveSurvivor } from "./steps/save-survivor.ts";
+import { restartSilentAgent } from "./steps/silent-agent.ts";
 import { takeSnapshot } from "./steps/take-snapshot.ts";
 import { upgradeAgent } from "./steps/upgrade-steps.ts";
 import { startWorker, stopWorker } from "./steps/worker-steps.ts";
@@ -124,7 +124,7 @@ async function runAgentStep(context: StepContext, action: AgentAction): Promise<
     case "reloadAgent":
       return reloadAgent(context, action);
     case "restartAgent":
-      return action.unlessAnswers === true ? restartHungAgent(context, action) : restartAgent(context, action);
+      return restartSilentAgent(context, action);
     case "stopAgent":
       return stopAgent(context, action);
     default:

@@ -66,7 +66,8 @@ function silentMembers({ spec, state, machines, membership }: SilentRequest): re
     // A member that replaces another one on its machine may be the one whose process answers.
     const members = membership?.members.filter(({ peerUrls }) => peerUrls.some(isThere)) ?? [];
     const isKnown = state === null ? machine.hasData : isThere(known);
-    const isSilent = membership === null ? isKnown : members.length > 0 && members.every(({ raftTerm }) => raftTerm === null);
+    const isSilent =
+      membership === null ? isKnown : members.length > 0 && members.every(({ raftTerm }) => raftTerm === null);
     const master = ownMasters(spec).find(({ name, address }) => name === machine.name && address === machine.address);
     const url = isThere(known) ? String(known) : master === undefined ? null : clientUrl(spec, master);
     return isSilent && url !== null ? [{ machine, url }] : [];

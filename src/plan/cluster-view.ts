@@ -12,6 +12,7 @@ import {
   type ObservedLoadBalancer,
   type ObservedMachine,
   type ObservedMember,
+  type ObservedMembership,
   type ObservedUnit,
   type UnreachableMachine,
   whyUnreachable,
@@ -222,14 +223,22 @@ export function areApart(one: string, other: string): boolean {
   return literal && !isAt(`http://${hostPort(one, 1)}`, other);
 }
 
-/** The state gets its first `haplan_raft_member` when the first quorum was confirmed: that is the end of `forming`. */
+/**
+ * The state gets its first `haplan_raft_member` when the first quorum was confirmed: that is the end of `forming`. So are voters that
+ * are all healthy, whatever the state has: a change of them has to keep their quorum.
+ */
 function clusterPhase(state: State | null, observed: ObservedCluster, ours: readonly ObservedMachine[]): ClusterPhase {
   if (state?.resources.some((resource) => resource.type === "haplan_raft_member")) return "formed";
+  if (isComplete(observed.membership)) return "formed";
   const hasMaster = ours.some(
     (machine) => machine.hasData || machine.units.some((unit) => unit.name === agentUnitName),
   );
   if (state === null) return observed.membership !== null || hasMaster ? "formed" : "none";
   return observed.membership !== null || hasMaster ? "forming" : "none";
+}
+
+function isComplete(membership: ObservedMembership | null): boolean {
+  return membership?.hasLeader === true && membership.members.every(({ healthy, learner }) => healthy || learner);
 }
 
 function observedMembers(

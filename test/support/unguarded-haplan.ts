@@ -9,8 +9,8 @@ import { packageDir } from "../../src/base/package-dir.ts";
 /** What is replaced in which file. */
 const removed: Readonly<Record<string, readonly [checked: string, unchecked: string]>> = {
   "src/apply/quorum-gate.ts": [
-    "Promise<void> {\n  // A restore stops all members",
-    "Promise<void> {\n  if (step !== null) return;\n  // A restore stops all members",
+    "if (!isGated(context.plan, step) ||",
+    "if (step !== null || !isGated(context.plan, step) ||",
   ],
   "src/plan/quorum-guard.ts": ["if (!destroying) {", "if (destroying === null) {"],
 };

@@ -3,10 +3,12 @@
 import type { InitialCluster } from "../../units/initial-cluster.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { unitOf } from "../cluster-view.ts";
+import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import { planMachine } from "./machines.ts";
 import { refuseFounders } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
+import { configurationChanged } from "./unit-condition.ts";
 
 export function planFirstStart(planning: WithCertificates): void {
   const { desired, view, certificates, builder, spec } = planning;
@@ -25,12 +27,14 @@ export function planFirstStart(planning: WithCertificates): void {
       planMachine({ ...planning, replace: [] }, resource, () => null),
     );
   }
+  // Without a quorum nothing depends on them: they are started again together.
+  const reconfigured = new Set(reconfiguredFounders(planning));
   const started = members.map(({ name }) => {
     const address = resourceAddress("haplan_agent", name);
     const known = view.resources.has(address);
-    const running = unitOf(view.machines.get(name), agentUnitName)?.running === true;
-    if (known && running && !certificates.has(name)) return null;
-    builder.setAction(address, known ? "update" : "create", known ? "its process is gone" : null);
+    if (known && isRunning(planning, name) && !certificates.has(name) && !reconfigured.has(name)) return null;
+    const reason = reconfigured.has(name) ? configurationChanged : "its process is gone";
+    builder.setAction(address, known ? "update" : "create", known ? reason : null);
     return builder.add(
       { kind: "startAgent", member: name, join },
       [address],
@@ -43,4 +47,19 @@ export function planFirstStart(planning: WithCertificates): void {
     members.map((member) => member.address),
     [...started, certificates.get("admin") ?? null],
   );
+}
+
+/** Initial members that run, with other settings than the spec has by now. */
+export function reconfiguredFounders(planning: Planning): readonly string[] {
+  return planning.desired
+    .filter(({ type, address, name, attributes }) => {
+      const begun = type === "haplan_agent" ? planning.view.resources.get(address) : undefined;
+      const isChanged = begun !== undefined && begun.attributes["configDigest"] !== attributes["configDigest"];
+      return isChanged && isRunning(planning, name);
+    })
+    .map(({ name }) => name);
+}
+
+function isRunning({ view }: Planning, name: string): boolean {
+  return unitOf(view.machines.get(name), agentUnitName)?.running === true;
 }

@@ -19,6 +19,7 @@ import { checkAuthority } from "./authority-checks.ts";
 import { checkHttpPort } from "./etcd-http-port.ts";
 import { checkEtcdVersion } from "./etcd-version.ts";
 import { warnAboutZoneLoss } from "./failure-domains.ts";
+import { reconfiguredFounders } from "./first-start.ts";
 import { warnAboutFullDisks } from "./full-disks.ts";
 import { checkOccupiedAddresses } from "./occupied-addresses.ts";
 import { checkOrphans } from "./orphans.ts";
@@ -145,9 +146,21 @@ function checkUnmanaged({ spec, view, builder }: Planning): void {
   }
 }
 
-/** An interrupted first start continues with the members it was started with. */
-function checkFirstStart({ view, builder }: Planning, spec: ClusterSpec): void {
+/** An interrupted first start continues with the members it was started with, and once it has a quorum with its settings. */
+function checkFirstStart(planning: Planning, spec: ClusterSpec): void {
+  const { view, builder } = planning;
   if (view.phase !== "forming") return;
+  const changed = view.hasLeader ? reconfiguredFounders(planning) : [];
+  if (changed.length > 0) {
+    builder.refuse(
+      "plan/first-start-changed",
+      "The cluster's first start is incomplete, with other settings",
+      `The members have a quorum already, and the spec has other settings for ${changed.join(", ")}. Apply the earlier spec first and change it then, or start over, after:`,
+      null,
+      [["destroy"]],
+    );
+    return;
+  }
   const wanted = spec.controlPlane.masters.map((master) => master.name).sort();
   for (const resource of view.resources.values()) {
     const begun = resource.type === "haplan_agent" ? resource.attributes["initialMembers"] : undefined;

@@ -36,7 +36,7 @@ function withChangedFiles(reason: CodedReason, found: Pick<ObservedUnit, "change
 
 const versionChanges = "its version of haplan changes";
 const versionNotRecorded = "it runs its version of haplan already, and the state has another one or none";
-const configurationChanged = "its configuration has changed";
+export const configurationChanged = "its configuration has changed";
 
 type FoundUnit = Pick<ObservedUnit, "definitionDigest" | "artifact" | "changedFiles">;
 

@@ -1,4 +1,4 @@
-/** Members whose processes hang: any of them may answer again at any time, and be one that the quorum needs. */
+/** Members that did not answer when the plan was made: any of them may answer again at any time, and be one that the quorum needs. */
 import { describe, expect, it } from "vitest";
 import { FakeWorld } from "../../test/support/fake-world.ts";
 import { planInWorld } from "../../test/support/plan-in-world.ts";
@@ -96,5 +96,49 @@ describe("members whose processes hang", () => {
     });
     expect(stopsIn(world)).toEqual([]);
     expect(await applyPlan(await planInWorld(world, slower), world.ports())).toMatchObject({ kind: "applied" });
+  });
+});
+
+describe("members whose processes were gone", () => {
+  const agentOf = (world: FakeWorld, name: string) => world.facts.machines.get(name)!.units.get("agent")!;
+
+  async function stopped(...names: readonly string[]): Promise<FakeWorld> {
+    const world = await hung();
+    for (const name of names) agentOf(world, name).running = false;
+    return world;
+  }
+
+  it.each(["m2", "m2 m3", "m1 m2 m3"])("are left alone if they are back by their steps: %s", async (names) => {
+    const world = await stopped(...names.split(" "));
+    const plan = await planInWorld(world, three);
+    for (const name of names.split(" ")) agentOf(world, name).running = true;
+    expect(await applyPlan(plan, world.ports())).toMatchObject({ kind: "applied" });
+    expect(world.acted.filter((act) => /^(stop|start)Unit/.test(act))).toEqual([]);
+    expect((await planInWorld(world, three)).steps).toEqual([]);
+  });
+
+  it.each(["m2", "m2 m3"])("keep the quorum if they are back by their upgrades: %s", async (names) => {
+    const older = "0.3.0 (build 1a2b3c4d5e6f)";
+    const world = new FakeWorld();
+    world.artifact = older;
+    const planned = (): Promise<Plan> => planInWorld(world, three, { artifact: world.artifact });
+    expect(await applyPlan(await planned(), world.ports())).toMatchObject({ kind: "applied" });
+    world.artifact = "0.4.0 (build a1b2c3d4e5f6)";
+    for (const name of names.split(" ")) agentOf(world, name).running = false;
+    const plan = await planned();
+    for (const name of names.split(" ")) agentOf(world, name).running = true;
+    const outcome = await applyPlan(plan, world.ports());
+    expect(world.violations).toEqual([]);
+    expect(outcome).toMatchObject({ kind: "applied" });
+  });
+
+  it("are upgraded where there is no quorum without them", async () => {
+    const world = new FakeWorld();
+    world.artifact = "0.3.0 (build 1a2b3c4d5e6f)";
+    const planned = (): Promise<Plan> => planInWorld(world, three, { artifact: world.artifact });
+    expect(await applyPlan(await planned(), world.ports())).toMatchObject({ kind: "applied" });
+    world.artifact = "0.4.0 (build a1b2c3d4e5f6)";
+    for (const name of ["m2", "m3"]) agentOf(world, name).running = false;
+    expect(await applyPlan(await planned(), world.ports())).toMatchObject({ kind: "applied" });
   });
 });
