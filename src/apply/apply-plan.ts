@@ -69,6 +69,7 @@ export async function applyPlan(plan: Plan, ports: ApplyPorts, options: ApplyOpt
   const done = stepIds(records, "done");
   ports.emit({ kind: "planned", planId: plan.id, steps: plan.steps, alreadyDone: [...done] });
   const keeper = await StateKeeper.open(plan, ports);
+  ports.provider.claim?.(keeper.state.lineage);
   // A step may have been journaled as done in a run that died before its state was written.
   for (const record of records.filter((candidate) => candidate.phase === "done")) {
     const step = plan.steps.find((candidate) => candidate.id === record.stepId);

@@ -2,11 +2,12 @@
 import { errorText, HaplanError } from "../base/haplan-error.ts";
 import type { ProbeListener } from "../control-plane/control-plane.ts";
 import type { TlsMaterial } from "../pki/tls-material.ts";
-import { unitOf } from "../plan/cluster-view.ts";
+import { lineagesFound, unitOf } from "../plan/cluster-view.ts";
 import { desiredResources } from "../plan/desired-resources.ts";
 import { resolveKnownAddresses } from "../plan/known-addresses.ts";
 import { rememberedLoadBalancer } from "../plan/observation-from-state.ts";
 import type {
+  LabeledObject,
   ObservationProblem,
   ObservedCluster,
   ObservedMachine,
@@ -50,12 +51,15 @@ export async function observeCluster(
   const problems: ObservationProblem[] = [];
   const wanted = desiredResources(spec, ports.provider.model).filter((resource) => resource.type === "haplan_machine");
   const names = wanted.map((resource) => resource.name);
-  const [{ machines, unreachable, warnings = [] }, balancer, orphans, pki] = await Promise.all([
+  const [{ machines, unreachable, warnings = [], labeled = [] }, anyBalancer, orphans, pki] = await Promise.all([
     ports.provider.observe(state?.lineage ?? null, names, signal),
     ports.loadBalancer.observe(state?.lineage ?? null, signal),
     ports.provider.observeOrphans(signal),
     ports.authority.observe(),
   ]);
+  const lineage = state?.lineage ?? lineagesFound({ machines })[0] ?? null;
+  const balancer = ownBalancer(anyBalancer, lineage);
+  const others = [...labeled, ...labelOf(anyBalancer)].filter((each) => each.lineage !== lineage);
   const [membership, presented] = await Promise.all([
     observeMembership(ports, spec, state, machines, problems, onProbe),
     observePresented(ports, spec, machines),
@@ -76,6 +80,7 @@ export async function observeCluster(
     backends: knownBackends(state),
     problems,
     ...(warnings.length === 0 ? {} : { warnings }),
+    ...(others.length === 0 ? {} : { foreign: others }),
   };
 }
 
@@ -105,6 +110,15 @@ function unreachableOnly({
     ...(refused === undefined ? {} : { refused }),
     ...(isNewHost === undefined ? {} : { isNewHost }),
   };
+}
+
+function labelOf(balancer: LoadBalancerObservation): readonly LabeledObject[] {
+  return "labeled" in balancer && balancer.labeled !== undefined ? [balancer.labeled] : [];
+}
+
+/** Without a state, one of any cluster of the name was found. */
+function ownBalancer(found: LoadBalancerObservation, lineage: string | null): LoadBalancerObservation {
+  return labelOf(found).every((label) => label.lineage === lineage) ? found : { kind: "absent" };
 }
 
 /** An unreachable one is assumed to be as it was left. */

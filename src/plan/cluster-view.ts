@@ -89,7 +89,7 @@ export type ClusterView = {
 /**
  * Lineages found on machines if there is no state: one is adopted; several are ambiguous (see rules/preconditions.ts).
  */
-export function lineagesFound(observed: ObservedCluster): readonly string[] {
+export function lineagesFound(observed: Pick<ObservedCluster, "machines">): readonly string[] {
   return [...new Set(observed.machines.map((machine) => machine.lineage))].sort();
 }
 

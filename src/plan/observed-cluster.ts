@@ -69,6 +69,13 @@ export type UnreachableMachine = {
   readonly uncalled?: true;
 };
 
+/** An object of a cloud that is labeled with a cluster's name. */
+export type LabeledObject = {
+  /** `the security group sg-0a (haplan-cloud-masters)` */
+  readonly what: string;
+  readonly lineage: string;
+};
+
 /** Why the machine is unreachable; null if it is not. */
 export function whyUnreachable(unreachable: readonly UnreachableMachine[], name: string): string | null {
   return unreachable.find((machine) => machine.name === name)?.reason ?? null;
@@ -217,4 +224,6 @@ export type ObservedCluster = {
   readonly problems: readonly ObservationProblem[];
   /** Warnings of the provider: what differs from the spec, and no step changes. */
   readonly warnings?: readonly Diagnostic[];
+  /** Objects of other clusters with this cluster's name; absent if there are none. */
+  readonly foreign?: readonly LabeledObject[];
 };

@@ -3,7 +3,7 @@
  * load balancer of a cloud. Every call is idempotent and can be aborted.
  */
 import type { BackendState } from "../load-balancer/backend.ts";
-import type { ObservedLoadBalancer } from "../plan/observed-cluster.ts";
+import type { LabeledObject, ObservedLoadBalancer } from "../plan/observed-cluster.ts";
 import type { Attributes } from "../plan/resource.ts";
 import type { LoadBalancerConfig } from "../units/load-balancer-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
@@ -11,8 +11,10 @@ import type { UnitDefinition } from "../units/unit-definition.ts";
 export type LoadBalancerObservation =
   /** It is one of the units of its machines, which the provider observes. */
   | { readonly kind: "onMachines" }
-  | { readonly kind: "absent" }
-  | ({ readonly kind: "present" } & ObservedLoadBalancer)
+  /** `labeled`: one of another cluster has the name. */
+  | { readonly kind: "absent"; readonly labeled?: LabeledObject }
+  /** `labeled`: of which cluster it is; absent if no other one can have it. */
+  | ({ readonly kind: "present"; readonly labeled?: LabeledObject } & ObservedLoadBalancer)
   | { readonly kind: "unreachable"; readonly reason: string };
 
 export type WantedLoadBalancer = {

@@ -9,7 +9,7 @@
 import type { Diagnostic, Severity } from "../base/diagnostic.ts";
 import type { ChangingRun } from "../host/changing-run.ts";
 import type { HostFacts } from "../host/host-facts.ts";
-import type { ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
+import type { LabeledObject, ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
 import type { Attributes } from "../plan/resource.ts";
 import type { HostTask, TaskReport } from "../units/host-task.ts";
@@ -52,6 +52,8 @@ export type FoundMachines = {
   readonly machines: readonly ObservedMachine[];
   /** Unreachable: a host that does not answer is not a host that is gone. */
   readonly unreachable: readonly UnreachableMachine[];
+  /** What has the cluster's name in a cloud, of whichever cluster; absent where names are not looked for. */
+  readonly labeled?: readonly LabeledObject[];
   /** What differs from the spec and stays so, for plans to show; absent if there is nothing. */
   readonly warnings?: readonly Diagnostic[];
 };
@@ -169,6 +171,11 @@ export type Provider = {
    * null if it waits for nothing. Absent where no call waits.
    */
   waitsFor?(name: string): string | null;
+  /**
+   * Says which cluster the calls that follow change; called before the first of them. Absent where no other cluster can have machines
+   * of the same names.
+   */
+  claim?(lineage: string): void;
   /**
    * Finds all machines labeled with `lineage`, and any of `names` of any cluster. Never rejects because of a single
    * machine.

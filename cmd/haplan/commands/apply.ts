@@ -170,8 +170,9 @@ export async function runDestroy(
   requireApprover(context, argument, flags, "destroy", isForeign ? onlyByHand(session) : undefined);
   return locked(context, session, flags, "destroy", async (lock) => {
     const plan = await makePlan(context, session, { mode: "destroy", target: flags.target ?? [] });
-    const isRebuilt = plan.warnings.some(({ code }) => code === "plan/state-rebuilt");
-    if (isForeign && isRebuilt && flags.autoApprove === true) throw destroysWithoutState(session);
+    const { stateLineage } = plan.binding;
+    if (isForeign && stateLineage !== null && flags.autoApprove === true)
+      throw destroysWithoutState(session, stateLineage);
     if (!planHasChanges(plan)) warnOfOtherClusters(context, session);
     showPlan(context, plan, flags);
     await confirmPlan(context, plan, flags);
@@ -188,11 +189,11 @@ async function removeDestroyed(context: CliContext, session: Session, plan: Plan
 }
 
 /** A pipeline that has lost its way to the state would destroy a cluster that another one manages. */
-function destroysWithoutState(session: Session): RefusalError {
+function destroysWithoutState(session: Session, lineage: string): RefusalError {
   return refuse(
     "cli/destroy-without-state",
     "haplan does not destroy machines of unknown origin without asking",
-    `Machines of cluster "${session.spec.name}" run. ${onlyByHand(session)}`,
+    `There are machines of a cluster "${session.spec.name}", lineage ${lineage}. ${onlyByHand(session)}`,
     [["destroy"]],
   );
 }

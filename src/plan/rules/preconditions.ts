@@ -53,7 +53,7 @@ export function checkPreconditions(planning: Planning): void {
 }
 
 /** Machines of other clusters, or without a cluster, are never changed. */
-export function checkIdentity({ spec, state, observed, view, builder }: Planning): void {
+export function checkIdentity({ spec, state, observed, view, mode, builder }: Planning): void {
   if (state !== null && state.clusterName !== spec.name) {
     builder.refuse(
       "plan/other-cluster",
@@ -78,13 +78,40 @@ export function checkIdentity({ spec, state, observed, view, builder }: Planning
       `haplan_machine.${foreignMachine.name}`,
     );
   }
-  if (state === null && view.lineage !== null && view.phase === "formed") {
+  checkForeign({ spec, state, observed, builder, mode });
+  if (state === null && view.lineage !== null && (view.phase === "formed" || mode === "destroy")) {
     builder.warn(
       "plan/state-rebuilt",
       "There is no state, but machines of this cluster exist",
-      `Their lineage is ${view.lineage}. They are adopted and not created again.`,
+      `Their lineage is ${view.lineage}. ${mode === "destroy" ? "They are destroyed." : "They are adopted and not created again."}`,
     );
   }
+}
+
+/** Names of a cloud are those of other clusters as well: what another one has is not touched, and is in the way of this one. */
+function checkForeign({
+  spec,
+  state,
+  observed,
+  mode,
+  builder,
+}: Pick<Planning, "spec" | "state" | "observed" | "mode" | "builder">): void {
+  const foreign = observed.foreign ?? [];
+  if (foreign.length === 0) return;
+  const lineages = [...new Set(foreign.map(({ lineage }) => lineage))].sort();
+  const shown = foreign.slice(0, 3).map(({ what }) => what);
+  const more = foreign.length > shown.length ? ` and ${foreign.length - shown.length} more` : "";
+  const belong = foreign.length === 1 ? "belongs" : "belong";
+  const summary = `Another cluster has the name "${spec.name}"`;
+  const detail = `${upperFirst(shown.join(", "))}${more} ${belong} to another cluster of that name, lineage ${lineages.join(", ")}. haplan changes nothing of it.`;
+  if (state === null) {
+    const wayOut = `If that is this cluster, only its state is missing here: run haplan where the state is, or bring the state to where the spec says (docs/cli.md). Otherwise write another metadata.name.`;
+    builder.refuse("plan/another-cluster", summary, `${detail} ${wayOut}`);
+  } else if (mode === "destroy") builder.warn("plan/another-cluster", summary, detail);
+}
+
+function upperFirst(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Changes after which half of the members could not communicate with the other half. */

@@ -52,6 +52,7 @@ export type AwsCallTypes = {
     Ec2.RevokeSecurityGroupIngressCommandInput,
     Ec2.RevokeSecurityGroupIngressCommandOutput
   >;
+  DescribePlacementGroups: Call<Ec2.DescribePlacementGroupsCommandInput, Ec2.DescribePlacementGroupsCommandOutput>;
   CreatePlacementGroup: Call<Ec2.CreatePlacementGroupCommandInput, Ec2.CreatePlacementGroupCommandOutput>;
   DeletePlacementGroup: Call<Ec2.DeletePlacementGroupCommandInput, Ec2.DeletePlacementGroupCommandOutput>;
   CreateTags: Call<Ec2.CreateTagsCommandInput, Ec2.CreateTagsCommandOutput>;
@@ -134,6 +135,7 @@ export const awsCalls: { readonly [Name in AwsCallName]: AwsCallFacts } = {
   DeleteSecurityGroup: writes("ec2"),
   AuthorizeSecurityGroupIngress: writes("ec2"),
   RevokeSecurityGroupIngress: writes("ec2"),
+  DescribePlacementGroups: reads("ec2"),
   CreatePlacementGroup: writes("ec2"),
   DeletePlacementGroup: writes("ec2"),
   CreateTags: writes("ec2"),

@@ -6,6 +6,7 @@ import type { CurrentWaits } from "../current-waits.ts";
 import type { ProviderLog } from "../machine-calls.ts";
 import type { AwsClient } from "./aws-client.ts";
 import { type Owner, parseTags, type Tag } from "./aws-names.ts";
+import type { OwnLineage } from "./own-lineage.ts";
 
 export type AwsContext = {
   readonly client: AwsClient;
@@ -13,6 +14,7 @@ export type AwsContext = {
   readonly clock: Clock;
   readonly log: ProviderLog;
   readonly waits: CurrentWaits;
+  readonly own: OwnLineage;
 };
 
 export function ownerOf({ spec }: AwsContext, lineage: string): Owner {

@@ -4,7 +4,7 @@
  */
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
-import type { ObservedMachine, UnreachableMachine } from "../../plan/observed-cluster.ts";
+import type { LabeledObject, ObservedMachine, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import { machineHosts } from "../../spec/machine-hosts.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
@@ -47,8 +47,9 @@ import { KeptMachines } from "./kept-machines.ts";
 import { largerVolumes } from "./larger-volumes.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
+import { OwnLineage } from "./own-lineage.ts";
 import { RecordedMachines, reachWith } from "./recorded-machines.ts";
-import { findGroups } from "./security-groups.ts";
+import { type FoundGroup, findGroups } from "./security-groups.ts";
 import { checkSessionManager, sessionManagerRoute } from "./session-manager.ts";
 import { SharedObjects } from "./shared-objects.ts";
 import { dataDeviceName } from "./user-data.ts";
@@ -65,7 +66,7 @@ const hostsOverSsh: OpenHosts = (options, ids) =>
 export async function createAwsProvider(options: Options, openHosts: OpenHosts = hostsOverSsh): Promise<Provider> {
   const { spec, clock, log } = options;
   const waits = new CurrentWaits();
-  const context: AwsContext = { client: new AwsClient(options), spec, clock, log, waits };
+  const context: AwsContext = { client: new AwsClient(options), spec, clock, log, waits, own: new OwnLineage() };
   const recorded = await options.recorded();
   const ids = new InstanceIds(recorded);
   return new AwsProvider(context, new RecordedMachines(recorded), { hosts: await openHosts(options, ids), ids });
@@ -103,6 +104,10 @@ class AwsProvider implements Provider {
     this.cloudLoadBalancer = new NetworkLoadBalancer(context, this.#shared);
   }
 
+  claim(lineage: string): void {
+    this.#context.own.claim(lineage);
+  }
+
   async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {
     const known = [...new Set([...names, ...this.#recorded.all().map(({ name }) => name)])];
     let found: readonly FoundInstance[];
@@ -129,7 +134,12 @@ class AwsProvider implements Provider {
       signal,
     );
     const attributesOf = (instance: FoundInstance): Attributes =>
-      observedAttributes(this.#context.spec, instance, groups, volumes.get(instance.volumes.get(dataDeviceName) ?? ""));
+      observedAttributes(
+        this.#context.spec,
+        instance,
+        groups.filter((group) => group.lineage === instance.lineage),
+        volumes.get(instance.volumes.get(dataDeviceName) ?? ""),
+      );
     const machines = onHosts.machines.flatMap((machine): ObservedMachine[] => {
       const instance = instanceOf(own, machine);
       // Each machine once: a second one of its name and generation would be taken for a former one, and removed.
@@ -141,6 +151,7 @@ class AwsProvider implements Provider {
     return {
       machines: [...machines, ...down.map((machine) => observedDown(machine, attributesOf))],
       unreachable: await this.#withStatus(onHosts.unreachable, own, signal),
+      labeled: labeledObjects(found, groups),
       warnings: largerVolumes(this.#context.spec, this.#recorded, own, volumes),
     };
   }
@@ -235,7 +246,8 @@ class AwsProvider implements Provider {
       (each) => each.lineage !== lineage || (each.generation !== generation && each.generation !== beside),
     );
     if (other === undefined) return;
-    const whose = other.lineage === lineage ? `generation ${other.generation}` : "another cluster of this name";
+    const another = `another cluster of the name ${this.#context.spec.name}, lineage ${other.lineage}`;
+    const whose = other.lineage === lineage ? `generation ${other.generation}` : another;
     throw new HaplanError("provider/machine-taken", `The instance ${other.id} is ${name} already, of ${whose}`);
   }
 
@@ -246,7 +258,7 @@ class AwsProvider implements Provider {
 
   /** @throws HaplanError `provider/no-machine` */
   async #instanceOf(machine: MachineRef, signal?: AbortSignal): Promise<FoundInstance> {
-    const found = await this.#findAlive(signal, queryOf(machine));
+    const found = (await this.#findAlive(signal, queryOf(machine))).filter((each) => this.#context.own.has(each));
     const [instance] = [...found].sort((a, b) => b.generation - a.generation);
     const name = typeof machine === "string" ? machine : machine.name;
     if (instance === undefined) throw new HaplanError("provider/no-machine", `There is no instance of ${name}`);
@@ -254,7 +266,7 @@ class AwsProvider implements Provider {
   }
 
   async renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void> {
-    const found = await this.#findAlive(signal);
+    const found = (await this.#findAlive(signal)).filter((each) => this.#context.own.has(each));
     for (const instance of found.filter(({ machine }) => machine === from))
       await updateTags(this.#context, { ...instance, machine: to }, signal);
     await this.#hosts.renameMachine(from, to, signal);
@@ -263,7 +275,7 @@ class AwsProvider implements Provider {
 
   async destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void> {
     const query = queryOf(machine);
-    const found = await findInstances(this.#context, query, signal);
+    const found = (await findInstances(this.#context, query, signal)).filter((each) => this.#context.own.has(each));
     await terminateInstances(
       this.#context,
       found.filter(({ state }) => state !== "terminated"),
@@ -347,9 +359,19 @@ function queryOf(machine: MachineRef): InstanceQuery {
   return typeof machine === "string" ? { machine } : { machine: machine.name, generation: machine.generation };
 }
 
+/** What has the name of the cluster, whichever cluster that is. */
+function labeledObjects(instances: readonly FoundInstance[], groups: readonly FoundGroup[]): readonly LabeledObject[] {
+  return [
+    ...instances.map(({ id, machine, lineage }) => ({ what: `the instance ${id} (${machine})`, lineage })),
+    ...groups.flatMap(({ id, name, lineage }) =>
+      lineage === null ? [] : [{ what: `the security group ${id} (${name})`, lineage }],
+    ),
+  ];
+}
+
 function instanceOf(
   instances: readonly FoundInstance[],
-  { name, generation }: Pick<ObservedMachine, "name" | "generation">,
+  { name, generation, lineage }: Pick<ObservedMachine, "name" | "generation" | "lineage">,
 ): FoundInstance | undefined {
-  return instances.find((each) => each.machine === name && each.generation === generation);
+  return instances.find((each) => each.machine === name && each.generation === generation && each.lineage === lineage);
 }

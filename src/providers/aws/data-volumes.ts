@@ -43,14 +43,15 @@ function describe({ VolumeId = "", State = "available", Attachments = [], ...vol
   };
 }
 
-/** All volumes of a machine, its root volume included. */
+/** All volumes of a machine of this cluster, its root volume included. */
 async function findVolumes(
-  { client, spec }: AwsContext,
+  { client, spec, own }: AwsContext,
   { machine = "", generation }: InstanceQuery,
   signal: AbortSignal | undefined,
 ): Promise<readonly FoundVolume[]> {
   const Filters = [
     { Name: `tag:${tagKeys.cluster}`, Values: [spec.name] },
+    { Name: `tag:${tagKeys.lineage}`, Values: [own.get()] },
     { Name: `tag:${tagKeys.machine}`, Values: [machine] },
     ...(generation === undefined ? [] : [{ Name: `tag:${tagKeys.generation}`, Values: [String(generation)] }]),
   ];

@@ -30,7 +30,7 @@ export async function findDown(
   signal: AbortSignal | undefined,
 ): Promise<readonly DownMachine[]> {
   const found: DownMachine[] = [];
-  for (const instance of own) {
+  for (const instance of own.filter((each) => lineage === null || each.lineage === lineage)) {
     const { machine: name, generation, address, zone } = instance;
     const isStopped = instance.state === "stopped" || instance.state === "stopping";
     const isEmpty = instance.state === "running" && recorded.volumeOf(name, generation) !== null;
@@ -51,7 +51,9 @@ function findWithoutInstance(
 ): readonly (DownMachine & { readonly volumeId: string })[] {
   return recorded.all().flatMap(({ name, generation, attributes, leftBehind = false }) => {
     const volumeId = recorded.volumeOf(name, generation);
-    const exists = own.some((instance) => instance.machine === name && instance.generation === generation);
+    const exists = own.some(
+      (instance) => instance.machine === name && instance.generation === generation && instance.lineage === lineage,
+    );
     if (exists || leftBehind || volumeId === null) return [];
     const zone = attributes["availability_zone"];
     return [

@@ -51,10 +51,15 @@ export class NetworkLoadBalancer implements LoadBalancer {
     try {
       const balancer = await findBalancer(this.#context, signal);
       if (balancer === null || lineageOf(balancer) === null) return { kind: "absent" };
-      if (lineage !== null && lineageOf(balancer) !== lineage) return { kind: "absent" };
+      const labeled = {
+        what: `the load balancer ${balancerObjectName(this.#context.spec.name)}`,
+        lineage: lineageOf(balancer) ?? "",
+      };
+      if (lineage !== null && labeled.lineage !== lineage) return { kind: "absent", labeled };
       const group = await findTargetGroup(this.#context, signal);
       const definitionDigest = group === null ? "" : await this.#digest(balancer, group, signal);
-      return { kind: "present", running: balancer.state !== "failed", address: balancer.dnsName, definitionDigest };
+      const running = balancer.state !== "failed";
+      return { kind: "present", labeled, running, address: balancer.dnsName, definitionDigest };
     } catch (error) {
       if (signal?.aborted || !(error instanceof HaplanError)) throw error;
       return { kind: "unreachable", reason: errorText(error) };
@@ -91,15 +96,16 @@ export class NetworkLoadBalancer implements LoadBalancer {
     const balancer = await findBalancer(context, signal);
     const group = await findTargetGroup(context, signal);
     const name = balancerObjectName(context.spec.name);
-    if (balancer !== null && lineageOf(balancer) !== null) {
+    if (balancer !== null && context.own.has({ lineage: lineageOf(balancer) })) {
       const purpose = `delete the load balancer ${name}`;
       await client.call("DeleteLoadBalancer", { LoadBalancerArn: balancer.arn }, { purpose, signal });
       const wait = { subject, what: "the load balancer to be gone", timeoutMs: removeTimeoutMs, signal };
-      await until(context, wait, async () =>
-        (await findBalancer(context, signal)) === null ? { done: null } : { waiting: "AWS still has it" },
-      );
+      await until(context, wait, async () => {
+        const left = await findBalancer(context, signal);
+        return left?.arn === balancer.arn ? { waiting: "AWS still has it" } : { done: null };
+      });
     }
-    if (group !== null && (await isOwnTargetGroup(context, group, signal))) {
+    if (group !== null && (await isOwnTargetGroup(context, group, context.own.get(), signal))) {
       const purpose = `delete the target group ${name}`;
       const wait = { subject, what: "the target group to be unused", timeoutMs: removeTimeoutMs, signal };
       await until(context, wait, async () => {
@@ -141,8 +147,9 @@ export class NetworkLoadBalancer implements LoadBalancer {
       findTargets(context, group.arn, signal),
       findGroups(context, signal),
     ]);
-    const ids = groupIds(securityGroups);
-    const own = securityGroups.find(({ role }) => role === "load-balancer");
+    const groups = securityGroups.filter((each) => each.lineage === lineageOf(balancer));
+    const ids = groupIds(groups);
+    const own = groups.find(({ role }) => role === "load-balancer");
     return canonicalDigest({
       internal: balancer.internal,
       subnets: [...balancer.subnetIds].sort(),

@@ -2,7 +2,7 @@
 
 import { type AwsContext, ownerOf } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
-import { ownerTags } from "./aws-names.ts";
+import { ownerTags, tagKeys } from "./aws-names.ts";
 
 /** Its name is unique in the region, so that a repeated call creates no second one. */
 export async function ensurePlacementGroup(
@@ -23,13 +23,20 @@ export async function ensurePlacementGroup(
   });
 }
 
-/** Removes groups, once their instances are gone. */
+/** Removes groups of this cluster, once their instances are gone. */
 export async function removePlacementGroups(
-  { client }: AwsContext,
+  { client, own }: AwsContext,
   names: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<void> {
-  for (const GroupName of names) {
+  if (names.size === 0) return;
+  const Filters = [
+    { Name: "group-name", Values: [...names] },
+    { Name: `tag:${tagKeys.lineage}`, Values: [own.get()] },
+  ];
+  const options = { purpose: "find the placement groups", signal };
+  const { PlacementGroups = [] } = await client.call("DescribePlacementGroups", { Filters }, options);
+  for (const { GroupName } of PlacementGroups) {
     const purpose = `delete the placement group ${GroupName}`;
     await client.call("DeletePlacementGroup", { GroupName }, { purpose, signal }).catch((error: unknown) => {
       if (causeCode(error) !== "InvalidPlacementGroup.Unknown") throw error;

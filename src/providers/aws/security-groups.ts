@@ -70,12 +70,14 @@ async function ownGroup(
   lineage: string,
   role: GroupRole,
 ): Promise<string | null> {
-  const group = found.find((each) => each.role === role);
+  const known = found.filter((each) => each.role === role);
+  const own = known.find((each) => each.lineage === lineage);
+  if (own !== undefined) return own.id;
+  const [group] = known;
   if (group === undefined) return null;
-  if (group.lineage === lineage) return group.id;
   throw new HaplanError(
     "aws/foreign-group",
-    `The security group ${group.name} (${group.id}) is that of another cluster with the name ${spec.name}\nGive this cluster another name, or delete the group if that cluster is gone`,
+    `The security group ${group.name} (${group.id}) is that of another cluster with the name ${spec.name}, lineage ${group.lineage}\nGive this cluster another name, or delete the group if that cluster is gone`,
   );
 }
 
@@ -192,8 +194,8 @@ export function groupIds(found: readonly FoundGroup[]): Partial<GroupIds> {
 
 /** Removes the groups, as a part of removing `subject`: first what they let in, since a group that another one names cannot be deleted. */
 export async function removeGroups(context: AwsContext, subject: string, signal?: AbortSignal): Promise<void> {
-  const { client } = context;
-  const found = await findGroups(context, signal);
+  const { client, own } = context;
+  const found = (await findGroups(context, signal)).filter((group) => own.has(group));
   for (const { id, name, permissions } of found) {
     if (permissions.length === 0) continue;
     const input = { GroupId: id, IpPermissions: [...describeIngress(permissions, {}).values()] };

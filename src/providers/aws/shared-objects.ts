@@ -3,7 +3,7 @@ import type { Attributes } from "../../plan/resource.ts";
 import { machineHosts } from "../../spec/machine-hosts.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { awsModel } from "./aws-model.ts";
-import { findBalancer } from "./balancer-objects.ts";
+import { findBalancer, lineageOf } from "./balancer-objects.ts";
 import { findInstances } from "./instances.ts";
 import { findNetwork, type Network } from "./network.ts";
 import { removePlacementGroups } from "./placement-groups.ts";
@@ -52,8 +52,10 @@ export class SharedObjects {
 
   async #remove(subject: string, signal?: AbortSignal): Promise<void> {
     const context = this.#context;
-    const found = await findInstances(context, {}, signal);
-    if (found.some(({ state }) => state !== "terminated") || (await findBalancer(context, signal)) !== null) return;
+    const found = (await findInstances(context, {}, signal)).filter((instance) => context.own.has(instance));
+    if (found.some(({ state }) => state !== "terminated")) return;
+    const balancer = await findBalancer(context, signal);
+    if (balancer !== null && context.own.has({ lineage: lineageOf(balancer) })) return;
     this.#groups = null;
     await removeGroups(context, subject, signal);
     await removePlacementGroups(context, this.#placementGroups(), signal);

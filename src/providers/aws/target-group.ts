@@ -44,7 +44,7 @@ export async function ensureTargetGroup(
     await client.call("CreateTargetGroup", input, { purpose: `create the target group ${name}`, signal });
     return present((await findTargetGroup(context, signal)) ?? undefined, `target group ${name}`);
   }
-  if (!(await isOwnTargetGroup(context, known, signal, lineage))) throw foreignObject("target group", name);
+  if (!(await isOwnTargetGroup(context, known, lineage, signal))) throw foreignObject("target group", name);
   const isAsWanted =
     known.healthPort === check.HealthCheckPort &&
     known.healthPath === check.HealthCheckPath &&
@@ -56,18 +56,17 @@ export async function ensureTargetGroup(
   return present((await findTargetGroup(context, signal)) ?? undefined, `target group ${name}`);
 }
 
-/** Whether it is of this cluster; of a certain lineage if that is given. */
+/** Whether it is of this lineage. */
 export async function isOwnTargetGroup(
   context: AwsContext,
   group: FoundTargetGroup,
-  signal: AbortSignal | undefined,
-  lineage?: string,
+  lineage: string,
+  signal?: AbortSignal,
 ): Promise<boolean> {
   const options = { purpose: "read the tags of the target group", signal };
   const { TagDescriptions = [] } = await context.client.call("DescribeElbTags", { ResourceArns: [group.arn] }, options);
   const tags: readonly Tag[] = (TagDescriptions[0]?.Tags ?? []).map(({ Key = "", Value = "" }) => ({ Key, Value }));
-  const found = lineageOf({ tags });
-  return lineage === undefined ? found !== null : found === lineage;
+  return lineageOf({ tags }) === lineage;
 }
 
 export function foreignObject(what: string, name: string): HaplanError {

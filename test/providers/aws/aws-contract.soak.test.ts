@@ -8,6 +8,7 @@ import { AwsClient } from "../../../src/providers/aws/aws-client.ts";
 import { awsModel } from "../../../src/providers/aws/aws-model.ts";
 import { createAwsProvider } from "../../../src/providers/aws/aws-provider.ts";
 import { NetworkLoadBalancer } from "../../../src/providers/aws/network-load-balancer.ts";
+import { OwnLineage } from "../../../src/providers/aws/own-lineage.ts";
 import { CurrentWaits } from "../../../src/providers/current-waits.ts";
 import type { LoadBalancer } from "../../../src/providers/load-balancer.ts";
 import { createLocalProvider } from "../../../src/providers/local/local-provider.ts";
@@ -40,8 +41,10 @@ describe.skipIf("missing" in environment)("on an emulated AWS", { timeout: 90_00
     await prepareAccount(emulated.aws.ec2);
     const spec = emulatedSpec();
     const client = new AwsClient({ spec, log });
+    const own = new OwnLineage();
+    own.claim("lineage-1");
     return new NetworkLoadBalancer(
-      { client, spec, clock, log, waits: new CurrentWaits() },
+      { client, spec, clock, log, waits: new CurrentWaits(), own },
       { removeUnused: async () => undefined },
     );
   };
@@ -65,7 +68,9 @@ describe.skipIf("missing" in environment)("on an emulated AWS", { timeout: 90_00
         log,
       };
       const calls = new MachineCalls({ ...options, limits: { machinesAtOnce: 10, callTimeoutMs: null } });
-      return described(await createAwsProvider({ ...options, calls }, async () => hostsOf(local)), local, spec);
+      const provider = await createAwsProvider({ ...options, calls }, async () => hostsOf(local));
+      provider.claim?.("lineage-a");
+      return described(provider, local, spec);
     };
     return {
       provider: await again(),

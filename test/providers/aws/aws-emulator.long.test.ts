@@ -1,14 +1,17 @@
 /** haplan's provider `aws` against an emulator of AWS, over real HTTP: from nothing through every change to nothing. */
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import {
+  CreateSecurityGroupCommand,
   CreateTagsCommand,
+  CreateVolumeCommand,
   DeleteTagsCommand,
   DeleteVolumeCommand,
   DescribeImagesCommand,
   ModifyInstanceAttributeCommand,
   ModifyVolumeCommand,
   RevokeSecurityGroupIngressCommand,
+  RunInstancesCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
@@ -130,6 +133,61 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     expect(counts(await listAccount(emulated.aws))).toMatchObject({ instances: 0, groups: 3, targetGroups: 1 });
     await haplan("destroy -auto-approve");
     expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
+  });
+
+  it.each([
+    [
+      "with machines of other names",
+      (text: string) => text.replaceAll(/name: ([mw]\d)/g, "name: n$1").replaceAll(/(10\.0\.\d)\.(\d\d)/g, "$1.1$2"),
+      "Another cluster has the name",
+    ],
+    ["with machines of the same names", (text: string) => text, "machines of unknown origin"],
+  ])("keeps what another cluster of its name has, without a state: a spec %s", async (_, change, said) => {
+    await apply();
+    const { instances, ...others } = await listAccount(emulated.aws);
+    const lineage = tagOf(instances[0]?.Tags, "haplan:lineage");
+    rmSync(join(cluster.cli.cwd, ".haplan"), { recursive: true });
+    cluster.writeSpec(change);
+    const { code, err } = await cluster.cli.haplan("destroy -auto-approve cloud.yaml");
+    expect([code, err]).toEqual([1, expect.stringContaining(said)]);
+    expect(err).toContain(lineage);
+    expect(counts(await listAccount(emulated.aws))).toEqual(counts({ instances, ...others }));
+    cluster.writeSpec();
+    expect((await cluster.cli.haplan("destroy cloud.yaml", ["yes"])).code).toBe(0);
+    expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
+  });
+
+  it("destroys by its lineage, and names what another cluster of its name has", async () => {
+    await apply();
+    const labels = { cluster: "cloud", lineage: "other", machine: "m1", generation: "1", role: "masters" };
+    const Tags = Object.entries(labels).map(([key, Value]) => ({ Key: `haplan:${key}`, Value }));
+    const [of] = (await listAccount(emulated.aws)).instances;
+    await emulated.aws.ec2.send(
+      new RunInstancesCommand({
+        ...{ ImageId: of?.ImageId, SubnetId: of?.SubnetId, MinCount: 1, MaxCount: 1, InstanceType: "t3.small" },
+        TagSpecifications: [{ ResourceType: "instance", Tags }],
+      }),
+    );
+    await emulated.aws.ec2.send(
+      new CreateVolumeCommand({
+        ...{ AvailabilityZone: "eu-central-1a", Size: 1 },
+        TagSpecifications: [{ ResourceType: "volume", Tags }],
+      }),
+    );
+    await emulated.aws.ec2.send(
+      new CreateSecurityGroupCommand({
+        ...{ GroupName: "others", Description: "of another cluster", VpcId: of?.VpcId },
+        TagSpecifications: [{ ResourceType: "security-group", Tags }],
+      }),
+    );
+    await expectNoChanges();
+    const { code, err } = await cluster.cli.haplan("destroy -auto-approve cloud.yaml");
+    expect(code).toBe(0);
+    expect(err.replaceAll(/[│\s]+/g, " ")).toMatch(
+      /Another cluster has the name "cloud" .*The instance i-\w+ \(m1\), the security group sg-\w+ \(others\) belong to another cluster of that name, lineage other\./,
+    );
+    // The instance has a root volume.
+    expect(counts(await listAccount(emulated.aws))).toEqual({ ...emptyAccount, instances: 1, volumes: 2, groups: 1 });
   });
 
   it("lets in by its security groups only what the cluster needs", async () => {

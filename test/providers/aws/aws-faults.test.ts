@@ -14,6 +14,7 @@ import { parseHostKey, readHostKey } from "../../../src/providers/aws/host-key.t
 import { ensureProfile } from "../../../src/providers/aws/instance-profile.ts";
 import { type FoundInstance, untilRunning } from "../../../src/providers/aws/instances.ts";
 import { ensureKept } from "../../../src/providers/aws/kept-volume.ts";
+import { OwnLineage } from "../../../src/providers/aws/own-lineage.ts";
 import { ensurePlacementGroup } from "../../../src/providers/aws/placement-groups.ts";
 import { CurrentWaits } from "../../../src/providers/current-waits.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
@@ -77,6 +78,7 @@ function contextOf(given: ClusterSpec): AwsContext {
     spec: given,
     clock,
     waits: new CurrentWaits(),
+    own: new OwnLineage(),
     log: () => undefined,
     client: new AwsClient({ spec: given, log: () => undefined }),
   };
