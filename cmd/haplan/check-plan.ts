@@ -1,9 +1,10 @@
-/** Checks the hosts of a plan that makes machines, restores a backup or gives a virtual address, before it is approved or saved. */
+/** Checks the hosts of a plan that makes or changes machines, restores a backup or gives a virtual address, before it is approved or saved. */
 import { addressTakers } from "../../src/apply/address-takers.ts";
 import { preflightPlan } from "../../src/apply/preflight.ts";
 import type { Plan } from "../../src/plan/plan.ts";
 import { checkingHosts } from "./checking-hosts.ts";
 import type { CliContext } from "./cli-context.ts";
+import { locateInSpec } from "./locate-in-spec.ts";
 import { RefusalError } from "./refusal.ts";
 import { type Session, sessionState } from "./session.ts";
 
@@ -16,12 +17,14 @@ export async function checkPlan(context: CliContext, session: Session, plan: Pla
   const isChecked =
     plan.restore !== undefined ||
     addressTakers(plan).length > 0 ||
-    plan.steps.some(({ action }) => action.kind === "createMachine");
+    plan.steps.some(({ action }) => action.kind === "createMachine" || action.kind === "updateMachine");
   if (plan.mode === "destroy" || !isChecked) return false;
   const lineage = (await sessionState(context, session))?.lineage ?? plan.binding.stateLineage ?? "to-be-made";
   const { provider, authority, dependencies } = session;
   const ports = { provider, authority, connect: dependencies.connect };
-  const found = await checkingHosts(context, (signal) => preflightPlan(plan, lineage, ports, signal));
+  const found = await checkingHosts(context, async (signal) =>
+    locateInSpec(context, session, await preflightPlan(plan, lineage, ports, signal)),
+  );
   context.reporter.warn(found.filter(({ severity }) => severity === "warning"));
   const errors = found.filter(({ severity }) => severity === "error");
   if (errors.length > 0) throw new RefusalError(errors);

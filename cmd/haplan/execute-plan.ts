@@ -21,6 +21,7 @@ import { hasAppliedSpec, saveAppliedSpec } from "./applied-spec.ts";
 import { backupBucket, backupDir, backupSecret } from "./backup-places.ts";
 import type { CliContext, ExitCode } from "./cli-context.ts";
 import { outputsAsTerraform, outputsOf } from "./cluster-outputs.ts";
+import { locateInSpec } from "./locate-in-spec.ts";
 import { plannerInput } from "./make-plan.ts";
 import { openJournal } from "./open-journal.ts";
 import { RefusalError, refuse } from "./refusal.ts";
@@ -77,6 +78,7 @@ export async function executePlan(
     view.close();
   }
   if (outcome.kind === "applied" && plan.mode === "apply") await showOutputs(context, session, plan, options.json);
+  if (outcome.kind === "refused") throw new RefusalError(locateInSpec(context, session, outcome.diagnostics));
   return conclude(context, plan, outcome, unreachable);
 }
 
@@ -164,7 +166,7 @@ function createView(context: CliContext, plan: Plan, json: boolean): { show(even
 function conclude(
   { stop, invocation, reporter }: CliContext,
   plan: Plan,
-  outcome: ApplyOutcome,
+  outcome: Exclude<ApplyOutcome, { readonly kind: "refused" }>,
   unreachable: readonly Diagnostic[],
 ): ExitCode {
   // Indented lines are printed unwrapped, so that the command can be copied.
@@ -177,8 +179,6 @@ function conclude(
       if (unreachable.length > 0) reporter.warn([leftAsTheyAre(plan, unreachable)]);
       refusePostponed(plan);
       return 0;
-    case "refused":
-      throw new RefusalError(outcome.diagnostics);
     case "gapSpent":
       reporter.fail([gapSpentError(outcome, resumeCommand, done(outcome.stepsDone))]);
       return 5;

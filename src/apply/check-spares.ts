@@ -28,6 +28,7 @@ export function withSpareReport(report: CheckReport, spares: CheckReport, spec: 
   const names = new Set(sparesOf(spec).map(({ name }) => name));
   const known = new Set(report.diagnostics.map(({ code, summary }) => `${code} ${summary}`));
   return {
+    ...report,
     hosts: [...report.hosts, ...spares.hosts.filter(({ machines }) => machines.some((name) => names.has(name)))],
     diagnostics: [
       ...report.diagnostics,

@@ -44,7 +44,8 @@ export async function preflightPlan(
     ...actions.flatMap((action) => unitsOf(plan, lineage, action)),
     ...takers.filter((taker) => !started.has(balancerOf(taker))).flatMap((taker) => balancerUnits(plan, taker)),
   ].filter(({ unit }) => unknownAddresses(unit).length === 0);
-  if (machines.length === 0 && units.length === 0) return [];
+  const changed = actions.flatMap((action) => (action.kind === "updateMachine" ? [action.machine] : []));
+  if (machines.length === 0 && units.length === 0 && changed.length === 0) return [];
   const joins = actions.some((action) => action.kind === "addLearner");
   const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
   const replaced = replacedMachines(actions);
@@ -58,7 +59,13 @@ export async function preflightPlan(
   const isAuthorityNew = actions.some(({ kind }) => kind === "createAuthority");
   const certificateAgeMs = isAuthorityNew ? certificateBackdatingMs : null;
   const virtual = started.size + takers.length > 0 ? virtualAddressOf(plan.spec, plan.changes) : {};
-  return provider.preflight({ machines, units, space, network, certificateAgeMs, ...virtual }, signal);
+  return provider.preflight(
+    {
+      ...{ machines, units, space, network, certificateAgeMs, ...virtual },
+      ...(changed.length === 0 ? {} : { changed: [...new Set(changed)] }),
+    },
+    signal,
+  );
 }
 
 function spaceOf(action: StepAction, dataBytes: number): readonly MachineSpace[] {

@@ -12,6 +12,9 @@ export type SourcePosition = { readonly line: number; readonly column: number; r
 /** The part of a file that a diagnostic points at, end exclusive. */
 export type SourceRange = { readonly filename: string; readonly start: SourcePosition; readonly end: SourcePosition };
 
+/** A key of the provider's settings in a spec, or of its machine, if the machine has the key itself. */
+export type SpecSetting = { readonly machine: string | null; readonly key: string };
+
 export type Diagnostic = {
   readonly severity: Severity;
   /** Stable identifier, for example `spec/even-members`. */
@@ -25,6 +28,8 @@ export type Diagnostic = {
   readonly snippet?: string;
   /** The resource or flag that it is about, if it is not about a position in a file. */
   readonly address?: string;
+  /** The setting that it is about; the command that has the file gives the range. */
+  readonly inSpec?: SpecSetting;
   /** Command lines that help; printed below the detail. */
   readonly commands?: readonly CommandWords[];
 };

@@ -72,6 +72,8 @@ export type MachineUnit = { readonly machine: string; readonly unit: UnitDefinit
 export type PreflightRequest = {
   readonly machines: readonly MachineIdentity[];
   readonly units: readonly MachineUnit[];
+  /** Names of machines that are changed, and are there already; absent if there are none. */
+  readonly changed?: readonly string[];
   readonly space: readonly MachineSpace[];
   /** Connections to try. */
   readonly network: readonly NetworkPath[];
@@ -117,6 +119,8 @@ export type CheckedHost = {
 export type CheckReport = {
   /** Hosts that were reached. */
   readonly hosts: readonly CheckedHost[];
+  /** What was checked besides hosts, each as a noun; absent if there is nothing. */
+  readonly besides?: readonly string[];
   readonly diagnostics: readonly Diagnostic[];
 };
 

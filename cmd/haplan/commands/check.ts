@@ -5,6 +5,7 @@ import { resolveKnownAddresses } from "../../../src/plan/known-addresses.ts";
 import type { CheckReport } from "../../../src/providers/provider.ts";
 import { checkingHosts } from "../checking-hosts.ts";
 import type { CliContext, ExitCode } from "../cli-context.ts";
+import { locateInSpec } from "../locate-in-spec.ts";
 import { openCluster } from "../open-cluster.ts";
 import { RefusalError } from "../refusal.ts";
 import { type Session, sessionFor, sessionState } from "../session.ts";
@@ -13,7 +14,8 @@ import { checkLines, checkSentence, renderCheckedHosts } from "../views/check-vi
 export async function runCheck(context: CliContext, specArgument: string | undefined): Promise<ExitCode> {
   const { terminal, reporter } = context;
   const session = await openCluster(context, { spec: specArgument });
-  const report = await checkSession(context, session);
+  const found = await checkSession(context, session);
+  const report = { ...found, diagnostics: locateInSpec(context, session, found.diagnostics) };
   for (const line of checkLines(report)) reporter.event(line);
   if (!reporter.json && report.hosts.length > 0) terminal.print(renderCheckedHosts(report.hosts, terminal.paint));
   const errors = report.diagnostics.filter(({ severity }) => severity === "error");

@@ -23,11 +23,15 @@ export function renderCheckedHosts(hosts: readonly CheckedHost[], paint: Paint):
   return table(head, rows, paint).join("\n");
 }
 
-export function checkSentence({ hosts, diagnostics }: CheckReport): string {
+export function checkSentence({ hosts, diagnostics, besides = [] }: CheckReport): string {
   const warnings = diagnostics.filter(({ severity }) => severity === "warning").length;
   const count = hosts.length === 1 ? "1 host passed" : `${hosts.length} hosts passed`;
   const rest = warnings === 0 ? "" : `, with ${warnings} ${warnings === 1 ? "warning" : "warnings"}`;
-  return `${count} all checks${rest}. Nothing was changed.`;
+  const also =
+    besides.length === 0 ? "" : ` Checked ${hosts.length === 0 ? "were" : "were also"}: ${besides.join(", ")}.`;
+  const passed =
+    hosts.length === 0 && besides.length > 0 ? `There is no host to check yet${rest}.` : `${count} all checks${rest}.`;
+  return `${passed}${also} Nothing was changed.`;
 }
 
 /** One event for each host, and a summary. Diagnostics are events of their own. */

@@ -13,6 +13,11 @@ export type AwsCallTypes = {
   DescribeVolumes: Call<Ec2.DescribeVolumesCommandInput, Ec2.DescribeVolumesCommandOutput>;
   DescribeSecurityGroups: Call<Ec2.DescribeSecurityGroupsCommandInput, Ec2.DescribeSecurityGroupsCommandOutput>;
   DescribeImages: Call<Ec2.DescribeImagesCommandInput, Ec2.DescribeImagesCommandOutput>;
+  DescribeInstanceTypes: Call<Ec2.DescribeInstanceTypesCommandInput, Ec2.DescribeInstanceTypesCommandOutput>;
+  DescribeInstanceTypeOfferings: Call<
+    Ec2.DescribeInstanceTypeOfferingsCommandInput,
+    Ec2.DescribeInstanceTypeOfferingsCommandOutput
+  >;
   DescribeKeyPairs: Call<Ec2.DescribeKeyPairsCommandInput, Ec2.DescribeKeyPairsCommandOutput>;
   GetConsoleOutput: Call<Ec2.GetConsoleOutputCommandInput, Ec2.GetConsoleOutputCommandOutput>;
   RunInstances: Call<Ec2.RunInstancesCommandInput, Ec2.RunInstancesCommandOutput>;
@@ -117,6 +122,8 @@ export const awsCalls: { readonly [Name in AwsCallName]: AwsCallFacts } = {
   DescribeVolumes: reads("ec2"),
   DescribeSecurityGroups: reads("ec2"),
   DescribeImages: reads("ec2"),
+  DescribeInstanceTypes: reads("ec2"),
+  DescribeInstanceTypeOfferings: reads("ec2"),
   DescribeKeyPairs: reads("ec2"),
   GetConsoleOutput: reads("ec2"),
   RunInstances: writes("ec2"),

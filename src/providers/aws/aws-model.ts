@@ -30,7 +30,7 @@ export const awsModel: ProviderModel = {
 };
 
 /** What an instance has from its creation on. Another instance of the same machine takes over the data volume. */
-const anotherInstance = ["image", "instance_type", "key_name", "placement_group"] as const;
+export const anotherInstance = ["image", "instance_type", "key_name", "placement_group"] as const;
 const renewed = ["instance_id", "ami", "machine_id", "host_key"] as const;
 /** What the data volume cannot be taken along to. */
 const volumeOfItsOwn = ["volume_kms_key", "vpc"] as const;

@@ -26,7 +26,7 @@ import { createHosts, type Hosts } from "../ssh/ssh-provider.ts";
 import { AwsClient } from "./aws-client.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { awsLimits, awsModel } from "./aws-model.ts";
-import { checkAws } from "./check-aws.ts";
+import { type AwsReport, checkAws } from "./check-aws.ts";
 import { ensureInstance } from "./create-instance.ts";
 import { deleteVolumes, findVolumesById } from "./data-volumes.ts";
 import { findDown, observedDown } from "./down-machines.ts";
@@ -187,7 +187,7 @@ class AwsProvider implements Provider {
 
   async preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
     const existing = await this.#onExisting(request, signal);
-    const own = await this.#checkOwn(request, signal);
+    const { diagnostics: own } = await this.#checkOwn(request, signal);
     return [...own, ...(existing === null ? [] : await this.#hosts.preflight(existing, signal))];
   }
 
@@ -195,12 +195,13 @@ class AwsProvider implements Provider {
     const existing = await this.#onExisting(request, signal);
     const own = await this.#checkOwn(request, signal);
     const report = existing === null ? { hosts: [], diagnostics: [] } : await this.#hosts.check(existing, signal);
-    return { ...report, diagnostics: [...own, ...report.diagnostics] };
+    return { ...report, besides: own.checked, diagnostics: [...own.diagnostics, ...report.diagnostics] };
   }
 
-  async #checkOwn(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
+  async #checkOwn(request: PreflightRequest, signal?: AbortSignal): Promise<AwsReport> {
     const tools = checkSessionManager(this.#context.spec.provider);
-    return [...tools, ...(await checkAws(this.#context, request, this.#recorded.all(), signal))];
+    const { diagnostics, checked } = await checkAws(this.#context, request, this.#recorded.all(), signal);
+    return { diagnostics: [...tools, ...diagnostics], checked };
   }
 
   /** The part of a request whose machines run; null if none does. AWS that does not answer is reported by `checkAws`. */

@@ -89,6 +89,32 @@ async function runInstance(context: AwsContext, wanted: NewInstance, signal: Abo
   );
 }
 
+/**
+ * Asks AWS whether the instance could be created, without creating it: permissions, image, profile, key pair and the rest of the
+ * request. AWS does not tell whether it has the capacity.
+ * @throws HaplanError with what is wrong
+ */
+export async function assertCreatable(
+  context: AwsContext,
+  wanted: Omit<NewInstance, "groupId"> & { readonly groupId: string | null },
+  signal?: AbortSignal,
+): Promise<void> {
+  // The present instance has the address, and a token stands for one request.
+  const {
+    PrivateIpAddress: _,
+    ClientToken: __,
+    SecurityGroupIds,
+    Placement,
+    ...input
+  } = runInput(context, { ...wanted, groupId: wanted.groupId ?? "" }, "");
+  const inGroups = { SecurityGroupIds, ...(Placement === undefined ? {} : { Placement }) };
+  const purpose = `be sure that the instance of ${wanted.machine} can be created`;
+  const dryRun = { ...input, ...(wanted.groupId === null ? {} : inGroups), DryRun: true };
+  await context.client.call("RunInstances", dryRun, { purpose, signal }).catch((error: unknown) => {
+    if (causeCode(error) !== "DryRunOperation") throw error;
+  });
+}
+
 function runInput(context: AwsContext, wanted: NewInstance, token: string): RunInstancesCommandInput {
   const { attributes, machine, lineage, generation, address, subnetId, ami, groupId, volumeId } = wanted;
   const text = (name: string): string | null => {

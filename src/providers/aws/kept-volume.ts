@@ -1,7 +1,7 @@
 /** The instance of a master whose data volume exists: its member goes on with its data, whatever has become of the instance. */
 import { HaplanError } from "../../base/haplan-error.ts";
 import type { AwsContext } from "./aws-context.ts";
-import { ensureInstance, type NewInstance } from "./create-instance.ts";
+import { assertCreatable, ensureInstance, type NewInstance } from "./create-instance.ts";
 import { attachVolume } from "./data-volumes.ts";
 import {
   type FoundInstance,
@@ -36,6 +36,8 @@ export async function ensureKept(
     wanted.otherInstance === "stays" ? [] : own.filter((instance) => unlikeIn(instance, wanted).length > 0);
   if (wanted.otherInstance === "isRefused") for (const instance of unlike) refuseReplacement(instance, wanted);
   const leaving = found.filter(({ state, lineage: other }) => state === "shutting-down" && other === lineage);
+  // An instance that cannot be replaced is not terminated.
+  if (unlike.length > 0) await assertCreatable(context, wanted, signal);
   for (const instance of unlike) await keepOnTermination(context, instance, wanted.volumeId, signal);
   await terminateInstances(context, [...unlike, ...leaving], signal);
   const [stopped] = own.filter((instance) => !unlike.includes(instance) && instance.state.startsWith("stop"));

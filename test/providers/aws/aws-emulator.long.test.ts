@@ -410,6 +410,61 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     expect(again.out + again.err).toContain("AWS makes no volume smaller");
   });
 
+  it("A6: says what was checked before there is a host", async () => {
+    const { code, out } = await cluster.cli.haplan("check cloud.yaml");
+    expect(code).toBe(0);
+    expect(out.replaceAll(/\s+/g, " ")).toContain(
+      "Success! There is no host to check yet. Checked were: the VPC, and the subnet of each machine, images, instance types, their zones and architectures, the key pair, by dry runs RunInstances and CreateSecurityGroup, with their tags. Nothing was changed.",
+    );
+  });
+
+  it.each([
+    ["does not exist", "m7i.huge", 'There is no instance type "m7i.huge" in this region'],
+    [
+      "is not offered in a zone",
+      "c3.large",
+      'The instance type "c3.large" is not offered in eu-central-1c, where m3 is to be',
+    ],
+    ["has another architecture", "t4g.large", 'The instance type "t4g.large" is arm64, and the image ami-'],
+  ])("A6: finds an instance type that %s before anything is stopped, at its line and column", async (_, type, said) => {
+    await apply();
+    const before = await listAccount(emulated.aws);
+    cluster.writeSpec((text) => text.replace("instanceType: m7i.large", `instanceType: ${type}`));
+    cluster.takeCalls();
+    for (const words of ["check", "plan", "apply -auto-approve"]) {
+      const { code, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+      expect({ words, code }).toEqual({ words, code: 1 });
+      expect(err.replaceAll(/\s*\n│ /g, " ")).toContain(said);
+      expect(err).toMatch(/on cloud\.yaml:20:19, in spec\.provider\.instanceType/);
+    }
+    expect(cluster.takeCalls().filter((call) => !/^(Describe|Get)/.test(call))).toEqual([]);
+    const after = await listAccount(emulated.aws);
+    expect(after.instances.map(({ InstanceId }) => InstanceId)).toEqual(
+      before.instances.map(({ InstanceId }) => InstanceId),
+    );
+  });
+
+  it("A6: finds all that does not exist at once, each at its line and column", async () => {
+    cluster.writeSpec((text) =>
+      text
+        .replace("keyName: operators", "keyName: missing\n    instanceProfile: absent")
+        .replace("instanceType: t3.small", "instanceType: t3.tiny")
+        .replace("address: 10.0.2.10", "address: 10.9.2.10"),
+    );
+    const { code, err } = await cluster.cli.haplan("check cloud.yaml");
+    expect(code).toBe(1);
+    expect(err).toContain('There is no instance profile "absent"');
+    expect(err).toContain('There is no instance type "t3.tiny"');
+    for (const place of [/keyName/, /instanceProfile/, /workers\[\d\]\.instanceType/, /masters\[1\]\.address/])
+      expect(err).toMatch(new RegExp(`on cloud\\.yaml:\\d+:\\d+, in spec\\.\\S*${place.source}`));
+    cluster.writeSpec((text) => text.replace("keyName: operators", "keyName: operators\n    instanceProfile: absent"));
+    const profile = await cluster.cli.haplan("apply -auto-approve cloud.yaml");
+    expect(profile.code).toBe(1);
+    expect(profile.err).toContain('There is no instance profile "absent"');
+    expect(profile.err).toMatch(/on cloud\.yaml:\d+:\d+, in spec\.provider\.instanceProfile/);
+    expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
+  });
+
   it("grows from 3 to 5 masters", async () => {
     await apply();
     cluster.writeSpec((text) =>

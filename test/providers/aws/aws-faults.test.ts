@@ -202,16 +202,35 @@ describe("an instance", () => {
         instances(made),
       )
       .on("TerminateInstances", answer("TerminateInstances", "<instancesSet/>"))
-      .on("RunInstances", failure("IdempotentParameterMismatch", "Client token already used"), run(made))
+      .on(
+        "RunInstances",
+        failure("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412),
+        failure("IdempotentParameterMismatch", "Client token already used"),
+        run(made),
+      )
       .on("DescribeVolumes", volume("in-use", ""), volume("available", ""), volume("in-use", attached))
       .on("AttachVolume", answer("AttachVolume", "<status>attaching</status>"));
     const kept = { ...wanted, volumeId: "vol-0a", otherInstance: "isReplaced" } as const;
     expect(await ensureKept(context, kept)).toMatchObject({ id: "i-0b" });
     expect(api.of("TerminateInstances")).toMatchObject([{ "InstanceId.1": "i-0a" }]);
-    const runs = api.of("RunInstances");
+    const [dryRun, ...runs] = api.of("RunInstances");
+    expect(dryRun).toMatchObject({ DryRun: "true", InstanceType: "m7i.large", SubnetId: "subnet-0a" });
+    expect(dryRun).not.toHaveProperty("PrivateIpAddress");
     expect(runs.map(({ ClientToken }) => ClientToken)).toEqual([token(0), token(1)]);
     for (const request of runs) expect(request["BlockDeviceMapping.1.DeviceName"]).toBeUndefined();
     expect(api.of("AttachVolume")).toMatchObject([{ InstanceId: "i-0b", VolumeId: "vol-0a", Device: "/dev/sdf" }]);
+  });
+
+  it("A6: is not terminated while AWS refuses the one that would take its place", async () => {
+    const former = instanceXml("i-0a", "running", tags).replace("m7i.large", "m7i.medium");
+    api
+      .on("DescribeInstances", instances(former))
+      .on("RunInstances", failure("UnauthorizedOperation", "not authorized to perform: iam:PassRole", 403));
+    const error = await errorOf(ensureKept(context, { ...wanted, volumeId: "vol-0a", otherInstance: "isReplaced" }));
+    expect(error).toMatchObject({ code: "aws/not-authorized" });
+    expect(error.message).toContain("Cannot be sure that the instance of m1 can be created");
+    expect(api.of("RunInstances")).toMatchObject([{ DryRun: "true" }]);
+    expect(api.of("TerminateInstances")).toEqual([]);
   });
 
   it("A3: is not replaced while it has what is wanted", async () => {
