@@ -11,6 +11,7 @@ import { hasOtherStandIns } from "../../src/plan/stand-ins.ts";
 import type { State } from "../../src/plan/state.ts";
 import type { CliContext } from "./cli-context.ts";
 import { refuseDuringMigration } from "./migrate/migration-record.ts";
+import { refuseOtherPlace } from "./other-place.ts";
 import { refuseDuringRestore } from "./pending-restore.ts";
 import { RefusalError, refuse } from "./refusal.ts";
 import { observeSession, type Session, sessionState } from "./session.ts";
@@ -67,6 +68,7 @@ export async function plannerInput(context: CliContext, session: Session, option
   if (hasOtherStandIns(session.spec, state)) throw replacedMeanwhile();
   const observed =
     options.refresh === false ? observationFromState(session.spec, state) : await refresh(context, session, state);
+  await refuseOtherPlace(context, session, state);
   return {
     spec: session.spec,
     specDigest: session.specDigest,

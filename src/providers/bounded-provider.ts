@@ -16,6 +16,7 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
     limits: provider.limits,
     // Its calls have time limits of their own, in minutes.
     ...(provider.cloudLoadBalancer === undefined ? {} : { cloudLoadBalancer: provider.cloudLoadBalancer }),
+    otherPlace: async (resources, signal) => (await provider.otherPlace?.(resources, signal)) ?? null,
     claim: (lineage) => provider.claim?.(lineage),
     waitsFor: (name) => provider.waitsFor?.(name) ?? null,
     observe: (lineage, names, signal) => provider.observe(lineage, names, signal),

@@ -12,6 +12,7 @@ import type { HostFacts } from "../host/host-facts.ts";
 import type { LabeledObject, ObservedMachine, ObservedOrphan, UnreachableMachine } from "../plan/observed-cluster.ts";
 import type { ProviderModel } from "../plan/provider-model.ts";
 import type { Attributes } from "../plan/resource.ts";
+import type { StateResource } from "../plan/state.ts";
 import type { HostTask, TaskReport } from "../units/host-task.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
 import type { LoadBalancer } from "./load-balancer.ts";
@@ -162,6 +163,15 @@ export type UnitFault =
   | { readonly kind: "resume" }
   | { readonly kind: "restart" };
 
+/** The spec leads to another place than the one that has the cluster, such as another region. */
+export type OtherPlace = {
+  /** The key of `provider` in the spec that says where. */
+  readonly setting: string;
+  readonly code: string;
+  readonly summary: string;
+  readonly detail: string;
+};
+
 /** A session with the machines of one cluster. */
 export type Provider = {
   /** Its pure half. */
@@ -175,6 +185,11 @@ export type Provider = {
    * null if it waits for nothing. Absent where no call waits.
    */
   waitsFor?(name: string): string | null;
+  /**
+   * Compares where the spec leads with where the state's resources are; null if that is the same, or not known. Called after `observe`, if the
+   * plan observes at all. Absent where there is one place only.
+   */
+  otherPlace?(resources: readonly StateResource[], signal?: AbortSignal): Promise<OtherPlace | null>;
   /**
    * Says which cluster the calls that follow change; called before the first of them. Absent where no other cluster can have machines
    * of the same names.

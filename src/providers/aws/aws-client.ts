@@ -6,6 +6,7 @@ import { type AwsCallName, type AwsCallTypes, awsCalls } from "./aws-call-types.
 import { awsErrorCode, awsFailure } from "./aws-failure.ts";
 
 type Client = {
+  readonly config: { region(): Promise<string> };
   send(command: object, options: { readonly abortSignal?: AbortSignal }): Promise<unknown>;
   destroy(): void;
 };
@@ -73,6 +74,14 @@ export class AwsClient {
       else if (NextMarker !== undefined && NextMarker !== "") page = { Marker: NextMarker };
       else return found;
     }
+  }
+
+  /** The region that calls go to; null if none is chosen. */
+  async region(): Promise<string | null> {
+    const written = this.#settings["region"];
+    if (typeof written === "string") return written;
+    const { client } = await this.#service("ec2");
+    return await client.config.region().catch(() => null);
   }
 
   async close(): Promise<void> {

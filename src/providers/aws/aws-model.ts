@@ -40,7 +40,7 @@ const optionalOfMasters = ["placement_group", "volume_kms_key"] as const;
 function unknownOf({ provider }: ClusterSpec, { role, settings }: MachineHost): readonly string[] {
   const ssh = (settings?.["ssh"] ?? {}) as ProviderSettings;
   return [
-    ...["instance_id", "ami", "subnet_id", "availability_zone", "machine_id"],
+    ...["instance_id", "ami", "subnet_id", "availability_zone", "owner_id", "machine_id"],
     ...(role === "master" ? ["volume_id"] : []),
     ...(provider["hostKeyFrom"] === "console" && ssh["hostKey"] === undefined ? ["host_key"] : []),
   ];

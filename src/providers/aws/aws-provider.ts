@@ -6,6 +6,7 @@ import type { Diagnostic } from "../../base/diagnostic.ts";
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { LabeledObject, ObservedMachine, UnreachableMachine } from "../../plan/observed-cluster.ts";
 import type { Attributes } from "../../plan/resource.ts";
+import type { StateResource } from "../../plan/state.ts";
 import { machineHosts } from "../../spec/machine-hosts.ts";
 import { loadBalancerName } from "../../units/load-balancer-unit.ts";
 import { CurrentWaits } from "../current-waits.ts";
@@ -18,6 +19,7 @@ import type {
   MachineChange,
   MachineRef,
   NewMachine,
+  OtherPlace,
   PreflightRequest,
   Provider,
 } from "../provider.ts";
@@ -47,6 +49,7 @@ import { KeptMachines } from "./kept-machines.ts";
 import { largerVolumes } from "./larger-volumes.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
+import { findOtherPlace } from "./other-place.ts";
 import { OwnLineage } from "./own-lineage.ts";
 import { RecordedMachines, reachWith } from "./recorded-machines.ts";
 import { type FoundGroup, findGroups } from "./security-groups.ts";
@@ -83,6 +86,8 @@ class AwsProvider implements Provider {
   readonly #recorded: RecordedMachines;
   readonly #shared: SharedObjects;
   readonly #kept: KeptMachines;
+  /** Whether AWS was looked at, and has nothing of the cluster. */
+  #foundNone = false;
 
   constructor(
     context: AwsContext,
@@ -102,6 +107,10 @@ class AwsProvider implements Provider {
     });
     this.limits = awsLimits(context.spec);
     this.cloudLoadBalancer = new NetworkLoadBalancer(context, this.#shared);
+  }
+
+  async otherPlace(resources: readonly StateResource[], signal?: AbortSignal): Promise<OtherPlace | null> {
+    return await findOtherPlace(this.#context, resources, this.#foundNone, signal);
   }
 
   claim(lineage: string): void {
@@ -125,6 +134,7 @@ class AwsProvider implements Provider {
       const reason = errorText(error).replace(/\.$/, "");
       return { machines: [], unreachable: known.map((name) => ({ name, reason })) };
     }
+    this.#foundNone = [...found, ...groups].every((each) => each.lineage !== lineage);
     const own = found.filter(({ machine, ...instance }) => instance.lineage === lineage || names.includes(machine));
     const running = new Set(own.filter(({ state }) => state === "running").map(({ machine }) => machine));
     this.#hosts.setAbsent(new Set(known.filter((name) => !running.has(name))));

@@ -11,6 +11,8 @@ export type FoundInstance = {
   readonly machine: string;
   readonly generation: number;
   readonly lineage: string;
+  /** The id of its account; empty if AWS does not say. */
+  readonly owner: string;
   readonly state: string;
   readonly address: string;
   readonly ami: string;
@@ -53,12 +55,14 @@ export async function findInstances(
   ];
   const purpose = machine === undefined ? "find the instances of the cluster" : `find the instance of ${machine}`;
   const found = await client.all("DescribeInstances", { Filters }, { purpose, signal }, ({ Reservations = [] }) =>
-    Reservations.flatMap(({ Instances = [] }) => Instances),
+    Reservations.flatMap(({ Instances = [], OwnerId = "" }) =>
+      Instances.map((instance) => describe(instance, OwnerId)),
+    ),
   );
-  return found.map(describe);
+  return found;
 }
 
-function describe(instance: Instance): FoundInstance {
+function describe(instance: Instance, owner: string): FoundInstance {
   const tags = (instance.Tags ?? []).map(({ Key = "", Value = "" }) => ({ Key, Value }));
   const volumes = (instance.BlockDeviceMappings ?? []).flatMap(({ DeviceName, Ebs }) =>
     DeviceName === undefined || Ebs?.VolumeId === undefined ? [] : ([[DeviceName, Ebs.VolumeId]] as const),
@@ -68,6 +72,7 @@ function describe(instance: Instance): FoundInstance {
     machine: tagValue(tags, tagKeys.machine) ?? "",
     generation: Number(tagValue(tags, tagKeys.generation) ?? 0),
     lineage: tagValue(tags, tagKeys.lineage) ?? "",
+    owner,
     state: instance.State?.Name ?? "unknown",
     address: instance.PrivateIpAddress ?? "",
     ami: instance.ImageId ?? "",

@@ -32,11 +32,12 @@ import {
   emptyAccount,
   type Inventory,
   listAccount,
+  otherAccount,
   prepareAccount,
   tagOf,
 } from "./emulated-account.ts";
 import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
-import { emulatedRegion, findEmulator, useEmulator } from "./emulator.ts";
+import { emulatedRegion, findEmulator, useEmulator, withEnvironment } from "./emulator.ts";
 
 /** Another image that moto has. */
 const otherImage = "ami-03cf127a";
@@ -188,6 +189,48 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     );
     // The instance has a root volume.
     expect(counts(await listAccount(emulated.aws))).toEqual({ ...emptyAccount, instances: 1, volumes: 2, groups: 1 });
+  });
+
+  it.each([
+    ["the spec", "eu-west-1", {}],
+    ["the environment", null, { AWS_REGION: "eu-west-1" }],
+  ])("is not planned, changed or forgotten from another region that %s says", async (_, region, variables) => {
+    await apply();
+    const found = counts(await listAccount(emulated.aws));
+    cluster.writeSpec((text) => text.replace(/ {4}region: .*\n/, region === null ? "" : `    region: ${region}\n`));
+    const restore = withEnvironment(variables);
+    try {
+      for (const words of ["plan", "plan -refresh=false", "apply -auto-approve", "destroy -auto-approve"]) {
+        const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+        expect([words, code, out + err]).toEqual([words, 1, expect.stringMatching(/says region eu-west-1, but/)]);
+        const said = (out + err).replaceAll(/[│\s]+/g, " ");
+        expect(said).toContain(region === null ? "on cloud.yaml:11:3," : "on cloud.yaml:13:13,");
+        expect(said).toContain("The state has m1, m2, m3, w1, w2 in eu-central-1.");
+        expect(said).toContain("Write `region: eu-central-1`.");
+      }
+    } finally {
+      restore();
+    }
+    expect(counts(await listAccount(emulated.aws))).toEqual(found);
+    cluster.writeSpec();
+    await expectNoChanges();
+  });
+
+  it("is not planned, changed or forgotten from another account", async () => {
+    await apply();
+    const found = counts(await listAccount(emulated.aws));
+    const restore = withEnvironment(await otherAccount(emulated.aws.endpoint));
+    try {
+      for (const words of ["plan", "apply -auto-approve", "destroy -auto-approve"]) {
+        const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+        const said = expect.stringMatching(/account 222222222222, but the cluster is in 123456789012/);
+        expect([words, code, (out + err).replaceAll(/[│\s]+/g, " ")]).toEqual([words, 1, said]);
+      }
+    } finally {
+      restore();
+    }
+    expect(counts(await listAccount(emulated.aws))).toEqual(found);
+    await expectNoChanges();
   });
 
   it("lets in by its security groups only what the cluster needs", async () => {

@@ -44,19 +44,34 @@ export async function prepareAccount(ec2: EC2Client, prefix: string | null = nul
   await ec2.send(new CreateKeyPairCommand({ KeyName: "operators" }));
 }
 
+/** A call to a service for which there is no client here. */
+async function ask(endpoint: string, service: string, call: Readonly<Record<string, string>>): Promise<string> {
+  const credential = `testing/20260101/us-east-1/${service}/aws4_request`;
+  const answered = await fetch(endpoint, {
+    method: "POST",
+    headers: {
+      authorization: `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=host, Signature=0`,
+      "content-type": "application/x-www-form-urlencoded",
+    },
+    body: new URLSearchParams(call),
+  });
+  const text = await answered.text();
+  if (!answered.ok) throw new Error(`${service} answers ${answered.status}: ${text}`);
+  return text;
+}
+
 /** Instance profiles without a role, which instances can have all the same. */
 export async function createInstanceProfiles(endpoint: string, ...names: readonly string[]): Promise<void> {
-  for (const name of names) {
-    const made = await fetch(endpoint, {
-      method: "POST",
-      headers: {
-        authorization: "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/iam/aws4_request",
-        "content-type": "application/x-www-form-urlencoded",
-      },
-      body: new URLSearchParams({ Action: "CreateInstanceProfile", Version: "2010-05-08", InstanceProfileName: name }),
-    });
-    if (!made.ok) throw new Error(`IAM answers ${made.status}: ${await made.text()}`);
-  }
+  for (const InstanceProfileName of names)
+    await ask(endpoint, "iam", { Action: "CreateInstanceProfile", Version: "2010-05-08", InstanceProfileName });
+}
+
+/** Credentials of another account, as variables. */
+export async function otherAccount(endpoint: string): Promise<Readonly<Record<string, string>>> {
+  const role = { RoleArn: "arn:aws:iam::222222222222:role/operator", RoleSessionName: "test" };
+  const text = await ask(endpoint, "sts", { Action: "AssumeRole", Version: "2011-06-15", ...role });
+  const [, AWS_ACCESS_KEY_ID = ""] = /<AccessKeyId>(.*)<\/AccessKeyId>/.exec(text) ?? [];
+  return { AWS_ACCESS_KEY_ID };
 }
 
 export type Inventory = {
