@@ -132,7 +132,8 @@ class AwsProvider implements Provider {
       if (signal?.aborted || !(error instanceof HaplanError) || lineage === null) throw error;
       this.#hosts.setAbsent(new Set(known));
       const reason = errorText(error).replace(/\.$/, "");
-      return { machines: [], unreachable: known.map((name) => ({ name, reason })) };
+      const asFirst = `AWS does not tell, for the same reason as of ${known[0]}`;
+      return { machines: [], unreachable: known.map((name, at) => ({ name, reason: at === 0 ? reason : asFirst })) };
     }
     this.#foundNone = [...found, ...groups].every((each) => each.lineage !== lineage);
     const own = found.filter(({ machine, ...instance }) => instance.lineage === lineage || names.includes(machine));

@@ -411,6 +411,7 @@ describe("a call that fails", () => {
     expect(found.machines).toEqual([]);
     expect(found.unreachable.map(({ name }) => name)).toEqual(["m1", "m2"]);
     expect(found.unreachable[0]?.reason).toContain("UnauthorizedOperation");
+    expect(found.unreachable[1]?.reason).toBe("AWS does not tell, for the same reason as of m1");
     expect(absent).toEqual(["m1", "m2"]);
     await provider.close();
   });
