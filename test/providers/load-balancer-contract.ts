@@ -42,7 +42,7 @@ export function describeLoadBalancer(name: string, open: () => Promise<LoadBalan
       const found = await loadBalancer.observe("lineage-1");
       if (found.kind === "onMachines") return;
       expect(found).toMatchObject({ kind: "present", running: true, definitionDigest });
-      expect(await loadBalancer.observe("lineage-2")).toEqual({ kind: "absent" });
+      expect(await loadBalancer.observe("lineage-2")).toMatchObject({ kind: "absent" });
     });
 
     it("is gone once it is removed, however often that is asked", async () => {

@@ -80,6 +80,7 @@ export type AwsCallTypes = {
     Elb.ModifyLoadBalancerAttributesCommandInput,
     Elb.ModifyLoadBalancerAttributesCommandOutput
   >;
+  SetSecurityGroups: Call<Elb.SetSecurityGroupsCommandInput, Elb.SetSecurityGroupsCommandOutput>;
   SetSubnets: Call<Elb.SetSubnetsCommandInput, Elb.SetSubnetsCommandOutput>;
   DeleteLoadBalancer: Call<Elb.DeleteLoadBalancerCommandInput, Elb.DeleteLoadBalancerCommandOutput>;
   CreateTargetGroup: Call<Elb.CreateTargetGroupCommandInput, Elb.CreateTargetGroupCommandOutput>;
@@ -156,6 +157,7 @@ export const awsCalls: { readonly [Name in AwsCallName]: AwsCallFacts } = {
   DescribeElbTags: reads("elasticloadbalancing", "DescribeTags"),
   CreateLoadBalancer: writes("elasticloadbalancing"),
   ModifyLoadBalancerAttributes: writes("elasticloadbalancing"),
+  SetSecurityGroups: writes("elasticloadbalancing"),
   SetSubnets: writes("elasticloadbalancing"),
   DeleteLoadBalancer: writes("elasticloadbalancing"),
   CreateTargetGroup: writes("elasticloadbalancing"),

@@ -7,6 +7,7 @@ import { awsModel } from "./aws-model.ts";
 import { modifyVolume } from "./data-volumes.ts";
 import type { DownMachine } from "./down-machines.ts";
 import { factsOf } from "./instance-facts.ts";
+import { ensureGroup, groupOf } from "./instance-groups.ts";
 import type { InstanceHosts } from "./instance-hosts.ts";
 import { ensureProfile } from "./instance-profile.ts";
 import { updateTags } from "./instance-tags.ts";
@@ -49,7 +50,8 @@ export class KeptMachines {
     const { attributes } = change;
     await this.bringBack(name, change, signal);
     const instance = await findInstance();
-    await shared.ensureGroups(instance.lineage, signal);
+    const groups = await shared.ensureGroups(instance.lineage, signal);
+    await ensureGroup(context, instance, groupOf(attributes, groups), groups, signal);
     await updateTags(context, instance, signal);
     await ensureProfile(context, instance, attributes, signal);
     const volumeId = recorded.volumeOf(name, instance.generation) ?? instance.volumes.get(dataDeviceName) ?? null;

@@ -192,6 +192,11 @@ export class NetworkLoadBalancer implements LoadBalancer {
       await client.call("CreateLoadBalancer", input, { purpose: `create the load balancer ${name}`, signal });
     } else {
       if (lineageOf(known) !== lineage) throw foreignObject("load balancer", name);
+      if (!known.groupIds.includes(groupId)) {
+        const options = { purpose: `put the load balancer ${name} back into its security group`, signal };
+        const SecurityGroups = [...known.groupIds, groupId];
+        await client.call("SetSecurityGroups", { LoadBalancerArn: known.arn, SecurityGroups }, options);
+      }
       const zones = known.subnetIds.map((id) => network.subnets.find((subnet) => subnet.id === id)?.zone ?? id);
       if ([...byZone.keys()].some((zone) => !zones.includes(zone))) {
         const Subnets = [...new Set([...known.subnetIds, ...subnets])];

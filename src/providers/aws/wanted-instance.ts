@@ -3,6 +3,7 @@ import type { Attributes } from "../../plan/resource.ts";
 import type { MachineIdentity } from "../provider.ts";
 import type { AwsContext } from "./aws-context.ts";
 import type { NewInstance } from "./create-instance.ts";
+import { groupOf } from "./instance-groups.ts";
 import { resolveImage } from "./machine-image.ts";
 import { subnetOf } from "./network.ts";
 import { ensurePlacementGroup } from "./placement-groups.ts";
@@ -26,6 +27,6 @@ export async function wantedInstance(
   const group = attributes["placement_group"];
   if (typeof group === "string") await ensurePlacementGroup(context, lineage, group, signal);
   const ami = await resolveImage(context, String(attributes["image"]), recorded.all(), signal);
-  const groupId = attributes["volume_size"] === undefined ? groups.workers : groups.masters;
+  const groupId = groupOf(attributes, groups);
   return { machine: name, lineage, generation, address, subnetId: subnet.id, ami, groupId, attributes };
 }

@@ -21,6 +21,7 @@ import {
   DescribeTargetGroupAttributesCommand,
   DescribeTargetHealthCommand,
   ModifyTargetGroupAttributesCommand,
+  SetSecurityGroupsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -231,6 +232,40 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     }
     expect(counts(await listAccount(emulated.aws))).toEqual(found);
     await expectNoChanges();
+  });
+
+  it("gets the security groups back that were taken off its instances and its load balancer, beside those of others", async () => {
+    await apply();
+    const before = await listAccount(emulated.aws);
+    const made = await emulated.aws.ec2.send(
+      new CreateSecurityGroupCommand({
+        ...{ GroupName: "others", Description: "of others", VpcId: before.instances[0]?.VpcId },
+      }),
+    );
+    const others = [made.GroupId!];
+    const ids = new Map(before.groups.map(({ GroupName, GroupId }) => [GroupName, GroupId]));
+    const [masters, workers] = ["masters", "workers"].map((role) => ids.get(`haplan-cloud-${role}`)!);
+    const modify = async (name: string, Groups: string[]): Promise<void> => {
+      const InstanceId = instanceOf(before, name).InstanceId;
+      await emulated.aws.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, Groups }));
+    };
+    await modify("m2", others);
+    await modify("m3", [workers!]);
+    const { LoadBalancerArn } = before.balancers[0]!;
+    await emulated.aws.elb.send(new SetSecurityGroupsCommand({ LoadBalancerArn, SecurityGroups: others }));
+    const plan = await haplan("plan");
+    expect(plan).toContain("its ingress was changed outside of haplan");
+    expect(plan).toContain("it was changed outside of haplan");
+    await apply();
+    await expectNoChanges();
+    const after = await listAccount(emulated.aws);
+    const groupsOf = (name: string) =>
+      instanceOf(after, name)
+        .SecurityGroups?.map(({ GroupId }) => GroupId)
+        .toSorted();
+    expect(groupsOf("m2")).toEqual([...others, masters].toSorted());
+    expect(groupsOf("m3")).toEqual([masters]);
+    expect(after.balancers[0]?.SecurityGroups).toEqual([...others, ids.get("haplan-cloud-load-balancer")]);
   });
 
   it("lets in by its security groups only what the cluster needs", async () => {

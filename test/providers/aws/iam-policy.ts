@@ -28,6 +28,7 @@ const onOwn: ReadonlySet<string> = new Set([
   "RevokeSecurityGroupIngress",
   "DeletePlacementGroup",
   "ModifyLoadBalancerAttributes",
+  "SetSecurityGroups",
   "SetSubnets",
   "DeleteLoadBalancer",
   "ModifyTargetGroup",
