@@ -3,6 +3,7 @@ import type { HostFacts, ListeningPort } from "../host/host-facts.ts";
 import { agentUnitName, type UnitDefinition } from "../units/unit-definition.ts";
 import { checkHosts, hostChecks, requiredTools, writePercentileMs } from "./host-checks.ts";
 import type { HostsToCheck, HostToCheck, TriedPath } from "./hosts-to-check.ts";
+import { networkFindings } from "./network-checks.ts";
 
 const gibibyte = 2 ** 30;
 
@@ -360,6 +361,15 @@ describe("tried connections", () => {
     ],
   ])("%s", (_, paths, expected) => {
     expect(found([], { paths })).toEqual(expected);
+  });
+
+  it("name the hosts that have no address of the family", () => {
+    const given = { address: "fd97::b", outcome: "rejected", lacksFamily: true } as const;
+    const [told] = networkFindings(
+      [path(given), path({ ...given, from: "m3" }), path({ ...given, from: "m4", lacksFamily: false })],
+      "error",
+    );
+    expect(told?.detail).toMatch(/^m1 and m3 have no IPv6 address\. If m2 has/);
   });
 });
 

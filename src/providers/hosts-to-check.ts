@@ -55,7 +55,11 @@ export type Finding = { readonly summary: string; readonly detail: string };
 /** `untried`: a side of it could not take part. */
 export type PathOutcome = "connected" | "refused" | "rejected" | "noAnswer" | "unknownName" | "untried";
 
-export type TriedPath = NetworkPath & { readonly outcome: PathOutcome };
+export type TriedPath = NetworkPath & {
+  readonly outcome: PathOutcome;
+  /** The host that connects has no address of the family of this one. */
+  readonly lacksFamily?: boolean;
+};
 
 /** The name of a host for people: its machines, and how it is reached. */
 export function labelOf({

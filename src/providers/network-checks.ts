@@ -1,6 +1,7 @@
 /** What was found out about the connections that a cluster needs. Pure. */
 import type { Severity } from "../base/diagnostic.ts";
 import { groupBy } from "../base/group-by.ts";
+import { familyOf } from "../base/ip-address.ts";
 import { hostPort } from "../units/addresses.ts";
 import type { Finding, PathOutcome, TriedPath } from "./hosts-to-check.ts";
 import type { NetworkPath } from "./provider.ts";
@@ -18,9 +19,14 @@ export function networkFindings(paths: readonly TriedPath[], severity: Severity)
   const groups = groupBy(failed, ({ to, address, port, outcome }) => `${outcome} ${to} ${hostPort(address, port)}`);
   return [...groups.values()].map((group) => {
     const { to, address, port, outcome } = group[0]!;
+    const without = group.filter(({ lacksFamily }) => lacksFamily === true).map(senderOf);
+    const family =
+      without.length === 0
+        ? ""
+        : `${listOf(without)} ${without.length === 1 ? "has" : "have"} no ${familyOf(address)} address. `;
     return {
       summary: `${to} cannot be reached at ${hostPort(address, port)} from ${listOf(group.map(senderOf))}: ${blocked[outcome]}`,
-      detail: adviceFor(outcome, { to, address, port }),
+      detail: `${family}${adviceFor(outcome, { to, address, port })}`,
     };
   });
 }

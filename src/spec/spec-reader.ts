@@ -20,6 +20,7 @@ import type { ProviderSchema } from "./provider-schema.ts";
 import { shapesFor } from "./provider-shapes.ts";
 import { type ReadSource, readSource } from "./read-source.ts";
 import { resolveSpec } from "./resolve-spec.ts";
+import { checkAddressFamilies } from "./rules/address-families.ts";
 import { checkAdoption } from "./rules/adoption.ts";
 import { checkAuthority } from "./rules/authority.ts";
 import { checkBackup } from "./rules/backup.ts";
@@ -63,6 +64,7 @@ const rules: readonly SpecRule[] = [
   checkUniqueNames,
   checkPorts,
   checkHostAddresses,
+  checkAddressFamilies,
   checkEtcdProgram,
   checkMigrateFrom,
   checkTimeouts,

@@ -14,6 +14,7 @@ import {
 } from "../cluster-view.ts";
 import { isAbandoned, type ObservedCluster } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
+import { checkAddressFamilies } from "./address-families.ts";
 import { checkAdoption } from "./adoption/adoption-checks.ts";
 import { checkAuthority } from "./authority-checks.ts";
 import { checkHttpPort } from "./etcd-http-port.ts";
@@ -42,6 +43,7 @@ export function checkPreconditions(planning: Planning): void {
   checkEtcdVersion(planning);
   checkHttpPort(planning);
   checkOccupiedAddresses(planning);
+  checkAddressFamilies(planning);
   checkUnmanaged(planning);
   for (const { code, summary, detail } of specWarnings(planning.spec)) builder.warn(code, summary, detail);
   warnAboutZoneLoss(planning, planning.spec);

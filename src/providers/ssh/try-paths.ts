@@ -2,6 +2,7 @@
 import { createConnection, isIP } from "node:net";
 import { groupBy } from "../../base/group-by.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
+import { familyOf, isLoopback } from "../../base/ip-address.ts";
 import type { HostFacts } from "../../host/host-facts.ts";
 import { bindAddress, hostPort } from "../../units/addresses.ts";
 import { hasAddress, isOwn, listenerOn } from "../host-checks.ts";
@@ -37,7 +38,18 @@ export async function tryPaths(request: PathsToTry): Promise<readonly TriedPath[
       for (const [at, path] of paths.entries()) outcomes.set(path, found.get(at) ?? "untried");
     }),
   );
-  return tried.map((path) => ({ ...path, outcome: outcomes.get(path) ?? "untried" }));
+  return tried.map((path) => {
+    const from = path.from === null ? null : request.hostOf(path.from);
+    const lacksFamily = from != null && !hasFamily(from.facts, path.address);
+    return { ...path, outcome: outcomes.get(path) ?? "untried", ...(lacksFamily ? { lacksFamily } : {}) };
+  });
+}
+
+/** Whether the host has an address from which it could connect to this one; true for names. */
+function hasFamily({ addresses }: HostFacts, address: string): boolean {
+  const family = familyOf(address);
+  const reaching = addresses.filter((each) => !isLoopback(each) && !each.startsWith("fe80:"));
+  return family === null || isLoopback(address) || reaching.some((each) => familyOf(each) === family);
 }
 
 type End = "ready" | "untried" | "left out";

@@ -7,6 +7,7 @@ metadata: { name: metal }
 spec:
   provider: { type: ssh }
   controlPlane:
+    tls: { extraNames: [m1.example.com] }
     masters:
       - { name: m1, address: "${first}" }
       - { name: m2, address: "fd97::c" }
@@ -31,22 +32,22 @@ describe("the address of a machine", () => {
     const vip =
       '{ vip: "fd97::000c", hosts: [{ name: lb1, address: "fd97::21" }, { name: lb2, address: "fd97::22" }] }';
     expect(findings(specWith("fd97::b", vip))).toEqual([
-      "11:24 The virtual address fd97::c is the address of a master",
+      "12:24 The virtual address fd97::c is the address of a master",
     ]);
   });
 
   it.each([
-    ["0.0.0.0", '8:30 "0.0.0.0" is the address of no machine'],
-    ["::", '8:30 "::" is the address of no machine'],
-    ["0::0", '8:30 "::" is the address of no machine'],
-    ["224.0.0.18", '8:30 "224.0.0.18" is not the address of one machine'],
-    ["255.255.255.255", '8:30 "255.255.255.255" is not the address of one machine'],
-    ["ff02::12", '8:30 "ff02::12" is not the address of one machine'],
-    ["fe80::1", '8:30 "fe80::1" is valid on one link only'],
-    ["fe80::1%eth0", '8:30 "fe80::1%eth0" is an address of one network interface: it means nothing on other machines'],
-    ["::ffff:10.0.0.1", '8:30 "::ffff:a00:1" is an IPv4 address in the form of IPv6'],
-    ["10.97.19.300", '8:30 "10.97.19.300" is not an IP address'],
-    ["10.97.19", '8:30 "10.97.19" is not an IP address'],
+    ["0.0.0.0", '9:30 "0.0.0.0" is the address of no machine'],
+    ["::", '9:30 "::" is the address of no machine'],
+    ["0::0", '9:30 "::" is the address of no machine'],
+    ["224.0.0.18", '9:30 "224.0.0.18" is not the address of one machine'],
+    ["255.255.255.255", '9:30 "255.255.255.255" is not the address of one machine'],
+    ["ff02::12", '9:30 "ff02::12" is not the address of one machine'],
+    ["fe80::1", '9:30 "fe80::1" is valid on one link only'],
+    ["fe80::1%eth0", '9:30 "fe80::1%eth0" is an address of one network interface: it means nothing on other machines'],
+    ["::ffff:10.0.0.1", '9:30 "::ffff:a00:1" is an IPv4 address in the form of IPv6'],
+    ["10.97.19.300", '9:30 "10.97.19.300" is not an IP address'],
+    ["10.97.19", '9:30 "10.97.19" is not an IP address'],
   ])("cannot be %s", (address, told) => {
     expect(findings(specWith(address))).toContain(told);
   });

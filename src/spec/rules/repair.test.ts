@@ -82,7 +82,10 @@ describe("repair in a spec", () => {
     const host = "{ name: s1, zone: a, address: 'FD00::0:9', ssh: { user: admin } }";
     const { spec } = specReader.parse(
       "f",
-      specWith(`replace: { spares: [${host}] }, notify: { command: ["/opt/my tools/tell", x] }`),
+      specWith(`replace: { spares: [${host}] }, notify: { command: ["/opt/my tools/tell", x] }`).replace(
+        "    masters:",
+        "    tls: { extraNames: [etcd.example.com] }\n    masters:",
+      ),
     );
     expect(spec?.repair?.replace).toMatchObject({
       afterMs: 600_000,
