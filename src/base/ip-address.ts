@@ -16,10 +16,6 @@ export function familyOf(address: string): AddressFamily | null {
   return family === 0 ? null : family === 4 ? "IPv4" : "IPv6";
 }
 
-export function isLoopback(address: string): boolean {
-  return /^127\.|^::1$/.test(address);
-}
-
 /** The name or address in a URL, which has IPv6 addresses in brackets; addresses are canonical. */
 export function urlHost(url: URL | string): string {
   return new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");

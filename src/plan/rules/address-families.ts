@@ -1,5 +1,5 @@
 /** A master that gets an address of the other family joins members whose certificates do not hold what their hosts have in it. */
-import { type AddressFamily, familyOf, isLoopback } from "../../base/ip-address.ts";
+import { familyOf } from "../../base/ip-address.ts";
 import { coversFamilies } from "../../spec/rules/address-families.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { unitOf } from "../cluster-view.ts";
@@ -14,19 +14,14 @@ export function checkAddressFamilies({ spec, view, restore, builder }: Planning)
   if (coversFamilies(tls.extraNames ?? [])) return;
   const present = [...view.machines.values()].filter((machine) => unitOf(machine, agentUnitName) !== undefined);
   for (const { name, address } of masters) {
-    const family = judged(address);
-    const other = present.find((each) => (judged(each.address) ?? family) !== family);
+    const family = familyOf(address);
+    const other = present.find((each) => (familyOf(each.address) ?? family) !== family);
     if (family === null || other === undefined) continue;
     builder.refuse(
       "plan/address-families",
-      `${name} gets the ${family} address ${address}, and ${other.name} has the ${judged(other.address)} address ${other.address}`,
+      `${name} gets the ${family} address ${address}, and ${other.name} has the ${familyOf(other.address)} address ${other.address}`,
       "A member accepts a peer only from the addresses in the peer's certificate, and a host connects to the other family from another address than the one in the spec. Write the former addresses again. If all hosts have both, apply controlPlane.tls.extraNames first, with the addresses of all hosts in both families, and then this spec.",
     );
     return;
   }
-}
-
-/** Null for a name, and for an address of the machine itself. */
-function judged(address: string): AddressFamily | null {
-  return isLoopback(address) ? null : familyOf(address);
 }

@@ -16,6 +16,8 @@ import type { Become, Host } from "./upload-artifact.ts";
 
 /** A host that was not reached is not tried again sooner: each attempt takes as long as ssh waits. */
 const retryAfterMs = 30_000;
+/** ssh bounds the connection, but neither the login nor a jump host, a proxy command or a shell that says nothing. */
+const openTimeoutMs = 30_000;
 
 type Options = Pick<ProviderOptions, "spec" | "clock" | "signal" | "log">;
 type HeldFor = { readonly run: ChangingRun; readonly timeoutMs: number };
@@ -29,6 +31,7 @@ export class HostSessions {
   readonly #locked: WeakMap<HostClient, Promise<void>> = new WeakMap();
   /** Hosts whose locks this run holds: when it last did for certain, and what renews them. */
   readonly #renewals: Map<string, { heldAtMs: number; readonly timer: NodeJS.Timeout }> = new Map();
+  readonly #closed = new AbortController();
   #lock: HeldFor | null = null;
   #scratch: Promise<string> | null = null;
 
@@ -140,7 +143,9 @@ export class HostSessions {
     await session?.then((open) => open?.close()).catch(() => undefined);
   }
 
+  /** A session that is still being opened is given up. */
   async close(): Promise<void> {
+    this.#closed.abort(new HaplanError("provider/aborted", "The run has ended"));
     for (const key of [...this.#renewals.keys()]) this.#endRenewal(key);
     const sessions = [...this.#sessions.values()];
     this.#sessions.clear();
@@ -150,8 +155,13 @@ export class HostSessions {
 
   /** Several calls may wait for it: it goes on when one of them is given up. */
   async #open(host: HostTarget): Promise<HostSession | null> {
-    const { log, signal } = this.#options;
-    const session = await openHostSession(await this.request(host, signal));
+    const { log, signal, clock } = this.#options;
+    const opened = new AbortController();
+    const given = new AbortController();
+    const giveUp = clock.sleep(openTimeoutMs, opened.signal).then(() => given.abort(openedTooLate(host)));
+    giveUp.catch(() => undefined);
+    const until = AbortSignal.any([signal, this.#closed.signal, given.signal]);
+    const session = await openHostSession(await this.request(host, until)).finally(() => opened.abort());
     log("ssh session", {
       host: host.target.host,
       installed: session !== null,
@@ -172,6 +182,11 @@ export class HostSessions {
     writeFileDurably(knownHostsFile, `${pinnedName} ${target.hostKey}\n`);
     return { knownHostsFile };
   }
+}
+
+function openedTooLate({ target: { host } }: HostTarget): HaplanError {
+  const seconds = openTimeoutMs / 1000;
+  return new HaplanError("ssh/timed-out", `${host} did not answer within ${seconds} s: no session was opened over ssh`);
 }
 
 /** The result of work that others wait for as well. @throws the reason of `signal` */

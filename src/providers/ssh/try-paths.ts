@@ -2,7 +2,7 @@
 import { createConnection, isIP } from "node:net";
 import { groupBy } from "../../base/group-by.ts";
 import { HaplanError, systemErrorCode } from "../../base/haplan-error.ts";
-import { familyOf, isLoopback } from "../../base/ip-address.ts";
+import { familyOf } from "../../base/ip-address.ts";
 import type { HostFacts } from "../../host/host-facts.ts";
 import { bindAddress, hostPort } from "../../units/addresses.ts";
 import { hasAddress, isOwn, listenerOn } from "../host-checks.ts";
@@ -45,11 +45,14 @@ export async function tryPaths(request: PathsToTry): Promise<readonly TriedPath[
   });
 }
 
+/** From these a host reaches nothing but itself, or the hosts of one link. */
+const ownOnly = /^(127\.|::1$|fe80:)/;
+
 /** Whether the host has an address from which it could connect to this one; true for names. */
 function hasFamily({ addresses }: HostFacts, address: string): boolean {
   const family = familyOf(address);
-  const reaching = addresses.filter((each) => !isLoopback(each) && !each.startsWith("fe80:"));
-  return family === null || isLoopback(address) || reaching.some((each) => familyOf(each) === family);
+  const reaching = addresses.filter((each) => !ownOnly.test(each));
+  return family === null || reaching.some((each) => familyOf(each) === family);
 }
 
 type End = "ready" | "untried" | "left out";

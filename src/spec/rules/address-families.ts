@@ -2,7 +2,7 @@
  * Members with addresses of both families. Each of them accepts a peer only from an address, or a host that resolves to one, in the
  * peer's certificate; a host connects to an address of the other family from another address than the one that the spec has for it.
  */
-import { type AddressFamily, familyOf, isLoopback } from "../../base/ip-address.ts";
+import { type AddressFamily, familyOf } from "../../base/ip-address.ts";
 import type { HostDraft } from "../draft.ts";
 import { findingAt } from "../finding.ts";
 import type { LocatedValue } from "../schema/located.ts";
@@ -41,7 +41,7 @@ export function coversFamilies(extraNames: readonly string[]): boolean {
 
 function judge({ kind, name, address }: HostDraft): readonly Judged[] {
   const family = address === null ? null : familyOf(address.value);
-  if (address === null || family === null || isLoopback(address.value)) return [];
+  if (address === null || family === null) return [];
   return [
     { ...address, family, label: `${kind === "master" ? "master" : "spare host"} ${name?.value ?? address.value}` },
   ];

@@ -1,0 +1,63 @@
+/** Sessions with hosts that never say anything: ssh is a program on the PATH that waits. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { VirtualClock } from "../../base/clock.fake.ts";
+import { specReader } from "../spec-reader.ts";
+import { HostSessions } from "./host-sessions.ts";
+
+const { spec } = specReader.parse(
+  "f",
+  "{ apiVersion: haplan.dev/v1, kind: Cluster, metadata: { name: demo }, spec: { provider: { type: ssh }, controlPlane: { masters: [{ name: m1, address: 10.0.0.1 }, { name: m2, address: 10.0.0.2 }, { name: m3, address: 10.0.0.3 }] }, loadBalancer: { address: 10.0.0.9 } } }",
+);
+const target = {
+  host: "m1",
+  user: null,
+  port: null,
+  identityFile: null,
+  jump: null,
+  proxyCommand: null,
+  options: [],
+  hostKey: null,
+};
+const host = { key: "m1", target };
+
+let directory: string;
+const path = process.env["PATH"];
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "haplan-ssh-test-"));
+  const ssh = join(directory, "ssh");
+  writeFileSync(ssh, `#!/bin/sh\necho started >> ${directory}/log\nexec sleep 600\n`);
+  chmodSync(ssh, 0o755);
+  process.env["PATH"] = `${directory}:${path}`;
+});
+afterEach(() => {
+  process.env["PATH"] = path;
+  rmSync(directory, { recursive: true });
+});
+
+function sessions(clock: VirtualClock = new VirtualClock()): HostSessions {
+  return new HostSessions({ spec: spec!, clock, signal: new AbortController().signal, log: () => undefined });
+}
+
+const attempts = (): number => readFileSync(join(directory, "log"), "utf8").split("\n").length - 1;
+
+it("a host whose session does not open in time is given up, and is not tried again at once", async () => {
+  const opened = sessions();
+  await expect(opened.find(host, undefined)).rejects.toThrow("m1 did not answer within 30 s");
+  await expect(opened.find(host, undefined)).rejects.toThrow("m1 did not answer within 30 s");
+  expect(attempts()).toBeLessThanOrEqual(1);
+  await opened.close();
+});
+
+it("the end of a run does not wait for a session that is still being opened", async () => {
+  const clock = new VirtualClock();
+  clock.sleep = (_, signal) =>
+    new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+  const opened = sessions(clock);
+  const found = opened.find(host, undefined);
+  const failed = expect(found).rejects.toThrow("The run has ended");
+  await opened.close();
+  await failed;
+});
