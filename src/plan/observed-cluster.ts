@@ -40,6 +40,8 @@ export type ObservedMachine = {
   /** Free on the file system of the data directory; absent if the provider cannot tell. */
   readonly freeBytes?: number;
   readonly units: readonly ObservedUnit[];
+  /** Values of the spec for what the machine has, where the state has other words for it; absent if there are none. */
+  readonly inOtherWords?: Attributes;
   /** Observed values of the provider's machine attributes; absent if the provider has none. */
   readonly attributes?: Attributes;
   /** It is unreachable: this is what the state has of it. */

@@ -102,8 +102,8 @@ export function changedAttributes(
   view: ClusterView,
 ): readonly string[] {
   const { type, name, attributes } = resource;
-  const found = type === "haplan_machine" ? view.machines.get(name)?.attributes : undefined;
-  const present = { ...recordedAttributes(resource, view), ...found };
+  const machine = type === "haplan_machine" ? view.machines.get(name) : undefined;
+  const present = { ...recordedAttributes(resource, view), ...machine?.attributes, ...machine?.inOtherWords };
   return names.filter((each) => present[each] !== undefined && !sameJson(present[each], attributes[each]));
 }
 

@@ -50,6 +50,7 @@ import { largerVolumes } from "./larger-volumes.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
 import { findOtherPlace } from "./other-place.ts";
+import { inOtherWords } from "./other-words.ts";
 import { OwnLineage } from "./own-lineage.ts";
 import { RecordedMachines, reachWith } from "./recorded-machines.ts";
 import { type FoundGroup, findGroups } from "./security-groups.ts";
@@ -159,12 +160,25 @@ class AwsProvider implements Provider {
     const answered = new Set([...onHosts.machines, ...onHosts.unreachable].map(({ name }) => name));
     const down = await findDown(this.#context, this.#recorded, { lineage, own, answered }, signal);
     this.#kept.setDown(down);
+    const observed = [...machines, ...down.map((machine) => observedDown(machine, attributesOf))];
     return {
-      machines: [...machines, ...down.map((machine) => observedDown(machine, attributesOf))],
+      machines: await Promise.all(observed.map((machine) => this.#inOtherWords(machine, own, signal))),
       unreachable: await this.#withStatus(onHosts.unreachable, own, signal),
       labeled: labeledObjects(found, groups),
       warnings: largerVolumes(this.#context.spec, this.#recorded, own, volumes),
     };
+  }
+
+  async #inOtherWords(
+    machine: ObservedMachine,
+    instances: readonly FoundInstance[],
+    signal: AbortSignal | undefined,
+  ): Promise<ObservedMachine> {
+    const instance = instanceOf(instances, machine);
+    if (instance === undefined) return machine;
+    const parts = { context: this.#context, recorded: this.#recorded, shared: this.#shared };
+    const found = await inOtherWords(parts, instance, signal);
+    return Object.keys(found).length === 0 ? machine : { ...machine, inOtherWords: found };
   }
 
   /** AWS may know why an instance does not answer. */

@@ -18,6 +18,7 @@ export type FoundInstance = {
   readonly ami: string;
   readonly zone: string;
   readonly subnetId: string;
+  readonly vpcId: string;
   readonly instanceType: string;
   readonly keyName: string | null;
   readonly profile: string | null;
@@ -78,6 +79,7 @@ function describe(instance: Instance, owner: string): FoundInstance {
     ami: instance.ImageId ?? "",
     zone: instance.Placement?.AvailabilityZone ?? "",
     subnetId: instance.SubnetId ?? "",
+    vpcId: instance.VpcId ?? "",
     instanceType: instance.InstanceType ?? "",
     keyName: instance.KeyName ?? null,
     profile: instance.IamInstanceProfile?.Arn?.replace(/^.*\//, "") ?? null,

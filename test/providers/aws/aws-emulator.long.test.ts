@@ -649,6 +649,24 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await expectNoChanges();
   });
 
+  it("stays as it is when the spec names its VPC and its image in other words", async () => {
+    await apply();
+    const before = await listAccount(emulated.aws);
+    const { VpcId = "", ImageId = "" } = before.instances[0]!;
+    cluster.writeSpec((text) => text.replace(/vpc: .*/, `vpc: ${VpcId}`).replace(/image: .*/, `image: ${ImageId}`));
+    const plan = await haplan("plan");
+    expect(plan).toContain("its image and vpc in the spec has changed");
+    expect(plan).toContain("Plan: 0 to add, 5 to change, 0 to destroy.");
+    expect(plan).not.toMatch(/outside of haplan|machine m1|agent m1/);
+    await apply();
+    await expectNoChanges();
+    expect(instanceIds(await listAccount(emulated.aws))).toEqual(instanceIds(before));
+    cluster.writeSpec();
+    await apply();
+    await expectNoChanges();
+    expect(instanceIds(await listAccount(emulated.aws))).toEqual(instanceIds(before));
+  });
+
   it("A4: keeps its image when the parameter has a newer one, which check tells of", async () => {
     const ssm = new SSMClient({ region: emulatedRegion, endpoint: emulated.aws.endpoint });
     const release = async (Value: string): Promise<void> =>
