@@ -84,7 +84,7 @@ async function withClient<T>(session: EtcdSession, work: (client: EtcdClient) =>
     return await work(new EtcdClient(grpc, { timeoutMs: callTimeoutMs }));
   } catch (error) {
     if (!(error instanceof GrpcError)) throw error;
-    const message = `Cannot reach the state in etcd\n${session.backend.endpoints.join(", ")}: ${errorText(error)}\nNothing was changed by this. Check spec.state.etcd and that the etcd is healthy.`;
+    const message = `Cannot reach the state in etcd\n${session.backend.endpoints.join(", ")}: ${errorText(error)}\nCheck spec.state.etcd and that the etcd is healthy. An apply that this has stopped goes on when it is run again.`;
     throw new HaplanError("state/unreachable", message, { cause: error });
   } finally {
     await grpc.close();

@@ -212,7 +212,7 @@ function openBucket(options: S3BackendOptions): Bucket {
       return await work(await loading);
     } catch (error) {
       if (error instanceof HaplanError) throw error;
-      const message = `Cannot ${what} the state in S3\n${place}: ${s3ErrorText(error)}\nNothing was changed by this. Check spec.state.s3, the credentials and the region.`;
+      const message = `Cannot ${what} the state in S3\n${place}: ${s3ErrorText(error)}\nCheck spec.state.s3, the credentials and the region. An apply that this has stopped goes on when it is run again.`;
       throw new HaplanError("state/unreachable", message, { cause: error });
     }
   };
