@@ -85,6 +85,13 @@ function withHosts(spec: ClusterSpec, names: readonly string[], vip = "10.0.0.10
   const virtual = { interface: null, routerId: 7 };
   return { ...spec, loadBalancer: { ...spec.loadBalancer, address: vip, hosts, virtual } };
 }
+/** These load balancers keep their names, on other hosts. */
+function onOtherHost(spec: ClusterSpec, ...names: readonly string[]): ClusterSpec {
+  const hosts = spec.loadBalancer.hosts!.map((host) =>
+    names.includes(host.name) ? { ...host, address: `${host.address}7` } : host,
+  );
+  return { ...spec, loadBalancer: { ...spec.loadBalancer, hosts } };
+}
 const paired = withHosts(three, ["lb1", "lb2"]);
 const beforePair = { state: settledState(paired), observed: settledObservation(paired) };
 const withoutHolder = (spec: ClusterSpec, name: string): ObservedCluster => {
@@ -128,6 +135,8 @@ const plans: readonly (readonly [string, PlannerInput])[] = [
   ["virtual-address-grow-3-to-5", fixtureInput(withHosts(five, ["lb1", "lb2"]), beforePair)],
   ["virtual-address-host-replaced", fixtureInput(withHosts(three, ["lb1", "lb3"]), beforePair)],
   ["virtual-address-hosts-all-replaced", fixtureInput(withHosts(three, ["lb3", "lb4"]), beforePair)],
+  ["virtual-address-host-moves", fixtureInput(onOtherHost(paired, "lb1"), beforePair)],
+  ["virtual-address-hosts-all-move", fixtureInput(onOtherHost(paired, "lb1", "lb2"), beforePair)],
   ["virtual-address-changes", fixtureInput(withHosts(three, ["lb1", "lb2"], "10.0.0.101"), beforePair)],
   ["virtual-address-first", fixtureInput(paired, before3)],
   ["virtual-address-last", fixtureInput(three, beforePair)],

@@ -81,26 +81,59 @@ export function planLoadBalancers(planning: WithFirst): string | null {
   };
   // The others serve while one is changed. The first of the list, the first to have a virtual address, comes last.
   const present = names.filter((name) => view.loadBalancers.has(name)).reverse();
+  const moving = movingHolders(planning, present);
+  const staying = present.filter((name) => !moving.includes(name));
   const made = names.filter((name) => !view.loadBalancers.has(name));
+  // As one that leaves: a holder that the others no longer know would take the address as well.
+  const machines = new Map(moving.map((name) => [name, planOwnMachine(planning, name, change.after)]));
   let last: string | null = null;
-  for (const name of [...present, ...made]) {
-    const own: Change = { ...change, after: [...change.after, last] };
-    last = planLoadBalancer(planning, name, own) ?? last;
+  for (const name of [...staying, ...moving, ...made]) {
+    const stopped = [...machines.values()].map((each) => each.stopped);
+    const own: Change = { ...change, after: [...change.after, ...stopped, last] };
+    const { made: machine } = machines.get(name) ?? planOwnMachine(planning, name, own.after);
+    last = planLoadBalancer(planning, name, machine, own) ?? last;
   }
   return removeBalancers(planning, names, "last", last) ?? last;
 }
 
+/** Those of a virtual address that stays whose machines are made on other hosts, while others of it serve. */
+function movingHolders(planning: Planning, present: readonly string[]): readonly string[] {
+  const { spec, view } = planning;
+  if (spec.loadBalancer.virtual === undefined) return [];
+  const moving = present.filter((name) => remakesMachine(planning, name) && !movesAddress(planning, name));
+  const serves = (name: string): boolean => !moving.includes(name) && view.loadBalancers.get(name)!.running;
+  return present.some(serves) ? moving : [];
+}
+
+type OwnMachine = {
+  /** The step that makes it, again or for the first time; null if it stays. */
+  readonly made: string | null;
+  /** The step that stops the load balancer before; null if there is none. */
+  readonly stopped: string | null;
+};
+
+function planOwnMachine(planning: Planning, name: string, after: Change["after"]): OwnMachine {
+  const { desired, builder } = planning;
+  const machine = desired.find((candidate) => candidate.address === machineAddress(name));
+  if (machine === undefined) return { made: null, stopped: null };
+  let stopped: string | null = null;
+  const stop = (): string | null => {
+    const address = resourceAddress("haplan_load_balancer", name);
+    const step = { kind: "stopLoadBalancer", ...named(name) } as const;
+    stopped = builder.add(step, [address], [...after, builder.lastSerialStep]);
+    return stopped;
+  };
+  return { made: planMachine(planning, machine, stop), stopped };
+}
+
 /** Returns the id of its last step; null if it stays as it is. */
-function planLoadBalancer(planning: WithFirst, name: string, change: Change): string | null {
+function planLoadBalancer(planning: WithFirst, name: string, made: string | null, change: Change): string | null {
   const { desired, view, certificates, endpoint, createdFirst, builder, spec } = planning;
   const { targets: masters, backends, changed, serving } = change;
   const address = resourceAddress("haplan_load_balancer", name);
   const balancer = named(name);
   const resource = desired.find((candidate) => candidate.address === address)!;
   const machine = desired.find((candidate) => candidate.address === machineAddress(name));
-  const stop = (): string | null =>
-    builder.add({ kind: "stopLoadBalancer", ...balancer }, [address], [...change.after, builder.lastSerialStep]);
-  const made = machine === undefined ? null : planMachine(planning, machine, stop);
   const found = view.loadBalancers.get(name) ?? null;
   const known = view.resources.get(address)?.attributes;
   const after = [made, certificates.get(name) ?? null, ...change.after];
@@ -214,7 +247,10 @@ function removeBalancers(
     const isOfGroup = presentAddress(planning, name) === spec.loadBalancer.address;
     return view.machines.has(name) && !wanted.includes(name) && isOfGroup === (when === "first");
   });
-  if (when === "first" && leaving.length > 0 && !wanted.some((name) => view.loadBalancers.get(name)?.running)) {
+  const remade = wanted.filter((name) => view.loadBalancers.has(name) && remakesMachine(planning, name));
+  const stays = wanted.some((name) => view.loadBalancers.get(name)?.running && !remade.includes(name));
+  const isOfVirtual = spec.loadBalancer.virtual !== undefined && !wanted.some((name) => movesAddress(planning, name));
+  if (when === "first" && !stays && (leaving.length > 0 || (isOfVirtual && remade.length > 0))) {
     builder.warn(
       "plan/vip-interrupted",
       `No load balancer has ${spec.loadBalancer.address} for a few seconds`,
