@@ -118,6 +118,7 @@ const observedUnit = record(
   { name: text, running: flag, pid: orNull(count), definitionDigest: text },
   {
     changedFiles: list(text),
+    formerUser: record({ runsAs: text, present: orNull(text) }),
     overrides: list(text),
     present: list(text),
     tasks: list(text),

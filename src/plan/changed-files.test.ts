@@ -78,6 +78,38 @@ describe("a plan of units that were changed outside of haplan", () => {
     ]);
   });
 
+  it.each<[string, readonly string[] | undefined, string | null, string]>([
+    ["another id", undefined, "2345:2345", '"haplan" is 2345:2345 by now'],
+    ["another id, and data that was given to it", ["/data"], "2345:999", '"haplan" is 2345:999 by now'],
+    ["been removed", undefined, null, 'there is no user "haplan" any more'],
+  ])("restarts members whose user has %s one at a time, the leader last", (_, changedFiles, present, text) => {
+    const files = changedFiles === undefined ? {} : { changedFiles };
+    const former = { definitionDigest: "other", formerUser: { runsAs: "999:999", present }, ...files };
+    const observed = settledObservation(spec);
+    const machines = observed.machines.map((machine) => {
+      const units = machine.units.map((unit) => (unit.name === "agent" ? { ...unit, ...former } : unit));
+      return { ...machine, units };
+    });
+    const plan = planOf(fixtureInput(spec, { state: settledState(spec), observed: { ...observed, machines } }));
+    const leader = observed.membership!.members.find((member) => member.leader)!.name;
+    const started = plan.steps.flatMap(({ action }) => (action.kind === "updateAgent" ? [action.member] : []));
+    expect(started.toSorted()).toEqual(["m1", "m2", "m3"]);
+    expect(started.at(-1)).toBe(leader);
+    for (const { healthyVoters } of plan.timeline) expect(healthyVoters).toBeGreaterThanOrEqual(2);
+    for (const change of plan.changes.filter(({ action }) => action !== "noop"))
+      expect(change).toMatchObject({ action: "update", reason: `its process runs as user 999:999, and ${text}` });
+  });
+
+  it.each([
+    ["haplan_worker.w1", "w1"],
+    ["haplan_load_balancer.load-balancer", "load-balancer"],
+  ])("restarts %s as well, whose user has another id", (address, machine) => {
+    const former = { definitionDigest: "other", formerUser: { runsAs: "999:999", present: "2345:2345" } };
+    const { changes } = planWith(machine, former);
+    const reason = 'its process runs as user 999:999, and "haplan" is 2345:2345 by now';
+    expect(changes.filter(({ action }) => action !== "noop")).toMatchObject([{ address, action: "update", reason }]);
+  });
+
   it("warns of drop-ins of others, and leaves them", () => {
     const dropIn = "/etc/systemd/system/haplan-demo-m2-agent.service.d/limits.conf";
     const { steps, warnings } = planWith("m2", { overrides: [dropIn] });

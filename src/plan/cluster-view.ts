@@ -38,7 +38,7 @@ export type MemberView = {
 };
 
 export type FoundLoadBalancer = ObservedLoadBalancer &
-  Pick<ObservedUnit, "changedFiles"> & {
+  Pick<ObservedUnit, "changedFiles" | "formerUser"> & {
     readonly name: string;
     /** Of its process; null if it has none on this machine. */
     readonly pid: number | null;

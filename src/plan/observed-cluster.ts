@@ -15,6 +15,8 @@ export type ObservedUnit = {
   readonly definitionDigest: string;
   /** Paths of its files that were changed or removed by others; absent if there are none, or the provider cannot tell. */
   readonly changedFiles?: readonly string[];
+  /** Its process runs as another user than units do by now; absent if it does not, or the provider cannot tell. */
+  readonly formerUser?: FormerUser;
   /** Paths of files of others that override its definition, such as drop-ins of systemd; absent if there are none. */
   readonly overrides?: readonly string[];
   /** The files that it watches and that exist; absent if there are none. */
@@ -27,6 +29,13 @@ export type ObservedUnit = {
   readonly virtualAddress?: string;
   /** What an agent was started with; absent for other units, and if unknown. */
   readonly initialCluster?: InitialCluster;
+};
+
+/** As `user:group`, by their ids. */
+export type FormerUser = {
+  readonly runsAs: string;
+  /** Null if there is no user for units any more. */
+  readonly present: string | null;
 };
 
 export type ObservedMachine = {

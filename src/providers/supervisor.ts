@@ -67,8 +67,10 @@ export type Supervisor = {
   find(place: UnitPlace): Promise<RunningUnit | null>;
   /** Makes what units of this cluster need, and says which user owns their files; null: the one that writes them. */
   prepare(root: string): Promise<UnitOwner | null>;
-  /** That user; null as well where there is none yet. */
+  /** That user; null as well where there is none yet, or no more. */
   owner(): UnitOwner | null;
+  /** Whether units run as a user of their own. */
+  readonly hasOwnUser: boolean;
   /**
    * Starts a unit that does not run, and returns once it is up or has lived for a moment.
    * @throws HaplanError `provider/unit-exited` with the last lines of its log

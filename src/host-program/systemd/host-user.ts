@@ -15,13 +15,10 @@ const pollMs = 50;
 /** Beside the clusters, when haplan made the user: one that was there before stays. */
 const madeFile = ".made-user";
 
-/** Makes the user where there is none, and the directory of all clusters. */
+/** Makes the user where there is none, and the directory of all clusters, which units that are written are let into. */
 export async function makeUser(clusters: string): Promise<UnitOwner> {
   makeDirDurably(clusters);
-  const found = readUser() ?? (await addUser(clusters));
-  await chown(clusters, 0, found.groupId);
-  await chmod(clusters, 0o750);
-  return found;
+  return readUser() ?? (await addUser(clusters));
 }
 
 async function addUser(clusters: string): Promise<UnitOwner> {

@@ -32,6 +32,7 @@ export const systemdUnits: Supervisor = {
   find: findUnit,
   prepare: (root) => makeUser(dirname(root)),
   owner: readUser,
+  hasOwnUser: true,
   start: startUnit,
   changedFiles,
   overrides: (place) => dropInsOf(systemdName(place)),

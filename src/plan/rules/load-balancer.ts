@@ -18,7 +18,7 @@ import { changedAttributes, forcingAttributes, haveChanged, machineAddress, plan
 import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates } from "./stages.ts";
 import {
-  filesChangedReason,
+  changedOutsideReason,
   noteDeadUnit,
   planRunningUnit,
   processGoneReason,
@@ -297,7 +297,7 @@ function whyChanged(
   const changed = changedAttributes(resource, resource.changedInPlace, view);
   if (changed.length > 0) return haveChanged(changed);
   const reason = whyUnitStartsAgain(resource, found, known, issued) ?? whyVirtualAddressDiffers(resource, found, known);
-  return reason === filesChangedReason(found) && !found.onMachine ? "it was changed outside of haplan" : reason;
+  return reason === changedOutsideReason(found) && !found.onMachine ? "it was changed outside of haplan" : reason;
 }
 
 /** Of the unit beside it. */
@@ -310,7 +310,7 @@ function whyVirtualAddressDiffers(
   if (virtualAddress === null) return "keepalived is gone";
   const written = known?.["virtualAddressDigest"];
   return typeof written === "string" && virtualAddress.definitionDigest !== written
-    ? filesChangedReason(virtualAddress)
+    ? changedOutsideReason(virtualAddress)
     : null;
 }
 

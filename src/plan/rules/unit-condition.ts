@@ -1,9 +1,10 @@
 /** Units in place: why one is replaced, and drift of units that do not run. */
 
+import { unitUserName } from "../../base/host-paths.ts";
 import type { Json } from "../../base/json.ts";
 import { type ChangeReason, type CodedReason, newCertificate, processGone, processSilent } from "../change-reason.ts";
 import type { DesiredResource } from "../desired-resources.ts";
-import type { ObservedUnit } from "../observed-cluster.ts";
+import type { FormerUser, ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Attributes, ResourceAddress } from "../resource.ts";
 
@@ -12,33 +13,44 @@ const filesChanged = "its files were changed outside of haplan";
 /** Of more changed files, the rest is counted. */
 const filesNamed = 3;
 
-/** With the paths of the files, where they are known. */
-export function filesChangedReason({ changedFiles = [] }: Pick<ObservedUnit, "changedFiles">): string {
+/** What others may change of a unit. */
+export type ChangeableUnit = Pick<ObservedUnit, "changedFiles" | "formerUser">;
+
+/** Why its definition is not what was written: the user, or the files with their paths, where these are known. */
+export function changedOutsideReason({ changedFiles = [], formerUser }: ChangeableUnit): string {
+  if (formerUser !== undefined) return formerUserReason(formerUser);
   if (changedFiles.length === 0) return filesChanged;
   const more = changedFiles.length - filesNamed;
   return `${filesChanged}: ${changedFiles.slice(0, filesNamed).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
+/** Its process could not write to what is given to the present user, nor start again with what is not. */
+function formerUserReason({ runsAs, present }: FormerUser): string {
+  const now =
+    present === null ? `there is no user "${unitUserName}" any more` : `"${unitUserName}" is ${present} by now`;
+  return `its process runs as user ${runsAs}, and ${now}`;
+}
+
 /** Its files may be changed as well, such as the link of a unit that was stopped and disabled. */
-export function processGoneReason(found: Pick<ObservedUnit, "changedFiles"> | undefined): CodedReason {
+export function processGoneReason(found: ChangeableUnit | undefined): CodedReason {
   return withChangedFiles(processGone, found);
 }
 
 /** Changed files may be why it does not answer, such as a certificate and key that do not match. */
-export function processSilentReason(found: Pick<ObservedUnit, "changedFiles"> | undefined): CodedReason {
+export function processSilentReason(found: ChangeableUnit | undefined): CodedReason {
   return withChangedFiles(processSilent, found);
 }
 
-function withChangedFiles(reason: CodedReason, found: Pick<ObservedUnit, "changedFiles"> | undefined): CodedReason {
-  if (found?.changedFiles === undefined) return reason;
-  return { ...reason, text: `${reason.text}, and ${filesChangedReason(found)}` };
+function withChangedFiles(reason: CodedReason, found: ChangeableUnit | undefined): CodedReason {
+  if (found?.changedFiles === undefined && found?.formerUser === undefined) return reason;
+  return { ...reason, text: `${reason.text}, and ${changedOutsideReason(found)}` };
 }
 
 const versionChanges = "its version of haplan changes";
 const versionNotRecorded = "it runs its version of haplan already, and the state has another one or none";
 export const configurationChanged = "its configuration has changed";
 
-type FoundUnit = Pick<ObservedUnit, "definitionDigest" | "artifact" | "changedFiles">;
+type FoundUnit = ChangeableUnit & Pick<ObservedUnit, "definitionDigest" | "artifact">;
 
 /** Whether its program has to be started with another version, or the state does not say that it was. */
 export function needsVersion(
@@ -73,7 +85,7 @@ export function whyUnitDiffers(
   if (recorded["configDigest"] !== resource.attributes["configDigest"]) return configurationChanged;
   const written = recorded["definitionDigest"];
   if (typeof written !== "string" || found === undefined || found.definitionDigest === written) return null;
-  return filesChangedReason(found);
+  return changedOutsideReason(found);
 }
 
 /**

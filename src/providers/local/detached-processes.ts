@@ -12,6 +12,7 @@ export const detachedProcesses: Supervisor = {
   find: async (place) => findUnitProcess(pathsOf(place)),
   prepare: async () => null,
   owner: () => null,
+  hasOwnUser: false,
   start: (place, request) => startProcess(pathsOf(place), { ...request, workingDir: place.files }),
   // A process is all that there is.
   changedFiles: async () => [],

@@ -6,8 +6,9 @@ import type { ObservedMachine, ObservedUnit, UnreachableMachine } from "../../pl
 import { initialClusterIn } from "../../units/initial-cluster.ts";
 import { agentUnitName, virtualAddressUnitName } from "../../units/unit-definition.ts";
 import type { FoundMachines, MachineIdentity } from "../provider.ts";
-import type { Supervisor } from "../supervisor.ts";
+import type { RunningUnit, Supervisor } from "../supervisor.ts";
 import { pathsOfOthers } from "./data-owner.ts";
+import { formerUser } from "./former-user.ts";
 import { freeBytesAt } from "./free-space.ts";
 import { keepalivedConfigOf, virtualAddressesIn } from "./keepalived-config.ts";
 import { type LocalPlace, tasksOf } from "./local-place.ts";
@@ -22,6 +23,7 @@ import {
   unitPaths,
 } from "./machine-dir.ts";
 import { missingPrograms } from "./missing-programs.ts";
+import { ownerOfProcess } from "./process-table.ts";
 import { UnitCopies } from "./unit-copies.ts";
 import { changedUnitFiles, digestWith, readUnitRecord, type UnitRecord } from "./unit-files.ts";
 
@@ -80,14 +82,19 @@ async function observeUnit(place: LocalPlace, directory: string, unit: string): 
   const running = await supervisor.find(paths);
   if (record === null && running === null) return [];
   const overrides = await supervisor.overrides(paths);
-  const changedFiles = record === null ? [] : await changedFilesOf(place, paths, record);
+  const user = running === null ? null : formerUser(supervisor, running);
+  const changedFiles = record === null ? [] : await changedFilesOf(place, paths, record, running);
+  // They may say whom it runs as.
+  const isOfFormer = user !== null && overrides.length === 0;
+  const differences = isOfFormer ? [...changedFiles, "user"] : changedFiles;
   return [
     {
       name: unit,
       running: running !== null,
       pid: running?.pid ?? null,
-      definitionDigest: record === null ? "" : digestWith(paths, record, changedFiles),
+      definitionDigest: record === null ? "" : digestWith(paths, record, differences),
       ...(changedFiles.length === 0 ? {} : { changedFiles }),
+      ...(isOfFormer ? { formerUser: user } : {}),
       ...(overrides.length === 0 ? {} : { overrides }),
       ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
       ...(unit === virtualAddressUnitName ? heldAddress(paths) : {}),
@@ -112,15 +119,21 @@ async function changedFilesOf(
   { supervisor, systemRoot }: LocalPlace,
   paths: UnitPaths,
   record: UnitRecord,
+  running: RunningUnit | null,
 ): Promise<readonly string[]> {
   const own = changedUnitFiles(paths, record, new UnitCopies(paths, systemRoot));
   const programs = missingPrograms(record);
-  return [...own, ...(await supervisor.changedFiles(paths)), ...programs, ...dataOfOthers(supervisor, paths)];
+  return [...own, ...(await supervisor.changedFiles(paths)), ...programs, ...dataOfOthers(supervisor, paths, running)];
 }
 
-/** Its member could not start again: what belongs to another user counts as changed. */
-function dataOfOthers(supervisor: Supervisor, { root, machine, unit }: UnitPaths): readonly string[] {
-  const owner = supervisor.owner();
+/** Its member could not go on, or start again: what belongs to another user than its process runs as counts as changed. */
+function dataOfOthers(
+  supervisor: Supervisor,
+  { root, machine, unit }: UnitPaths,
+  running: RunningUnit | null,
+): readonly string[] {
+  if (!supervisor.hasOwnUser) return [];
+  const owner = (running === null ? null : ownerOfProcess(running.pid)) ?? supervisor.owner();
   return owner === null || unit !== agentUnitName ? [] : pathsOfOthers(machinePaths(root, machine).data, owner);
 }
 

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import type { UnitOwner } from "../supervisor.ts";
 
 export type ProcessIdentity = {
   readonly pid: number;
@@ -69,6 +70,13 @@ export function markedProcesses(): { readonly pid: number; readonly unitDir: str
     const unitDir = unitDirOf(pid);
     return unitDir === null ? [] : [{ pid, unitDir }];
   });
+}
+
+/** Whom a process runs as; null if it has ended, or that cannot be told. */
+export function ownerOfProcess(pid: number): UnitOwner | null {
+  const status = readText(`/proc/${pid}/status`) ?? "";
+  const [userId, groupId] = ["Uid", "Gid"].map((name) => new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(status)?.[1]);
+  return userId === undefined || groupId === undefined ? null : { userId: Number(userId), groupId: Number(groupId) };
 }
 
 function isSessionLeader(pid: number): boolean {

@@ -9,6 +9,7 @@ import { unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { checkUnitFiles } from "./check-unit-files.ts";
 import { giveTo, pathsOfOthers } from "./data-owner.ts";
 import { forgetFormer, keepFormer, readFormer } from "./former-unit.ts";
+import { formerUser } from "./former-user.ts";
 import { listenCheck } from "./listening-sockets.ts";
 import { type LocalPlace, restartGraceMs } from "./local-place.ts";
 import { dirOf, machinePaths, readLabel, type UnitPaths, unitPaths } from "./machine-dir.ts";
@@ -23,6 +24,7 @@ import {
   createFillIn,
   type FillIn,
   observedDigest,
+  openTo,
   readUnitFiles,
   readUnitRecord,
   stageRecordedFiles,
@@ -60,11 +62,13 @@ export async function startUnit(
       `Cannot start "${unit.program.command}": the program does not exist`,
     );
   }
-  repairOwner(supervisor, dataDir);
   const record = readUnitRecord(paths);
   const command = commandOf(executable, unit, fillIn);
   const running = await supervisor.find(paths);
-  const isInForce = record !== null && running !== null && !isChanging(paths) && isOfVersion(record, unit);
+  const isOfUser = running === null || formerUser(supervisor, running) === null;
+  // What a process of another user has is given away once it has stopped.
+  if (isOfUser) repairOwner(supervisor, dataDir);
+  const isInForce = record !== null && running !== null && isOfUser && !isChanging(paths) && isOfVersion(record, unit);
   const request = { ...command, program: unit.program, listens: unit.listens, dataDir };
   // The same version may be in another directory by now.
   const isMoved = isInForce && missingPrograms(record).length > 0;
@@ -125,8 +129,10 @@ async function replace(supervisor: Supervisor, replacement: Replacement): Promis
   }
   await supervisor.stop(paths, restartGraceMs);
   endChange(paths);
-  // It was made just now; or the host was made anew around its data, and the user has another id.
-  if (owner !== null) giveTo(request.dataDir, owner);
+  if (owner === null) return;
+  // It was made just now; or the user has another id than the process that has stopped, or the host was made anew around its data.
+  giveTo(request.dataDir, owner);
+  openTo(owner, paths);
 }
 
 async function putBack(

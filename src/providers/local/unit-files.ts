@@ -1,5 +1,5 @@
 /** A unit's files on disk: written with placeholders replaced, and checked later for changes by others. */
-import { chmodSync, chownSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 import { makeDirDurably, type StagedFile, stageFile, stageFiles } from "../../base/durable-file.ts";
 import { HaplanError } from "../../base/haplan-error.ts";
@@ -14,6 +14,7 @@ import type { ProcessRequest, UnitOwner } from "../supervisor.ts";
 import { contentDigest, unitDigest, unitRestartDigest } from "../unit-digest.ts";
 import { readJson, type UnitPaths } from "./machine-dir.ts";
 import { interfaceOf } from "./network-interfaces.ts";
+import { openToGroup } from "./open-to-group.ts";
 import { isChanging } from "./unit-change.ts";
 import type { UnitCopies } from "./unit-copies.ts";
 
@@ -159,7 +160,7 @@ export function readUnitFiles(paths: UnitPaths, { files }: UnitRecord): readonly
  * Lets the unit's user read its files and no other's: every directory stays root's, so that the unit cannot put a link in the
  * place of a file that is written later.
  */
-function openTo({ groupId }: UnitOwner, paths: UnitPaths): void {
+export function openTo(owner: UnitOwner, paths: UnitPaths): void {
   const above = [
     dirname(paths.root),
     paths.root,
@@ -169,10 +170,8 @@ function openTo({ groupId }: UnitOwner, paths: UnitPaths): void {
   const below = readdirSync(paths.files, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name));
-  for (const directory of [...above, dirname(paths.directory), paths.directory, paths.files, ...below]) {
-    chownSync(directory, 0, groupId);
-    chmodSync(directory, 0o750);
-  }
+  for (const directory of [...above, dirname(paths.directory), paths.directory, paths.files, ...below])
+    openToGroup(directory, owner);
 }
 
 function removeStaleFiles(paths: UnitPaths, kept: UnitRecord["files"]): void {
