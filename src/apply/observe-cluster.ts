@@ -64,7 +64,15 @@ export async function observeCluster(
     observeMembership(ports, spec, state, machines, problems, onProbe),
     observePresented(ports, spec, machines),
   ]);
-  const uncalled = await uncalledMembers(ports.provider, { spec, state, machines, membership, presented, signal });
+  const uncalled = await uncalledMembers(ports.provider, {
+    spec,
+    state,
+    machines,
+    orphans,
+    membership,
+    presented,
+    signal,
+  });
   const ofBalancer = balancer.kind === "unreachable" ? [{ name: loadBalancerName, ...balancer }] : [];
   const lost = [...unreachable, ...uncalled, ...ofBalancer];
   const away = lost.length === 0 ? {} : { unreachable: inOrder(lost, names).map(unreachableOnly) };

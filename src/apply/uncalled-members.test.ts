@@ -90,6 +90,63 @@ describe("members that haplan cannot call, and that are at work on their own hos
     expect(steps.map(({ title }) => title)).toContain("destroy machine m2");
   });
 
+  describe("and whose directories are hidden", () => {
+    const hidden = async (...names: readonly string[]): Promise<FakeWorld> => {
+      const world = await cutOff(...names);
+      for (const name of names) world.hidden.add(name);
+      return world;
+    };
+
+    it.each([["m1"], ["m2"], ["m1 m2"], ["m2 m3"]])("are left alone while another one answers: %s", async (names) => {
+      const { steps, warnings } = await planInWorld(await hidden(...names.split(" ")), three);
+      expect(steps).toEqual([]);
+      expect(warnings.map(({ summary }) => summary)).toEqual(
+        names.split(" ").map((name) => `haplan cannot call the member on haplan_machine.${name}`),
+      );
+      expect(warnings[0]!.detail).toMatch(/is at work on its own host.*directory of its machine is not there/s);
+    });
+
+    it("are all that there are: the quorum is not lost", async () => {
+      await expect(planInWorld(await hidden("m1", "m2", "m3"), three)).rejects.toThrow(
+        "haplan cannot call m1, m2, m3, and no other member answers",
+      );
+    });
+
+    it("are beside others that are only cut off", async () => {
+      const world = await hidden("m1");
+      for (const name of ["m2", "m3"]) world.uncalled.add(name);
+      await expect(planInWorld(world, three)).rejects.toThrow("haplan cannot call m1, m2, m3, and no other member");
+    });
+
+    it("are not made anew while their processes hang", async () => {
+      const world = await hidden("m2");
+      world.hung.add("m2");
+      const { steps, warnings } = await planInWorld(world, three);
+      expect(steps).toEqual([]);
+      expect(warnings[0]!.detail).toContain("its process runs, and does not answer");
+    });
+
+    it("are not made anew where that is asked for", async () => {
+      await expect(planInWorld(await hidden("m2"), three, { replace: ["haplan_machine.m2"] })).rejects.toThrow(
+        "Master m2 cannot be made anew while its former agent runs",
+      );
+    });
+
+    it("are replaced once their processes have ended", async () => {
+      const world = await hidden("m2");
+      for (const unit of world.facts.machines.get("m2")!.units.values()) unit.running = false;
+      const { steps } = await planInWorld(world, three);
+      expect(steps.map(({ title }) => title)).toContain("create machine m2 (generation 2)");
+    });
+
+    it("are destroyed", async () => {
+      const world = await hidden("m1", "m2", "m3");
+      const { steps } = await planInWorld(world, three, { mode: "destroy" });
+      const destroyed = steps.flatMap(({ action }) => (action.kind === "destroyMachine" ? [action.machine] : []));
+      expect(destroyed).toEqual(expect.arrayContaining(["m1", "m2", "m3"]));
+    });
+  });
+
   it("are destroyed", async () => {
     const world = await cutOff("m1", "m2", "m3");
     const { steps, warnings } = await planInWorld(world, three, { mode: "destroy" });

@@ -8,11 +8,12 @@ import { isAt, unitOf } from "../plan/cluster-view.ts";
 import type {
   ObservedMachine,
   ObservedMembership,
+  ObservedOrphan,
   ObservedPresentation,
   UnreachableMachine,
 } from "../plan/observed-cluster.ts";
-import { resourceAddress } from "../plan/resource.ts";
-import type { State } from "../plan/state.ts";
+import { type ResourceType, resourceAddress } from "../plan/resource.ts";
+import type { State, StateResource } from "../plan/state.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { ownMasters } from "../spec/machine-hosts.ts";
@@ -23,6 +24,7 @@ export type SilentRequest = {
   readonly spec: ClusterSpec;
   readonly state: State | null;
   readonly machines: readonly ObservedMachine[];
+  readonly orphans: readonly ObservedOrphan[];
   readonly membership: ObservedMembership | null;
   readonly presented: readonly ObservedPresentation[];
   readonly signal: AbortSignal | undefined;
@@ -33,13 +35,20 @@ export async function uncalledMembers(
   provider: Pick<Provider, "answersLocally">,
   request: SilentRequest,
 ): Promise<readonly UnreachableMachine[]> {
-  const asked = silentMembers(request).map(async ({ machine, url }): Promise<readonly UnreachableMachine[]> => {
-    const { name } = machine;
-    const condition = await conditionAtWork(provider, { machine, url }, request.signal);
+  const asked = silentMembers(request).map(async (member): Promise<readonly UnreachableMachine[]> => {
+    const { name } = member.machine;
+    const condition = await conditionAtWork(provider, member, request.signal);
     if (condition === null) return [];
-    return [{ name, reason: `${condition}, but ${whyNotCalled(name, url, request)}`, uncalled: true }];
+    return [{ name, reason: `${condition}, but ${whyNotCalled(name, member.url, request)}`, uncalled: true }];
   });
-  return (await Promise.all(asked)).flat();
+  const orphaned = silentOrphans(request).map(async (member): Promise<UnreachableMachine> => {
+    const { name } = member.machine;
+    const condition =
+      (await conditionAtWork(provider, member, request.signal)) ?? "its process runs, and does not answer";
+    const missing = `The directory of its machine is not there: see whether something is mounted above it. If it is gone for good, end the process (kill ${member.pid}) and plan again`;
+    return { name, reason: `${condition}, but ${whyNotCalled(name, member.url, request)}. ${missing}`, uncalled: true };
+  });
+  return (await Promise.all([...asked, ...orphaned])).flat();
 }
 
 /** The membership with what their hosts say of the members that haplan cannot call. */
@@ -54,7 +63,7 @@ export function withUncalled(
   return { ...membership, members };
 }
 
-type SilentMember = { readonly machine: ObservedMachine; readonly url: string };
+type SilentMember = { readonly machine: Pick<ObservedMachine, "name" | "generation">; readonly url: string };
 
 /** Only members: an agent that is not one yet answers no call. Where they are, whatever the spec says by now. */
 function silentMembers({ spec, state, machines, membership }: SilentRequest): readonly SilentMember[] {
@@ -71,6 +80,26 @@ function silentMembers({ spec, state, machines, membership }: SilentRequest): re
     const master = ownMasters(spec).find(({ name, address }) => name === machine.name && address === machine.address);
     const url = isThere(known) ? String(known) : master === undefined ? null : clientUrl(spec, master);
     return isSilent && url !== null ? [{ machine, url }] : [];
+  });
+}
+
+/** Of machines whose directories are not there. One that hangs has its vote and its address as well. */
+function silentOrphans(request: SilentRequest): readonly (SilentMember & { readonly pid: number })[] {
+  const { spec, state, machines, orphans, membership } = request;
+  return orphans.flatMap(({ machine: name, unit, pid }): readonly (SilentMember & { readonly pid: number })[] => {
+    if (unit !== agentUnitName || machines.some((machine) => machine.name === name)) return [];
+    const find = (type: ResourceType): StateResource | undefined =>
+      state?.resources.find(({ address }) => address === resourceAddress(type, name));
+    const recorded = find("haplan_raft_member")?.attributes["clientUrl"];
+    const master = ownMasters(spec).find((each) => each.name === name);
+    const url = typeof recorded === "string" ? recorded : master === undefined ? null : clientUrl(spec, master);
+    if (url === null) return [];
+    const place = new URL(url).hostname;
+    const isThere = (peerUrl: string): boolean => peerUrl !== "" && new URL(peerUrl).hostname === place;
+    const members = membership?.members.filter(({ peerUrls }) => peerUrls.some(isThere)) ?? [];
+    const isSilent = membership === null || (members.length > 0 && members.every(({ raftTerm }) => raftTerm === null));
+    const generation = find("haplan_machine")?.generation ?? 1;
+    return isSilent ? [{ machine: { name, generation }, url, pid }] : [];
   });
 }
 

@@ -35,6 +35,7 @@ import { classifyMasters, noteDrift, noteFoundVoters } from "./rules/masters.ts"
 import { planMembership } from "./rules/membership.ts";
 import { clearSpares } from "./rules/new-member-machine.ts";
 import { clearAddresses } from "./rules/occupied-addresses.ts";
+import { keepFormerAgents } from "./rules/orphans.ts";
 import { noteOverrides } from "./rules/overrides.ts";
 import { tellPostponed } from "./rules/postponed-updates.ts";
 import { checkPreconditions } from "./rules/preconditions.ts";
@@ -94,6 +95,7 @@ export function decideSteps(
   if (builder.refusals.length === 0) tellPostponed(planning, steps);
   if (builder.refusals.length === 0) refuseWaitInVain(planning, steps);
   if (input.mode === "apply") keepMachinesOfVoters(planning, steps);
+  keepFormerAgents(planning, steps);
   const guard = guardQuorum(modelOf(view, endpointModel(planning)), steps, {
     // Adopted members keep running, so their quorum must be kept as well. A restore replaces all members at once.
     destroying: (input.mode === "destroy" && !hasAdopted(input.spec)) || input.restore !== undefined,

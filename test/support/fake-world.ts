@@ -333,6 +333,8 @@ export class FakeWorld {
   readonly keepsHanging: Set<string> = new Set();
   /** Members that haplan cannot call, though they are at work. */
   readonly uncalled: Set<string> = new Set();
+  /** Machines whose directories are hidden, as by a mount: their processes run. */
+  readonly hidden: Set<string> = new Set();
   /** Machines of one generation, as `name@generation`, whose hosts do not answer, and the names that are unreachable with the host. */
   readonly cutOff: Map<string, readonly string[]> = new Map();
 
@@ -346,14 +348,16 @@ export class FakeWorld {
           .filter((machine) => machine.identity.lineage === lineage || names.includes(machine.identity.name))
           .map(observedMachine);
         return {
-          machines: found.filter((each) => !this.unreachable.has(each.name) && !this.cutOff.has(keyOf(each))),
+          machines: found.filter(
+            (each) => !this.unreachable.has(each.name) && !this.hidden.has(each.name) && !this.cutOff.has(keyOf(each)),
+          ),
           unreachable: [...this.unreachable, ...[...this.cutOff.values()].flat()].map((name) => ({
             name,
             reason: "no route to host",
           })),
         };
       },
-      observeOrphans: async () => this.orphans,
+      observeOrphans: async () => [...this.orphans, ...this.#hiddenProcesses()],
       preflight: async () => this.#preflight(),
       check: async () => ({ hosts: [], diagnostics: this.#preflight() }),
       createMachine: async ({ beside, attributes = {}, ...machine }) => {
@@ -459,6 +463,13 @@ export class FakeWorld {
       taskReport: async () => ({ state: "done", output: "" }),
       close: async () => {},
     };
+  }
+
+  #hiddenProcesses(): readonly ObservedOrphan[] {
+    return [...this.hidden].flatMap((machine) => {
+      const units = [...(this.facts.machines.get(machine)?.units ?? [])].filter(([, { running }]) => running);
+      return units.map(([unit, { pid }]) => ({ machine, unit, pid }));
+    });
   }
 
   /** Each unit has logged two lines: units take turns, a second apart. */

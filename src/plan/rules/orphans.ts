@@ -3,7 +3,9 @@
  * and may answer as members, so they are never ignored, and never stopped without being listed.
  */
 
+import { agentUnitName } from "../../units/unit-definition.ts";
 import type { Planning } from "../planning.ts";
+import type { Step } from "../step.ts";
 import { machineAddress } from "./machines.ts";
 
 /** By machine, sorted: what runs there, as `m1: agent (pid 812)`. */
@@ -38,6 +40,25 @@ export function checkOrphans(planning: Planning): void {
     `${orphans.size === 1 ? "A machine is gone but its processes run" : `${orphans.size} machines are gone but their processes run`}`,
     `Their directory no longer exists:\n${list}\nA member among them answers until it needs its data. Stop it (kill PID) and plan again: then it is replaced. Destroy stops all of them.`,
   );
+}
+
+/** No member is made anew on a host on which its former agent still runs: both would have its place, and the former one its vote. */
+export function keepFormerAgents({ observed, view, state, builder }: Planning, steps: readonly Step[]): void {
+  for (const { action } of steps) {
+    if (action.kind !== "createMachine") continue;
+    const { machine, address } = action;
+    const former = observed.orphans.find((orphan) => orphan.machine === machine && orphan.unit === agentUnitName);
+    const known = state?.resources.find((resource) => resource.address === machineAddress(machine));
+    const isElsewhere = known !== undefined && known.attributes["address"] !== address;
+    const isDestroyed = steps.some((step) => step.action.kind === "destroyMachine" && step.action.machine === machine);
+    if (former === undefined || view.machines.has(machine) || isElsewhere || isDestroyed) continue;
+    builder.refuse(
+      "plan/former-agent-runs",
+      `Master ${machine} cannot be made anew while its former agent runs (pid ${former.pid})`,
+      `The directory of its machine is not there, but its process still has its address, and may have its vote. See whether something is mounted above the directory. If it is gone for good, end the process (kill ${former.pid}) and plan again.`,
+      machineAddress(machine),
+    );
+  }
 }
 
 /** Processes left of missing machines are stopped with the rest. Returns the ids of the steps. */
