@@ -110,6 +110,7 @@ export class Endpoint {
   readonly #builder: PlanBuilder;
   readonly #wanted: Targets;
   readonly #certificates: IssuedCertificates;
+  readonly #revived: ReadonlyMap<string, string>;
   /** Those that clients use while the plan is executed. */
   readonly #balancers: readonly PresentBalancer[];
   /** Its current targets. */
@@ -123,11 +124,13 @@ export class Endpoint {
   /** The last step that changed the targets. */
   #lastStep: string | null = null;
 
-  constructor(planning: Planning, certificates: IssuedCertificates) {
+  /** `revived`: steps that start load balancers before, by name. */
+  constructor(planning: Planning, certificates: IssuedCertificates, revived: ReadonlyMap<string, string>) {
     const { spec, observed, builder } = planning;
     this.#builder = builder;
     this.#wanted = wantedTargets(spec);
     this.#certificates = certificates;
+    this.#revived = revived;
     this.#balancers = presentBalancers(planning);
     this.#next = new Map(toldTargets(planning));
     this.#told = new Map(this.#next);
@@ -216,7 +219,7 @@ export class Endpoint {
           // A target has changed once it has in all of them.
           [resourceAddress("haplan_load_balancer", name), ...(isLast ? backends : [])],
           // It is written together with the configuration.
-          [this.#certificates.get(name) ?? null],
+          [this.#certificates.get(name) ?? null, this.#revived.get(name) ?? null],
         ) ?? this.#lastStep;
     }
   }

@@ -41,6 +41,8 @@ function hasUnknownAddress({ loadBalancer }: ClusterSpec): boolean {
 type WithFirst = WithCertificates & {
   /** The step that made the load balancer before all else; null if none did. */
   readonly createdFirst: string | null;
+  /** The steps that start dead ones before the membership changes, by name. */
+  readonly revived: ReadonlyMap<string, string>;
 };
 
 /** What the load balancers of a plan share. */
@@ -176,17 +178,19 @@ function planLoadBalancer(planning: WithFirst, name: string, made: string | null
   const settled = moves ? null : endpoint.settledBy;
   const written = asWritten(planning.spec, resource, masters);
   const moved = moves && known === undefined ? haveChanged(["address"]) : null;
-  const reason = moved ?? whyChanged(written, found, certificates.has(name), view);
+  const revived = planning.revived.get(name) ?? null;
+  // One that was started before is as the spec has it, but for its targets.
+  const reason = revived === null ? (moved ?? whyChanged(written, found, certificates.has(name), view)) : null;
   // Targets that are removed and added again leave it unchanged.
   if (reason === null && changed.length === 0) {
     // Its configuration is the spec's once all masters are at their addresses.
     if (masters.formerTargets !== undefined) builder.leaveAsRecorded([address]);
-    return settled;
+    return settled ?? revived;
   }
-  planRunningUnit(address, reason ?? "its masters have changed", builder);
+  if (revived === null) planRunningUnit(address, reason ?? "its masters have changed", builder);
   // The last step of the membership chain has already written the wanted configuration.
   if (settled !== null) return settled;
-  return builder.add({ ...start, kind: "updateLoadBalancer" }, [address, ...changed], after);
+  return builder.add({ ...start, kind: "updateLoadBalancer" }, [address, ...changed], [...after, revived]);
 }
 
 /** The members of a cluster that is followed, which are no masters of the spec. */
@@ -199,14 +203,14 @@ function targetsFollowed(spec: ClusterSpec, follows: FollowedCluster | undefined
 }
 
 /** Whether it has another address for clients than before, on the same machine. */
-function movesAddress(planning: Planning, name: string): boolean {
+export function movesAddress(planning: Planning, name: string): boolean {
   const { spec, view } = planning;
   const isVirtual = view.loadBalancers.get(name)?.hasVirtualAddress === true || spec.loadBalancer.virtual !== undefined;
   return isVirtual && presentAddress(planning, name) !== spec.loadBalancer.address;
 }
 
 /** Whether its machine is made again by this plan, and it with it. */
-function remakesMachine(planning: Planning, name: string): boolean {
+export function remakesMachine(planning: Planning, name: string): boolean {
   const { desired, view } = planning;
   const machine = desired.find((candidate) => candidate.address === machineAddress(name));
   if (machine === undefined) return false;
