@@ -1,6 +1,6 @@
 /**
  * A real etcd with TLS on hosts is replaced by agents on the same hosts, at other ports, behind two load balancers with a virtual
- * address, and the way back, while clients write. All over ssh.
+ * address, and the way back, while clients write; also with one of these lost after the switch. All over ssh.
  */
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { ClusterOnHosts, contentsOf, runOnTestHost } from "./cluster-on-hosts.ts
 import { describeHosts } from "./describe-hosts.ts";
 import { network } from "./host-network.ts";
 import { bringUp, type HostSet, takeDown } from "./host-set.ts";
-import type { TestHost } from "./test-host.ts";
+import { powerOff, powerOn, type TestHost } from "./test-host.ts";
 
 const vip = `10.97.${network}.100`;
 const endpoint = `https://${vip}:2579`;
@@ -31,25 +31,27 @@ const part = process.env["HAPLAN_TEST_HOSTS_PART"];
 
 describeHosts("a migration on hosts", () => {
   let set: HostSet;
+  let masters: readonly TestHost[];
   let cluster: ClusterOnHosts;
   const ends: ClusterEnd[] = [];
 
   beforeAll(async () => {
-    set = await bringUp(3, "complete");
+    set = await bringUp(4, "complete");
+    masters = set.hosts.slice(0, 3);
   }, 900_000);
   afterEach(async () => {
     await Promise.all(ends.splice(0).map((end) => end.close()));
     await cluster?.teardown();
     const undo = `systemctl disable --now etcd; rm -rf /var/lib/etcd/default ${certificates} /etc/default/etcd`;
-    await Promise.all(set.hosts.map((host) => runOnTestHost(set, host, undo)));
+    await Promise.all(masters.map((host) => runOnTestHost(set, host, undo)));
   }, 120_000);
   afterAll(async () => {
     if (process.env["HAPLAN_TEST_KEEP_HOSTS"] === undefined) await takeDown();
   }, 120_000);
 
-  const oldUrls = (): readonly string[] => set.hosts.map(({ ipv4 }) => `https://${ipv4}:2379`);
+  const oldUrls = (): readonly string[] => masters.map(({ ipv4 }) => `https://${ipv4}:2379`);
 
-  function specText(type: string): string {
+  function specText(type: string, balancers: readonly string[]): string {
     const line = ({ ipv4, hostKey }: TestHost, at: number): string =>
       `      - { name: m${at + 1}, address: ${ipv4}, ssh: { hostKey: ${hostKey} } }\n`;
     return `apiVersion: haplan.dev/v1
@@ -66,7 +68,7 @@ spec:
       endpoints: ${JSON.stringify(oldUrls())}
       tls: { caFile: ca/ca.crt, certFile: ca/admin.crt, keyFile: ca/admin.key }
     masters:
-${set.hosts.map(line).join("")}  loadBalancer: { type: ${type}, vip: ${vip}, hosts: [{ name: m1 }, { name: m2 }], ports: [2579] }
+${masters.map(line).join("")}  loadBalancer: { type: ${type}, vip: ${vip}, hosts: [${balancers.join()}], ports: [2579] }
 `;
   }
 
@@ -85,10 +87,10 @@ ${set.hosts.map(line).join("")}  loadBalancer: { type: ${type}, vip: ${vip}, hos
     mkdirSync(directory);
     const authority = openAuthority({ directory });
     await authority.createAuthority("old authority");
-    const subjectAltNames = ["127.0.0.1", vip, ...set.hosts.map(({ ipv4 }) => ipv4)];
+    const subjectAltNames = ["127.0.0.1", vip, ...masters.map(({ ipv4 }) => ipv4)];
     await authority.issue({ name: "old", profile: "member", commonName: "old", subjectAltNames });
     await authority.issue({ name: "admin", profile: "client", commonName: "admin", subjectAltNames: [] });
-    const all = set.hosts.map(({ name, ipv4 }) => `${name}=https://${ipv4}:2380`).join();
+    const all = masters.map(({ name, ipv4 }) => `${name}=https://${ipv4}:2380`).join();
     const files = ["ca.crt", "old.crt", "old.key"].map(
       (name) => `cat > ${certificates}/${name} <<END\n${pem(name)}END`,
     );
@@ -97,9 +99,9 @@ ${set.hosts.map(line).join("")}  loadBalancer: { type: ${type}, vip: ${vip}, hos
         `ETCD_${use}CERT_FILE=${certificates}/old.crt\nETCD_${use}KEY_FILE=${certificates}/old.key\nETCD_${use}TRUSTED_CA_FILE=${certificates}/ca.crt`,
     );
     await Promise.all(
-      set.hosts.map(({ name, ipv4 }, at) =>
+      masters.map(({ name, ipv4 }, at) =>
         cluster.on(
-          set.hosts[at]!,
+          masters[at]!,
           `mkdir -p ${certificates}
 ${files.join("\n")}
 chown -R etcd: ${certificates}
@@ -174,7 +176,13 @@ systemctl enable --now --no-block etcd`,
   it.each(part === undefined ? types : [types[Math.floor(Number(part) / 4) % types.length]!])(
     "14/4: from etcd to the agent and back behind two load balancers of type %s, without a failed write",
     async (type) => {
-      cluster = new ClusterOnHosts(set, specText(type));
+      const spare = set.hosts[3]!;
+      const [first, second] = [
+        `{ name: m1 }`,
+        `{ name: lb2, address: ${spare.ipv4}, ssh: { hostKey: ${spare.hostKey} } }`,
+      ];
+      const both = specText(type, [first, second]);
+      cluster = new ClusterOnHosts(set, both);
       await startOld();
       const before = await Promise.all(set.hosts.map((host) => contentsOf(set, host)));
       const migrate = (...flags: string[]): Promise<string> => cluster.run("migrate", ...flags, "-auto-approve");
@@ -196,6 +204,16 @@ systemctl enable --now --no-block etcd`,
       written.push(...(await whileWriting("killed-back", () => again(["-rollback"], "returned"), whileKilled)));
       for (const url of oldUrls()) expect(await missingWrites(open([url]).client, "/", written)).toEqual([]);
       written.push(...(await whileWriting("again", () => migrate())));
+      await powerOff(spare);
+      const asked = await cluster.try("migrate", "-rollback", "-auto-approve");
+      expect(asked).toMatchObject({ code: 1, stderr: expect.stringContaining("lb2") });
+      // Its host is known to be lost: the spec does not have it any more.
+      cluster.writeSpec(specText(type, [first]));
+      written.push(...(await whileWriting("back-without-lb2", () => migrate("-rollback"))));
+      for (const url of oldUrls()) expect(await missingWrites(open([url]).client, "/", written)).toEqual([]);
+      await powerOn(spare);
+      cluster.writeSpec(both);
+      written.push(...(await whileWriting("with-lb2", () => migrate())));
       written.push(...(await whileWriting("the-end", () => migrate("-finish"))));
       expect((await cluster.try("plan", "-detailed-exitcode")).code).toBe(0);
       expect(await missingWrites(open([endpoint]).client, "/", written)).toEqual([]);

@@ -77,15 +77,24 @@ async function ensure({ name, unit }: WantedLoadBalancer): Promise<Record<string
 }
 
 async function open(): Promise<MigrationBalancer> {
+  await startMembers();
+  return openOf(names);
+}
+
+async function startMembers(): Promise<void> {
   for (const host of [11, 12, 13]) await member(`127.77.47.${host}`, "new");
   await member("127.77.47.1", "old");
+}
+
+/** With these hosts in the spec. */
+async function openOf(hosts: readonly Name[]): Promise<MigrationBalancer> {
   const spec = twoBalancers();
   const backend = createLocalBackend({ directory, clock: systemClock });
   const store = createStateStore({ backend, encryption: null, environment: {} });
   const lineage = "5a3c0f6e-0000-4000-8000-00000000000a";
   await store.write({ version: 1, haplanVersion: "0", lineage, serial: 1, clusterName: spec.name, resources: [] });
   const provider = {
-    model: { describeLoadBalancer: () => ({ attributes: {}, hosts: names.map((name) => ({ name })) }) },
+    model: { describeLoadBalancer: () => ({ attributes: {}, hosts: hosts.map((name) => ({ name })) }) },
     readUnitFile: async (name: string, _unit: string, path: string) => {
       if (silent.has(name)) return null;
       try {
@@ -136,7 +145,7 @@ describe("several load balancers", () => {
   }, 30_000);
 
   it.each([
-    ["cannot be told to", (name: Name) => void lost.add(name), "lb2 does not answer"],
+    ["cannot be told to", (name: Name) => void lost.add(name), "Load balancer lb2 could not be asked"],
     [
       "dies before all do",
       async (name: Name) => {
@@ -144,7 +153,7 @@ describe("several load balancers", () => {
         await running.get(name)?.[Symbol.asyncDispose]();
         running.delete(name);
       },
-      "lb2 does not answer",
+      "Load balancer lb2 could not be asked",
     ],
   ])(
     "14/4: one that %s lets nothing begin, and the others continue at the old cluster",
@@ -175,12 +184,27 @@ describe("several load balancers", () => {
     lost.add("lb2");
     await running.get("lb2")?.[Symbol.asyncDispose]();
     running.delete("lb2");
-    await expect(balancer.serve("new")).rejects.toThrow("lb2 does not answer");
+    await expect(balancer.serve("new")).rejects.toThrow("Load balancer lb2 could not be asked");
     expect(await ask("lb1")).toBe("new");
-    await expect(balancer.moveClients("new")).rejects.toThrow("lb2 does not answer");
+    await expect(balancer.moveClients("new")).rejects.toThrow("Load balancer lb2 could not be asked");
     lost.clear();
     await balancer.moveClients("new");
     expect(await askAll()).toEqual(["new", "new"]);
+  }, 30_000);
+
+  it("14/4: one that is lost for good is not asked any more once the spec does not have it", async () => {
+    const balancer = await open();
+    await balancer.serve("old");
+    await balancer.hold("old");
+    lost.add("lb2");
+    await running.get("lb2")?.[Symbol.asyncDispose]();
+    running.delete("lb2");
+    await expect(balancer.serve("new")).rejects.toThrow("Load balancer lb2 could not be asked");
+    const rest = await openOf(["lb1"]);
+    await rest.moveClients("new");
+    await rest.hold("new");
+    await rest.serve("old");
+    expect(await ask("lb1")).toBe("old");
   }, 30_000);
 });
 

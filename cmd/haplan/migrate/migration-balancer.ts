@@ -1,6 +1,7 @@
 /** The load balancers during a migration: in front of the old cluster, holding its clients, or in front of the new members. */
 import { randomUUID } from "node:crypto";
 import { materializeUnit } from "../../../src/apply/materialize-unit.ts";
+import { errorText } from "../../../src/base/haplan-error.ts";
 import { haproxyQuestion, haproxySocket, parseHaproxyStatus } from "../../../src/load-balancer/haproxy-status.ts";
 import {
   type LoadBalancerStatus,
@@ -19,7 +20,7 @@ import {
 } from "../../../src/units/load-balancer-unit.ts";
 import { loadBalancerUnitName, relayUnitName } from "../../../src/units/unit-definition.ts";
 import type { CliContext } from "../cli-context.ts";
-import { type RefusalError, refuse } from "../refusal.ts";
+import { RefusalError, refuse } from "../refusal.ts";
 import { type Session, sessionState } from "../session.ts";
 import type { MigrationRecord } from "./migration-record.ts";
 
@@ -85,7 +86,7 @@ export class MigrationBalancer {
 
   /** New connections are forwarded to this cluster, and those that wait. One that cannot be reached keeps none of the others. */
   async serve(side: ClusterSide): Promise<void> {
-    await completeAll(this.#names.map((name) => this.#ensure(name, this.#targets(side))));
+    await this.#each((name) => this.#ensure(name, this.#targets(side)));
   }
 
   /**
@@ -106,13 +107,13 @@ export class MigrationBalancer {
   async hold(side: ClusterSide): Promise<number> {
     const id = randomUUID();
     const targets = { ...this.#targets(side), hold: { id, forMs: holdMsMax } };
-    await completeAll(this.#names.map((name) => this.#ensure(name, targets)));
+    await this.#each((name) => this.#ensure(name, targets));
     const isHeld = ({ held }: LoadBalancerStatus): boolean => held?.id === id && held.complete;
-    const found = await Promise.all(this.#names.map((name) => this.#untilStatus(name, isHeld, heldTimeoutMs)));
+    const found = await this.#each((name) => this.#untilStatus(name, isHeld, heldTimeoutMs));
     const failed = this.#names.filter((_, at) => found[at] === null);
     if (failed.length > 0) throw notHeld(failed, side);
     // One of them may have died, or its time be over, while another one still closed connections.
-    const still = await Promise.all(this.#names.map((name) => this.#status(name)));
+    const still = await this.#each((name) => this.#status(name));
     const released = this.#names.filter((_, at) => still[at]?.held?.id !== id);
     if (released.length > 0) throw notHeld(released, side);
     return still.reduce((sum, status) => sum + (status?.held?.cut ?? 0), 0);
@@ -123,7 +124,8 @@ export class MigrationBalancer {
    * has none.
    */
   async removeRelays(): Promise<void> {
-    await completeAll((await this.#relays()).map((name) => this.#removeRelay(name)));
+    const relays = await this.#relays();
+    await this.#each(async (name) => (relays.includes(name) ? this.#removeRelay(name) : undefined));
   }
 
   /** Whether HAProxy forwards through a relay, or one was left beside it. */
@@ -133,9 +135,7 @@ export class MigrationBalancer {
 
   async #relays(): Promise<readonly string[]> {
     const { provider } = this.#session;
-    const found = await Promise.all(
-      this.#names.map((name) => provider.readUnitFile(name, relayUnitName, "load-balancer.json")),
-    );
+    const found = await this.#each((name) => provider.readUnitFile(name, relayUnitName, "load-balancer.json"));
     return this.#names.filter((_, at) => found[at] !== null);
   }
 
@@ -161,8 +161,7 @@ export class MigrationBalancer {
   }
 
   async #areAllAt(side: ClusterSide): Promise<boolean> {
-    const found = await Promise.all(this.#names.map((name) => this.#isAt(name, side)));
-    return found.every(Boolean);
+    return (await this.#each((name) => this.#isAt(name, side))).every(Boolean);
   }
 
   async #isAt(name: string, side: ClusterSide): Promise<boolean> {
@@ -201,6 +200,17 @@ export class MigrationBalancer {
     return text === null ? null : parseStatus(text, this.#context.clock.now());
   }
 
+  /** Waits for all, also if one fails. @throws the first error, with the name of its load balancer if there are others */
+  async #each<Result>(work: (name: string) => Promise<Result>): Promise<readonly Result[]> {
+    const names = this.#names;
+    const results = await Promise.allSettled(names.map(work));
+    return results.map((result, at) => {
+      if (result.status === "fulfilled") return result.value;
+      const { reason } = result;
+      throw names.length === 1 || reason instanceof RefusalError ? reason : notReached(names[at]!, reason);
+    });
+  }
+
   get #names(): readonly string[] {
     const { provider, spec } = this.#session;
     return provider.model.describeLoadBalancer(spec).hosts.map(({ name }) => name);
@@ -232,11 +242,13 @@ export class MigrationBalancer {
   }
 }
 
-/** Waits for all, also if one fails. @throws the first error */
-async function completeAll(work: readonly Promise<void>[]): Promise<void> {
-  const results = await Promise.allSettled(work);
-  const failure = results.find(({ status }) => status === "rejected");
-  if (failure?.status === "rejected") throw failure.reason;
+/** Of several load balancers one may be lost for good, and would keep a migration from its end. */
+function notReached(name: string, cause: unknown): RefusalError {
+  return refuse(
+    "cli/balancer-not-reached",
+    `Load balancer ${name} could not be asked`,
+    `${errorText(cause)}\nIt may have clients: run the same command again once it is back. If its host is lost for good, and no client uses it, remove it from loadBalancer.hosts in the spec first.`,
+  );
 }
 
 function notHeld(names: readonly string[], side: ClusterSide): RefusalError {
