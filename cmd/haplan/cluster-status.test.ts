@@ -280,6 +280,34 @@ describe("status", () => {
     expect(statusExitCode(status)).toBe(4);
   });
 
+  it("says unknown, not lost, where it cannot call the members that would be the quorum", () => {
+    const settled = settledObservation(spec);
+    const called = (name: string): boolean => name === "m1";
+    const members = settled.membership!.members.map((member) =>
+      called(member.name)
+        ? member
+        : { ...member, healthy: false, raftIndex: null, raftTerm: null, answersItsHost: true as const },
+    );
+    const reason = "its process is at work on its own host, but no connection is made to it";
+    const observed = {
+      ...settled,
+      membership: { ...settled.membership!, members },
+      unreachable: ["m2", "m3"].map((name) => ({ name, reason, uncalled: true as const })),
+    };
+    const status = clusterStatus({
+      spec,
+      state: null,
+      observed,
+      balancers: [{ name: loadBalancerName, report: null, virtualAddress: null }],
+      reporting: null,
+      interrupted: null,
+      nowMs: fixtureNowMs,
+    });
+    expect(status.notAuthenticated).toBe(`cannot call m2, m3: ${reason}`);
+    expect(status.members.map(({ role }) => role)).toEqual(["leader", "unknown", "unknown"]);
+    expect(statusExitCode(status)).toBe(4);
+  });
+
   it.each([
     ["all voters are healthy", {}, 0],
     ["one of three is missing", { m1: silent }, 2],

@@ -6,6 +6,7 @@ import {
   type ObservedCluster,
   type ObservedMachine,
   type ObservedMember,
+  type ObservedMembership,
   whyUnreachable,
 } from "../../src/plan/observed-cluster.ts";
 import { specName } from "../../src/plan/resource.ts";
@@ -84,13 +85,19 @@ function whyNotAuthenticated({ state, observed }: StatusInput): string | null {
   if (reported !== undefined) return reported;
   const { authority, membership, certificates } = observed;
   const uncalled = (observed.unreachable ?? []).filter((machine) => machine.uncalled === true);
-  if (membership === null && uncalled.length > 0)
+  if (uncalled.length > 0 && !hasQuorumOfCalled(membership))
     return `cannot call ${uncalled.map(({ name }) => name).join(", ")}: ${uncalled[0]!.reason}`;
   const known = state?.resources.find(({ type }) => type === "haplan_ca")?.attributes["fingerprint"];
   if (membership !== null || authority === null || typeof known !== "string" || known === authority.fingerprint)
     return null;
   if (certificates.some(({ trusted }) => trusted)) return null;
   return `cannot authenticate: ca.crt in ${authority.directory} is not the authority that the members trust`;
+}
+
+/** Whether the members that haplan can call are a quorum by themselves. */
+function hasQuorumOfCalled(membership: ObservedMembership | null): boolean {
+  const voting = (membership?.members ?? []).filter(({ learner }) => !learner);
+  return voting.length > 0 && voting.filter(({ healthy }) => healthy).length >= quorumOf(voting.length);
 }
 
 function foundMember(input: StatusInput, member: ObservedMember): MemberStatus {
@@ -106,7 +113,7 @@ function foundMember(input: StatusInput, member: ObservedMember): MemberStatus {
     lag: lagOf(observed, member),
     alarms: member.alarms ?? [],
     id: member.id,
-    role: reachable ? roleOf(member) : silentRole(input, name, peer),
+    role: reachable ? roleOf(member) : member.answersItsHost === true ? "unknown" : silentRole(input, name, peer),
     clientUrl: member.clientUrls[0] ?? (wanted === undefined ? null : clientUrl(spec, wanted)),
     peerUrl: peer,
     ...machineFacts(observed, name, peer),

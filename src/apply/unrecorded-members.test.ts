@@ -31,6 +31,18 @@ describe("members that the state does not have", () => {
   );
 });
 
+describe("members that the state does not have, one of which is down", () => {
+  it.each(["m1", "m3"])("keep the quorum when their settings change: %s", async (down) => {
+    const world = await without("haplan_raft_member", "haplan_agent");
+    world.facts.machines.get(down)!.units.get("agent")!.running = false;
+    const plan = await planInWorld(world, slower);
+    expect(plan.timeline[0]).toMatchObject({ voters: 3, healthyVoters: 2 });
+    expect(await applyPlan(plan, world.ports())).toMatchObject({ kind: "applied" });
+    expect(world.violations).toEqual([]);
+    expect((await planInWorld(world, slower)).steps).toEqual([]);
+  });
+});
+
 describe("a first start that was interrupted, and a spec with other settings", () => {
   /** A first apply in which these do not start. */
   async function begun(...missing: readonly string[]): Promise<FakeWorld> {
@@ -56,5 +68,19 @@ describe("a first start that was interrupted, and a spec with other settings", (
     expect(await applyPlan(await planInWorld(world, slower), world.ports())).toMatchObject({ kind: "applied" });
     expect(world.acted).toEqual(expect.arrayContaining(["startUnit m1", "startUnit m2", "startUnit m3"]));
     expect((await planInWorld(world, slower)).steps).toEqual([]);
+  });
+
+  it("leaves alone a member that has a quorum by the time of its step", async () => {
+    const world = await begun("m2", "m3");
+    const saved = await planInWorld(world, slower);
+    expect(await applyPlan(await planInWorld(world, three), world.ports())).toMatchObject({ kind: "applied" });
+    world.acted.length = 0;
+    world.facts.state = { ...world.facts.state!, serial: saved.binding.stateSerial };
+    expect(await applyPlan(saved, world.ports())).toMatchObject({
+      kind: "failed",
+      error: { code: "apply/answers-again" },
+    });
+    expect(world.acted.filter((act) => act.includes("stop"))).toEqual([]);
+    expect(world.violations).toEqual([]);
   });
 });

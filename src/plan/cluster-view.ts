@@ -225,11 +225,11 @@ export function areApart(one: string, other: string): boolean {
 
 /**
  * The state gets its first `haplan_raft_member` when the first quorum was confirmed: that is the end of `forming`. So are voters that
- * are all healthy, whatever the state has: a change of them has to keep their quorum.
+ * have a leader and were all started, whatever the state has: a change of them has to keep their quorum.
  */
 function clusterPhase(state: State | null, observed: ObservedCluster, ours: readonly ObservedMachine[]): ClusterPhase {
   if (state?.resources.some((resource) => resource.type === "haplan_raft_member")) return "formed";
-  if (isComplete(observed.membership)) return "formed";
+  if (isComplete(observed.membership, ours)) return "formed";
   const hasMaster = ours.some(
     (machine) => machine.hasData || machine.units.some((unit) => unit.name === agentUnitName),
   );
@@ -237,8 +237,13 @@ function clusterPhase(state: State | null, observed: ObservedCluster, ours: read
   return observed.membership !== null || hasMaster ? "forming" : "none";
 }
 
-function isComplete(membership: ObservedMembership | null): boolean {
-  return membership?.hasLeader === true && membership.members.every(({ healthy, learner }) => healthy || learner);
+function isComplete(membership: ObservedMembership | null, ours: readonly ObservedMachine[]): boolean {
+  const isNew = ({ hasData, units, address }: ObservedMachine, { peerUrls }: ObservedMember): boolean =>
+    !hasData && !units.some(({ name }) => name === agentUnitName) && peerUrls.some((url) => isAt(url, address));
+  return (
+    membership?.hasLeader === true &&
+    !membership.members.some((member) => !member.healthy && ours.some((machine) => isNew(machine, member)))
+  );
 }
 
 function observedMembers(

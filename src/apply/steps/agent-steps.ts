@@ -1,18 +1,21 @@
 /** Agents: written to their machines and started, restarted, stopped. Their health is checked by the waiting steps. */
 import { errorText, HaplanError } from "../../base/haplan-error.ts";
+import { unitOf } from "../../plan/cluster-view.ts";
+import { newestMachine } from "../../plan/observed-cluster.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { unitDigest } from "../../providers/unit-digest.ts";
 import { peerUrl } from "../../units/addresses.ts";
 import { agentBlueprint } from "../../units/agent-unit.ts";
 import type { InitialCluster } from "../../units/initial-cluster.ts";
-import { agentUnitName } from "../../units/unit-definition.ts";
+import { agentUnitName, type UnitDefinition } from "../../units/unit-definition.ts";
 import { carriedCertificate } from "../carried-certificate.ts";
 import { materializeUnit } from "../materialize-unit.ts";
+import { answersAgain } from "../member-answers.ts";
 import type { StepOutputs } from "../state-edits.ts";
 import { liveMembership, type StepContext } from "../step-context.ts";
 import { awaitPresented } from "./await-presented.ts";
-import { removeLearner } from "./await-steps.ts";
+import { removeLearner, unhealthyOf } from "./await-steps.ts";
 import { awaitTrust } from "./await-trust.ts";
 import { machineRef } from "./machine-steps.ts";
 
@@ -23,11 +26,17 @@ type AgentStart = StepAction & {
 /** A member that is asked to stop transfers leadership and finishes its calls: at most about 8 s. */
 const stopGraceMs = 10_000;
 
-export async function startAgent(context: StepContext, action: AgentStart): Promise<StepOutputs> {
+/** `before`: called with the unit, before anything is done to its process. */
+export async function startAgent(
+  context: StepContext,
+  action: AgentStart,
+  before: (unit: UnitDefinition) => Promise<void> = async () => undefined,
+): Promise<StepOutputs> {
   const { plan, ports, keeper, signal } = context;
   const join = action.join ?? (await liveJoin(context, action.member));
   const blueprint = agentBlueprint(plan.spec, action.member, { ...join, token: keeper.state.lineage });
   const unit = await materializeUnit(blueprint, ports.authority);
+  await before(unit);
   const { pid } = await ports.provider.startUnit(action.member, unit, signal);
   const given = await carriedCertificate(context, resourceAddress("haplan_agent", action.member), blueprint);
   const facts = { pid, definitionDigest: unitDigest(unit), ...given };
@@ -71,7 +80,7 @@ export async function startMember(
   action: StepAction & { readonly kind: "startAgent" },
 ): Promise<StepOutputs> {
   try {
-    return await startAgent(context, action);
+    return await startAgent(context, action, (unit) => requireKept(context, action, unit));
   } catch (error) {
     // An interrupted run undoes nothing: the next one resumes.
     if (context.signal.aborted) throw error;
@@ -85,6 +94,24 @@ export async function startMember(
       { cause: error },
     );
   }
+}
+
+/**
+ * Initial members are started together, which none that is part of a quorum by now may be.
+ * @throws HaplanError `apply/answers-again` if it votes, and would be started with other settings than it has
+ */
+async function requireKept(
+  context: StepContext,
+  { member, join }: StepAction & { readonly kind: "startAgent" },
+  unit: UnitDefinition,
+): Promise<void> {
+  const { ports, connection, signal } = context;
+  if (join?.clusterState !== "new") return;
+  const { machines } = await ports.provider.observe(null, [member], signal);
+  const found = unitOf(newestMachine(machines, member), agentUnitName);
+  if (found?.running !== true || found.definitionDigest === unitDigest(unit)) return;
+  const membership = await (await connection.controlPlane()).observe();
+  if (unhealthyOf(context, membership, [member]).length === 0) throw answersAgain(member);
 }
 
 /** @throws HaplanError `apply/certificate-not-taken` if the agent keeps presenting another one */

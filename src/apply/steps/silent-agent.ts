@@ -2,11 +2,10 @@
  * A member that did not answer, with a process or without. It may be back by itself before its step, such as after a pause or a restart
  * of its machine, and then it may be one that the quorum needs: it is asked once more before anything is done to it.
  */
-import { HaplanError } from "../../base/haplan-error.ts";
 import { desiredResources } from "../../plan/desired-resources.ts";
 import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
-import { memberAnswers } from "../member-answers.ts";
+import { answersAgain, memberAnswers } from "../member-answers.ts";
 import { leftAlone, type StepOutputs } from "../state-edits.ts";
 import { pollIntervalMs, type StepContext } from "../step-context.ts";
 import { restartAgent } from "./agent-steps.ts";
@@ -60,11 +59,4 @@ function keepsSettings({ plan, keeper, ports }: StepContext, member: string): bo
 async function isLearner({ connection }: StepContext, name: string): Promise<boolean> {
   const membership = await (await connection.controlPlane()).observe();
   return membership?.members.some((member) => member.name === name && member.learner) === true;
-}
-
-function answersAgain(member: string): HaplanError {
-  return new HaplanError(
-    "apply/answers-again",
-    `${member} answers again, and would get other settings. It was left alone: plan again, so that it is restarted as one that works`,
-  );
 }

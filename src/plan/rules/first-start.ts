@@ -3,6 +3,7 @@
 import type { InitialCluster } from "../../units/initial-cluster.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { unitOf } from "../cluster-view.ts";
+import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { resourceAddress } from "../resource.ts";
 import { planMachine } from "./machines.ts";
@@ -27,20 +28,24 @@ export function planFirstStart(planning: WithCertificates): void {
       planMachine({ ...planning, replace: [] }, resource, () => null),
     );
   }
-  // Without a quorum nothing depends on them: they are started again together.
-  const reconfigured = new Set(reconfiguredFounders(planning));
-  const started = members.map(({ name }) => {
-    const address = resourceAddress("haplan_agent", name);
-    const known = view.resources.has(address);
-    if (known && isRunning(planning, name) && !certificates.has(name) && !reconfigured.has(name)) return null;
-    const reason = reconfigured.has(name) ? configurationChanged : "its process is gone";
-    builder.setAction(address, known ? "update" : "create", known ? reason : null);
-    return builder.add(
-      { kind: "startAgent", member: name, join },
-      [address],
-      [machines.get(name) ?? null, certificates.get(name) ?? null],
-    );
-  });
+  // Without a quorum nothing depends on them: they are started again together, before others make one with them.
+  const reconfigured = reconfiguredFounders(planning);
+  const again: (string | null)[] = [];
+  const isAgain = ({ name }: DesiredResource): boolean => reconfigured.includes(name);
+  const started = members
+    .toSorted((a, b) => Number(isAgain(b)) - Number(isAgain(a)))
+    .map((member) => {
+      const { name } = member;
+      const address = resourceAddress("haplan_agent", name);
+      const known = view.resources.has(address);
+      if (known && isRunning(planning, name) && !certificates.has(name) && !isAgain(member)) return null;
+      const reason = isAgain(member) ? configurationChanged : "its process is gone";
+      builder.setAction(address, known ? "update" : "create", known ? reason : null);
+      const waits = [machines.get(name) ?? null, certificates.get(name) ?? null, ...(isAgain(member) ? [] : again)];
+      const step = builder.add({ kind: "startAgent", member: name, join }, [address], waits);
+      if (isAgain(member)) again.push(step);
+      return step;
+    });
   for (const member of members) builder.setAction(member.address, "create");
   builder.chain(
     { kind: "awaitQuorum", members: spec.controlPlane.masters.map((master) => master.name) },
