@@ -1,5 +1,6 @@
 /** Plans for a part of the view: targets, refresh only, and plans made from memory. */
 import { describe, expect, it } from "vitest";
+import { fakeRemoteModel } from "../../test/support/fake-remote-model.ts";
 import { planOf } from "../../test/support/plan-of.ts";
 import {
   emptyObservation,
@@ -12,6 +13,7 @@ import { observationFromState } from "./observation-from-state.ts";
 import type { Plan } from "./plan.ts";
 import { planChanges } from "./planner.ts";
 import type { PlannerInput } from "./planner-input.ts";
+import type { Attributes } from "./resource.ts";
 
 const three = fixtureSpec(["m1", "m2", "m3"]);
 const five = fixtureSpec(["m1", "m2", "m3", "m4", "m5"]);
@@ -46,6 +48,49 @@ describe("a targeted plan", () => {
     expect(plan.timeline.at(-1)?.voters).toBe(5);
     expect(plan.steps.map(({ id }) => id)).toContain("startAgent:m5");
     expect(plan.steps.map(({ id }) => id)).not.toContain("startWorker:w1");
+  });
+
+  /** A machine per master that changes while its agent is stopped, one that changes in place, one that is another machine. */
+  const changing: readonly [string, Attributes][] = [
+    ["a size, for which its agent stops", { size: "large" }],
+    ["a disk, in place", { diskGb: 40 }],
+    ["another image, with a new member", { image: "debian-14" }],
+  ];
+  const before: Attributes = { size: "small", image: "debian-13", diskGb: 20 };
+  it.each(changing.flatMap(([what, change]) => ["m1", "m2", "m3"].map((name) => [what, name, change] as const)))(
+    "A9: changes only the master that it names: %s of %s",
+    (_, name, change) => {
+      const state = settledState(three);
+      const resources = state.resources.map((each) =>
+        each.type === "haplan_machine" ? { ...each, attributes: { ...each.attributes, ...before } } : each,
+      );
+      const observed = settledObservation(three);
+      const provider = fakeRemoteModel({ ...before, ...change });
+      const given = { state: { ...state, resources }, observed, provider };
+      const target = [`haplan_machine.${name}`];
+      const plan = planOf(fixtureInput(three, { ...given, target }));
+      const names = plan.steps.flatMap(({ action }) => ("machine" in action ? [action.machine] : []));
+      expect([...new Set(names)]).toEqual([name]);
+      const others = ["m1", "m2", "m3"].filter((each) => each !== name);
+      for (const { id } of plan.steps)
+        for (const other of others) expect(id).not.toMatch(new RegExp(`^\\w*(Agent|Machine|Member):${other}`));
+      expect(acting(plan).filter((address) => others.some((other) => address.endsWith(`.${other}`)))).toEqual([]);
+      expect(plan.timeline.every((row) => row.canLose !== null)).toBe(true);
+      const whole = planOf(fixtureInput(three, given));
+      expect(whole.steps.length).toBeGreaterThan(plan.steps.length);
+    },
+  );
+
+  it("A9: changes only the agent that it names", () => {
+    const slower = { ...three, controlPlane: { ...three.controlPlane, electionTimeoutMs: 2000 } };
+    const plan = planOf(
+      fixtureInput(slower, {
+        state: settledState(three),
+        observed: settledObservation(three),
+        target: ["haplan_agent.m3"],
+      }),
+    );
+    expect(plan.steps.map(({ id }) => id)).toEqual(["updateAgent:m3", "awaitQuorum:m3"]);
   });
 
   it("every step that is waited for is in it, whatever the target", () => {

@@ -3,6 +3,7 @@
 import type { DesiredResource } from "../desired-resources.ts";
 import type { Planning } from "../planning.ts";
 import { type Attributes, resourceAddress } from "../resource.ts";
+import { isUntargeted } from "./left-out-masters.ts";
 import {
   changedAttributes,
   describedAttributes,
@@ -19,6 +20,7 @@ export function planMachineUpdates(planning: Planning): void {
     if (machine.type !== "haplan_machine" || !view.machines.has(machine.name)) continue;
     if (builder.actions.has(machine.address)) continue;
     noteMachineDrift(planning, machine);
+    if (isUntargeted(planning, machine.name)) continue;
     const { names: stopping } = machine.whileStopped;
     // They are changed with an agent that has stopped, or by a later plan.
     const running = machine.changedInPlace.filter((name) => !stopping.includes(name));

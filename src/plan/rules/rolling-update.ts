@@ -20,7 +20,8 @@ import {
 } from "./agent-certificates.ts";
 import { agentStart, awaitCaughtUp, awaitStarted } from "./agent-start.ts";
 import { knownInitialCluster } from "./known-initial-cluster.ts";
-import { createMachine, machineAddress } from "./machines.ts";
+import { isLeftOut, ownAddresses } from "./left-out-masters.ts";
+import { createMachine } from "./machines.ts";
 import { forcedBy, type KeptMaster, movesPeerUrl, whyRebuild } from "./masters.ts";
 import { bestSuccessor, type MembershipResult, memberUpdate, planBackup, sortedByName } from "./membership.ts";
 import { moveMember } from "./move-member.ts";
@@ -81,6 +82,11 @@ export function planRollingUpdates(planning: WithMasters & { readonly membership
     const change = plannedChange(planning, agentOf(desired, master));
     const moves = memberUpdate(desired, master.voter) !== null;
     const stopped = master.kind === "keep" ? changedWhileStopped(planning, master.name) : [];
+    if (!moves && !membership.started.has(master.name) && isLeftOut(planning, master)) {
+      planning.builder.leaveAsRecorded(ownAddresses(master.name));
+      endpoint.keep(master.name);
+      continue;
+    }
     const isAsWanted = (change === null && !moves) || membership.started.has(master.name);
     if (master.kind === "keep" && isAsWanted && stopped.length === 0) continue;
     const handsOver = (): void => {
@@ -139,7 +145,7 @@ function waits(
   const wanted = spec.controlPlane.masters.find((each) => each.name === name)?.address;
   // Another master may come to its address in this plan.
   if (view.machines.get(name)?.address !== wanted) return false;
-  const [member, agent, machine] = addressesOf(name);
+  const [member, agent, machine] = ownAddresses(name);
   // One that this plan starts gets all but the changes of its machine.
   const isStarted = membership.started.has(name);
   const restarts = !isStarted && kind === "keep";
@@ -278,8 +284,8 @@ function handOver(
 function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonly MemberRef[]): readonly MemberRef[] {
   const { desired, view, certificates, builder } = planning;
   const { name, voter } = master;
-  const [member, agent, machine] = addressesOf(name);
-  const [oldMember, oldAgent, oldMachine] = addressesOf(voter.name);
+  const [member, agent, machine] = ownAddresses(name);
+  const [oldMember, oldAgent, oldMachine] = ownAddresses(voter.name);
   const resource = desired.find((candidate) => candidate.address === member)!;
   planRebuild(planning, resource, master);
   const stepwise = planning.spec.controlPlane.engine === "etcd";
@@ -305,15 +311,11 @@ function rebuild(planning: WithCertificates, master: KeptMaster, voters: readonl
   return to;
 }
 
-function addressesOf(name: string): readonly [ResourceAddress, ResourceAddress, ResourceAddress] {
-  return [resourceAddress("haplan_raft_member", name), resourceAddress("haplan_agent", name), machineAddress(name)];
-}
-
 function planRebuild(planning: Planning, resource: DesiredResource, { name, voter }: KeptMaster): void {
   const { view, builder } = planning;
   if (voter.name !== name) {
-    for (const address of addressesOf(name)) builder.setAction(address, "create", `it replaces ${voter.name}`);
-    for (const address of addressesOf(voter.name)) builder.setAction(address, "delete", `${name} replaces it`);
+    for (const address of ownAddresses(name)) builder.setAction(address, "create", `it replaces ${voter.name}`);
+    for (const address of ownAddresses(voter.name)) builder.setAction(address, "delete", `${name} replaces it`);
     builder.warn(
       "plan/renamed-master",
       `${name} replaces ${voter.name}, which has the same address`,
@@ -326,6 +328,6 @@ function planRebuild(planning: Planning, resource: DesiredResource, { name, vote
   const moves = view.machines.get(name)?.address !== wanted;
   const forced = moves ? ["address"] : forcedBy(planning, name);
   const forces = forced.length === 0 ? undefined : forced;
-  for (const address of [...addressesOf(name)].reverse())
+  for (const address of [...ownAddresses(name)].reverse())
     builder.setAction(address, "deleteThenCreate", reason, forces);
 }
