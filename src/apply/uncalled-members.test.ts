@@ -4,6 +4,8 @@ import { FakeWorld } from "../../test/support/fake-world.ts";
 import { planInWorld } from "../../test/support/plan-in-world.ts";
 import { fixtureSpec } from "../../test/support/planned-cluster.ts";
 import { HaplanError } from "../base/haplan-error.ts";
+import type { ObservedOrphan } from "../plan/observed-cluster.ts";
+import type { PlannerInput } from "../plan/planner-input.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { applyPlan } from "./apply-plan.ts";
 import { observeCluster } from "./observe-cluster.ts";
@@ -178,4 +180,24 @@ describe("members that haplan cannot call, and that are at work on their own hos
     const { steps } = await planInWorld(world, three, { observed });
     expect(steps.map(({ title }) => title)).toContain("restart agent m2, unless it answers by then");
   });
+
+  it.each<[string, PlannerInput["replace"], string]>([
+    ["left alone", [], "haplan cannot call the member on haplan_machine.m2"],
+    ["not made anew beside its agent", ["haplan_machine.m2"], "former agent runs (pid 812)"],
+  ])(
+    "are %s where the hidden directory is that of a machine that was made beside its former one",
+    async (_, replace, text) => {
+      const world = await cutOff("m2");
+      world.hidden.add("m2");
+      const ports = world.ports();
+      const observeOrphans = async (): Promise<readonly ObservedOrphan[]> => [
+        { machine: "m2@2", unit: "agent", pid: 812 },
+      ];
+      const provider = { ...ports.provider, observeOrphans };
+      const observed = await observeCluster({ ...ports, provider }, { spec: three, state: world.facts.state });
+      const planned = planInWorld(world, three, { observed, replace: replace ?? [] });
+      if (replace?.length === 0) expect((await planned).warnings.map(({ summary }) => summary)).toEqual([text]);
+      else await expect(planned).rejects.toThrow(text);
+    },
+  );
 });

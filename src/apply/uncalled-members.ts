@@ -12,7 +12,7 @@ import type {
   ObservedPresentation,
   UnreachableMachine,
 } from "../plan/observed-cluster.ts";
-import { type ResourceType, resourceAddress } from "../plan/resource.ts";
+import { type ResourceType, resourceAddress, specName } from "../plan/resource.ts";
 import type { State, StateResource } from "../plan/state.ts";
 import type { Provider } from "../providers/provider.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
@@ -86,7 +86,9 @@ function silentMembers({ spec, state, machines, membership }: SilentRequest): re
 /** Of machines whose directories are not there. One that hangs has its vote and its address as well. */
 function silentOrphans(request: SilentRequest): readonly (SilentMember & { readonly pid: number })[] {
   const { spec, state, machines, orphans, membership } = request;
-  return orphans.flatMap(({ machine: name, unit, pid }): readonly (SilentMember & { readonly pid: number })[] => {
+  return orphans.flatMap(({ machine: directory, unit, pid }): readonly (SilentMember & { readonly pid: number })[] => {
+    // Of a machine that was made beside its former one, the directory has the generation in its name.
+    const name = specName(directory);
     if (unit !== agentUnitName || machines.some((machine) => machine.name === name)) return [];
     const find = (type: ResourceType): StateResource | undefined =>
       state?.resources.find(({ address }) => address === resourceAddress(type, name));

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { FakeWorld } from "../../test/support/fake-world.ts";
 import { planInWorld } from "../../test/support/plan-in-world.ts";
-import { fixtureSpec } from "../../test/support/planned-cluster.ts";
+import { planOf } from "../../test/support/plan-of.ts";
+import { fixtureInput, fixtureSpec, settledObservation, settledState } from "../../test/support/planned-cluster.ts";
 import { applyPlan } from "../apply/apply-plan.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import type { Plan } from "./plan.ts";
@@ -79,5 +80,33 @@ describe("a load balancer whose process is gone", () => {
     const running = kindsOf(await planInWorld(world, three));
     const dead = kindsOf(await planInWorld(await withoutBalancer(five), three));
     expect(dead.filter((kind) => kind !== "startLoadBalancer")).toEqual(running);
+  });
+});
+
+/** Two with a virtual address: `.1` is the host of lb1. */
+function withHosts(...hosts: readonly (readonly [name: string, address: string])[]): ClusterSpec {
+  const virtual = { interface: null, routerId: 7 };
+  const named = hosts.map(([name, address]) => ({ name, zone: null, address }));
+  return { ...three, loadBalancer: { ...three.loadBalancer, address: "10.0.0.100", hosts: named, virtual } };
+}
+
+describe("a load balancer of a virtual address whose process is gone", () => {
+  const pair = withHosts(["lb1", "10.0.0.1"], ["lb2", "10.0.0.2"]);
+
+  it.each<[string, ClusterSpec]>([
+    ["moves", withHosts(["lb1", "10.0.0.1"], ["lb2", "10.0.0.27"])],
+    ["leaves", withHosts(["lb1", "10.0.0.1"])],
+    ["is replaced", withHosts(["lb1", "10.0.0.1"], ["lb3", "10.0.0.3"])],
+  ])("is not started before the other one, which runs and %s, has stopped", (_, wanted) => {
+    const observed = settledObservation(pair);
+    const machines = observed.machines.map((machine) => {
+      const units = machine.units.map((unit) => (machine.name === "lb1" ? { ...unit, running: false } : unit));
+      return { ...machine, units };
+    });
+    const { steps } = planOf(fixtureInput(wanted, { state: settledState(pair), observed: { ...observed, machines } }));
+    const titles = steps.map(({ title }) => title.split(":")[0]!);
+    const place = (title: string): number => titles.indexOf(title);
+    expect(titles).toEqual(expect.arrayContaining(["start load balancer lb1", "stop load balancer lb2"]));
+    expect(place("stop load balancer lb2")).toBeLessThan(place("start load balancer lb1"));
   });
 });

@@ -21,7 +21,7 @@ export function reviveBalancers(planning: Planning, certificates: IssuedCertific
   const told = toldTargets(planning);
   const revived = new Map<string, string>();
   // Without a quorum there is nothing that it could serve: members are first.
-  if (view.phase !== "formed" || !view.hasLeader || told.size === 0) return revived;
+  if (view.phase !== "formed" || !view.hasLeader || told.size === 0 || isGroupChanged(planning)) return revived;
   const targets = backendsOf(told, wantedTargets(spec));
   for (const name of balancerNames(desired)) {
     const found = view.loadBalancers.get(name);
@@ -35,6 +35,18 @@ export function reviveBalancers(planning: Planning, certificates: IssuedCertific
     revived.set(name, step);
   }
   return revived;
+}
+
+/**
+ * Whether one leaves a virtual address, or moves: it is stopped before the others forget it, and one that is started knows only those of
+ * the spec, so that both would have the address.
+ */
+function isGroupChanged(planning: Planning): boolean {
+  const { spec, desired, view } = planning;
+  const names = balancerNames(desired);
+  const goes = (name: string): boolean =>
+    !names.includes(name) || remakesMachine(planning, name) || movesAddress(planning, name);
+  return spec.loadBalancer.virtual !== undefined && [...view.loadBalancers.keys()].some(goes);
 }
 
 /** Whether it is dead, and stays where it is. */

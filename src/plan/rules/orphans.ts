@@ -4,13 +4,17 @@
  */
 
 import { agentUnitName } from "../../units/unit-definition.ts";
+import { isUncalled } from "../cluster-view.ts";
 import type { Planning } from "../planning.ts";
+import { specName } from "../resource.ts";
 import type { Step } from "../step.ts";
 import { machineAddress } from "./machines.ts";
 
-/** By machine, sorted: what runs there, as `m1: agent (pid 812)`. */
+/** By machine, sorted: what runs there, as `m1: agent (pid 812)`. Of members that haplan cannot call, other warnings tell. */
 function orphansByMachine({ observed, view }: Planning): ReadonlyMap<string, string> {
-  const lost = observed.orphans.filter(({ machine }) => !view.machines.has(machine));
+  // An uncalled one that the state has is planned as recorded.
+  const isTold = (name: string): boolean => view.machines.has(name) && isUncalled(view, name);
+  const lost = observed.orphans.filter(({ machine }) => !view.machines.has(machine) && !isTold(specName(machine)));
   const names = [...new Set(lost.map(({ machine }) => machine))].sort();
   return new Map(
     names.map((name) => {
@@ -47,7 +51,9 @@ export function keepFormerAgents({ observed, view, state, builder }: Planning, s
   for (const { action } of steps) {
     if (action.kind !== "createMachine") continue;
     const { machine, address } = action;
-    const former = observed.orphans.find((orphan) => orphan.machine === machine && orphan.unit === agentUnitName);
+    const former = observed.orphans.find(
+      (orphan) => specName(orphan.machine) === machine && orphan.unit === agentUnitName,
+    );
     const known = state?.resources.find((resource) => resource.address === machineAddress(machine));
     const isElsewhere = known !== undefined && known.attributes["address"] !== address;
     const isDestroyed = steps.some((step) => step.action.kind === "destroyMachine" && step.action.machine === machine);
