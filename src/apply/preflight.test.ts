@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { FakeWorld } from "../../test/support/fake-world.ts";
 import { planInWorld } from "../../test/support/plan-in-world.ts";
 import { fixtureSpec } from "../../test/support/planned-cluster.ts";
-import type { PreflightRequest } from "../providers/provider.ts";
+import type { PreflightRequest, RemovalRequest } from "../providers/provider.ts";
 import type { ClusterSpec } from "../spec/cluster-spec.ts";
 import { balancerOf } from "../units/load-balancer-unit.ts";
 import type { UnitDefinition } from "../units/unit-definition.ts";
@@ -164,5 +164,32 @@ describe("the units that a plan checks", () => {
     expect(units.map(({ machine, unit }) => [machine, unit.directories]).toSorted()).toEqual(
       ["m1", "m2", "m3"].map((name) => [name, ["/var/backups/haplan"]]),
     );
+  });
+});
+
+describe("what a plan removes", () => {
+  it("is checked before the first step, and by a destroy alone: nothing is stopped for what is protected", async () => {
+    const world = new FakeWorld();
+    await applyPlan(await planInWorld(world, three), world.ports());
+    const before = structuredClone([...world.facts.machines.keys()]);
+    const ports = world.ports();
+    const asked: RemovalRequest[] = [];
+    const provider = {
+      ...ports.provider,
+      checkRemoval: async (request: RemovalRequest) => {
+        asked.push(request);
+        return [{ severity: "error" as const, code: "test/protected", summary: "m2 is protected", detail: "" }];
+      },
+    };
+    for (const [options, machines] of [
+      [{ replace: ["haplan_machine.m2"] }, ["m2"]],
+      [{ mode: "destroy" as const }, ["load-balancer", "m1", "m2", "m3", "w1", "w2"]],
+    ] as const) {
+      const plan = await planInWorld(world, three, options);
+      const outcome = await applyPlan(plan, { ...ports, provider });
+      expect(outcome).toMatchObject({ kind: "refused", diagnostics: [{ code: "test/protected" }] });
+      expect([...(asked.pop()?.machines ?? [])].toSorted()).toEqual(machines);
+    }
+    expect([...world.facts.machines.keys()]).toEqual(before);
   });
 });

@@ -3,7 +3,7 @@ import { certificateBackdatingMs } from "../base/certificate-backdating.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepAction } from "../plan/step.ts";
-import type { MachineIdentity, MachineSpace, MachineUnit } from "../providers/provider.ts";
+import type { MachineIdentity, MachineSpace, MachineUnit, RemovalRequest } from "../providers/provider.ts";
 import { hasKnownAddress, unknownAddresses } from "../spec/address-reference.ts";
 import { clientUrl } from "../units/addresses.ts";
 import { agentBlueprint } from "../units/agent-unit.ts";
@@ -28,8 +28,9 @@ export async function preflightPlan(
   { provider, connect, authority }: Pick<ApplyPorts, "provider" | "connect" | "authority">,
   signal: AbortSignal,
 ): Promise<readonly Diagnostic[]> {
-  if (plan.mode === "destroy") return [];
   const actions = plan.steps.map((step) => step.action);
+  const kept = (await provider.checkRemoval?.(removalOf(actions, lineage), signal)) ?? [];
+  if (plan.mode === "destroy") return kept;
   const machines = actions.flatMap((action): readonly MachineIdentity[] =>
     action.kind === "createMachine" && hasKnownAddress(action)
       ? [{ name: action.machine, address: action.address, zone: action.zone, lineage, generation: action.generation }]
@@ -45,7 +46,7 @@ export async function preflightPlan(
     ...takers.filter((taker) => !started.has(balancerOf(taker))).flatMap((taker) => balancerUnits(plan, taker)),
   ].filter(({ unit }) => unknownAddresses(unit).length === 0);
   const changed = actions.flatMap((action) => (action.kind === "updateMachine" ? [action.machine] : []));
-  if (machines.length === 0 && units.length === 0 && changed.length === 0) return [];
+  if (machines.length === 0 && units.length === 0 && changed.length === 0) return kept;
   const joins = actions.some((action) => action.kind === "addLearner");
   const dataBytes = joins ? await largestData(plan, { connect, authority }) : 0;
   const replaced = replacedMachines(actions);
@@ -59,13 +60,27 @@ export async function preflightPlan(
   const isAuthorityNew = actions.some(({ kind }) => kind === "createAuthority");
   const certificateAgeMs = isAuthorityNew ? certificateBackdatingMs : null;
   const virtual = started.size + takers.length > 0 ? virtualAddressOf(plan.spec, plan.changes) : {};
-  return provider.preflight(
+  const found = await provider.preflight(
     {
       ...{ machines, units, space, network, certificateAgeMs, ...virtual },
       ...(changed.length === 0 ? {} : { changed: [...new Set(changed)] }),
     },
     signal,
   );
+  return [...kept, ...found];
+}
+
+/** An instance whose agent is stopped for its update may be replaced. */
+function removalOf(actions: readonly StepAction[], lineage: string): RemovalRequest {
+  const machines = actions.flatMap((action) => {
+    const isRemoved = action.kind === "destroyMachine" || (action.kind === "updateMachine" && action.agentStopped);
+    return isRemoved ? [action.machine] : [];
+  });
+  return { lineage, machines: [...new Set(machines)], loadBalancer: actions.some(isRemovalOfBalancer) };
+}
+
+function isRemovalOfBalancer({ kind }: StepAction): boolean {
+  return kind === "stopLoadBalancer";
 }
 
 function spaceOf(action: StepAction, dataBytes: number): readonly MachineSpace[] {

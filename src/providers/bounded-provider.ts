@@ -1,4 +1,4 @@
-/** Bounds the calls of a provider. `observe`, `preflight` and `check` address many machines: the provider bounds those calls itself. */
+/** Bounds the calls of a provider. `observe`, `preflight`, `checkRemoval` and `check` address many machines: the provider bounds those calls itself. */
 import type { MachineCall, MachineCalls } from "./machine-calls.ts";
 import type { MachineRef, Provider } from "./provider.ts";
 
@@ -22,6 +22,7 @@ export function boundedProvider(provider: Provider, calls: MachineCalls): Provid
     observe: (lineage, names, signal) => provider.observe(lineage, names, signal),
     observeOrphans: (signal) => provider.observeOrphans(signal),
     preflight: (request, signal) => provider.preflight(request, signal),
+    checkRemoval: async (request, signal) => (await provider.checkRemoval?.(request, signal)) ?? [],
     check: (request, signal) => provider.check(request, signal),
     createMachine: (machine, signal) =>
       calls.run(on("createMachine", machine.name, signal), (given) => provider.createMachine(machine, given)),

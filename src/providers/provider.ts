@@ -87,6 +87,14 @@ export type PreflightRequest = {
   readonly virtualAddress?: VirtualAddress;
 };
 
+/** What a plan removes. */
+export type RemovalRequest = {
+  readonly lineage: string;
+  /** Names of machines that are removed, or that the provider puts another one in place of. */
+  readonly machines: readonly string[];
+  readonly loadBalancer: boolean;
+};
+
 /** An address that machines of the load balancer share, and that no other machine may have. */
 export type VirtualAddress = {
   readonly address: string;
@@ -207,6 +215,8 @@ export type Provider = {
    * disks, connections that are blocked. Changes nothing.
    */
   preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]>;
+  /** Checks before anything is stopped what cannot be removed. Changes nothing. Absent: nothing of the provider is protected. */
+  checkRemoval?(request: RemovalRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]>;
   /** Like `preflight`; returns in addition what it found out, and measures what takes longer. */
   check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport>;
   /**

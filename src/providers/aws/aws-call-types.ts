@@ -9,6 +9,10 @@ export type AwsCallTypes = {
   DescribeVpcs: Call<Ec2.DescribeVpcsCommandInput, Ec2.DescribeVpcsCommandOutput>;
   DescribeSubnets: Call<Ec2.DescribeSubnetsCommandInput, Ec2.DescribeSubnetsCommandOutput>;
   DescribeInstances: Call<Ec2.DescribeInstancesCommandInput, Ec2.DescribeInstancesCommandOutput>;
+  DescribeInstanceAttribute: Call<
+    Ec2.DescribeInstanceAttributeCommandInput,
+    Ec2.DescribeInstanceAttributeCommandOutput
+  >;
   DescribeInstanceStatus: Call<Ec2.DescribeInstanceStatusCommandInput, Ec2.DescribeInstanceStatusCommandOutput>;
   DescribeVolumes: Call<Ec2.DescribeVolumesCommandInput, Ec2.DescribeVolumesCommandOutput>;
   DescribeSecurityGroups: Call<Ec2.DescribeSecurityGroupsCommandInput, Ec2.DescribeSecurityGroupsCommandOutput>;
@@ -119,6 +123,7 @@ export const awsCalls: { readonly [Name in AwsCallName]: AwsCallFacts } = {
   DescribeVpcs: reads("ec2"),
   DescribeSubnets: reads("ec2"),
   DescribeInstances: reads("ec2"),
+  DescribeInstanceAttribute: reads("ec2"),
   DescribeInstanceStatus: reads("ec2"),
   DescribeVolumes: reads("ec2"),
   DescribeSecurityGroups: reads("ec2"),

@@ -22,6 +22,7 @@ import type {
   OtherPlace,
   PreflightRequest,
   Provider,
+  RemovalRequest,
 } from "../provider.ts";
 import type { ProviderOptions } from "../provider-options.ts";
 import { createHosts, type Hosts } from "../ssh/ssh-provider.ts";
@@ -29,6 +30,7 @@ import { AwsClient } from "./aws-client.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { awsLimits, awsModel } from "./aws-model.ts";
 import { type AwsReport, checkAws } from "./check-aws.ts";
+import { checkRemoval } from "./check-removal.ts";
 import { ensureInstance } from "./create-instance.ts";
 import { deleteVolumes, findVolumesById } from "./data-volumes.ts";
 import { findDown, observedDown } from "./down-machines.ts";
@@ -52,6 +54,7 @@ import { observedAttributes } from "./observed-attributes.ts";
 import { findOtherPlace } from "./other-place.ts";
 import { inOtherWords } from "./other-words.ts";
 import { OwnLineage } from "./own-lineage.ts";
+import { ownVolumeIds } from "./own-volumes.ts";
 import { RecordedMachines, reachWith } from "./recorded-machines.ts";
 import { type FoundGroup, findGroups } from "./security-groups.ts";
 import { checkSessionManager, sessionManagerRoute } from "./session-manager.ts";
@@ -150,7 +153,10 @@ class AwsProvider implements Provider {
         this.#context.spec,
         instance,
         groups.filter((group) => group.lineage === instance.lineage),
-        volumes.get(instance.volumes.get(dataDeviceName) ?? ""),
+        {
+          present: volumes.get(instance.volumes.get(dataDeviceName) ?? ""),
+          recorded: this.#recorded.volumeOf(instance.machine, instance.generation),
+        },
       );
     const machines = onHosts.machines.flatMap((machine): ObservedMachine[] => {
       const instance = instanceOf(own, machine);
@@ -211,40 +217,45 @@ class AwsProvider implements Provider {
   }
 
   async preflight(request: PreflightRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
-    const existing = await this.#onExisting(request, signal);
-    const { diagnostics: own } = await this.#checkOwn(request, signal);
+    const found = await this.#findAliveIfAny(signal);
+    const existing = onExisting(request, found);
+    const { diagnostics: own } = await this.#checkOwn(request, found, signal);
     return [...own, ...(existing === null ? [] : await this.#hosts.preflight(existing, signal))];
   }
 
+  async checkRemoval(request: RemovalRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
+    return await checkRemoval(this.#context, request, signal);
+  }
+
   async check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport> {
-    const existing = await this.#onExisting(request, signal);
-    const own = await this.#checkOwn(request, signal);
+    const found = await this.#findAliveIfAny(signal);
+    const existing = onExisting(request, found);
+    const own = await this.#checkOwn(request, found, signal);
     const report = existing === null ? { hosts: [], diagnostics: [] } : await this.#hosts.check(existing, signal);
     return { ...report, besides: own.checked, diagnostics: [...own.diagnostics, ...report.diagnostics] };
   }
 
-  async #checkOwn(request: PreflightRequest, signal?: AbortSignal): Promise<AwsReport> {
+  async #checkOwn(
+    request: PreflightRequest,
+    instances: readonly FoundInstance[],
+    signal?: AbortSignal,
+  ): Promise<AwsReport> {
     const tools = checkSessionManager(this.#context.spec.provider);
-    const { diagnostics, checked } = await checkAws(this.#context, request, this.#recorded.all(), signal);
+    const { diagnostics, checked } = await checkAws(
+      this.#context,
+      request,
+      { recorded: this.#recorded.all(), instances },
+      signal,
+    );
     return { diagnostics: [...tools, ...diagnostics], checked };
   }
 
-  /** The part of a request whose machines run; null if none does. AWS that does not answer is reported by `checkAws`. */
-  async #onExisting(request: PreflightRequest, signal?: AbortSignal): Promise<PreflightRequest | null> {
-    const found = await this.#findAlive(signal).catch((error: unknown) => {
-      if (signal?.aborted) throw error;
+  /** None where AWS does not answer, which is reported elsewhere. */
+  async #findAliveIfAny(signal?: AbortSignal): Promise<readonly FoundInstance[]> {
+    return await this.#findAlive(signal).catch((error: unknown) => {
+      if (signal?.aborted || !(error instanceof HaplanError)) throw error;
       return [];
     });
-    const names = new Set(found.filter(({ state }) => state === "running").map(({ machine }) => machine));
-    if (names.size === 0) return null;
-    return {
-      ...request,
-      machines: request.machines.filter(({ name }) => names.has(name)),
-      units: request.units.filter(({ machine }) => names.has(machine)),
-      space: request.space.filter(({ machine }) => names.has(machine)),
-      // A security group lets nothing in before both ends exist.
-      network: request.network.filter(({ from, to }) => names.has(to) && (from === null || names.has(from))),
-    };
   }
 
   async createMachine({ attributes = {}, ...machine }: NewMachine, signal?: AbortSignal): Promise<Attributes> {
@@ -260,7 +271,7 @@ class AwsProvider implements Provider {
       report(`installing haplan on ${name}`);
       return await this.#hosts.createMachine({ ...machine, attributes: reach }, signal);
     });
-    const created = { ...factsOf(running), ...facts, ...onHost };
+    const created = { ...factsOf(running, attributes), ...facts, ...onHost };
     this.#recorded.add({ name, generation, attributes: { ...attributes, ...created } });
     return created;
   }
@@ -287,14 +298,17 @@ class AwsProvider implements Provider {
     const found = (await this.#findAlive(signal, queryOf(machine))).filter((each) => this.#context.own.has(each));
     const [instance] = [...found].sort((a, b) => b.generation - a.generation);
     const name = typeof machine === "string" ? machine : machine.name;
-    if (instance === undefined) throw new HaplanError("provider/no-machine", `There is no instance of ${name}`);
+    if (instance === undefined) {
+      const advice = `It was terminated after the plan was made. Run apply again, without a saved plan: the next plan creates it anew, and ${name} keeps its data volume if it has one`;
+      throw new HaplanError("provider/no-machine", `There is no instance of ${name}\n${advice}`);
+    }
     return instance;
   }
 
   async renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void> {
     const found = (await this.#findAlive(signal)).filter((each) => this.#context.own.has(each));
     for (const instance of found.filter(({ machine }) => machine === from))
-      await updateTags(this.#context, { ...instance, machine: to }, signal);
+      await updateTags(this.#context, { ...instance, machine: to }, this.#dataVolumeOf(instance), signal);
     await this.#hosts.renameMachine(from, to, signal);
     this.#recorded.rename(from, to);
   }
@@ -302,14 +316,23 @@ class AwsProvider implements Provider {
   async destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void> {
     const query = queryOf(machine);
     const found = (await findInstances(this.#context, query, signal)).filter((each) => this.#context.own.has(each));
+    // A terminated instance has no devices any more.
+    const recorded = this.#recorded.volumesOf(nameOf(machine), query.generation);
+    const own = new Set([...recorded, ...found.flatMap((each) => ownVolumeIds(each, this.#dataVolumeOf(each)))]);
+    const attached = found.flatMap(({ volumes }) => [...volumes.values()]);
+    const others = new Set(attached.filter((id) => !own.has(id)));
     await terminateInstances(
       this.#context,
       found.filter(({ state }) => state !== "terminated"),
       signal,
     );
     await this.#hosts.forget(machine);
-    await deleteVolumes(this.#context, query, signal);
+    await deleteVolumes(this.#context, { machine: query, own, others }, signal);
     await this.#shared.removeUnused(nameOf(machine), signal);
+  }
+
+  #dataVolumeOf({ machine, generation, volumes }: FoundInstance): string | null {
+    return this.#recorded.volumeOf(machine, generation) ?? volumes.get(dataDeviceName) ?? null;
   }
 
   async startUnit(...[machine, unit, signal]: Parameters<Provider["startUnit"]>): ReturnType<Provider["startUnit"]> {
@@ -341,10 +364,7 @@ class AwsProvider implements Provider {
   }
   /** Finds which instances there are to be asked. `observe` reports AWS if it does not answer. */
   async #findRunning(signal?: AbortSignal): Promise<void> {
-    const found = await this.#findAlive(signal).catch((error: unknown) => {
-      if (signal?.aborted || !(error instanceof HaplanError)) throw error;
-      return [];
-    });
+    const found = await this.#findAliveIfAny(signal);
     const running = new Set(found.filter(({ state }) => state === "running").map(({ machine }) => machine));
     const described = machineHosts(this.#context.spec, []);
     const known = [...described, ...this.#recorded.all()].map(({ name }) => name);
@@ -375,6 +395,20 @@ class AwsProvider implements Provider {
     await this.#hosts.close();
     await this.#context.client.close();
   }
+}
+
+/** The part of a request whose machines run; null if none does. */
+function onExisting(request: PreflightRequest, found: readonly FoundInstance[]): PreflightRequest | null {
+  const names = new Set(found.filter(({ state }) => state === "running").map(({ machine }) => machine));
+  if (names.size === 0) return null;
+  return {
+    ...request,
+    machines: request.machines.filter(({ name }) => names.has(name)),
+    units: request.units.filter(({ machine }) => names.has(machine)),
+    space: request.space.filter(({ machine }) => names.has(machine)),
+    // A security group lets nothing in before both ends exist.
+    network: request.network.filter(({ from, to }) => names.has(to) && (from === null || names.has(from))),
+  };
 }
 
 function nameOf(machine: MachineRef): string {

@@ -12,6 +12,7 @@ import { causeCode } from "./aws-failure.ts";
 import { anotherInstance, awsModel } from "./aws-model.ts";
 import { groupName } from "./aws-names.ts";
 import { checkInstanceTypes, type TypedMachine } from "./check-instance-types.ts";
+import { otherVolumes, otherVpc, type PresentMachines } from "./check-instances.ts";
 import { assertCreatable } from "./create-instance.ts";
 import { readParameter, resolveImage } from "./machine-image.ts";
 import { findNetwork, type Network, subnetOf } from "./network.ts";
@@ -28,10 +29,11 @@ export type AwsReport = {
 export async function checkAws(
   context: AwsContext,
   { machines, changed = [] }: Pick<PreflightRequest, "machines" | "changed">,
-  recorded: readonly RecordedMachine[],
+  present: PresentMachines,
   signal?: AbortSignal,
 ): Promise<AwsReport> {
-  const found: Diagnostic[] = [];
+  const { recorded } = present;
+  const found: Diagnostic[] = [...otherVolumes(present, machines)];
   const report: Report = (error, inSpec) => {
     if (signal?.aborted || !(error instanceof HaplanError)) throw error;
     const diagnostic = { ...diagnosticOf(error), ...(inSpec === undefined ? {} : { inSpec }) };
@@ -44,6 +46,7 @@ export async function checkAws(
     return null;
   });
   if (network === null) return { diagnostics: found, checked: [] };
+  found.push(...otherVpc(present, network.vpcId));
   const isNew = ({ name, generation }: MachineIdentity): boolean =>
     recorded.every((machine) => machine.name !== name || machine.generation < generation);
   found.push(...shrunkVolumes(context, recorded));

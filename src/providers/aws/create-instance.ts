@@ -64,7 +64,15 @@ async function isLeaving(context: AwsContext, address: string, signal: AbortSign
   return found.some((instance) => !isAlive(instance) && (instance.address === address || instance.address === ""));
 }
 
-/** AWS returns a terminated instance for the token of one: then the next token is used. */
+/** Whether the instance that was created with a token exists. */
+async function isAliveWith(context: AwsContext, token: string, signal: AbortSignal | undefined): Promise<boolean> {
+  return (await findInstances(context, { token }, signal)).some(isAlive);
+}
+
+/**
+ * AWS remembers tokens for a day, those of terminated instances too: it returns the terminated instance, or says that the
+ * settings are others. Then the next token is used.
+ */
 async function runInstance(context: AwsContext, wanted: NewInstance, signal: AbortSignal | undefined): Promise<string> {
   const { machine, lineage, generation } = wanted;
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
@@ -74,12 +82,16 @@ async function runInstance(context: AwsContext, wanted: NewInstance, signal: Abo
     const made = await context.client.call("RunInstances", input, options).then(
       ({ Instances = [] }) => Instances[0],
       (error: unknown) => {
-        // The former instance of the machine, which has other settings, was created with this token.
-        if (wanted.volumeId !== null && causeCode(error) === "IdempotentParameterMismatch") return null;
+        if (error instanceof HaplanError && causeCode(error) === "IdempotentParameterMismatch") return error;
         throw error;
       },
     );
-    if (made === null) continue;
+    if (made instanceof HaplanError) {
+      // An instance with other settings was created with this token: a former one of the machine, which is gone, or that of an
+      // apply that was killed, and AWS has not found it yet.
+      if (await isAliveWith(context, token, signal)) throw made;
+      continue;
+    }
     const state = made?.State?.Name ?? "pending";
     if (state !== "terminated" && state !== "shutting-down") return present(made?.InstanceId, "InstanceId");
   }

@@ -20,6 +20,8 @@ export type FoundVolume = {
   readonly type: string;
   /** Zero where AWS does not say: not of every type. */
   readonly settings: Settings;
+  /** The id of the snapshot that it was made from; empty for one that was created empty. */
+  readonly snapshotId: string;
   readonly tags: readonly Tag[];
 };
 
@@ -39,6 +41,7 @@ function describe({ VolumeId = "", State = "available", Attachments = [], ...vol
     isAttached: attachment?.State === "attached",
     type: volume.VolumeType ?? volumeType,
     settings: { Size: volume.Size ?? 0, Iops: volume.Iops ?? 0, Throughput: volume.Throughput ?? 0 },
+    snapshotId: volume.SnapshotId ?? "",
     tags: (volume.Tags ?? []).map(({ Key = "", Value = "" }) => ({ Key, Value })),
   };
 }
@@ -60,12 +63,29 @@ async function findVolumes(
   return found.map(describe);
 }
 
-/** Deletes the volumes of a machine whose instance is gone. A root volume goes with its instance by itself. */
-export async function deleteVolumes(context: AwsContext, machine: InstanceQuery, signal?: AbortSignal): Promise<void> {
+type VolumesToDelete = {
+  readonly machine: InstanceQuery;
+  /** Ids of those that are known to be haplan's. */
+  readonly own: ReadonlySet<string>;
+  /** Ids of those that others have attached to the instance: they stay, whatever their tags. */
+  readonly others: ReadonlySet<string>;
+};
+
+/**
+ * Deletes the volumes of a machine whose instance is gone. A root volume goes with its instance by itself. haplan creates data
+ * volumes empty: one that was made from a snapshot, with the tags of the machine, is a copy of others.
+ */
+export async function deleteVolumes(
+  context: AwsContext,
+  { machine, own, others }: VolumesToDelete,
+  signal?: AbortSignal,
+): Promise<void> {
+  const isOwn = ({ id, snapshotId }: FoundVolume): boolean => own.has(id) || (!others.has(id) && snapshotId === "");
   const what = `the volumes of ${machine.machine} to be gone`;
   const subject = machine.machine ?? "";
   await until(context, { subject, what, timeoutMs: deleteTimeoutMs, signal }, async () => {
-    const found = (await findVolumes(context, machine, signal)).filter(({ state }) => state !== "deleting");
+    const labeled = await findVolumes(context, machine, signal);
+    const found = labeled.filter((volume) => volume.state !== "deleting" && isOwn(volume));
     const free = found.filter(({ state }) => state === "available" || state === "error");
     for (const { id } of free) {
       const purpose = `delete the volume ${id} of ${machine.machine}`;
@@ -140,7 +160,8 @@ export async function attachVolume(
       throw new HaplanError("aws/no-volume", `The data volume ${volumeId} of ${machine} does not exist\n${advice}`);
     }
     if (volume.attachedTo === id) return volume.isAttached ? { done: null } : { waiting: "it is attaching" };
-    if (volume.state !== "available") return { waiting: `it is ${volume.state}` };
+    const holder = volume.attachedTo === null ? "" : `, attached to ${volume.attachedTo}`;
+    if (volume.state !== "available") return { waiting: `it is ${volume.state}${holder}` };
     const input = { InstanceId: id, VolumeId: volumeId, Device: dataDeviceName };
     await context.client.call("AttachVolume", input, { purpose, signal });
     return { waiting: "it is attaching" };

@@ -3,8 +3,12 @@ import type { Attributes } from "../../plan/resource.ts";
 import type { FoundInstance } from "./instances.ts";
 import { dataDeviceName } from "./user-data.ts";
 
-export function factsOf({ id, owner, ami, subnetId, zone, volumes }: FoundInstance): Attributes {
-  const volume = volumes.get(dataDeviceName);
+/** `attributes`: those of its machine. What others attach to the device of a machine without a data volume is none. */
+export function factsOf(
+  { id, owner, ami, subnetId, zone, volumes }: FoundInstance,
+  attributes: Attributes,
+): Attributes {
+  const volume = hasDataVolume(attributes) ? volumes.get(dataDeviceName) : undefined;
   return {
     instance_id: id,
     ami,
@@ -13,4 +17,8 @@ export function factsOf({ id, owner, ami, subnetId, zone, volumes }: FoundInstan
     ...(owner === "" ? {} : { owner_id: owner }),
     ...(volume === undefined ? {} : { volume_id: volume }),
   };
+}
+
+export function hasDataVolume(attributes: Attributes): boolean {
+  return attributes["volume_size"] !== undefined;
 }

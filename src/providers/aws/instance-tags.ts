@@ -1,12 +1,21 @@
-/** The tags of an instance and of its volumes. */
+/** The tags of an instance and of its own volumes. */
 import { type AwsContext, extraTags, ownerOf } from "./aws-context.ts";
 import { ownerTags, tagKeys } from "./aws-names.ts";
 import { findVolumesById } from "./data-volumes.ts";
 import type { FoundInstance } from "./instances.ts";
 import { userTags } from "./observed-attributes.ts";
+import { ownVolumeIds } from "./own-volumes.ts";
 
-/** Gives them the tags of the spec and of the machine's name, and takes those away that the spec no longer has. */
-export async function updateTags(context: AwsContext, instance: FoundInstance, signal?: AbortSignal): Promise<void> {
+/**
+ * Gives them the tags of the spec and of the machine's name, and takes those away that the spec no longer has. Volumes of others
+ * keep their tags. `dataVolume`: null for a machine that has none.
+ */
+export async function updateTags(
+  context: AwsContext,
+  instance: FoundInstance,
+  dataVolume: string | null,
+  signal?: AbortSignal,
+): Promise<void> {
   const { client, spec } = context;
   const { machine, lineage, generation } = instance;
   const wanted = [
@@ -14,7 +23,7 @@ export async function updateTags(context: AwsContext, instance: FoundInstance, s
     { Key: tagKeys.machine, Value: machine },
     { Key: tagKeys.generation, Value: String(generation) },
   ];
-  const volumes = await findVolumesById(context, [...instance.volumes.values()], signal);
+  const volumes = await findVolumesById(context, ownVolumeIds(instance, dataVolume), signal);
   const tagged = [instance, ...volumes.values()];
   const Resources = tagged.map(({ id }) => id);
   const purpose = `change the tags of ${machine}`;

@@ -25,6 +25,8 @@ export type FoundInstance = {
   readonly placementGroup: string | null;
   /** Security groups of its network interfaces. */
   readonly groupIds: readonly string[];
+  /** The name of the device of its root volume. */
+  readonly rootDevice: string;
   /** By the names of their devices. */
   readonly volumes: ReadonlyMap<string, string>;
   /** Ids of those volumes that AWS deletes when it terminates the instance. */
@@ -32,7 +34,12 @@ export type FoundInstance = {
   readonly tags: readonly Tag[];
 };
 
-export type InstanceQuery = { readonly machine?: string; readonly generation?: number; readonly id?: string };
+export type InstanceQuery = {
+  readonly machine?: string;
+  readonly generation?: number;
+  readonly id?: string;
+  readonly token?: string;
+};
 
 const bootTimeoutMs = 300_000;
 const terminateTimeoutMs = 600_000;
@@ -45,7 +52,7 @@ export function isAlive({ state }: Pick<FoundInstance, "state">): boolean {
 /** Also those that were terminated within the last hour. */
 export async function findInstances(
   { client, spec }: AwsContext,
-  { machine, generation, id }: InstanceQuery,
+  { machine, generation, id, token }: InstanceQuery,
   signal?: AbortSignal,
 ): Promise<readonly FoundInstance[]> {
   const Filters = [
@@ -53,6 +60,7 @@ export async function findInstances(
     ...(machine === undefined ? [] : [{ Name: `tag:${tagKeys.machine}`, Values: [machine] }]),
     ...(generation === undefined ? [] : [{ Name: `tag:${tagKeys.generation}`, Values: [String(generation)] }]),
     ...(id === undefined ? [] : [{ Name: "instance-id", Values: [id] }]),
+    ...(token === undefined ? [] : [{ Name: "client-token", Values: [token] }]),
   ];
   const purpose = machine === undefined ? "find the instances of the cluster" : `find the instance of ${machine}`;
   const found = await client.all("DescribeInstances", { Filters }, { purpose, signal }, ({ Reservations = [] }) =>
@@ -85,6 +93,7 @@ function describe(instance: Instance, owner: string): FoundInstance {
     profile: instance.IamInstanceProfile?.Arn?.replace(/^.*\//, "") ?? null,
     placementGroup: instance.Placement?.GroupName || null,
     groupIds: (instance.SecurityGroups ?? []).flatMap(({ GroupId }) => (GroupId === undefined ? [] : [GroupId])),
+    rootDevice: instance.RootDeviceName ?? "",
     volumes: new Map(volumes),
     deletedWithIt: new Set(
       (instance.BlockDeviceMappings ?? []).flatMap(({ Ebs }) =>

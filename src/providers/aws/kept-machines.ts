@@ -6,7 +6,7 @@ import type { Hosts } from "../ssh/ssh-provider.ts";
 import { awsModel } from "./aws-model.ts";
 import { modifyVolume } from "./data-volumes.ts";
 import type { DownMachine } from "./down-machines.ts";
-import { factsOf } from "./instance-facts.ts";
+import { factsOf, hasDataVolume } from "./instance-facts.ts";
 import { ensureGroup, groupOf } from "./instance-groups.ts";
 import type { InstanceHosts } from "./instance-hosts.ts";
 import { ensureProfile } from "./instance-profile.ts";
@@ -52,12 +52,13 @@ export class KeptMachines {
     const instance = await findInstance();
     const groups = await shared.ensureGroups(instance.lineage, signal);
     await ensureGroup(context, instance, groupOf(attributes, groups), groups, signal);
-    await updateTags(context, instance, signal);
+    const present = recorded.volumeOf(name, instance.generation) ?? instance.volumes.get(dataDeviceName) ?? null;
+    const volumeId = hasDataVolume(attributes) ? present : null;
+    await updateTags(context, instance, volumeId, signal);
     await ensureProfile(context, instance, attributes, signal);
-    const volumeId = recorded.volumeOf(name, instance.generation) ?? instance.volumes.get(dataDeviceName) ?? null;
     if (volumeId === null) {
       const onHost = await hosts.updateMachine(machine, change, signal);
-      return { ...factsOf(instance), ...recorded.learnedKey(name), ...onHost };
+      return { ...factsOf(instance, attributes), ...recorded.learnedKey(name), ...onHost };
     }
     const facts = await this.#keep({ ...instance, name, instance }, volumeId, kept(change), signal);
     await this.#resizeVolume(instance, volumeId, { before, attributes }, signal);
@@ -112,7 +113,7 @@ export class KeptMachines {
     this.#down.delete(name);
     const isStopped = otherInstance === "isReplaced";
     const onHost = await hosts.updateMachine({ name, generation }, { attributes, agentStopped: isStopped }, signal);
-    const known = { ...factsOf(running), volume_id: volumeId, ...facts, ...onHost };
+    const known = { ...factsOf(running, attributes), volume_id: volumeId, ...facts, ...onHost };
     recorded.add({ name, generation, attributes: { ...recorded.attributesOf(name), ...attributes, ...known } });
     return known;
   }

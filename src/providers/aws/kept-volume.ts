@@ -12,6 +12,7 @@ import {
   untilRunning,
 } from "./instances.ts";
 import { keepOnTermination } from "./kept-on-termination.ts";
+import { otherDataVolume, otherVolumeError } from "./own-volumes.ts";
 
 export type KeptMachine = NewInstance & {
   readonly volumeId: string;
@@ -22,7 +23,7 @@ export type KeptMachine = NewInstance & {
 /**
  * The instance as it is wanted, running, with the data volume: the one that there is, started if it is stopped; or a new one at the
  * same address, once the former one is terminated. Terminating leaves the volume, and only one instance can have it.
- * @throws HaplanError `aws/not-replaced`
+ * @throws HaplanError `aws/not-replaced`, `aws/other-volume`
  */
 export async function ensureKept(
   context: AwsContext,
@@ -32,6 +33,7 @@ export async function ensureKept(
   const { machine, generation, lineage } = wanted;
   const found = await findInstances(context, { machine, generation }, signal);
   const own = found.filter((instance) => isAlive(instance) && instance.lineage === lineage);
+  for (const instance of own) refuseOtherVolume(instance, wanted.volumeId);
   const unlike =
     wanted.otherInstance === "stays" ? [] : own.filter((instance) => unlikeIn(instance, wanted).length > 0);
   if (wanted.otherInstance === "isRefused") for (const instance of unlike) refuseReplacement(instance, wanted);
@@ -46,6 +48,12 @@ export async function ensureKept(
   await attachVolume(context, running, wanted.volumeId, signal);
   if (running.deletedWithIt.has(wanted.volumeId)) await keepOnTermination(context, running, wanted.volumeId, signal);
   return running;
+}
+
+/** The data on the volume that it has now would be lost to the member. */
+function refuseOtherVolume(instance: FoundInstance, recorded: string): void {
+  const present = otherDataVolume(instance, recorded);
+  if (present !== null) throw otherVolumeError(instance, { present, recorded });
 }
 
 /** Names of what it has otherwise, of what can be chosen only when an instance is created. */

@@ -4,25 +4,41 @@ import type { ClusterSpec, ProviderSettings } from "../../spec/cluster-spec.ts";
 import { type Tag, tagKeys, tagValue } from "./aws-names.ts";
 import { type FoundVolume, volumeType } from "./data-volumes.ts";
 import type { FoundInstance } from "./instances.ts";
+import { otherDataVolume } from "./own-volumes.ts";
 import { describeIngress, type FoundGroup, groupIds } from "./security-groups.ts";
 import { dataDeviceName } from "./user-data.ts";
 
-/** `volume`: the data volume of the instance; undefined if it has none. */
+/** A data volume, as it is at its device and as the state has it. */
+type DataVolume = {
+  /** Undefined if the device has none. */
+  readonly present: FoundVolume | undefined;
+  /** Its id; null if the state has none. */
+  readonly recorded: string | null;
+};
+
 export function observedAttributes(
   { controlPlane, provider }: ClusterSpec,
   instance: FoundInstance,
   groups: readonly FoundGroup[],
-  volume: FoundVolume | undefined,
+  { present, recorded }: DataVolume,
 ): Attributes {
   const role = groups.find(({ id }) => instance.groupIds.includes(id))?.role ?? null;
   const isMaster = role === "masters" || controlPlane.masters.some(({ name }) => name === instance.machine);
+  // Size and tags of a volume of others tell nothing of the machine.
+  const other = otherDataVolume(instance, recorded);
+  const volume = isMaster && other === null ? present : undefined;
   const permissions = groups.filter(({ id }) => instance.groupIds.includes(id)).flatMap((group) => group.permissions);
   return {
     instance_type: instance.instanceType,
     key_name: instance.keyName,
     iam_instance_profile: instance.profile,
     instance_state: instance.state === "running" || instance.state === "pending" ? "running" : "stopped",
-    ...(isMaster ? { placement_group: instance.placementGroup, volume_state: volumeState(instance, volume) } : {}),
+    ...(isMaster
+      ? {
+          placement_group: instance.placementGroup,
+          volume_state: other === null ? volumeState(instance, volume) : `another volume: ${other}`,
+        }
+      : {}),
     ...(volume === undefined ? {} : volumeSettings(provider, volume)),
     ingress: [...describeIngress(permissions, groupIds(groups)).keys()].sort(),
     tags: volume === undefined ? userTags(instance.tags) : commonTags(userTags(instance.tags), userTags(volume.tags)),

@@ -34,6 +34,14 @@ export class RecordedMachines {
     return typeof id === "string" ? id : null;
   }
 
+  /** The data volumes of a machine, of all of its generations or of one. */
+  volumesOf(name: string, generation?: number): readonly string[] {
+    const found = this.#machines.filter(
+      (each) => each.name === name && (generation ?? each.generation) === each.generation,
+    );
+    return found.flatMap(({ attributes: { volume_id: id } }) => (typeof id === "string" ? [id] : []));
+  }
+
   /** The host key that was read from the console when the instance was created. */
   learnedKey(name: string): { readonly host_key?: string } {
     const key = this.attributesOf(name)["host_key"];

@@ -199,6 +199,7 @@ describe("an instance", () => {
         instances(former),
         instances(former.replace("running", "terminated")),
         instances(),
+        instances(),
         instances(made),
       )
       .on("TerminateInstances", answer("TerminateInstances", "<instancesSet/>"))
@@ -219,6 +220,59 @@ describe("an instance", () => {
     expect(runs.map(({ ClientToken }) => ClientToken)).toEqual([token(0), token(1)]);
     for (const request of runs) expect(request["BlockDeviceMapping.1.DeviceName"]).toBeUndefined();
     expect(api.of("AttachVolume")).toMatchObject([{ InstanceId: "i-0b", VolumeId: "vol-0a", Device: "/dev/sdf" }]);
+  });
+
+  it("has another token where a former instance of its name, which is gone, had other settings", async () => {
+    const mismatch = failure("IdempotentParameterMismatch", "Client token already used");
+    const made = instanceXml("i-0b", "pending", tags);
+    const former = instances(instanceXml("i-0a", "terminated", tags));
+    api
+      .on("DescribeInstances", instances(), former, instances(), instances(made))
+      .on("RunInstances", mismatch, mismatch, run(made));
+    expect(await ensureInstance(context, wanted)).toMatchObject({ id: "i-0b" });
+    expect(api.of("RunInstances").map(({ ClientToken }) => ClientToken)).toEqual([token(0), token(1), token(2)]);
+    expect(api.of("DescribeInstances")[1]).toMatchObject({
+      "Filter.2.Name": "client-token",
+      "Filter.2.Value.1": token(0),
+    });
+  });
+
+  it("is not created a second time beside the one of a killed apply, which had other settings", async () => {
+    const mismatch = failure("IdempotentParameterMismatch", "Client token already used");
+    api
+      .on("DescribeInstances", instances(), instances(instanceXml("i-0a", "pending", tags)))
+      .on("RunInstances", mismatch);
+    const error = await errorOf(ensureInstance(context, wanted));
+    expect(error).toMatchObject({ code: "aws/idempotency-mismatch" });
+    expect(error.message).toContain("settings of before");
+    expect(api.of("RunInstances")).toHaveLength(1);
+  });
+
+  it.each(["isReplaced", "isRefused", "stays"] as const)(
+    "with another data volume than recorded is not terminated, and gets no second one: %s",
+    async (otherInstance) => {
+      const device =
+        "<blockDeviceMapping><item><deviceName>/dev/sdf</deviceName><ebs><volumeId>vol-0b</volumeId></ebs></item></blockDeviceMapping>";
+      const former = instanceXml("i-0a", "running", tags).replace("m7i.large", "m7i.medium");
+      api.on("DescribeInstances", instances(former.replace("<placement>", `${device}<placement>`)));
+      const error = await errorOf(ensureKept(context, { ...wanted, volumeId: "vol-0a", otherInstance }));
+      expect(error).toMatchObject({ code: "aws/other-volume" });
+      expect(error.message).toContain("is vol-0b, another volume than recorded: vol-0a");
+      expect(error.message).toContain("-replace=haplan_machine.m1");
+      expect(api.requests.filter(({ Action }) => Action !== "DescribeInstances")).toEqual([]);
+    },
+  );
+
+  it("that was terminated after the plan was made ends the step with what to do", async () => {
+    api.on("DescribeInstances", instances());
+    const provider = await openProvider({});
+    provider.claim?.("lineage-1");
+    const error = await errorOf(provider.updateMachine("m1", { attributes: wanted.attributes, agentStopped: false }));
+    expect(error).toMatchObject({ code: "provider/no-machine" });
+    expect(error.message).toContain(
+      "There is no instance of m1\nIt was terminated after the plan was made. Run apply again",
+    );
+    await provider.close();
   });
 
   it("A6: is not terminated while AWS refuses the one that would take its place", async () => {
@@ -353,7 +407,6 @@ describe("a call that fails", () => {
       "aws/volume-changed-lately",
       "apply again six hours after",
     ],
-    ["IdempotentParameterMismatch", "Client token already used", "aws/idempotency-mismatch", "settings of before"],
     ["InvalidKeyPair.NotFound", "The key pair 'operators' does not exist", "aws/not-found", "check the id"],
     ["InvalidIPAddress.InUse", "Address 10.0.1.10 is in use.", "aws/address-in-use", "an unused one"],
   ])(
