@@ -17,6 +17,14 @@ async function without(...types: readonly string[]): Promise<FakeWorld> {
   return world;
 }
 
+const settingsOf = ({ facts }: FakeWorld): readonly (string | undefined)[] =>
+  ["m1", "m2", "m3"].map((name) =>
+    facts.machines
+      .get(name)!
+      .units.get("agent")!
+      .definition.arguments.find((word) => word.startsWith("--election-timeout")),
+  );
+
 describe("members that the state does not have", () => {
   it.each([[["haplan_raft_member"]], [["haplan_raft_member", "haplan_agent"]]])(
     "keep the quorum when their settings change: %s",
@@ -31,6 +39,17 @@ describe("members that the state does not have", () => {
   );
 });
 
+it("members without a state get other settings one after the other, and none is restarted without", async () => {
+  const world = await without();
+  world.facts.state = null;
+  const kept = await planInWorld(world, three);
+  expect(kept.steps.filter(({ action }) => action.kind === "updateAgent")).toEqual([]);
+  expect(await applyPlan(await planInWorld(world, slower), world.ports())).toMatchObject({ kind: "applied" });
+  expect(settingsOf(world)).toEqual(Array(3).fill("--election-timeout=2000"));
+  expect(world.violations).toEqual([]);
+  expect((await planInWorld(world, slower)).steps).toEqual([]);
+});
+
 describe("members that the state does not have, one of which is down", () => {
   it.each(["m1", "m3"])("keep the quorum when their settings change: %s", async (down) => {
     const world = await without("haplan_raft_member", "haplan_agent");
@@ -39,6 +58,7 @@ describe("members that the state does not have, one of which is down", () => {
     expect(plan.timeline[0]).toMatchObject({ voters: 3, healthyVoters: 2 });
     expect(await applyPlan(plan, world.ports())).toMatchObject({ kind: "applied" });
     expect(world.violations).toEqual([]);
+    expect(settingsOf(world)).toEqual(Array(3).fill("--election-timeout=2000"));
     expect((await planInWorld(world, slower)).steps).toEqual([]);
   });
 });

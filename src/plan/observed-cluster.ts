@@ -29,6 +29,8 @@ export type ObservedUnit = {
   readonly virtualAddress?: string;
   /** What an agent was started with; absent for other units, and if unknown. */
   readonly initialCluster?: InitialCluster;
+  /** The arguments of an agent, as its unit has them; absent for other units, and if unknown. */
+  readonly arguments?: readonly string[];
 };
 
 /** As `user:group`, by their ids. */

@@ -57,6 +57,22 @@ export function agentConfigDigest(spec: ClusterSpec, name: string): string {
   return blueprintDigest(configuredAgent(spec, masterNamed(spec, name)));
 }
 
+/**
+ * Whether an agent that was started with these arguments has other settings than the spec's: apart from its program, its paths, and the
+ * members that it was started with.
+ */
+export function hasOtherSettings(spec: ClusterSpec, name: string, started: readonly string[]): boolean {
+  const flagOf = (argument: string): string => argument.replace(/=.*/s, "");
+  const wanted = configuredAgent(spec, masterNamed(spec, name)).definition.arguments;
+  const flags = new Set(wanted.map(flagOf));
+  const isPath = (argument: string): boolean =>
+    argument.includes(dataDirPlaceholder) || argument.includes(unitDirPlaceholder);
+  return (
+    wanted.some((argument) => !isPath(argument) && !started.includes(argument)) ||
+    started.some((argument) => /^--(?!initial-cluster)/.test(argument) && !flags.has(flagOf(argument)))
+  );
+}
+
 function masterNamed(spec: ClusterSpec, name: string): MasterSpec {
   const master = spec.controlPlane.masters.find((candidate) => candidate.name === name);
   assert(master !== undefined, `${name} is a master of the spec`);

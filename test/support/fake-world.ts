@@ -857,7 +857,7 @@ function observedMachine(machine: FakeMachine): ObservedMachine {
   };
 }
 
-function startedWith({ arguments: given }: UnitDefinition): Pick<ObservedUnit, "initialCluster"> {
+function startedWith({ arguments: given }: UnitDefinition): Pick<ObservedUnit, "initialCluster" | "arguments"> {
   const initialCluster = initialClusterIn(given);
-  return initialCluster === null ? {} : { initialCluster };
+  return { arguments: given, ...(initialCluster === null ? {} : { initialCluster }) };
 }

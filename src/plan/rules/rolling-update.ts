@@ -3,10 +3,12 @@
  * address with a new member. Each has to be healthy again before the next one is changed.
  */
 
+import { hasOtherSettings } from "../../units/agent-unit.ts";
 import { agentUnitName } from "../../units/unit-definition.ts";
 import { asRequested, type ChangeReason, newCertificate } from "../change-reason.ts";
 import { generationOf, isUnreachable, unitOf } from "../cluster-view.ts";
 import type { DesiredResource } from "../desired-resources.ts";
+import type { ObservedUnit } from "../observed-cluster.ts";
 import type { PlanBuilder } from "../plan-builder.ts";
 import type { Planning } from "../planning.ts";
 import { type ResourceAddress, resourceAddress } from "../resource.ts";
@@ -30,7 +32,7 @@ import { isRequested } from "./requested-replacements.ts";
 import type { WithCertificates, WithMasters } from "./stages.ts";
 import { stopsBeforeRemoval } from "./stop-before-removal.ts";
 import { changedWhileStopped, planStoppedChange } from "./stopped-machines.ts";
-import { needsVersion, noteVersion, versionReason, whyUnitDiffers } from "./unit-condition.ts";
+import { configurationChanged, needsVersion, noteVersion, versionReason, whyUnitDiffers } from "./unit-condition.ts";
 
 /**
  * Running masters with certificates that others reject get new ones before everything else: no member that starts,
@@ -231,7 +233,8 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
     noteVersion(resource.address, known?.["artifact"], found?.artifact, builder);
     return { kind: "upgrade", reason: versionReason(resource, known, found) };
   }
-  const differs = known === undefined ? null : whyUnitDiffers(resource, known, found);
+  const differs =
+    known === undefined ? whyImportedDiffers(planning, resource, found) : whyUnitDiffers(resource, known, found);
   if (isHandedCertificate(resource.name, certificates)) {
     const isSame = differs === null && knownInitialCluster(planning, resource.name) !== null;
     const restarts = !isSame || !takesUpCertificates(planning.spec, builder);
@@ -240,6 +243,16 @@ function neededChange(planning: WithCertificates, resource: DesiredResource): Ag
   if (differs !== null) return { kind: "update", reason: differs };
   const shown = notePresented(planning, resource);
   return shown === null ? null : { kind: "restart", reason: shown };
+}
+
+/** The state does not say with which settings it was started: its unit does. */
+function whyImportedDiffers(
+  { spec }: Planning,
+  { name }: DesiredResource,
+  found: ObservedUnit | undefined,
+): string | null {
+  const started = found?.arguments;
+  return started !== undefined && hasOtherSettings(spec, name, started) ? configurationChanged : null;
 }
 
 /** A member that moves to the address of another one waits until that one has moved. */

@@ -271,6 +271,7 @@ describe("a unit", () => {
       running: true,
       pid: first.pid,
       definitionDigest: unitDigest(definition),
+      arguments: [expect.stringMatching(/main\.js$/), "idle"],
     });
     const second = await provider.startUnit("m1", { ...definition, arguments: ["idle", "more"] });
     expect(second.pid).not.toBe(first.pid);

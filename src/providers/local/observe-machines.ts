@@ -98,7 +98,7 @@ async function observeUnit(place: LocalPlace, directory: string, unit: string): 
       ...(overrides.length === 0 ? {} : { overrides }),
       ...(record?.artifact === undefined ? {} : { artifact: record.artifact }),
       ...(unit === virtualAddressUnitName ? heldAddress(paths) : {}),
-      ...(unit === agentUnitName ? initialCluster(record) : {}),
+      ...(unit === agentUnitName ? startedWith(record) : {}),
     },
   ];
 }
@@ -109,9 +109,11 @@ function heldAddress(paths: UnitPaths): Pick<ObservedUnit, "virtualAddress"> {
   return address === undefined || more.length > 0 ? {} : { virtualAddress: address };
 }
 
-function initialCluster(record: UnitRecord | null): Pick<ObservedUnit, "initialCluster"> {
-  const found = initialClusterIn(record?.command?.arguments ?? []);
-  return found === null ? {} : { initialCluster: found };
+function startedWith(record: UnitRecord | null): Pick<ObservedUnit, "initialCluster" | "arguments"> {
+  if (record?.command === undefined) return {};
+  const own = record.command.arguments;
+  const found = initialClusterIn(own);
+  return { arguments: own, ...(found === null ? {} : { initialCluster: found }) };
 }
 
 /** Its files, those that define it at what supervises it, and its programs. */
