@@ -7,7 +7,7 @@ import { resourceAddress } from "../../plan/resource.ts";
 import type { StepAction } from "../../plan/step.ts";
 import { answersAgain, memberAnswers } from "../member-answers.ts";
 import { leftAlone, type StepOutputs } from "../state-edits.ts";
-import { pollIntervalMs, type StepContext } from "../step-context.ts";
+import type { StepContext } from "../step-context.ts";
 import { restartAgent } from "./agent-steps.ts";
 import { endedAgents } from "./await-steps.ts";
 
@@ -42,7 +42,7 @@ async function follow(context: StepContext, member: string): Promise<void> {
     if (await memberAnswers(context, member)) return;
     if ((await endedAgents(context, [member])).length > 0 || clock.monotonicMs() >= deadlineMs) return;
     context.detail("restarted, and does not answer yet");
-    await clock.sleep(Math.max(askIntervalMs, pollIntervalMs), context.signal);
+    await clock.sleep(askIntervalMs, context.signal);
   }
 }
 

@@ -40,7 +40,8 @@ export function coversFamilies(extraNames: readonly string[]): boolean {
 }
 
 function judge({ kind, name, address }: HostDraft): readonly Judged[] {
-  const family = address === null ? null : familyOf(address.value);
+  // The first addresses of IPv6 are of no network: another rule says that such a one leads nowhere else.
+  const family = address === null || address.value.startsWith("::") ? null : familyOf(address.value);
   if (address === null || family === null) return [];
   return [
     { ...address, family, label: `${kind === "master" ? "master" : "spare host"} ${name?.value ?? address.value}` },
