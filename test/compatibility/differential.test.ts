@@ -65,10 +65,9 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
   };
   const startBoth = (members: number): Promise<readonly [ClusterProcesses, ClusterProcesses]> =>
     Promise.all([start("agent", members), start("etcd", members)]);
-  let single: readonly [ClusterProcesses, ClusterProcesses];
   let gateway: readonly [ClusterProcesses, ClusterProcesses];
   beforeAll(async () => {
-    [single, gateway] = await Promise.all([startBoth(1), startBoth(1)]);
+    gateway = await startBoth(1);
   });
   afterAll(() => Promise.all(clusters.map((cluster) => cluster.stop())));
 
@@ -86,7 +85,8 @@ describe.skipIf(!isEtcdInstalled())("the agent and a real etcd", () => {
 
   it("give the same replies to 400 requests as a single member", { timeout: 60_000 }, async () => {
     expect(script.length).toBeGreaterThanOrEqual(400);
-    await compare([...script, ...singleMemberScript], single);
+    // Of its own: a second attempt would find what the first one has left.
+    await compare([...script, ...singleMemberScript], await startBoth(1));
   });
 
   const long = everything ? it : undefined;

@@ -1,14 +1,14 @@
 /** An initial member that starts after the others have written: until it has caught up its own store is empty. */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { AgentsInProcess } from "./agents-in-process.ts";
 
 let members: AgentsInProcess;
 
-beforeAll(async () => {
+beforeEach(async () => {
   members = await AgentsInProcess.prepare("127.77.25.202");
 });
 
-afterAll(() => members.remove());
+afterEach(() => members.remove());
 
 it("A20: answers no serializable read and no Status before it has what the others wrote", async () => {
   await Promise.all([0, 1].map((at) => members.start(at)));

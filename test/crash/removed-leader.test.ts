@@ -1,7 +1,7 @@
 /** The leader is removed through a follower: it applies the change, and stops before it can respond. */
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { parseMemberId } from "../../src/base/member-id.ts";
 import {
   MemberRemoveRequestSchema,
@@ -11,11 +11,11 @@ import { AgentsInProcess } from "./agents-in-process.ts";
 
 let members: AgentsInProcess;
 
-beforeAll(async () => {
+beforeEach(async () => {
   members = await AgentsInProcess.start("127.77.25.205", ["--strict-reconfig-check=false"]);
 });
 
-afterAll(() => members.remove());
+afterEach(() => members.remove());
 
 it("A12: a follower that forwards the removal of the leader reports that it was removed", async () => {
   const leader = parseMemberId((await members.clients[0]!.maintenance.status()).leader!);

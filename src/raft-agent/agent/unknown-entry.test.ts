@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { afterAll, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { type AgentConfig, createAgentConfig } from "../config/agent-config.ts";
 import { readSettings } from "../config/read-settings.ts";
 import { EntryKind } from "../raft/entry.ts";
@@ -17,26 +17,29 @@ import { type Agent, startAgent } from "./agent.ts";
 import { bootstrapCluster, encodeIdentity } from "./disk/member-identity.ts";
 
 const host = "127.77.42.9";
-const directory = mkdtempSync(join(tmpdir(), "haplan-unknown-entry-"));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-const config: AgentConfig = createAgentConfig(
-  readSettings(
-    [
-      "--name=m1",
-      `--data-dir=${directory}/m1`,
-      `--listen-client-urls=http://${host}:2379`,
-      `--advertise-client-urls=http://${host}:2379`,
-      `--listen-peer-urls=http://${host}:2380`,
-      `--initial-advertise-peer-urls=http://${host}:2380`,
-      `--initial-cluster=m1=http://${host}:2380`,
-      "--heartbeat-interval=10",
-      "--election-timeout=100",
-    ],
-    {},
-    () => "",
-  ),
-);
+let directory: string;
+let config: AgentConfig;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "haplan-unknown-entry-"));
+  config = createAgentConfig(
+    readSettings(
+      [
+        "--name=m1",
+        `--data-dir=${directory}/m1`,
+        `--listen-client-urls=http://${host}:2379`,
+        `--advertise-client-urls=http://${host}:2379`,
+        `--listen-peer-urls=http://${host}:2380`,
+        `--initial-advertise-peer-urls=http://${host}:2380`,
+        `--initial-cluster=m1=http://${host}:2380`,
+        "--heartbeat-interval=10",
+        "--election-timeout=100",
+      ],
+      {},
+      () => "",
+    ),
+  );
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function start(onStopped: (reason: string) => void): Promise<Agent> {
   return startAgent({ config, logger: pino({ level: "silent" }), onStopped });
