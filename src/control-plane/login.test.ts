@@ -30,6 +30,24 @@ it("logs in once a cluster has users that had none before", async () => {
   expect(sent).toEqual([null, null, "token-1"]);
 });
 
+it("logs in once for many calls whose token is rejected at once", async () => {
+  let logins = 0;
+  const pool = { tryEach: async () => `token-${++logins}`, close: () => {} } as unknown as MemberPool;
+  let valid = "token-1";
+  const channel = {
+    unary: async (_path: string, _request: Uint8Array, { metadata }: { readonly metadata?: { token?: string } }) => {
+      if (metadata?.token !== valid) throw new GrpcError(StatusCode.unauthenticated, "etcdserver: invalid auth token");
+      return new Uint8Array();
+    },
+  } as unknown as CallChannel;
+  const user = withLogin(channel, new Login(pool, { name: "root", password: "secret" }));
+  const call = (): Promise<unknown> => user.unary("/etcdserverpb.KV/Put", new Uint8Array());
+  await call();
+  valid = "token-2";
+  await Promise.all(Array.from({ length: 30 }, call));
+  expect(logins).toBe(2);
+});
+
 it("does not blame the user for calls with the certificate's name, while no login succeeds", async () => {
   let hasMajority = false;
   const pool = {

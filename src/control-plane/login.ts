@@ -63,9 +63,12 @@ export class Login {
     return { name, root: roles.includes(rootRole) };
   }
 
-  /** The next call gets a new token. */
-  forget(): void {
-    this.#token = null;
+  /**
+   * The next call gets a new token, unless another one was asked for since `stale`: of many calls that are rejected at once, one
+   * logs in. A login costs the members tens of milliseconds of work each.
+   */
+  forget(stale: Promise<string | null>): void {
+    if (this.#token === stale) this.#token = null;
   }
 
   close(): void {
@@ -92,17 +95,21 @@ export class Login {
 /** The same channel, for the user. */
 export function withLogin(channel: CallChannel, login: Login): CallChannel {
   // Some calls need no user; the others fail with a specific error.
-  const asUser = async <Options extends CallOptions>(options: Options): Promise<Options> => {
-    const token = await login.token().catch(() => null);
+  const asUser = async <Options extends CallOptions>(
+    options: Options,
+    asked: Promise<string | null> = login.token(),
+  ): Promise<Options> => {
+    const token = await asked.catch(() => null);
     return token === null ? options : { ...options, metadata: { ...options.metadata, token } };
   };
   return {
     unary: async (path, request, options = {}) => {
+      const asked = login.token();
       try {
-        return await channel.unary(path, request, await asUser(options));
+        return await channel.unary(path, request, await asUser(options, asked));
       } catch (error) {
         if (!isStale(error)) throw error;
-        login.forget();
+        login.forget(asked);
         await login.token().catch((reason: unknown) => {
           // The call was not processed, and may succeed once a login does.
           throw reason instanceof GrpcError ? reason : error;
