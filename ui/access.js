@@ -1,6 +1,6 @@
 // What clients and operators depend on beside the members: load balancer, workers, certificates, backups.
 import { byId, element, showList } from "./dom.js";
-import { age, bytes, orDash } from "./format.js";
+import { age, bytes, dayAndTime, orDash } from "./format.js";
 
 export function showAccess(status) {
   showBalancer(status.load_balancer);
@@ -105,7 +105,7 @@ function showCertificates(certificates) {
 
 const backupsShownMax = 5;
 
-function showBackups({ backups, bucket }) {
+function showBackups({ backups, bucket, last_scheduled: scheduled }) {
   const elsewhere = {
     key: "bucket",
     title: "in a bucket",
@@ -123,5 +123,17 @@ function showBackups({ backups, bucket }) {
     detail: `revision ${orDash(backup.revision)}, ${bytes(backup.file_bytes)}${backup.encrypted ? ", encrypted" : ""}`,
   }));
   if (bucket !== null) facts.push(elsewhere);
+  if (scheduled !== null) facts.unshift(scheduledFact(scheduled));
   showFacts(byId("backups"), facts.length === 0 ? [none] : facts);
+}
+
+/** The last backup that a member took by itself, or could not take. */
+function scheduledFact({ member, time, failure, unread }) {
+  const logs = unread.length === 0 ? "" : `; the log of ${unread.join(", ")} could not be read`;
+  const fact = { key: "schedule", title: "schedule" };
+  if (member === null)
+    return { ...fact, state: "warn", word: "none taken", detail: `in the last two intervals${logs}` };
+  const when = `${member}, ${dayAndTime(time)}`;
+  if (failure === null) return { ...fact, state: "good", word: "taken", detail: `${when}${logs}` };
+  return { ...fact, state: "bad", word: "failed", detail: `${when}: ${failure}${logs}` };
 }

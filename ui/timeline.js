@@ -11,6 +11,7 @@ const groups = [
   { name: "Applies", kinds: ["apply"] },
   { name: "Load balancer", kinds: ["loadBalancer"] },
   { name: "Workers", kinds: ["worker"] },
+  { name: "Backups", kinds: ["backup"] },
 ];
 
 let items = [];

@@ -11,7 +11,8 @@ export type StatusChangeKind =
   | "alarm"
   | "disk"
   | "loadBalancer"
-  | "worker";
+  | "worker"
+  | "backup";
 
 /** `subject`: the member, load balancer or worker that it is about; null for the cluster. */
 export type StatusChange = { readonly kind: StatusChangeKind; readonly subject: string | null; readonly text: string };

@@ -2,17 +2,21 @@
  * `haplan ui` in a real Chromium: a script of clicks and keys on a running cluster that elects, grows and loses its quorum.
  * With HAPLAN_TEST_SCREENSHOTS=1 it writes the pictures of docs/images.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Chromium, chromiumProgram } from "../support/chromium.ts";
-import { ClusterFixture, kill, killAndWait, until } from "./cluster-fixture.ts";
+import { ClusterFixture, kill, killAndWait, specText, until } from "./cluster-fixture.ts";
 import type { RunningProgram } from "./run-program.ts";
 
 const network = 43;
 const images = fileURLToPath(new URL("../../docs/images", import.meta.url));
 const withScreenshots = process.env["HAPLAN_TEST_SCREENSHOTS"] !== undefined;
+
+/** Members make the directory within it. */
+const backups = mkdtempSync(join(tmpdir(), "haplan-backups-"));
 
 let cluster: ClusterFixture;
 let browser: Chromium;
@@ -23,6 +27,12 @@ async function picture(name: string): Promise<void> {
   if (!withScreenshots) return;
   mkdirSync(images, { recursive: true });
   await browser.screenshot(join(images, `${name}.png`));
+}
+
+/** Members take a backup each minute. */
+function specOf(masters: number): string {
+  const schedule = `{ everyMinutes: 1, directory: ${join(backups, "taken")} }`;
+  return `${specText({ network, masters, workers: 1 })}  backup: { schedule: ${schedule} }\n`;
 }
 
 /** Scrolls to a part of the page as its link in the navigation does. */
@@ -41,7 +51,7 @@ const timeout = 90_000;
 
 describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, () => {
   beforeAll(async () => {
-    cluster = new ClusterFixture({ network, workers: 1 });
+    cluster = new ClusterFixture(specOf(3));
     const [started] = await Promise.all([Chromium.start(chromiumProgram!), cluster.apply()]);
     browser = started;
     await cluster.mustRun("backup");
@@ -57,6 +67,7 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
     await ui?.end;
     await cluster?.teardown();
     await browser?.close();
+    rmSync(backups, { recursive: true, force: true });
   }, timeout);
 
   it("shows members, quorum, access and timeline, each with a heading and a name", async () => {
@@ -142,7 +153,7 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
   });
 
   it("computes a plan on a click, beside its quorum timeline, and follows its apply from 3 to 5", async () => {
-    cluster.writeSpec({ network, masters: 5, workers: 1 });
+    cluster.writeSpec(specOf(5));
     await browser.click("#plan-compute");
     await browser.until(hasText("#plan-status", "to add"));
     expect(await browser.text("#plan-status")).toMatch(
@@ -166,6 +177,12 @@ describe.skipIf(chromiumProgram === null)("haplan ui in Chromium", { timeout }, 
     expect(await browser.text("#timeline-items")).not.toContain("is the leader in term");
     await browser.click("#filters input[value=Elections]");
     await picture("ui-timeline");
+  });
+
+  it("shows how the last backup of the schedule ended", async () => {
+    // The members take one a minute, and their logs are read twice.
+    await browser.until(hasText("#timeline-items", "took a backup"), timeout);
+    expect(await browser.text("#backups")).toMatch(/^schedule\s+taken\s+m\d, /);
   });
 
   it("follows a lost quorum, and its return", async () => {

@@ -2,6 +2,7 @@
 import type { CliContext, ExitCode } from "../cli-context.ts";
 import { statusExitCode } from "../cluster-status.ts";
 import { parseDuration } from "../duration.ts";
+import { followSchedule } from "../follow-schedule.ts";
 import { openCluster } from "../open-cluster.ts";
 import { readStatus } from "../read-status.ts";
 import { refuse } from "../refusal.ts";
@@ -64,7 +65,8 @@ async function watch(context: CliContext, session: Session, flags: StatusFlags, 
   });
   return context.stop.untilStopped(async (signal) => {
     let last: ClusterStatus | null = null;
-    for await (const watched of watchStatus(context, session, { intervalMs, signal, withoutState: true })) {
+    const looks = watchStatus(context, session, { intervalMs, signal, withoutState: true });
+    for await (const watched of followSchedule(context, looks)) {
       view.show(watched);
       last = watched.status;
     }

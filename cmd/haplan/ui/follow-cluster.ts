@@ -1,6 +1,7 @@
 /** Follows a cluster for the page until it is stopped: its status, and the logs of its members as they come and go. */
 import { errorText } from "../../../src/base/haplan-error.ts";
 import type { CliContext } from "../cli-context.ts";
+import { followSchedule, type WatchedSchedule } from "../follow-schedule.ts";
 import { readTimeline } from "../read-timeline.ts";
 import { RefusalError } from "../refusal.ts";
 import type { Session } from "../session.ts";
@@ -13,7 +14,7 @@ export type FollowRequest = {
   /** Of the timeline. */
   readonly sinceMs: number;
   readonly signal: AbortSignal;
-  readonly onStatus: (watched: WatchedStatus) => void;
+  readonly onStatus: (watched: WatchedSchedule) => void;
   readonly onEvent: (event: TimelineEvent) => void;
   /** A look has failed; the next one comes after the interval. */
   readonly onTrouble: (text: string) => void;
@@ -25,7 +26,7 @@ export async function followCluster(context: CliContext, opened: Session, reques
   let session = opened;
   while (!signal.aborted) {
     try {
-      for await (const watched of watchStatus(context, session, { intervalMs, signal })) {
+      for await (const watched of followSchedule(context, watchStatus(context, session, { intervalMs, signal }))) {
         session = watched.session;
         onStatus(watched);
         logs.follow(watched);

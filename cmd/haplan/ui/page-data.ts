@@ -3,14 +3,14 @@
 import { backupBucket } from "../backup-places.ts";
 import type { CliContext } from "../cli-context.ts";
 import { clusterBackups, recordedBackup, scheduledElsewhere } from "../cluster-backups.ts";
+import type { WatchedSchedule } from "../follow-schedule.ts";
 import { backupsToJson } from "../views/backups-view.ts";
 import { watchedToJson } from "../views/status-watch-view.ts";
-import type { WatchedStatus } from "../watch-status.ts";
 import type { TimelineItem } from "./page-timeline.ts";
 import { possibleFailures } from "./possible-failures.ts";
 
-export function statusForPage(context: CliContext, watched: WatchedStatus): object {
-  const { session, status, problems } = watched;
+export function statusForPage(context: CliContext, watched: WatchedSchedule): object {
+  const { session, status, problems, scheduled } = watched;
   const { directories, backups } = clusterBackups(context, session);
   return {
     ...watchedToJson(watched),
@@ -25,7 +25,7 @@ export function statusForPage(context: CliContext, watched: WatchedStatus): obje
       backups: backups.map(recordedBackup),
       nowMs: context.clock.now(),
       elsewhere: scheduledElsewhere(session),
-      scheduled: null,
+      scheduled,
     }),
   };
 }

@@ -3,16 +3,17 @@
  * line for each change; for programs, one JSON object per look.
  */
 import type { CommandWords } from "../../../src/base/command-words.ts";
+import type { WatchedSchedule } from "../follow-schedule.ts";
 import type { StatusChange } from "../status-changes.ts";
 import type { Terminal } from "../terminal.ts";
-import type { WatchedStatus } from "../watch-status.ts";
+import { lastScheduledToJson, renderLastScheduled } from "./scheduled-view.ts";
 import { renderStatus, stateUnreadWarning, statusToJson } from "./status-view.ts";
 
 type LineOf = (command: CommandWords) => string;
 
 const changesShownMax = 8;
 
-export type StatusWatchView = { show(watched: WatchedStatus): void; close(): void };
+export type StatusWatchView = { show(watched: WatchedSchedule): void; close(): void };
 
 export function statusWatchView(
   terminal: Terminal,
@@ -27,7 +28,7 @@ export function statusWatchView(
       latest.push(...watched.changes.map((change) => changeLine(watched.timeMs, change)));
       latest.splice(0, latest.length - changesShownMax);
       const { status, problems, timeMs } = watched;
-      const body = renderStatus(status, terminal.paint, lineOf);
+      const body = statusText(terminal, watched, lineOf);
       const warning = stateUnreadWarning(status);
       const unread = warning === null ? [] : [terminal.paint.yellow(warning)];
       const unknown = problems.map(({ subject, message }) => terminal.paint.yellow(`Unknown (${subject}): ${message}`));
@@ -47,13 +48,20 @@ export function statusWatchView(
 }
 
 /** Prints the first status whole. */
-function logged(terminal: Terminal, lineOf: LineOf): (watched: WatchedStatus) => void {
+function logged(terminal: Terminal, lineOf: LineOf): (watched: WatchedSchedule) => void {
   let first = true;
-  return ({ status, changes, timeMs }) => {
-    if (first) terminal.print(renderStatus(status, terminal.paint, lineOf));
+  return (watched) => {
+    if (first) terminal.print(statusText(terminal, watched, lineOf));
     first = false;
-    for (const change of changes) terminal.print(changeLine(timeMs, change));
+    for (const change of watched.changes) terminal.print(changeLine(watched.timeMs, change));
   };
+}
+
+/** As `haplan status` prints it. */
+function statusText({ paint }: Terminal, { status, scheduled, timeMs }: WatchedSchedule, lineOf: LineOf): string {
+  const schedule =
+    scheduled === null || status.members.length === 0 ? [] : [renderLastScheduled(scheduled, timeMs, paint)];
+  return [renderStatus(status, paint, lineOf), ...schedule].join("\n");
 }
 
 function changeLine(timeMs: number, { text }: StatusChange): string {
@@ -69,6 +77,12 @@ export function watchedToJson({
   status,
   changes,
   timeMs,
-}: Pick<WatchedStatus, "status" | "changes" | "timeMs">): object {
-  return { "@timestamp": new Date(timeMs).toISOString(), ...statusToJson(status), changes };
+  scheduled,
+}: Pick<WatchedSchedule, "status" | "changes" | "timeMs" | "scheduled">): object {
+  return {
+    "@timestamp": new Date(timeMs).toISOString(),
+    ...statusToJson(status),
+    last_scheduled_backup: scheduled === null ? null : lastScheduledToJson(scheduled),
+    changes,
+  };
 }
