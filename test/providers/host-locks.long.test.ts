@@ -1,7 +1,7 @@
 /** Runs of haplan lock their hosts: provider ssh, with an `ssh` of the test's that runs haplan-host here, in a directory for each host. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -14,36 +14,29 @@ import { specReader } from "../../src/providers/spec-reader.ts";
 import { createSshProvider } from "../../src/providers/ssh/ssh-provider.ts";
 import type { ClusterSpec } from "../../src/spec/cluster-spec.ts";
 import { root } from "../structure/imports.ts";
+import { FakeSsh } from "../support/fake-ssh.ts";
 
 const hosts = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
-const path = process.env["PATH"];
 
+let ssh: FakeSsh;
 let directory: string;
 let opened: Provider[];
 /** How far the clock of runs is ahead. */
 let shiftMs: number;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "haplan-locks-"));
+  ssh = new FakeSsh();
+  directory = ssh.directory;
   opened = [];
   shiftMs = 0;
   for (const host of hosts) mkdirSync(join(directory, host));
   const program = join(root, "dist/cmd/haplan-host/main.js");
-  writeFileSync(
-    join(directory, "ssh"),
-    `#!/bin/sh
-while [ $# -gt 1 ]; do host=$1; shift; done
-[ -d ${directory}/$host ] || exit 255
+  ssh.runs(`[ -d ${directory}/$host ] || exit 255
 echo $$ >> ${directory}/$host.pids
-exec ${process.execPath} ${program} --cluster demo --root ${directory}/$host --detached
-`,
-    { mode: 0o755 },
-  );
-  process.env["PATH"] = `${directory}:${path}`;
+exec ${process.execPath} ${program} --cluster demo --root ${directory}/$host --detached`);
 });
 afterEach(async () => {
   for (const provider of opened) await provider.close();
-  process.env["PATH"] = path;
-  rmSync(directory, { recursive: true });
+  ssh.remove();
 });
 
 function parsed(): ClusterSpec {

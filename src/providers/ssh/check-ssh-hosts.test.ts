@@ -1,7 +1,8 @@
 /** The checks of hosts over an `ssh` of the test's, which runs the commands here, or loses its connection. */
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeSsh } from "../../../test/support/fake-ssh.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { agentUnitName, type UnitDefinition } from "../../units/unit-definition.ts";
@@ -10,22 +11,13 @@ import type { PreflightRequest } from "../provider.ts";
 import { checkSshHosts } from "./check-ssh-hosts.ts";
 import type { KnownHost } from "./host-directory.ts";
 
-const path = process.env["PATH"];
+let ssh: FakeSsh;
 let directory: string;
 beforeEach(() => {
-  directory = realpathSync(mkdtempSync("/tmp/haplan-checks-"));
-  process.env["PATH"] = `${directory}:${path}`;
+  ssh = new FakeSsh();
+  directory = ssh.directory;
 });
-afterEach(() => {
-  process.env["PATH"] = path;
-  rmSync(directory, { recursive: true });
-});
-
-/** `command` is the last argument, as ssh gets it, and `host` the one before. */
-function sshThat(script: string): void {
-  const text = `#!/bin/sh\nwhile [ $# -gt 1 ]; do host=$1; shift; done\ncommand=$1\n${script}\n`;
-  writeFileSync(join(directory, "ssh"), text, { mode: 0o755 });
-}
+afterEach(() => ssh.remove());
 
 const target = {
   host: "10.0.0.1",
@@ -85,7 +77,7 @@ async function found(
 
 describe("checks of hosts over ssh", () => {
   it.skipIf(process.getuid?.() !== 0)("find paths that members cannot use (skipped without root)", async () => {
-    sshThat('exec sh -c "$command"');
+    ssh.runs('exec sh -c "$command"');
     const own = join(directory, "etcd");
     mkdirSync(join(directory, "backups"));
     writeFileSync(own, "", { mode: 0o755 });
@@ -105,14 +97,14 @@ describe("checks of hosts over ssh", () => {
     [{ replaces: true }, true],
     [{}, false],
   ])("ask what the data of a machine takes up that is replaced (%j)", async (replaced, isAsked) => {
-    sshThat(`tee ${directory}/asked | sh -c "$command"`);
+    ssh.runs(`tee ${directory}/asked | sh -c "$command"`);
     await found({}, [{ machine: "m1", bytes: 1, ...replaced }]);
     const asked = readFileSync(join(directory, "asked"), "utf8");
     expect(asked.includes("/var/lib/haplan/demo/machines/m1")).toBe(isAsked);
   });
 
   it("find that another keepalived of a load balancer's host has the virtual address", async () => {
-    sshThat(`sed -u 's#/etc/keepalived/#${directory}/#' | sh -c "$command"`);
+    ssh.runs(`sed -u 's#/etc/keepalived/#${directory}/#' | sh -c "$command"`);
     const file = join(directory, "keepalived.conf");
     writeFileSync(file, "virtual_ipaddress {\n  10.0.0.100/32\n}\n");
     const virtualAddress = { address: "10.0.0.100", port: 2379, machines: ["m1"] };
@@ -142,7 +134,7 @@ describe("checks of hosts over ssh", () => {
     esac`;
     writeFileSync(join(directory, "ip"), `#!/bin/sh\n${ip}\n`, { mode: 0o755 });
     const own = `${directory}/haplan`;
-    sshThat(`sed -u 's#/var/lib/haplan#${own}#' | HOST=$host sh -c "$command" | sed -u 's#${own}#/var/lib/haplan#'`);
+    ssh.runs(`sed -u 's#/var/lib/haplan#${own}#' | HOST=$host sh -c "$command" | sed -u 's#${own}#/var/lib/haplan#'`);
     const virtualAddress = { address: "10.0.0.100", port: 2379, machines: ["m1-lb", "m2-lb"] };
     const diagnostics = await found({}, [], { virtualAddress, balancers: of });
     const summaries = diagnostics.filter(({ code }) => code === "hosts/virtual-address").map(({ summary }) => summary);
@@ -154,7 +146,7 @@ describe("checks of hosts over ssh", () => {
     ["after it has answered", "echo root; read -r line; kill -9 $$"],
     ["by the network", "echo root; echo 'Timeout, server 10.0.0.1 not responding.' >&2; exit 255"],
   ])("say what to do when a connection is lost %s", async (_, script) => {
-    sshThat(script);
+    ssh.runs(script);
     expect(await found({})).toMatchObject([
       {
         severity: "error",

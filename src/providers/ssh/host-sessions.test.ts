@@ -1,8 +1,8 @@
 /** Sessions with hosts that never say anything: ssh is a program on the PATH that waits. */
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { FakeSsh } from "../../../test/support/fake-ssh.ts";
 import { VirtualClock } from "../../base/clock.fake.ts";
 import { systemClock } from "../../base/clock.ts";
 import { specReader } from "../spec-reader.ts";
@@ -24,31 +24,24 @@ const target = {
 };
 const host = { key: "m1", target };
 
-let directory: string;
-const path = process.env["PATH"];
+let ssh: FakeSsh;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "haplan-ssh-test-"));
-  const ssh = join(directory, "ssh");
-  writeFileSync(ssh, `#!/bin/sh\necho started >> ${directory}/log\nexec sleep 600\n`);
-  chmodSync(ssh, 0o755);
-  process.env["PATH"] = `${directory}:${path}`;
+  ssh = new FakeSsh();
+  ssh.runs(`echo started >> ${ssh.directory}/log\nexec sleep 600`);
 });
-afterEach(() => {
-  process.env["PATH"] = path;
-  rmSync(directory, { recursive: true });
-});
+afterEach(() => ssh.remove());
 
 function sessions(clock: VirtualClock): HostSessions {
   return new HostSessions({ spec: spec!, clock, signal: new AbortController().signal, log: () => undefined });
 }
 
-const attempts = (): number => readFileSync(join(directory, "log"), "utf8").split("\n").length - 1;
+const attempts = (): number => readFileSync(join(ssh.directory, "log"), "utf8").split("\n").length - 1;
 
 it("a host whose session does not open in time is given up, and is not tried again at once", async () => {
   const clock = new VirtualClock();
   // The time passes once ssh runs.
   clock.sleep = async () => {
-    while (!existsSync(join(directory, "log")) || attempts() === 0) await systemClock.sleep(5);
+    while (!existsSync(join(ssh.directory, "log")) || attempts() === 0) await systemClock.sleep(5);
   };
   const opened = sessions(clock);
   await expect(opened.find(host, undefined)).rejects.toThrow("m1 did not answer within 30 s");
