@@ -135,7 +135,7 @@ const observedMachine = record(
     hasData: flag,
     units: list(observedUnit),
   },
-  { freeBytes: number },
+  { freeBytes: number, hasRemains: flag },
 );
 const facts = record({ hostname: text, machineId: orNull(text) });
 

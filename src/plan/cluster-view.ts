@@ -231,15 +231,17 @@ function clusterPhase(state: State | null, observed: ObservedCluster, ours: read
   if (state?.resources.some((resource) => resource.type === "haplan_raft_member")) return "formed";
   if (isComplete(observed.membership, ours)) return "formed";
   const hasMaster = ours.some(
-    (machine) => machine.hasData || machine.units.some((unit) => unit.name === agentUnitName),
+    (machine) => !isEmpty(machine) || machine.units.some((unit) => unit.name === agentUnitName),
   );
   if (state === null) return observed.membership !== null || hasMaster ? "formed" : "none";
   return observed.membership !== null || hasMaster ? "forming" : "none";
 }
 
 function isComplete(membership: ObservedMembership | null, ours: readonly ObservedMachine[]): boolean {
-  const isNew = ({ hasData, units, address }: ObservedMachine, { peerUrls }: ObservedMember): boolean =>
-    !hasData && !units.some(({ name }) => name === agentUnitName) && peerUrls.some((url) => isAt(url, address));
+  const isNew = (machine: ObservedMachine, { peerUrls }: ObservedMember): boolean =>
+    isEmpty(machine) &&
+    unitOf(machine, agentUnitName) === undefined &&
+    peerUrls.some((url) => isAt(url, machine.address));
   return (
     membership?.hasLeader === true &&
     !membership.members.some((member) => !member.healthy && ours.some((machine) => isNew(machine, member)))
@@ -388,8 +390,8 @@ function rememberedName(resource: StateResource, state: State, machines: readonl
 
 /**
  * The condition of a member: `healthy`; `degraded`: it answers but has no quorum or is behind; `unresponsive`: its
- * process runs but does not answer; `stopped`: its process is gone, its data is intact; `dataLost`, `machineLost`: it
- * can only be replaced; `unmanaged`: it answers but runs on no machine of haplan's; `adoptedUnreachable`: it was
+ * process runs but does not answer; `stopped`: its process is gone, its data is intact, or it is an initial member that
+ * has never started; `dataLost`, `machineLost`: it can only be replaced; `unmanaged`: it answers but runs on no machine of haplan's; `adoptedUnreachable`: it was
  * adopted and does not answer, which only its operator can fix; `unreachable`: it does not answer, and its machine is
  * unreachable.
  */
@@ -410,10 +412,16 @@ export function memberCondition(view: ClusterView, member: MemberView): MemberCo
   if (machine === undefined) return member.answers ? "unmanaged" : "machineLost";
   if (member.healthy) return "healthy";
   if (isUnreachable(view, member.name)) return member.answers ? "degraded" : "unreachable";
-  if (!machine.hasData) return "dataLost";
+  if (!machine.hasData && !isBeforeFirstStart(machine, member)) return "dataLost";
   const agent = unitOf(machine, agentUnitName);
   if (agent?.running !== true) return "stopped";
   return member.answers ? "degraded" : "unresponsive";
+}
+
+/** An initial member publishes its name once it has started: before that it has nothing to lose. */
+export function isBeforeFirstStart(machine: ObservedMachine, { started }: MemberView): boolean {
+  const isInitial = unitOf(machine, agentUnitName)?.initialCluster?.clusterState === "new";
+  return !started && isInitial && isEmpty(machine);
 }
 
 export function hasName({ id, name }: MemberView): boolean {
@@ -444,6 +452,11 @@ export function machineOf(view: ClusterView, { name, peerUrl }: MemberView): Obs
 export function machinesNamed(view: ClusterView, name: string): readonly ObservedMachine[] {
   const counts = view.machines.get(name);
   return [...(counts === undefined ? [] : [counts]), ...view.spares.filter((machine) => machine.name === name)];
+}
+
+/** Whether a new member can start on its data directory. */
+export function isEmpty({ hasData, hasRemains }: ObservedMachine): boolean {
+  return !hasData && hasRemains !== true;
 }
 
 export function unitOf(machine: ObservedMachine | undefined, unit: string): ObservedUnit | undefined {

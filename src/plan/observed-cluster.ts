@@ -46,8 +46,10 @@ export type ObservedMachine = {
   /** Lineage label of the machine: distinguishes the cluster's own machines from those of others. */
   readonly lineage: string;
   readonly generation: number;
-  /** Whether the agent's data directory has content. */
+  /** Whether the agent's data directory has a log: without one, its member can only be replaced. */
   readonly hasData: boolean;
+  /** The data directory has files and no log: no member starts on them. */
+  readonly hasRemains?: true;
   /** Free on the file system of the data directory; absent if the provider cannot tell. */
   readonly freeBytes?: number;
   readonly units: readonly ObservedUnit[];

@@ -36,8 +36,8 @@ describe("an initial member whose disk was wiped", () => {
 
     await expect(members.start(2)).rejects.toThrow(/"m3".* has started before, but its log is gone/);
     await expect(members.clients[2]!.range("written")).rejects.toThrow(GrpcError);
-    // Not even a file to which a vote would be written.
-    expect(existsSync(join(members.dataDirectory(2), "member/wal/lock"))).toBe(false);
+    // Neither a file to which a vote would be written, nor directories that look like those of a member.
+    expect(existsSync(join(members.dataDirectory(2), "member"))).toBe(false);
     await members.writeThrough(1);
     expect((await members.clients[0]!.cluster.memberList()).members.map(({ id }) => id)).toEqual(before);
 

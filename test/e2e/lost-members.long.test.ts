@@ -1,5 +1,5 @@
 /** Members that die, lose their disk, or stand still, while clients write through the load balancer. */
-import { rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { EtcdClient } from "../../src/etcd-client/etcd-client.ts";
@@ -11,6 +11,8 @@ import { applyAndKillAgent } from "./apply-and-kill-agent.ts";
 import { addressOf, ClusterFixture, kill, killAndWait, type StatusMember, until } from "./cluster-fixture.ts";
 import { isAlive } from "./dir-processes.ts";
 import { settledHashes } from "./member-facts.ts";
+import { wordsOf } from "./returning-members.ts";
+import { runProgram } from "./run-program.ts";
 
 /** With HAPLAN_TEST_EVERYTHING also the two ways to lose the quorum, which wait for real timeouts. */
 const everything = process.env["HAPLAN_TEST_EVERYTHING"] !== undefined;
@@ -73,9 +75,11 @@ describe("a leader killed with SIGKILL", () => {
 async function wipeFollower(): Promise<StatusMember> {
   const victim = (await cluster.status()).members.find(({ role }) => role === "follower")!;
   await killAndWait(victim.pid);
-  rmSync(join(cluster.directory, ".haplan/e2e/machines", victim.name, "data"), { recursive: true });
+  rmSync(dataOf(victim), { recursive: true });
   return victim;
 }
+
+const dataOf = ({ name }: StatusMember): string => join(cluster.directory, ".haplan/e2e/machines", name, "data");
 
 /** All three vote, there is nothing to do, and `former` has become another member of its name. */
 async function expectReplaced(former: StatusMember): Promise<void> {
@@ -85,6 +89,21 @@ async function expectReplaced(former: StatusMember): Promise<void> {
   expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(0);
   await expectEqualStores();
 }
+
+describe("a member whose disk came back empty", () => {
+  it("G3: is replaced after its agent was started on it, and refused to start without its log", async () => {
+    const { pid } = (await cluster.status()).members.find(({ role }) => role === "follower")!;
+    const [file = "", ...words] = wordsOf(pid!);
+    const victim = await wipeFollower();
+    const booted = await runProgram(file, words, { cwd: cluster.directory });
+    expect(booted).toMatchObject({ code: expect.any(Number), stderr: expect.stringContaining("its log is gone") });
+    // As agents of earlier versions left it.
+    for (const name of ["wal", "snap"]) mkdirSync(join(dataOf(victim), "member", name), { recursive: true });
+    expect((await cluster.haplan(["plan"])).stdout).toContain("its data directory has no log");
+    await cluster.apply();
+    await expectReplaced(victim);
+  }, 60_000);
+});
 
 describe("a member whose replacement dies before it has caught up", () => {
   it("is replaced by the next apply, and costs the others nothing", async () => {
@@ -135,7 +154,7 @@ describe("a member whose data directory was wiped", () => {
     const { members: before } = await cluster.status();
     const victim = before.find(({ role }) => role === "follower")!;
     await killAndWait(victim.pid);
-    rmSync(join(cluster.directory, ".haplan/e2e/machines", victim.name, "data"), { recursive: true });
+    rmSync(dataOf(victim), { recursive: true });
     expect((await cluster.haplan(["plan", "-detailed-exitcode"])).code).toBe(2);
     await cluster.apply();
     await writer.stop();

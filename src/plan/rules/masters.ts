@@ -9,6 +9,8 @@ import { asRequested, type ChangeReason, reasonText, unreachableReplaced } from 
 import {
   areApart,
   type ClusterView,
+  isBeforeFirstStart,
+  isEmpty,
   isRecoverable,
   isUncalled,
   isUnreachable,
@@ -163,7 +165,7 @@ export function leavesItsPlace({ spec, view }: Planning, name: string): boolean 
 }
 
 function lossReason({ observed, view }: Planning, name: string, condition: MemberCondition): ChangeReason {
-  if (condition === "dataLost") return "its data directory is empty";
+  if (condition === "dataLost") return "its data directory has no log";
   const wasAdopted = view.resources.get(resourceAddress("haplan_raft_member", name))?.attributes["adopted"] === true;
   if (wasAdopted) return "it does not answer and is no longer adopted";
   return isAbandoned(observed, name) ? unreachableReplaced : "its machine is gone";
@@ -183,7 +185,7 @@ export function whyRebuild(planning: Planning, resource: DesiredResource, voter:
   if (machine.address !== wanted) return "its address has changed";
   const forces = forcedBy(planning, resource.name);
   if (forces.length > 0) return haveChanged(forces);
-  return losesItsData(machine) ? dataGoneUnderIt : null;
+  return losesItsData(machine) && !isBeforeFirstStart(machine, voter) ? dataGoneUnderIt : null;
 }
 
 /** Attributes of the master's machine, beside its address, for whose change another machine takes its place. */
@@ -225,7 +227,7 @@ function usableLearner(
  */
 function holdsFormerMember(view: ClusterView, machine: ObservedMachine, learner: MemberView): boolean {
   const known = view.resources.get(resourceAddress("haplan_raft_member", machine.name));
-  if (learner.started || !machine.hasData || known === undefined) return false;
+  if (learner.started || isEmpty(machine) || known === undefined) return false;
   const own = known.attributes["memberId"] === learner.id && machine.generation === known.generation;
   return !own && machine.generation <= known.generation;
 }

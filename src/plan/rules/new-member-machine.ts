@@ -5,7 +5,7 @@
 
 import { agentUnitName } from "../../units/unit-definition.ts";
 import type { ChangeReason } from "../change-reason.ts";
-import { generationOf, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
+import { generationOf, isEmpty, type MemberView, machineOf, unitOf } from "../cluster-view.ts";
 import type { ObservedMachine } from "../observed-cluster.ts";
 import type { Planning } from "../planning.ts";
 import { deposedAddress, masterTypes, type ResourceAddress } from "../resource.ts";
@@ -40,7 +40,7 @@ export function begunMachine(planning: Planning, newMember: NewMember): Observed
   const wanted = masters.find((master) => master.name === newMember.name)?.address;
   const spare = view.spares.find(({ name, address }) => name === newMember.name && address === wanted);
   if (spare === undefined || spare.generation < former.generation) return null;
-  return newMember.learner !== null || !spare.hasData ? spare : null;
+  return newMember.learner !== null || isEmpty(spare) ? spare : null;
 }
 
 /**
@@ -68,7 +68,7 @@ export function prepareMachine(
     const generation = begunMachine(planning, newMember)?.generation ?? next.generation;
     return builder.add({ ...next, generation, deposes: former.generation }, [address], after);
   }
-  const untouched = !found.hasData && (isNewerThanMember(planning, found) || isOfLearnerThatNeverRan(planning, found));
+  const untouched = isEmpty(found) && (isNewerThanMember(planning, found) || isOfLearnerThatNeverRan(planning, found));
   const rightPlace = found.address === resource.attributes["address"];
   if (rightPlace && (learner !== null || untouched)) return null;
   const forces = rightPlace ? undefined : ["address"];

@@ -233,6 +233,6 @@ function checkHalf({ observed, view, builder }: Planning, voters: readonly Membe
 
 function lossText(observed: ObservedCluster, view: ClusterView, member: MemberView): string {
   if (!member.started) return "it was added and has never started";
-  if (memberCondition(view, member) === "dataLost") return "its data directory is empty";
+  if (memberCondition(view, member) === "dataLost") return "its data directory has no log";
   return isAbandoned(observed, member.name) ? unreachableReplaced.text : "its machine is gone";
 }

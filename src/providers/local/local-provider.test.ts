@@ -151,7 +151,11 @@ describe("a local machine", () => {
     expect(await machinesFound("lineage-b", ["m1"])).toEqual([expected]);
     expect(await machinesFound("lineage-b", ["m2"])).toEqual([]);
     const { pid } = await provider.startUnit("m1", unit());
-    writeFileSync(join(root, "machines", "m1", "data", "wal"), "entries");
+    const walDir = join(root, "machines/m1/data/member/wal");
+    mkdirSync(walDir, { recursive: true });
+    // As an agent leaves it that refuses to start without its log.
+    expect((await machinesFound("lineage-a", []))[0]?.hasData).toBe(false);
+    writeFileSync(join(walDir, "000000000001.log"), "entries");
     expect((await machinesFound("lineage-a", []))[0]?.hasData).toBe(true);
     await provider.destroyMachine("m1");
     await provider.destroyMachine("m1");

@@ -22,6 +22,7 @@ import {
   type UnitPaths,
   unitPaths,
 } from "./machine-dir.ts";
+import { memberData } from "./member-data.ts";
 import { missingPrograms } from "./missing-programs.ts";
 import { ownerOfProcess } from "./process-table.ts";
 import { UnitCopies } from "./unit-copies.ts";
@@ -62,15 +63,16 @@ export async function orphans({ root, supervisor }: LocalPlace): Promise<Awaited
 
 async function observeMachine(place: LocalPlace, directory: string, label: MachineIdentity): Promise<ObservedMachine> {
   const paths = machinePaths(place.root, directory);
-  const units = await Promise.all(listDir(paths.units).map((unit) => observeUnit(place, directory, unit)));
+  const units = (await Promise.all(listDir(paths.units).map((unit) => observeUnit(place, directory, unit)))).flat();
+  const isOverridden = units.some(({ name, overrides }) => name === agentUnitName && overrides !== undefined);
   return {
     name: label.name,
     address: label.address,
     lineage: label.lineage,
     generation: label.generation,
-    hasData: listDir(paths.data).length > 0,
+    ...memberData(paths.data, isOverridden),
     freeBytes: freeBytesAt(paths.data),
-    units: units.flat(),
+    units,
   };
 }
 

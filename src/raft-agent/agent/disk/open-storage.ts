@@ -62,10 +62,11 @@ export async function openStorage(config: AgentConfig, events: AgentEvents): Pro
   assertNotReplaced(config.dataDir);
   const hasLog = holdsLog(config.walDir);
   if (!hasLog) await assertNoOtherData(config);
+  // A start that is rejected leaves no directories: they would look like those of a member that has data.
+  const newIdentity = hasLog ? null : await decideIdentity(config, callingTls);
   makeDir("data-dir", snapDir);
   makeDir("wal-dir", config.walDir);
   const fileSystem = createNodeFileSystem(config.walDir);
-  const newIdentity = hasLog ? null : await decideIdentity(config, callingTls);
   const { wal, recovered } = await openWal({
     fileSystem,
     directory: ".",
