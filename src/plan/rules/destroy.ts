@@ -27,6 +27,7 @@ export function planDestroy(planning: Planning): void {
 
 function destroyAll(planning: Planning): void {
   refuseNodes(planning);
+  refuseAnswering(planning);
   const { view, builder, observed } = planning;
   const of = (...types: ResourceType[]): ResourceAddress[] =>
     [...view.resources.values()]
@@ -75,6 +76,20 @@ function destroyAll(planning: Planning): void {
   warnOfBackups(planning);
   const gone = [...view.resources.keys()].filter((address) => !builder.actions.has(address));
   if (gone.length > 0) builder.add({ kind: "recordState" }, drop(gone), destroyed);
+}
+
+/** A plan destroys what is found. Members that answer run on machines that were not: all of it would go on, without its authority. */
+function refuseAnswering({ spec, view, observed, builder }: Planning): void {
+  const { membership, machines, unreachable = [], orphans } = observed;
+  if (membership === null || hasAdopted(spec) || machines.length + unreachable.length + orphans.length > 0) return;
+  const recorded = [...view.resources.values()].filter(({ type }) => type === "haplan_machine").map(({ name }) => name);
+  const names = membership.members.filter(({ healthy }) => healthy).map(({ name }) => name);
+  if (recorded.length === 0 || names.length === 0) return;
+  builder.refuse(
+    "plan/members-answer",
+    `No machine of the cluster is found, but ${names.sort().join(", ")} ${names.length === 1 ? "answers" : "answer"}`,
+    "This plan would destroy nothing of them, and remove the certificate authority and what the state has. Run it with the credentials and from the place that the cluster was created with.",
+  );
 }
 
 /** Those that the members took by themselves. They are the only copy of the data that is destroyed: no step removes them. */

@@ -38,17 +38,10 @@ import { factsOf } from "./instance-facts.ts";
 import { InstanceHosts } from "./instance-hosts.ts";
 import { InstanceIds } from "./instance-ids.ts";
 import { updateTags } from "./instance-tags.ts";
-import {
-  type FoundInstance,
-  findImpaired,
-  findInstances,
-  type InstanceQuery,
-  isAlive,
-  terminateInstances,
-  untilRunning,
-} from "./instances.ts";
+import { type FoundInstance, findImpaired, isAlive, terminateInstances, untilRunning } from "./instances.ts";
 import { KeptMachines } from "./kept-machines.ts";
 import { largerVolumes } from "./larger-volumes.ts";
+import { MachineInstances, type MachineQuery } from "./machine-instances.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
 import { findOtherPlace } from "./other-place.ts";
@@ -56,9 +49,11 @@ import { inOtherWords } from "./other-words.ts";
 import { OwnLineage } from "./own-lineage.ts";
 import { ownVolumeIds } from "./own-volumes.ts";
 import { RecordedMachines, reachWith } from "./recorded-machines.ts";
+import { renameVolumes } from "./renamed-volumes.ts";
 import { type FoundGroup, findGroups } from "./security-groups.ts";
 import { checkSessionManager, sessionManagerRoute } from "./session-manager.ts";
 import { SharedObjects } from "./shared-objects.ts";
+import { copyWarnings, refuseAlike, type ToldApart } from "./told-apart.ts";
 import { dataDeviceName } from "./user-data.ts";
 import { wantedInstance } from "./wanted-instance.ts";
 
@@ -85,11 +80,11 @@ class AwsProvider implements Provider {
   readonly cloudLoadBalancer: NetworkLoadBalancer;
   readonly #context: AwsContext;
   readonly #hosts: Hosts;
-  readonly #ids: InstanceIds;
   readonly #instanceHosts: InstanceHosts;
   readonly #recorded: RecordedMachines;
   readonly #shared: SharedObjects;
   readonly #kept: KeptMachines;
+  readonly #instances: MachineInstances;
   /** Whether AWS was looked at, and has nothing of the cluster. */
   #foundNone = false;
 
@@ -101,9 +96,9 @@ class AwsProvider implements Provider {
     this.#context = context;
     this.#recorded = recorded;
     this.#hosts = hosts;
-    this.#ids = ids;
     this.#instanceHosts = new InstanceHosts(context, hosts, ids);
-    this.#shared = new SharedObjects(context, recorded);
+    this.#instances = new MachineInstances(context, recorded, ids);
+    this.#shared = new SharedObjects(context, this.#instances);
     this.#kept = new KeptMachines({
       ...{ context, recorded, hosts },
       shared: this.#shared,
@@ -118,17 +113,19 @@ class AwsProvider implements Provider {
   }
 
   claim(lineage: string): void {
+    this.#instances.setLineage(lineage);
     this.#context.own.claim(lineage);
   }
 
   async observe(lineage: string | null, names: readonly string[], signal?: AbortSignal): Promise<FoundMachines> {
     const known = [...new Set([...names, ...this.#recorded.all().map(({ name }) => name)])];
-    let found: readonly FoundInstance[];
+    this.#instances.setLineage(lineage);
+    let apart: ToldApart;
     let groups: Awaited<ReturnType<typeof findGroups>>;
     let volumes: Awaited<ReturnType<typeof findVolumesById>>;
     try {
-      [found, groups] = await Promise.all([this.#findAlive(signal), findGroups(this.#context, signal)]);
-      const ids = found.flatMap((instance) => instance.volumes.get(dataDeviceName) ?? []);
+      [apart, groups] = await Promise.all([this.#instances.find({}, signal), findGroups(this.#context, signal)]);
+      const ids = apart.machines.flatMap((instance) => instance.volumes.get(dataDeviceName) ?? []);
       volumes = await findVolumesById(this.#context, ids, signal);
     } catch (error) {
       // An instance that cannot be described is not gone.
@@ -139,8 +136,11 @@ class AwsProvider implements Provider {
       const asFirst = `AWS does not tell, for the same reason as of ${known[0]}`;
       return { machines: [], unreachable: known.map((name, at) => ({ name, reason: at === 0 ? reason : asFirst })) };
     }
-    this.#foundNone = [...found, ...groups].every((each) => each.lineage !== lineage);
-    const own = found.filter(({ machine, ...instance }) => instance.lineage === lineage || names.includes(machine));
+    const found = apart.machines.filter(isAlive);
+    const isOf = (each: FoundInstance): boolean => each.lineage === lineage || names.includes(each.machine);
+    refuseAlike(apart.alike.filter((alike) => alike.some(isOf)));
+    this.#foundNone = [...found, ...apart.copies, ...groups].every((each) => each.lineage !== lineage);
+    const own = found.filter(isOf);
     const running = new Set(own.filter(({ state }) => state === "running").map(({ machine }) => machine));
     this.#hosts.setAbsent(new Set(known.filter((name) => !running.has(name))));
     const onHosts = await this.#hosts.observe(
@@ -170,8 +170,11 @@ class AwsProvider implements Provider {
     return {
       machines: await Promise.all(observed.map((machine) => this.#inOtherWords(machine, own, signal))),
       unreachable: await this.#withStatus(onHosts.unreachable, own, signal),
-      labeled: labeledObjects(found, groups),
-      warnings: largerVolumes(this.#context.spec, this.#recorded, own, volumes),
+      labeled: labeledObjects([...found, ...apart.copies], groups),
+      warnings: [
+        ...copyWarnings({ ...apart, copies: apart.copies.filter((copy) => copy.lineage === lineage) }),
+        ...largerVolumes(this.#context.spec, this.#recorded, own, volumes),
+      ],
     };
   }
 
@@ -202,12 +205,6 @@ class AwsProvider implements Provider {
     });
   }
 
-  async #findAlive(signal?: AbortSignal, query: InstanceQuery = {}): Promise<readonly FoundInstance[]> {
-    const found = (await findInstances(this.#context, query, signal)).filter(isAlive);
-    for (const instance of found) this.#ids.add(instance);
-    return found;
-  }
-
   waitsFor(subject: string): string | null {
     return this.#context.waits.of(subject);
   }
@@ -224,7 +221,7 @@ class AwsProvider implements Provider {
   }
 
   async checkRemoval(request: RemovalRequest, signal?: AbortSignal): Promise<readonly Diagnostic[]> {
-    return await checkRemoval(this.#context, request, signal);
+    return await checkRemoval(this.#context, this.#instances, request, signal);
   }
 
   async check(request: PreflightRequest, signal?: AbortSignal): Promise<CheckReport> {
@@ -252,7 +249,7 @@ class AwsProvider implements Provider {
 
   /** None where AWS does not answer, which is reported elsewhere. */
   async #findAliveIfAny(signal?: AbortSignal): Promise<readonly FoundInstance[]> {
-    return await this.#findAlive(signal).catch((error: unknown) => {
+    return await this.#instances.findAlive({}, signal).catch((error: unknown) => {
       if (signal?.aborted || !(error instanceof HaplanError)) throw error;
       return [];
     });
@@ -278,7 +275,7 @@ class AwsProvider implements Provider {
 
   /** @throws HaplanError `provider/machine-taken` */
   async #assertFree({ name, lineage, generation, beside }: NewMachine, signal?: AbortSignal): Promise<void> {
-    const found = await this.#findAlive(signal, { machine: name });
+    const found = await this.#instances.findAlive({ machine: name }, signal);
     const other = found.find(
       (each) => each.lineage !== lineage || (each.generation !== generation && each.generation !== beside),
     );
@@ -295,7 +292,9 @@ class AwsProvider implements Provider {
 
   /** @throws HaplanError `provider/no-machine` */
   async #instanceOf(machine: MachineRef, signal?: AbortSignal): Promise<FoundInstance> {
-    const found = (await this.#findAlive(signal, queryOf(machine))).filter((each) => this.#context.own.has(each));
+    const found = (await this.#instances.findAlive(queryOf(machine), signal)).filter((each) =>
+      this.#context.own.has(each),
+    );
     const [instance] = [...found].sort((a, b) => b.generation - a.generation);
     const name = typeof machine === "string" ? machine : machine.name;
     if (instance === undefined) {
@@ -306,16 +305,20 @@ class AwsProvider implements Provider {
   }
 
   async renameMachine(from: string, to: string, signal?: AbortSignal): Promise<void> {
-    const found = (await this.#findAlive(signal)).filter((each) => this.#context.own.has(each));
+    const found = (await this.#instances.findAlive({}, signal)).filter((each) => this.#context.own.has(each));
+    await renameVolumes(this.#context, this.#recorded, { from, to }, signal);
     for (const instance of found.filter(({ machine }) => machine === from))
       await updateTags(this.#context, { ...instance, machine: to }, this.#dataVolumeOf(instance), signal);
     await this.#hosts.renameMachine(from, to, signal);
     this.#recorded.rename(from, to);
+    this.#kept.rename(from, to);
   }
 
   async destroyMachine(machine: MachineRef, signal?: AbortSignal): Promise<void> {
     const query = queryOf(machine);
-    const found = (await findInstances(this.#context, query, signal)).filter((each) => this.#context.own.has(each));
+    const { machines, alike } = await this.#instances.find(query, signal);
+    const found = machines.filter((each) => this.#context.own.has(each));
+    refuseAlike(alike.filter((group) => group.some((each) => found.includes(each))));
     // A terminated instance has no devices any more.
     const recorded = this.#recorded.volumesOf(nameOf(machine), query.generation);
     const own = new Set([...recorded, ...found.flatMap((each) => ownVolumeIds(each, this.#dataVolumeOf(each)))]);
@@ -415,7 +418,7 @@ function nameOf(machine: MachineRef): string {
   return typeof machine === "string" ? machine : machine.name;
 }
 
-function queryOf(machine: MachineRef): InstanceQuery {
+function queryOf(machine: MachineRef): MachineQuery {
   return typeof machine === "string" ? { machine } : { machine: machine.name, generation: machine.generation };
 }
 

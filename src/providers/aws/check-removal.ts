@@ -4,20 +4,20 @@ import { errorText, HaplanError } from "../../base/haplan-error.ts";
 import type { RemovalRequest } from "../provider.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { findBalancer, findBalancerAttributes, lineageOf } from "./balancer-objects.ts";
-import { type FoundInstance, findInstances, isAlive } from "./instances.ts";
+import type { FoundInstance } from "./instances.ts";
+import type { MachineInstances } from "./machine-instances.ts";
 
 export async function checkRemoval(
   context: AwsContext,
+  instances: Pick<MachineInstances, "findAlive">,
   { machines, loadBalancer, lineage }: RemovalRequest,
   signal?: AbortSignal,
 ): Promise<readonly Diagnostic[]> {
   try {
-    const found = machines.length === 0 ? [] : await findInstances(context, {}, signal);
-    const removed = found.filter(
-      (instance) => isAlive(instance) && instance.lineage === lineage && machines.includes(instance.machine),
-    );
-    const instances = await Promise.all(removed.map((instance) => protectedInstance(context, instance, signal)));
-    return [...instances.flat(), ...(loadBalancer ? await protectedBalancer(context, lineage, signal) : [])];
+    const alive = machines.length === 0 ? [] : await instances.findAlive({}, signal);
+    const removed = alive.filter((instance) => instance.lineage === lineage && machines.includes(instance.machine));
+    const found = await Promise.all(removed.map((instance) => protectedInstance(context, instance, signal)));
+    return [...found.flat(), ...(loadBalancer ? await protectedBalancer(context, lineage, signal) : [])];
   } catch (error) {
     if (signal?.aborted || !(error instanceof HaplanError)) throw error;
     const [summary = "", ...detail] = errorText(error).split("\n");

@@ -15,7 +15,7 @@ const findTimeoutMs = 60_000;
 /** An address is free a while after its instance is gone. */
 const addressTimeoutMs = 120_000;
 /** As many instances of one generation may have been terminated by others within a day. */
-const attemptsMax = 20;
+export const attemptsMax = 20;
 
 export type NewInstance = {
   readonly machine: string;
@@ -38,7 +38,10 @@ export async function ensureInstance(
 ): Promise<FoundInstance> {
   const { machine, generation, lineage } = wanted;
   const known = await findInstances(context, { machine, generation }, signal);
-  const existing = known.find((instance) => isAlive(instance) && instance.lineage === lineage);
+  // One at another address has copied tags.
+  const existing = known.find(
+    (instance) => isAlive(instance) && instance.lineage === lineage && instance.address === wanted.address,
+  );
   if (existing !== undefined) return existing;
   const wait = {
     subject: machine,

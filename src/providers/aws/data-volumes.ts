@@ -5,7 +5,7 @@ import type { Json } from "../../base/json.ts";
 import type { Attributes } from "../../plan/resource.ts";
 import { type AwsContext, until } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
-import { type Tag, tagKeys } from "./aws-names.ts";
+import { type Tag, tagKeys, tagValue } from "./aws-names.ts";
 import type { FoundInstance, InstanceQuery } from "./instances.ts";
 import { dataDeviceName } from "./user-data.ts";
 
@@ -72,7 +72,7 @@ type VolumesToDelete = {
 };
 
 /**
- * Deletes the volumes of a machine whose instance is gone. A root volume goes with its instance by itself. haplan creates data
+ * Deletes the volumes of a machine whose instance is gone, also those of `own` that lack its tags. A root volume goes with its instance by itself. haplan creates data
  * volumes empty: one that was made from a snapshot, with the tags of the machine, is a copy of others.
  */
 export async function deleteVolumes(
@@ -84,8 +84,10 @@ export async function deleteVolumes(
   const what = `the volumes of ${machine.machine} to be gone`;
   const subject = machine.machine ?? "";
   await until(context, { subject, what, timeoutMs: deleteTimeoutMs, signal }, async () => {
-    const labeled = await findVolumes(context, machine, signal);
-    const found = labeled.filter((volume) => volume.state !== "deleting" && isOwn(volume));
+    const known = await findVolumesById(context, [...own], signal);
+    const untagged = [...known.values()].filter(({ tags }) => tagValue(tags, tagKeys.lineage) === null);
+    const all = new Map([...untagged, ...(await findVolumes(context, machine, signal))].map((each) => [each.id, each]));
+    const found = [...all.values()].filter((volume) => volume.state !== "deleting" && isOwn(volume));
     const free = found.filter(({ state }) => state === "available" || state === "error");
     for (const { id } of free) {
       const purpose = `delete the volume ${id} of ${machine.machine}`;

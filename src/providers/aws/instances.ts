@@ -14,6 +14,8 @@ export type FoundInstance = {
   /** The id of its account; empty if AWS does not say. */
   readonly owner: string;
   readonly state: string;
+  /** The `ClientToken` that it was created with. */
+  readonly token: string;
   readonly address: string;
   readonly ami: string;
   readonly zone: string;
@@ -34,6 +36,7 @@ export type FoundInstance = {
   readonly tags: readonly Tag[];
 };
 
+/** An `id` or a `token` is looked for whatever tags it has. */
 export type InstanceQuery = {
   readonly machine?: string;
   readonly generation?: number;
@@ -51,24 +54,59 @@ export function isAlive({ state }: Pick<FoundInstance, "state">): boolean {
 
 /** Also those that were terminated within the last hour. */
 export async function findInstances(
-  { client, spec }: AwsContext,
+  context: AwsContext,
   { machine, generation, id, token }: InstanceQuery,
   signal?: AbortSignal,
 ): Promise<readonly FoundInstance[]> {
   const Filters = [
-    { Name: `tag:${tagKeys.cluster}`, Values: [spec.name] },
+    ...(id === undefined ? [{ Name: `tag:${tagKeys.cluster}`, Values: [context.spec.name] }] : []),
     ...(machine === undefined ? [] : [{ Name: `tag:${tagKeys.machine}`, Values: [machine] }]),
     ...(generation === undefined ? [] : [{ Name: `tag:${tagKeys.generation}`, Values: [String(generation)] }]),
     ...(id === undefined ? [] : [{ Name: "instance-id", Values: [id] }]),
     ...(token === undefined ? [] : [{ Name: "client-token", Values: [token] }]),
   ];
   const purpose = machine === undefined ? "find the instances of the cluster" : `find the instance of ${machine}`;
-  const found = await client.all("DescribeInstances", { Filters }, { purpose, signal }, ({ Reservations = [] }) =>
+  return await describeInstances(context, Filters, purpose, signal);
+}
+
+/** The instances with these ids that exist, whatever tags they have. */
+export async function findInstancesById(
+  context: AwsContext,
+  ids: readonly string[],
+  signal?: AbortSignal,
+): Promise<readonly FoundInstance[]> {
+  if (ids.length === 0) return [];
+  const Filters = [{ Name: "instance-id", Values: [...ids] }];
+  return await describeInstances(context, Filters, "find the instances that the state has", signal);
+}
+
+/** The instances that a security group has, whoever started them. */
+export async function findInstancesInGroup(
+  context: AwsContext,
+  groupId: string,
+  signal?: AbortSignal,
+): Promise<readonly FoundInstance[]> {
+  const Filters = [{ Name: "instance.group-id", Values: [groupId] }];
+  const found = await describeInstances(
+    context,
+    Filters,
+    `find the instances in the security group ${groupId}`,
+    signal,
+  );
+  return found.filter(isAlive);
+}
+
+async function describeInstances(
+  { client }: AwsContext,
+  Filters: { Name: string; Values: string[] }[],
+  purpose: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly FoundInstance[]> {
+  return await client.all("DescribeInstances", { Filters }, { purpose, signal }, ({ Reservations = [] }) =>
     Reservations.flatMap(({ Instances = [], OwnerId = "" }) =>
       Instances.map((instance) => describe(instance, OwnerId)),
     ),
   );
-  return found;
 }
 
 function describe(instance: Instance, owner: string): FoundInstance {
@@ -83,6 +121,7 @@ function describe(instance: Instance, owner: string): FoundInstance {
     lineage: tagValue(tags, tagKeys.lineage) ?? "",
     owner,
     state: instance.State?.Name ?? "unknown",
+    token: instance.ClientToken ?? "",
     address: instance.PrivateIpAddress ?? "",
     ami: instance.ImageId ?? "",
     zone: instance.Placement?.AvailabilityZone ?? "",

@@ -14,6 +14,7 @@ import { updateTags } from "./instance-tags.ts";
 import { type FoundInstance, startInstance } from "./instances.ts";
 import { ensureKept, type KeptMachine, unlikeIn } from "./kept-volume.ts";
 import { reachWith } from "./recorded-machines.ts";
+import { hasTags } from "./told-apart.ts";
 import { dataDeviceName, growFileSystem, isPrepared } from "./user-data.ts";
 import { type InstanceParts, wantedInstance } from "./wanted-instance.ts";
 
@@ -31,6 +32,14 @@ export class KeptMachines {
   setDown(machines: readonly DownMachine[]): void {
     this.#down.clear();
     for (const machine of machines) this.#down.set(machine.name, machine);
+  }
+
+  rename(from: string, to: string): void {
+    const machine = this.#down.get(from);
+    if (machine === undefined) return;
+    this.#down.delete(from);
+    const instance = machine.instance === null ? null : { ...machine.instance, machine: to };
+    this.#down.set(to, { ...machine, name: to, instance });
   }
 
   isDown(name: string): boolean {
@@ -71,6 +80,9 @@ export class KeptMachines {
     const machine = this.#down.get(name);
     if (machine === undefined) return;
     const volumeId = recorded.volumeOf(name, machine.generation);
+    // It is looked for by its tags.
+    if (machine.instance !== null && !hasTags(machine.instance))
+      await updateTags(context, machine.instance, volumeId, signal);
     const former = recorded.attributesOf(name);
     if (volumeId !== null) {
       const attributes = (machine.instance === null ? this.#described(name) : null) ?? former;

@@ -32,7 +32,9 @@ export async function ensureKept(
 ): Promise<FoundInstance> {
   const { machine, generation, lineage } = wanted;
   const found = await findInstances(context, { machine, generation }, signal);
-  const own = found.filter((instance) => isAlive(instance) && instance.lineage === lineage);
+  const isOwn = (instance: FoundInstance): boolean =>
+    instance.lineage === lineage && instance.address === wanted.address;
+  const own = found.filter((instance) => isAlive(instance) && isOwn(instance));
   for (const instance of own) refuseOtherVolume(instance, wanted.volumeId);
   const unlike =
     wanted.otherInstance === "stays" ? [] : own.filter((instance) => unlikeIn(instance, wanted).length > 0);

@@ -6,6 +6,7 @@ import { type FoundVolume, volumeType } from "./data-volumes.ts";
 import type { FoundInstance } from "./instances.ts";
 import { otherDataVolume } from "./own-volumes.ts";
 import { describeIngress, type FoundGroup, groupIds } from "./security-groups.ts";
+import { hasTags } from "./told-apart.ts";
 import { dataDeviceName } from "./user-data.ts";
 
 /** A data volume, as it is at its device and as the state has it. */
@@ -32,7 +33,7 @@ export function observedAttributes(
     instance_type: instance.instanceType,
     key_name: instance.keyName,
     iam_instance_profile: instance.profile,
-    instance_state: instance.state === "running" || instance.state === "pending" ? "running" : "stopped",
+    instance_state: instanceState(instance),
     ...(isMaster
       ? {
           placement_group: instance.placementGroup,
@@ -43,6 +44,11 @@ export function observedAttributes(
     ingress: [...describeIngress(permissions, groupIds(groups)).keys()].sort(),
     tags: volume === undefined ? userTags(instance.tags) : commonTags(userTags(instance.tags), userTags(volume.tags)),
   };
+}
+
+function instanceState(instance: FoundInstance): string {
+  const state = instance.state === "running" || instance.state === "pending" ? "running" : "stopped";
+  return hasTags(instance) ? state : `${state}, without haplan's tags`;
 }
 
 /** All that can be wrong with a data volume, besides its size and performance. */
@@ -58,10 +64,12 @@ function volumeState(instance: FoundInstance, volume: FoundVolume | undefined): 
 }
 
 /** By its tags, a volume is found again where there is no state. */
-function hasOwnTags(volume: FoundVolume, { tags }: FoundInstance): boolean {
-  return [tagKeys.cluster, tagKeys.lineage, tagKeys.machine, tagKeys.generation].every(
-    (key) => tagValue(volume.tags, key) === tagValue(tags, key),
-  );
+function hasOwnTags({ tags }: FoundVolume, { lineage, machine, generation }: FoundInstance): boolean {
+  const own = { cluster: tagValue(tags, tagKeys.cluster), lineage, machine, generation: String(generation) };
+  return (["cluster", "lineage", "machine", "generation"] as const).every((key) => {
+    const found = tagValue(tags, tagKeys[key]);
+    return found !== null && found === own[key];
+  });
 }
 
 /** A volume that is larger than wanted stays so: see `largerVolumes`. */

@@ -54,14 +54,28 @@ export async function findOtherPlace(
       detail: `${stateHas(resources)} in ${region}. A cluster is not moved to another region: nothing of it would be found in ${present}, and all of it would go on in ${region}. Write \`region: ${region}\`. For a cluster in ${present}, write another metadata.name.`,
     };
   }
-  if (account === null || !foundNone) return null;
+  const isCreated = resources.some(({ attributes }) => texts(attributes, "instance_id").length > 0);
+  if ((account === null && !isCreated) || !foundNone) return null;
   const owners = await presentAccounts(context, signal);
-  if (owners.length === 0 || owners.includes(account)) return null;
+  if (account !== null && owners.includes(account)) return null;
+  if (account === null || owners.length === 0) return unknownAccount(resources, account);
   return {
     setting: "profile",
     code: "aws/other-account",
     summary: `The credentials are those of account ${owners.join(", ")}, but the cluster is in ${account}`,
     detail: `${stateHas(resources)} in account ${account}, and account ${owners.join(", ")} has nothing of it. Use credentials of account ${account}: write its \`profile\`, or set AWS_PROFILE. For a cluster in the other account, write another metadata.name.`,
+  };
+}
+
+/** Nothing that is there tells whose credentials these are: everything may go on elsewhere. */
+function unknownAccount(resources: readonly Recorded[], account: string | null): OtherPlace {
+  const where = account === null ? "another account" : `account ${account}`;
+  const its = account === null ? "the account that has the cluster" : where;
+  return {
+    setting: "profile",
+    code: "aws/unknown-account",
+    summary: `AWS has nothing of the cluster, and does not show that these are the credentials of ${its}`,
+    detail: `${stateHas(resources)}. It may all go on in ${where}. Use credentials of ${its}: write its \`profile\`, or set AWS_PROFILE. If all of it was removed there, with its VPC, forget it with \`haplan state rm\`.`,
   };
 }
 

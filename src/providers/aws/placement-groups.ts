@@ -23,15 +23,13 @@ export async function ensurePlacementGroup(
   });
 }
 
-/** Removes groups of this cluster, once their instances are gone. */
-export async function removePlacementGroups(
-  { client, own }: AwsContext,
-  names: ReadonlySet<string>,
-  signal?: AbortSignal,
-): Promise<void> {
-  if (names.size === 0) return;
+/**
+ * Removes the groups of this cluster, once their instances are gone: also those that neither the spec nor the state names any more, since the
+ * masters of their zone have become fewer.
+ */
+export async function removePlacementGroups({ client, spec, own }: AwsContext, signal?: AbortSignal): Promise<void> {
   const Filters = [
-    { Name: "group-name", Values: [...names] },
+    { Name: `tag:${tagKeys.cluster}`, Values: [spec.name] },
     { Name: `tag:${tagKeys.lineage}`, Values: [own.get()] },
   ];
   const options = { purpose: "find the placement groups", signal };

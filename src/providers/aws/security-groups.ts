@@ -6,6 +6,7 @@ import { type AwsContext, ownerOf, until } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
 import { type GroupRole, groupName, groupRoles, ownerTags, tagKeys, tagValue } from "./aws-names.ts";
 import { formatRule, ingressOf, parseRule } from "./ingress.ts";
+import { findInstancesInGroup } from "./instances.ts";
 
 export type GroupIds = { readonly [Role in GroupRole]: string };
 
@@ -220,8 +221,26 @@ export async function removeGroups(context: AwsContext, subject: string, signal?
       } catch (error) {
         if (causeCode(error) === "InvalidGroup.NotFound") return { done: null };
         if (causeCode(error) !== "DependencyViolation") throw error;
+        await refuseUsers(context, { id, name }, signal);
         return { waiting: "some are left" };
       }
     });
   }
+}
+
+/** Network interfaces of what haplan has removed go by themselves. Instances of others stay for as long as others want. */
+async function refuseUsers(
+  context: AwsContext,
+  { id, name }: Pick<FoundGroup, "id" | "name">,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const users = await findInstancesInGroup(context, id, signal);
+  if (users.length === 0) return;
+  const ids = users.map((user) => `${user.id} (${user.address})`).sort();
+  const advice =
+    "haplan leaves instances that are not its own. Take them out of the group, or terminate them, and run haplan again";
+  throw new HaplanError(
+    "aws/group-in-use",
+    `The security group ${name} (${id}) is that of ${ids.join(", ")} as well\n${advice}`,
+  );
 }

@@ -1,25 +1,21 @@
 /** What the machines of a cluster share: its network, which exists, and its security groups and placement groups. */
-import type { Attributes } from "../../plan/resource.ts";
-import { machineHosts } from "../../spec/machine-hosts.ts";
 import type { AwsContext } from "./aws-context.ts";
-import { awsModel } from "./aws-model.ts";
 import { findBalancer, lineageOf } from "./balancer-objects.ts";
-import { findInstances } from "./instances.ts";
+import type { MachineInstances } from "./machine-instances.ts";
 import { findNetwork, type Network } from "./network.ts";
 import { removePlacementGroups } from "./placement-groups.ts";
-import type { RecordedMachines } from "./recorded-machines.ts";
 import { ensureGroups, type GroupIds, removeGroups } from "./security-groups.ts";
 
 export class SharedObjects {
   readonly #context: AwsContext;
-  readonly #recorded: RecordedMachines;
+  readonly #instances: Pick<MachineInstances, "find">;
   #network: Promise<Network> | null = null;
   #groups: Promise<GroupIds> | null = null;
   #removing: Promise<void> = Promise.resolve();
 
-  constructor(context: AwsContext, recorded: RecordedMachines) {
+  constructor(context: AwsContext, instances: Pick<MachineInstances, "find">) {
     this.#context = context;
-    this.#recorded = recorded;
+    this.#instances = instances;
   }
 
   network(signal?: AbortSignal): Promise<Network> {
@@ -52,21 +48,12 @@ export class SharedObjects {
 
   async #remove(subject: string, signal?: AbortSignal): Promise<void> {
     const context = this.#context;
-    const found = (await findInstances(context, {}, signal)).filter((instance) => context.own.has(instance));
-    if (found.some(({ state }) => state !== "terminated")) return;
+    const { machines } = await this.#instances.find({}, signal);
+    if (machines.some((instance) => context.own.has(instance) && instance.state !== "terminated")) return;
     const balancer = await findBalancer(context, signal);
     if (balancer !== null && context.own.has({ lineage: lineageOf(balancer) })) return;
     this.#groups = null;
     await removeGroups(context, subject, signal);
-    await removePlacementGroups(context, this.#placementGroups(), signal);
-  }
-
-  /** Those of the spec as well: the state no longer has those of machines that an interrupted destroy has removed. */
-  #placementGroups(): ReadonlySet<string> {
-    const { spec } = this.#context;
-    const described = machineHosts(spec, []).map((host) => awsModel.describeMachine(spec, host));
-    const all: readonly { readonly attributes: Attributes }[] = [...this.#recorded.all(), ...described];
-    const names = all.map(({ attributes }) => attributes["placement_group"]);
-    return new Set(names.filter((name): name is string => typeof name === "string"));
+    await removePlacementGroups(context, signal);
   }
 }
