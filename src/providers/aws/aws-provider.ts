@@ -41,6 +41,7 @@ import { updateTags } from "./instance-tags.ts";
 import { type FoundInstance, findImpaired, isAlive, terminateInstances, untilRunning } from "./instances.ts";
 import { KeptMachines } from "./kept-machines.ts";
 import { largerVolumes } from "./larger-volumes.ts";
+import { leftVolumes } from "./left-volumes.ts";
 import { MachineInstances, type MachineQuery } from "./machine-instances.ts";
 import { NetworkLoadBalancer } from "./network-load-balancer.ts";
 import { observedAttributes } from "./observed-attributes.ts";
@@ -174,6 +175,7 @@ class AwsProvider implements Provider {
       warnings: [
         ...copyWarnings({ ...apart, copies: apart.copies.filter((copy) => copy.lineage === lineage) }),
         ...largerVolumes(this.#context.spec, this.#recorded, own, volumes),
+        ...(await leftVolumes(this.#context, this.#recorded, { lineage, instances: own }, signal)),
       ],
     };
   }
@@ -330,7 +332,7 @@ class AwsProvider implements Provider {
       signal,
     );
     await this.#hosts.forget(machine);
-    await deleteVolumes(this.#context, { machine: query, own, others }, signal);
+    await deleteVolumes(this.#context, { machine: query, recorded, own, others }, signal);
     await this.#shared.removeUnused(nameOf(machine), signal);
   }
 

@@ -21,6 +21,9 @@ export type FoundTargetGroup = {
   readonly healthPath: string;
   readonly healthProtocol: string;
   readonly intervalSeconds: number;
+  readonly timeoutSeconds: number;
+  readonly healthyThreshold: number;
+  readonly unhealthyThreshold: number;
 };
 
 export type FoundTarget = {
@@ -29,7 +32,12 @@ export type FoundTarget = {
   readonly state: string;
   readonly reason: string;
 };
-export type FoundListener = { readonly arn: string; readonly port: number; readonly targetGroupArn: string };
+export type FoundListener = {
+  readonly arn: string;
+  readonly port: number;
+  readonly protocol: string;
+  readonly targetGroupArn: string;
+};
 
 /** Null if there is none of the cluster's name. */
 export async function findBalancer({ client, spec }: AwsContext, signal?: AbortSignal): Promise<FoundBalancer | null> {
@@ -72,6 +80,9 @@ export async function findTargetGroup(
     healthPath: group.HealthCheckPath ?? "",
     healthProtocol: group.HealthCheckProtocol ?? "",
     intervalSeconds: group.HealthCheckIntervalSeconds ?? 0,
+    timeoutSeconds: group.HealthCheckTimeoutSeconds ?? 0,
+    healthyThreshold: group.HealthyThresholdCount ?? 0,
+    unhealthyThreshold: group.UnhealthyThresholdCount ?? 0,
   };
 }
 
@@ -98,9 +109,10 @@ export async function findListeners(
 ): Promise<readonly FoundListener[]> {
   const options = { purpose: "find the listeners of the load balancer", signal };
   const found = await client.all("DescribeListeners", { LoadBalancerArn }, options, ({ Listeners }) => Listeners);
-  return found.map(({ ListenerArn, Port = 0, DefaultActions = [] }) => ({
+  return found.map(({ ListenerArn, Port = 0, Protocol = "TCP", DefaultActions = [] }) => ({
     arn: present(ListenerArn, "ListenerArn"),
     port: Port,
+    protocol: Protocol,
     targetGroupArn: DefaultActions[0]?.TargetGroupArn ?? "",
   }));
 }

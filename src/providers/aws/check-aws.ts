@@ -10,10 +10,11 @@ import type { RecordedMachine } from "../provider-options.ts";
 import type { AwsContext } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
 import { anotherInstance, awsModel } from "./aws-model.ts";
-import { groupName } from "./aws-names.ts";
+import { groupName, tagKeys, tagValue } from "./aws-names.ts";
 import { checkInstanceTypes, type TypedMachine } from "./check-instance-types.ts";
 import { otherVolumes, otherVpc, type PresentMachines } from "./check-instances.ts";
 import { assertCreatable } from "./create-instance.ts";
+import { findInstancesAt } from "./instances.ts";
 import { readParameter, resolveImage } from "./machine-image.ts";
 import { findNetwork, type Network, subnetOf } from "./network.ts";
 
@@ -55,6 +56,9 @@ export async function checkAws(
   found.push(...(await newerImages(context, recorded, report, signal)));
   await checkKeyPair(context, report, signal);
   const hosts = machineHosts(context.spec, []);
+  const created = new Set(placed.filter(isNew).map(({ name }) => name));
+  const newHosts = hosts.filter(({ name }) => created.has(name));
+  await checkAddresses(context, network, newHosts, present, signal).then((wrong) => found.push(...wrong), report);
   const typed = hosts.map((host) => typedMachine(attributesOf(context, host), host, network, images));
   await checkInstanceTypes(context, typed, signal).then(
     (wrong) => found.push(...wrong),
@@ -63,7 +67,6 @@ export async function checkAws(
       found.push({ ...diagnosticOf(error), severity: "warning" });
     },
   );
-  const created = new Set(placed.filter(isNew).map(({ name }) => name));
   const asked = new Set([...placed.map(({ name }) => name), ...changed]);
   const needsInstance = (host: MachineHost): boolean =>
     created.has(host.name) || (asked.has(host.name) && isChanged(context, host, recorded));
@@ -129,6 +132,34 @@ function zoneOf(network: Network, host: MachineHost): string | null {
   } catch {
     return null;
   }
+}
+
+/** A dry run creates nothing at an address, and does not tell. An instance of the cluster may be what an apply that was killed has left. */
+async function checkAddresses(
+  context: AwsContext,
+  { vpcId }: Network,
+  hosts: readonly MachineHost[],
+  present: PresentMachines,
+  signal?: AbortSignal,
+): Promise<readonly Diagnostic[]> {
+  const addresses = hosts.map(({ address }) => address);
+  const found = await findInstancesAt(context, vpcId, addresses, signal);
+  const others = found.filter(({ id }) => present.instances.every((instance) => instance.id !== id));
+  return others.flatMap(({ id, address, tags }) => {
+    const [name, cluster] = ["Name", tagKeys.cluster].map((key) => tagValue(tags, key));
+    const whose = cluster === null ? "" : `, which is of the cluster ${cluster}`;
+    return hosts
+      .filter((host) => host.address === address)
+      .map(
+        (host): Diagnostic => ({
+          severity: "error",
+          code: "aws/address-taken",
+          summary: `The address ${address} of ${host.name} is that of the instance ${id}${name == null ? "" : ` (${name})`}${whose}`,
+          detail: `Write an unused address for ${host.name}, or terminate ${id}.`,
+          inSpec: { machine: host.name, key: "address" },
+        }),
+      );
+  });
 }
 
 /** AWS makes no volume smaller. */

@@ -6,7 +6,7 @@ import type { Attributes } from "../../plan/resource.ts";
 import { type AwsContext, until } from "./aws-context.ts";
 import { causeCode } from "./aws-failure.ts";
 import { type Tag, tagKeys, tagValue } from "./aws-names.ts";
-import type { FoundInstance, InstanceQuery } from "./instances.ts";
+import { type FoundInstance, findInstancesById, type InstanceQuery, isAlive } from "./instances.ts";
 import { dataDeviceName } from "./user-data.ts";
 
 type Settings = { readonly Size: number; readonly Iops: number; readonly Throughput: number };
@@ -65,6 +65,8 @@ async function findVolumes(
 
 type VolumesToDelete = {
   readonly machine: InstanceQuery;
+  /** Ids of those that the state has. */
+  readonly recorded: readonly string[];
   /** Ids of those that are known to be haplan's. */
   readonly own: ReadonlySet<string>;
   /** Ids of those that others have attached to the instance: they stay, whatever their tags. */
@@ -72,19 +74,19 @@ type VolumesToDelete = {
 };
 
 /**
- * Deletes the volumes of a machine whose instance is gone, also those of `own` that lack its tags. A root volume goes with its instance by itself. haplan creates data
+ * Deletes the volumes of a machine whose instance is gone, also recorded ones that lack its tags. A root volume goes with its instance by itself. haplan creates data
  * volumes empty: one that was made from a snapshot, with the tags of the machine, is a copy of others.
  */
 export async function deleteVolumes(
   context: AwsContext,
-  { machine, own, others }: VolumesToDelete,
+  { machine, recorded, own, others }: VolumesToDelete,
   signal?: AbortSignal,
 ): Promise<void> {
   const isOwn = ({ id, snapshotId }: FoundVolume): boolean => own.has(id) || (!others.has(id) && snapshotId === "");
   const what = `the volumes of ${machine.machine} to be gone`;
   const subject = machine.machine ?? "";
   await until(context, { subject, what, timeoutMs: deleteTimeoutMs, signal }, async () => {
-    const known = await findVolumesById(context, [...own], signal);
+    const known = await findVolumesById(context, recorded, signal);
     const untagged = [...known.values()].filter(({ tags }) => tagValue(tags, tagKeys.lineage) === null);
     const all = new Map([...untagged, ...(await findVolumes(context, machine, signal))].map((each) => [each.id, each]));
     const found = [...all.values()].filter((volume) => volume.state !== "deleting" && isOwn(volume));
@@ -111,6 +113,24 @@ export async function findVolumesById(
   const options = { purpose: "find the volumes of instances", signal };
   const found = await client.all("DescribeVolumes", { Filters }, options, ({ Volumes }) => Volumes);
   return new Map(found.map(describe).map((volume) => [volume.id, volume]));
+}
+
+/** The volumes with the tags of these machines that no instance has. */
+export async function findFreeVolumes(
+  { client, spec }: AwsContext,
+  lineage: string,
+  machines: readonly string[],
+  signal?: AbortSignal,
+): Promise<readonly FoundVolume[]> {
+  const Filters = [
+    { Name: `tag:${tagKeys.cluster}`, Values: [spec.name] },
+    { Name: `tag:${tagKeys.lineage}`, Values: [lineage] },
+    { Name: `tag:${tagKeys.machine}`, Values: [...machines] },
+    { Name: "status", Values: ["available"] },
+  ];
+  const options = { purpose: "find volumes of masters that the state does not have", signal };
+  const found = await client.all("DescribeVolumes", { Filters }, options, ({ Volumes }) => Volumes);
+  return found.map(describe);
 }
 
 function hasSettings({ settings }: FoundVolume, wanted: Settings): boolean {
@@ -162,12 +182,30 @@ export async function attachVolume(
       throw new HaplanError("aws/no-volume", `The data volume ${volumeId} of ${machine} does not exist\n${advice}`);
     }
     if (volume.attachedTo === id) return volume.isAttached ? { done: null } : { waiting: "it is attaching" };
+    if (volume.isAttached && volume.attachedTo !== null) await refuseHolder(context, instance, volume, signal);
     const holder = volume.attachedTo === null ? "" : `, attached to ${volume.attachedTo}`;
     if (volume.state !== "available") return { waiting: `it is ${volume.state}${holder}` };
     const input = { InstanceId: id, VolumeId: volumeId, Device: dataDeviceName };
     await context.client.call("AttachVolume", input, { purpose, signal });
     return { waiting: "it is attaching" };
   });
+}
+
+/** A former instance releases the volume when it is gone. One that goes on keeps it for as long as others want. */
+async function refuseHolder(
+  context: AwsContext,
+  { id, machine }: FoundInstance,
+  { id: volumeId, attachedTo }: FoundVolume,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const [holder] = await findInstancesById(context, [attachedTo ?? ""], signal);
+  if (holder === undefined || !isAlive(holder)) return;
+  const name = tagValue(holder.tags, "Name");
+  const where = `${holder.id} (${[...(name === null ? [] : [name]), holder.address].join(", ")})`;
+  throw new HaplanError(
+    "aws/volume-elsewhere",
+    `The data volume ${volumeId} of ${machine} is attached to another instance: ${where}\nDetach it there, and apply again: haplan attaches it to ${id}`,
+  );
 }
 
 /**

@@ -80,7 +80,7 @@ export async function findInstancesById(
   return await describeInstances(context, Filters, "find the instances that the state has", signal);
 }
 
-/** The instances that a security group has, whoever started them. */
+/** The instances that a security group has, also those of others. */
 export async function findInstancesInGroup(
   context: AwsContext,
   groupId: string,
@@ -93,6 +93,22 @@ export async function findInstancesInGroup(
     `find the instances in the security group ${groupId}`,
     signal,
   );
+  return found.filter(isAlive);
+}
+
+/** The instances of a VPC that have these addresses, also those of others. */
+export async function findInstancesAt(
+  context: AwsContext,
+  vpcId: string,
+  addresses: readonly string[],
+  signal?: AbortSignal,
+): Promise<readonly FoundInstance[]> {
+  if (addresses.length === 0) return [];
+  const Filters = [
+    { Name: "vpc-id", Values: [vpcId] },
+    { Name: "private-ip-address", Values: [...addresses] },
+  ];
+  const found = await describeInstances(context, Filters, "find out whether the addresses are in use", signal);
   return found.filter(isAlive);
 }
 

@@ -31,7 +31,7 @@ import { backendState, ensureTargets, targetText, untilTargetsServe } from "./ba
 import { findNetwork, type Network, subnetOf } from "./network.ts";
 import { describeIngress, ensureGroups, findGroups, groupIds } from "./security-groups.ts";
 import type { SharedObjects } from "./shared-objects.ts";
-import { ensureTargetGroup, foreignObject, isOwnTargetGroup } from "./target-group.ts";
+import { ensureTargetGroup, foreignObject, isOwnTargetGroup, unlabeledBalancer } from "./target-group.ts";
 
 /** A new load balancer takes two to four minutes. */
 const provisionTimeoutMs = 600_000;
@@ -50,7 +50,8 @@ export class NetworkLoadBalancer implements LoadBalancer {
   async observe(lineage: string | null, signal?: AbortSignal): Promise<LoadBalancerObservation> {
     try {
       const balancer = await findBalancer(this.#context, signal);
-      if (balancer === null || lineageOf(balancer) === null) return { kind: "absent" };
+      if (balancer === null || (lineageOf(balancer) === null && lineage === null)) return { kind: "absent" };
+      if (lineageOf(balancer) === null) throw unlabeledBalancer(balancer, lineage);
       const labeled = {
         what: `the load balancer ${balancerObjectName(this.#context.spec.name)}`,
         lineage: lineageOf(balancer) ?? "",
@@ -96,6 +97,10 @@ export class NetworkLoadBalancer implements LoadBalancer {
     const balancer = await findBalancer(context, signal);
     const group = await findTargetGroup(context, signal);
     const name = balancerObjectName(context.spec.name);
+    const isOwnGroup = group !== null && (await isOwnTargetGroup(context, group, context.own.get(), signal));
+    // The target group is that of this load balancer, and cannot be deleted before it.
+    if (balancer !== null && isOwnGroup && lineageOf(balancer) === null)
+      throw unlabeledBalancer(balancer, context.own.get());
     if (balancer !== null && context.own.has({ lineage: lineageOf(balancer) })) {
       const purpose = `delete the load balancer ${name}`;
       await client.call("DeleteLoadBalancer", { LoadBalancerArn: balancer.arn }, { purpose, signal });
@@ -105,7 +110,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
         return left?.arn === balancer.arn ? { waiting: "AWS still has it" } : { done: null };
       });
     }
-    if (group !== null && (await isOwnTargetGroup(context, group, context.own.get(), signal))) {
+    if (group !== null && isOwnGroup) {
       const purpose = `delete the target group ${name}`;
       const wait = { subject, what: "the target group to be unused", timeoutMs: removeTimeoutMs, signal };
       await until(context, wait, async () => {
@@ -159,7 +164,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
       attributes: attributes.balancer,
       targetGroup: { ...group, ...attributes.group },
       listeners: listeners
-        .map(({ port, targetGroupArn }) => ({ port, targetGroupArn }))
+        .map(({ port, protocol, targetGroupArn }) => ({ port, protocol, targetGroupArn }))
         .sort((a, b) => a.port - b.port),
       targets: targets.map(targetText).sort(),
     });
@@ -191,6 +196,7 @@ export class NetworkLoadBalancer implements LoadBalancer {
       };
       await client.call("CreateLoadBalancer", input, { purpose: `create the load balancer ${name}`, signal });
     } else {
+      if (lineageOf(known) === null) throw unlabeledBalancer(known, lineage);
       if (lineageOf(known) !== lineage) throw foreignObject("load balancer", name);
       if (!known.groupIds.includes(groupId)) {
         const options = { purpose: `put the load balancer ${name} back into its security group`, signal };
@@ -248,8 +254,8 @@ export class NetworkLoadBalancer implements LoadBalancer {
   ): Promise<void> {
     const context = this.#context;
     const found = await findListeners(context, balancer.arn, signal);
-    const isWanted = ({ port, targetGroupArn }: FoundListener): boolean =>
-      ports.includes(port) && targetGroupArn === group.arn;
+    const isWanted = ({ port, protocol, targetGroupArn }: FoundListener): boolean =>
+      ports.includes(port) && protocol === "TCP" && targetGroupArn === group.arn;
     for (const listener of found.filter((each) => !isWanted(each))) {
       const purpose = `delete the listener of port ${listener.port}`;
       await context.client.call("DeleteListener", { ListenerArn: listener.arn }, { purpose, signal });

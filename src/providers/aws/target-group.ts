@@ -3,8 +3,8 @@ import { HaplanError } from "../../base/haplan-error.ts";
 import { healthPort, healthScheme } from "../../units/health-port.ts";
 import { present } from "./aws-client.ts";
 import { type AwsContext, ownerOf } from "./aws-context.ts";
-import { balancerObjectName, ownerTags, type Tag } from "./aws-names.ts";
-import { type FoundTargetGroup, findTargetGroup, lineageOf } from "./balancer-objects.ts";
+import { balancerObjectName, ownerTags, type Tag, tagKeys, tagValue } from "./aws-names.ts";
+import { type FoundBalancer, type FoundTargetGroup, findTargetGroup, lineageOf } from "./balancer-objects.ts";
 import type { Network } from "./network.ts";
 
 /** Beside its port and protocol. */
@@ -49,7 +49,10 @@ export async function ensureTargetGroup(
     known.healthPort === check.HealthCheckPort &&
     known.healthPath === check.HealthCheckPath &&
     known.healthProtocol === check.HealthCheckProtocol &&
-    known.intervalSeconds === check.HealthCheckIntervalSeconds;
+    known.intervalSeconds === check.HealthCheckIntervalSeconds &&
+    known.timeoutSeconds === check.HealthCheckTimeoutSeconds &&
+    known.healthyThreshold === check.HealthyThresholdCount &&
+    known.unhealthyThreshold === check.UnhealthyThresholdCount;
   if (isAsWanted) return known;
   const input = { TargetGroupArn: known.arn, ...check };
   await client.call("ModifyTargetGroup", input, { purpose: `change the health check of ${name}`, signal });
@@ -74,5 +77,17 @@ export function foreignObject(what: string, name: string): HaplanError {
   return new HaplanError(
     "aws/foreign-load-balancer",
     `There is a ${what} ${name} that is not of this cluster\n${advice}`,
+  );
+}
+
+/** What has the name of the cluster's load balancer, and no lineage. */
+export function unlabeledBalancer({ arn, tags }: FoundBalancer, lineage: string | null): HaplanError {
+  const cluster = tagValue(tags, tagKeys.cluster);
+  const what = cluster === null ? "haplan's tags" : `the tag ${tagKeys.lineage}`;
+  const tagsOf = `Key=${tagKeys.lineage},Value=${lineage}`;
+  const advice = `If it is that of this cluster, put the tag back: \`aws elbv2 add-tags --resource-arns ${arn} --tags ${tagsOf}\`. Otherwise give this cluster another name`;
+  return new HaplanError(
+    "aws/unlabeled-load-balancer",
+    `The load balancer ${arn} has the name of this cluster's, and lacks ${what}\n${advice}`,
   );
 }

@@ -13,8 +13,10 @@ import {
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   counts,
+  dataVolumeOf,
   emptyAccount,
   type Inventory,
+  instanceNamed,
   listAccount,
   otherAccount,
   prepareAccount,
@@ -35,20 +37,9 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
   });
   afterEach(() => cluster.cli.remove());
 
-  const haplan = async (words: string): Promise<{ readonly code: number; readonly said: string }> => {
-    const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
-    return { code, said: (out + err).replaceAll(/[│\s]+/g, " ") };
-  };
-  const succeeds = async (words: string): Promise<string> => {
-    const { code, said } = await haplan(words);
-    expect({ code, said }).toMatchObject({ code: 0 });
-    return said;
-  };
+  const haplan = (words: string): ReturnType<EmulatedCluster["run"]> => cluster.run(words);
+  const succeeds = (words: string): Promise<string> => cluster.succeeds(words);
   const found = (): Promise<Inventory> => listAccount(emulated.aws);
-  const named = ({ instances }: Inventory, name: string): Instance =>
-    instances.find(({ Tags }) => tagOf(Tags, "haplan:machine") === name)!;
-  const dataVolume = (instance: Instance): string | undefined =>
-    instance.BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs?.VolumeId;
   /** As "Launch more like this" of the console. */
   const copy = async (of: Instance, PrivateIpAddress: string): Promise<string> => {
     const { Instances } = await emulated.aws.ec2.send(
@@ -61,14 +52,14 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
     return Instances![0]!.InstanceId!;
   };
   const terminate = async (name: string): Promise<void> => {
-    const { InstanceId } = named(await found(), name);
+    const { InstanceId } = instanceNamed(await found(), name);
     cluster.cli.world.facts.machines.get(name)!.units.get("agent")!.running = false;
     await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [InstanceId!] }));
   };
 
   it("A1: is not an instance that has copied tags, while it runs, once it is gone, and at the end", async () => {
     await succeeds("apply -auto-approve");
-    const m1 = named(await found(), "m1");
+    const m1 = instanceNamed(await found(), "m1");
     const copied = await copy(m1, "10.0.1.4");
     const plan = await succeeds("plan -detailed-exitcode");
     expect(plan).toContain("No changes");
@@ -79,7 +70,7 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
     await succeeds("apply -auto-approve");
     const { instances } = await found();
     const again = instances.find(({ PrivateIpAddress }) => PrivateIpAddress === "10.0.1.10")!;
-    expect(dataVolume(again)).toBe(dataVolume(m1));
+    expect(dataVolumeOf(again)).toBe(dataVolumeOf(m1));
     expect(await succeeds("plan -detailed-exitcode")).toContain("No changes");
     cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
     await succeeds("apply -auto-approve");
@@ -90,7 +81,7 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
     );
     const left = await found();
     expect(left.instances.map(({ InstanceId }) => InstanceId)).toEqual([copied]);
-    expect(left.volumes.map(({ VolumeId }) => VolumeId)).not.toContain(dataVolume(m1));
+    expect(left.volumes.map(({ VolumeId }) => VolumeId)).not.toContain(dataVolumeOf(m1));
     await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [copied] }));
     await succeeds("destroy -auto-approve");
     expect(counts(await found())).toEqual({ ...emptyAccount, volumes: (await found()).volumes.length });
@@ -101,7 +92,7 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
     async (key) => {
       await succeeds("apply -auto-approve");
       const before = await found();
-      const { InstanceId } = named(before, "m2");
+      const { InstanceId } = instanceNamed(before, "m2");
       await emulated.aws.ec2.send(
         new DeleteTagsCommand({ Resources: [InstanceId!], Tags: [{ Key: `haplan:${key}` }] }),
       );
@@ -110,15 +101,17 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
       expect(plan).not.toMatch(/will be destroyed|replaced|stop agent/);
       await succeeds("apply -auto-approve");
       const after = await found();
-      expect(named(after, "m2").InstanceId).toBe(InstanceId);
-      expect(tagOf(named(after, "m2").Tags, `haplan:${key}`)).toBe(tagOf(named(before, "m2").Tags, `haplan:${key}`));
+      expect(instanceNamed(after, "m2").InstanceId).toBe(InstanceId);
+      expect(tagOf(instanceNamed(after, "m2").Tags, `haplan:${key}`)).toBe(
+        tagOf(instanceNamed(before, "m2").Tags, `haplan:${key}`),
+      );
       expect(await succeeds("plan -detailed-exitcode")).toContain("No changes");
     },
   );
 
   it("A4: without tags is destroyed with the cluster", async () => {
     await succeeds("apply -auto-approve");
-    const { InstanceId } = named(await found(), "m2");
+    const { InstanceId } = instanceNamed(await found(), "m2");
     const Tags = ["cluster", "machine"].map((key) => ({ Key: `haplan:${key}` }));
     await emulated.aws.ec2.send(new DeleteTagsCommand({ Resources: [InstanceId!], Tags }));
     await succeeds("destroy -auto-approve");
@@ -127,7 +120,7 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
 
   it("A6: is destroyed with a data volume that lacks haplan's tags", async () => {
     await succeeds("apply -auto-approve");
-    const Resources = [dataVolume(named(await found(), "m1"))!];
+    const Resources = [dataVolumeOf(instanceNamed(await found(), "m1"))!];
     const Tags = ["cluster", "lineage", "machine", "generation"].map((key) => ({ Key: `haplan:${key}` }));
     await emulated.aws.ec2.send(new DeleteTagsCommand({ Resources, Tags }));
     await succeeds("destroy -auto-approve");
@@ -136,14 +129,14 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
 
   it("A6: takes its data volume along when it is renamed while its instance is gone", async () => {
     await succeeds("apply -auto-approve");
-    const volume = dataVolume(named(await found(), "m1"));
+    const volume = dataVolumeOf(instanceNamed(await found(), "m1"));
     await terminate("m1");
     cluster.writeSpec((text) =>
       text.replace("name: m1", "name: m8").replace("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:"),
     );
     await succeeds("apply -auto-approve");
     const after = await found();
-    expect(dataVolume(named(after, "m8"))).toBe(volume);
+    expect(dataVolumeOf(instanceNamed(after, "m8"))).toBe(volume);
     const { Tags } = after.volumes.find(({ VolumeId }) => VolumeId === volume)!;
     expect(tagOf(Tags, "haplan:machine")).toBe("m8");
     await succeeds("destroy -auto-approve");

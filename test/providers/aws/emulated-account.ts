@@ -101,6 +101,16 @@ export async function listAccount({ ec2, elb }: Pick<AwsEmulator, "ec2" | "elb">
   };
 }
 
+/** The instance with the tag of a machine. */
+export function instanceNamed({ instances }: Inventory, name: string): Instance {
+  return instances.find(({ Tags }) => tagOf(Tags, "haplan:machine") === name)!;
+}
+
+/** The id of what is at the device of the data volume. */
+export function dataVolumeOf({ BlockDeviceMappings = [] }: Instance): string | undefined {
+  return BlockDeviceMappings.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs?.VolumeId;
+}
+
 /** How many of each there are. */
 export function counts(inventory: Inventory): Readonly<Record<keyof Inventory, number>> {
   return {

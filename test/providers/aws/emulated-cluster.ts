@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { expect } from "vitest";
 import { awsModel } from "../../../src/providers/aws/aws-model.ts";
 import type { LoadBalancer } from "../../../src/providers/load-balancer.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
@@ -24,6 +25,10 @@ export function exampleText(endpoint: string): string {
 
 export type EmulatedCluster = {
   readonly cli: CliFixture;
+  /** Runs haplan with `cloud.yaml`. `said`: all output, in one line. */
+  run(words: string): Promise<{ readonly code: number; readonly said: string }>;
+  /** As `run`, of what ends with code 0: what it said. */
+  succeeds(words: string): Promise<string>;
   /** AWS's names of the calls since the last look. */
   takeCalls(): readonly string[];
   /** Writes `cloud.yaml`, a changed example. */
@@ -36,6 +41,15 @@ export function createEmulatedCluster(endpoint: string): EmulatedCluster {
   let calls: string[] = [];
   const cluster: EmulatedCluster = {
     cli,
+    run: async (words) => {
+      const { code, out, err } = await cli.haplan(`${words} cloud.yaml`);
+      return { code, said: (out + err).replaceAll(/[│\s]+/g, " ") };
+    },
+    succeeds: async (words) => {
+      const { code, said } = await cluster.run(words);
+      expect({ words, code, said: code === 0 ? "" : said }).toEqual({ words, code: 0, said: "" });
+      return said;
+    },
     takeCalls: () => {
       const taken = calls;
       calls = [];

@@ -91,6 +91,11 @@ def delete_placement_group(self):
     return ActionResult({})
 
 
+def state_at_creation(state):
+    name = getattr(state, "name", state)
+    return {"Code": 0, "Name": "pending"} if name == "running" else {"Code": 48, "Name": name}
+
+
 delete_group = SecurityGroupBackend._delete_security_group
 
 
@@ -113,6 +118,7 @@ filter_dict_attribute_mapping["client-token"] = "client_token"
 for served in (create_placement_group, describe_placement_groups, delete_placement_group):
     setattr(EC2Response, served.__name__, served)
 EC2Response.run_instances = run_once
+EC2Response.RESPONSE_KEY_PATH_TO_TRANSFORMER["RunInstances.Reservation.Instances.Instance.State"] = state_at_creation
 SecurityGroupBackend._delete_security_group = delete_unused_group
 Instance.terminate = terminate_and_free
 VolumeModification.__init__ = modify_all
