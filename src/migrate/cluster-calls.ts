@@ -1,5 +1,6 @@
 /** Calls to a cluster that is copied, or to its copy: all are part of etcd's API, so either may be a real etcd. */
 import { callMethod } from "../etcd-client/call-channel.ts";
+import { freezeAlarmId } from "../raft-agent/api/freeze-alarm.ts";
 import {
   AlarmRequest_AlarmAction,
   AlarmType,
@@ -12,12 +13,6 @@ import type { ClusterEnd } from "./cluster-end.ts";
 const callTimeoutMs = 10_000;
 /** Of one attempt, all of which may be repeated. */
 const options = { timeoutMs: 3_000, idempotent: true };
-/**
- * Whose alarm it is: no member has this id. A CORRUPT alarm makes every member refuse all changes of keys and leases, at one
- * point of the log, and lets leases not expire. Reads, snapshots and users stay as they are.
- */
-const frozenBy = 0x6861706c616en;
-
 /** The revision that a linearizable read finds: everything that was acknowledged before is part of it. */
 export function currentRevision({ pool }: ClusterEnd): Promise<number> {
   return pool.tryEach(async (client) => {
@@ -38,7 +33,7 @@ export async function unfreeze(end: ClusterEnd): Promise<void> {
 
 export async function isFrozen(end: ClusterEnd): Promise<boolean> {
   return (await alarm(end, AlarmRequest_AlarmAction.GET)).some(
-    ({ memberID, alarm: type }) => memberID === frozenBy && type === AlarmType.CORRUPT,
+    ({ memberID, alarm: type }) => memberID === freezeAlarmId && type === AlarmType.CORRUPT,
   );
 }
 
@@ -46,7 +41,7 @@ async function alarm(
   { pool }: ClusterEnd,
   action: AlarmRequest_AlarmAction,
 ): Promise<readonly { readonly memberID: bigint; readonly alarm: AlarmType }[]> {
-  const request = { action, memberID: frozenBy, alarm: AlarmType.CORRUPT };
+  const request = { action, memberID: freezeAlarmId, alarm: AlarmType.CORRUPT };
   const { alarms } = await pool.tryEach(
     (client) => callMethod(client.grpc, Maintenance.method.alarm, request, options),
     callTimeoutMs,
@@ -58,7 +53,7 @@ async function alarm(
 export async function otherAlarms(end: ClusterEnd): Promise<readonly string[]> {
   const found = await alarm(end, AlarmRequest_AlarmAction.GET);
   return found
-    .filter(({ memberID }) => memberID !== frozenBy)
+    .filter(({ memberID }) => memberID !== freezeAlarmId)
     .map(
       ({ memberID, alarm: type }) =>
         `${type === AlarmType.NOSPACE ? "NOSPACE" : "CORRUPT"} of member ${memberID.toString(16)}`,

@@ -10,6 +10,8 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { errorText } from "../../../base/haplan-error.ts";
 import { majorityOf } from "../../../base/majority.ts";
+import { formatMemberId } from "../../../base/member-id.ts";
+import { freezeAlarmId } from "../../api/freeze-alarm.ts";
 import { HashKVRequestSchema, HashKVResponseSchema } from "../../api/gen/etcdserverpb/rpc_pb.ts";
 import { ExpectStateRequestSchema, ExpectStateResponseSchema } from "../../api/gen/haplan/peer/peer_pb.ts";
 import { StatusCode } from "../../api/status-code.ts";
@@ -24,6 +26,8 @@ import { answerHash, transferLeadership } from "../maintenance-service.ts";
 import { callMember } from "../peer-requests.ts";
 import type { UnaryMethod } from "../served-method.ts";
 import type { ServiceContext } from "../service-context.ts";
+
+const frozen = formatMemberId(freezeAlarmId);
 
 /** How a member's state is replaced; implemented below the services. */
 export type StateRepair = {
@@ -170,10 +174,11 @@ export class CorruptionCheck {
 
   /**
    * The leader that repaired a member may have been lost before it disarmed the alarm, which blocks all writes until
-   * then.
+   * then. A cluster that a migration has frozen stays so: another one has its clients.
    */
   async #disarm(revision: number): Promise<void> {
     for (const { member } of this.#context.machine.alarms.list(AlarmType.corrupt)) {
+      if (member === frozen) continue;
       await this.#alarm(member, AlarmAction.deactivate);
       this.#options.onNotice(
         "warn",
