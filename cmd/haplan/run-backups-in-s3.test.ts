@@ -143,6 +143,17 @@ describe("backups in a bucket", () => {
     expect((await haplan("backup three.yaml -out=one.db")).out).toContain(join(cli.cwd, "one.db"));
     expect(server.calls).toEqual([]);
   });
+
+  it("F1: are written over a former one that -out names, and over no other file", async () => {
+    specWith();
+    for (let i = 0; i < 2; i++) expect((await haplan("backup three.yaml -out=one.db")).code).toBe(0);
+    const before = readFileSync(join(cli.cwd, "three.yaml"), "utf8");
+    for (const taken of ["three.yaml", "/dev/null"]) {
+      const { code, err } = await haplan(`backup three.yaml -out=${taken}`);
+      expect([code, err]).toEqual([1, expect.stringContaining(`${taken} exists, and is not a backup`)]);
+    }
+    expect(readFileSync(join(cli.cwd, "three.yaml"), "utf8")).toBe(before);
+  });
 });
 
 const denied: S3Fault = { status: 403, code: "AccessDenied", message: "Access Denied" };

@@ -1,8 +1,9 @@
 /** `haplan backup [SPEC]`: takes a backup of the data, verified, and removes those that the retention no longer keeps. */
+import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { removeExpired } from "../../../src/backup/backup-bucket.ts";
 import { listBackups, removeBackup } from "../../../src/backup/backup-dir.ts";
-import type { BackupManifest } from "../../../src/backup/backup-manifest.ts";
+import { type BackupManifest, readManifest } from "../../../src/backup/backup-manifest.ts";
 import { writeBackupMetrics } from "../../../src/backup/backup-metrics.ts";
 import { backupPath, expiredBackups, timeName } from "../../../src/backup/listed-backups.ts";
 import { writeBackup } from "../../../src/backup/write-backup.ts";
@@ -54,7 +55,7 @@ async function takeBackup(context: CliContext, session: Session, out: string | u
   const nowMs = context.clock.now();
   const named = backupPath(backupDir(context, session), `${spec.name}-${timeName(nowMs)}`, secret !== null);
   const path = out === undefined ? named : resolve(context.cwd, out);
-  if (isDir(path)) throw refuse("cli/backup-directory", `${out} is a directory`, "Name the file to write with -out.");
+  if (out !== undefined) requireFreeForBackup(out, path);
   const controlPlane = await connectMembers(context, session, state);
   let source: SnapshotSource | null = null;
   const pieces = controlPlane.snapshot((found) => {
@@ -77,6 +78,17 @@ async function takeBackup(context: CliContext, session: Session, out: string | u
     writeBackupMetrics(resolve(context.cwd, spec.backup.metricsFile), manifest);
   }
   return { path: kept, manifest, source: sent() };
+}
+
+/** A former backup may be replaced; the spec, the state or a device may not. @throws RefusalError */
+function requireFreeForBackup(out: string, path: string): void {
+  if (isDir(path)) throw refuse("cli/backup-directory", `${out} is a directory`, "Name the file to write with -out.");
+  if (!existsSync(path) || readManifest(path) !== null) return;
+  throw refuse(
+    "cli/not-a-backup",
+    `${out} exists, and is not a backup that haplan has taken`,
+    "Name another file with -out, or remove this one.",
+  );
 }
 
 /** Returns where it is: in the bucket, and no longer in the directory, if the spec has one. */
