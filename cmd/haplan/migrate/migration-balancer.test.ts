@@ -86,6 +86,23 @@ async function startMembers(): Promise<void> {
   await member("127.77.47.1", "old");
 }
 
+/** Its host does not answer any more. */
+async function die(name: Name): Promise<void> {
+  lost.add(name);
+  await running.get(name)?.[Symbol.asyncDispose]();
+  running.delete(name);
+}
+
+/** One dies while clients wait, so that the switch is not complete. */
+async function dyingWhileHeld(name: Name): Promise<MigrationBalancer> {
+  const balancer = await open();
+  await balancer.serve("old");
+  await balancer.hold("old");
+  await die(name);
+  await expect(balancer.serve("new")).rejects.toThrow(`Load balancer ${name} could not be asked`);
+  return balancer;
+}
+
 /** With these hosts in the spec. */
 async function openOf(hosts: readonly Name[]): Promise<MigrationBalancer> {
   const spec = twoBalancers();
@@ -146,15 +163,7 @@ describe("several load balancers", () => {
 
   it.each([
     ["cannot be told to", (name: Name) => void lost.add(name), "Load balancer lb2 could not be asked"],
-    [
-      "dies before all do",
-      async (name: Name) => {
-        lost.add(name);
-        await running.get(name)?.[Symbol.asyncDispose]();
-        running.delete(name);
-      },
-      "Load balancer lb2 could not be asked",
-    ],
+    ["dies before all do", die, "Load balancer lb2 could not be asked"],
   ])(
     "14/4: one that %s lets nothing begin, and the others continue at the old cluster",
     async (_, fail, text) => {
@@ -178,13 +187,7 @@ describe("several load balancers", () => {
   }, 30_000);
 
   it("14/4: one that dies while clients wait does not keep the others from the new members, and is moved afterwards", async () => {
-    const balancer = await open();
-    await balancer.serve("old");
-    await balancer.hold("old");
-    lost.add("lb2");
-    await running.get("lb2")?.[Symbol.asyncDispose]();
-    running.delete("lb2");
-    await expect(balancer.serve("new")).rejects.toThrow("Load balancer lb2 could not be asked");
+    const balancer = await dyingWhileHeld("lb2");
     expect(await ask("lb1")).toBe("new");
     await expect(balancer.moveClients("new")).rejects.toThrow("Load balancer lb2 could not be asked");
     lost.clear();
@@ -193,13 +196,7 @@ describe("several load balancers", () => {
   }, 30_000);
 
   it("14/4: one that is lost for good is not asked any more once the spec does not have it", async () => {
-    const balancer = await open();
-    await balancer.serve("old");
-    await balancer.hold("old");
-    lost.add("lb2");
-    await running.get("lb2")?.[Symbol.asyncDispose]();
-    running.delete("lb2");
-    await expect(balancer.serve("new")).rejects.toThrow("Load balancer lb2 could not be asked");
+    await dyingWhileHeld("lb2");
     const rest = await openOf(["lb1"]);
     await rest.moveClients("new");
     await rest.hold("new");

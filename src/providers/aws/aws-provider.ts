@@ -298,7 +298,7 @@ class AwsProvider implements Provider {
       this.#context.own.has(each),
     );
     const [instance] = [...found].sort((a, b) => b.generation - a.generation);
-    const name = typeof machine === "string" ? machine : machine.name;
+    const name = nameOf(machine);
     if (instance === undefined) {
       const advice = `It was terminated after the plan was made. Run apply again, without a saved plan: the next plan creates it anew, and ${name} keeps its data volume if it has one`;
       throw new HaplanError("provider/no-machine", `There is no instance of ${name}\n${advice}`);

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeSsh } from "../../../test/support/fake-ssh.ts";
+import { sshTargetTo } from "../../../test/support/ssh-target-to.ts";
 import { systemClock } from "../../base/clock.ts";
 import type { Diagnostic } from "../../base/diagnostic.ts";
 import { agentUnitName, type UnitDefinition } from "../../units/unit-definition.ts";
@@ -19,16 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => ssh.remove());
 
-const target = {
-  host: "10.0.0.1",
-  user: null,
-  port: null,
-  identityFile: null,
-  jump: null,
-  proxyCommand: null,
-  options: [],
-  hostKey: null,
-};
+const target = sshTargetTo("10.0.0.1");
 const host: KnownHost = { key: "10.0.0.1", target, machines: ["m1"], newHostOf: [], unreachableAs: ["m1"] };
 
 async function found(

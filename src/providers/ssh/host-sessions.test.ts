@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { FakeSsh } from "../../../test/support/fake-ssh.ts";
+import { sshTargetTo } from "../../../test/support/ssh-target-to.ts";
 import { VirtualClock } from "../../base/clock.fake.ts";
 import { systemClock } from "../../base/clock.ts";
 import { specReader } from "../spec-reader.ts";
@@ -12,16 +13,7 @@ const { spec } = specReader.parse(
   "f",
   "{ apiVersion: haplan.dev/v1, kind: Cluster, metadata: { name: demo }, spec: { provider: { type: ssh }, controlPlane: { masters: [{ name: m1, address: 10.0.0.1 }, { name: m2, address: 10.0.0.2 }, { name: m3, address: 10.0.0.3 }] }, loadBalancer: { address: 10.0.0.9 } } }",
 );
-const target = {
-  host: "m1",
-  user: null,
-  port: null,
-  identityFile: null,
-  jump: null,
-  proxyCommand: null,
-  options: [],
-  hostKey: null,
-};
+const target = sshTargetTo("m1");
 const host = { key: "m1", target };
 
 let ssh: FakeSsh;

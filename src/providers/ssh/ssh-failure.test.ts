@@ -1,18 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { sshTargetTo } from "../../../test/support/ssh-target-to.ts";
 import { isRefusedByHost, sshFailure } from "./ssh-failure.ts";
 import { withoutDebug } from "./ssh-output.ts";
-import type { SshTarget } from "./ssh-target.ts";
 
-const target: SshTarget = {
-  host: "10.0.0.1",
-  user: "ops",
-  port: null,
-  identityFile: null,
-  jump: null,
-  proxyCommand: null,
-  options: [],
-  hostKey: null,
-};
+const target = { ...sshTargetTo("10.0.0.1"), user: "ops" };
 
 /** Texts of OpenSSH 9.2. */
 it.each([

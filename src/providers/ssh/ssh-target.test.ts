@@ -1,16 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { type SshTarget, shellArguments, sshArguments } from "./ssh-target.ts";
+import { sshTargetTo } from "../../../test/support/ssh-target-to.ts";
+import { shellArguments, sshArguments } from "./ssh-target.ts";
 
-const plain: SshTarget = {
-  host: "db1.example.com",
-  user: null,
-  port: null,
-  identityFile: null,
-  jump: null,
-  proxyCommand: null,
-  options: [],
-  hostKey: null,
-};
+const plain = sshTargetTo("db1.example.com");
 
 const optionsOf = (words: readonly string[]): readonly string[] =>
   words.flatMap((word, at) => (word === "-o" ? [words[at + 1]!] : []));

@@ -24,7 +24,7 @@ import {
   SetSecurityGroupsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
 import { PutParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { clientToken } from "../../../src/providers/aws/aws-names.ts";
 import { root } from "../../structure/imports.ts";
 import {
@@ -32,13 +32,13 @@ import {
   createInstanceProfiles,
   emptyAccount,
   type Inventory,
+  instanceNamed,
   listAccount,
   otherAccount,
-  prepareAccount,
   tagOf,
 } from "./emulated-account.ts";
-import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
-import { emulatedRegion, findEmulator, useEmulator, withEnvironment } from "./emulator.ts";
+import { useEmulatedCluster } from "./emulated-cluster.ts";
+import { emulatedRegion, findEmulator, withEnvironment } from "./emulator.ts";
 
 /** Another image that moto has. */
 const otherImage = "ami-03cf127a";
@@ -48,31 +48,22 @@ const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !==
 const full = { instances: 5, volumes: 5, groups: 3, balancers: 1, targetGroups: 1 };
 
 describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { timeout: 90_000 }, () => {
-  const emulated = useEmulator(environment);
-  let cluster: EmulatedCluster;
-  beforeEach(async () => {
-    await emulated.aws.reset();
-    await prepareAccount(emulated.aws.ec2);
-    cluster = createEmulatedCluster(emulated.aws.endpoint);
-  });
-  afterEach(() => cluster.cli.remove());
+  const emulated = useEmulatedCluster(environment);
 
   const haplan = async (words: string): Promise<string> => {
-    const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+    const { code, out, err } = await emulated.cluster.cli.haplan(`${words} cloud.yaml`);
     expect({ code, err }).toMatchObject({ code: 0, err: "Spec: cloud.yaml" });
     return out;
   };
   const apply = async (words = ""): Promise<string> => {
     const out = await haplan(`apply -auto-approve ${words}`.trim());
-    expect(cluster.cli.world.violations).toEqual([]);
+    expect(emulated.cluster.cli.world.violations).toEqual([]);
     return out;
   };
   const expectNoChanges = async (): Promise<void> => {
-    const { code, out } = await cluster.cli.haplan("plan -detailed-exitcode cloud.yaml");
+    const { code, out } = await emulated.cluster.cli.haplan("plan -detailed-exitcode cloud.yaml");
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining("No changes") });
   };
-  const instanceOf = (found: Inventory, name: string): Inventory["instances"][number] =>
-    found.instances.find(({ Tags }) => tagOf(Tags, "haplan:machine") === name)!;
   const healthyTargets = async (): Promise<readonly string[]> => {
     const { targetGroups } = await listAccount(emulated.aws);
     const input = { TargetGroupArn: targetGroups[0]!.TargetGroupArn };
@@ -86,7 +77,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await apply();
     const found = await listAccount(emulated.aws);
     expect(counts(found)).toEqual(full);
-    const m2 = instanceOf(found, "m2");
+    const m2 = instanceNamed(found, "m2");
     const lineage = tagOf(m2.Tags, "haplan:lineage") ?? "";
     expect(m2).toMatchObject({
       InstanceType: "m7i.large",
@@ -131,7 +122,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     for (const { VolumeId } of volumes)
       await emulated.aws.ec2.send(new DeleteVolumeCommand({ VolumeId })).catch(() => undefined);
     await emulated.aws.elb.send(new DeleteLoadBalancerCommand({ LoadBalancerArn: balancers[0]?.LoadBalancerArn }));
-    cluster.cli.world.facts.machines.clear();
+    emulated.cluster.cli.world.facts.machines.clear();
     expect(counts(await listAccount(emulated.aws))).toMatchObject({ instances: 0, groups: 3, targetGroups: 1 });
     await haplan("destroy -auto-approve");
     expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
@@ -148,14 +139,14 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await apply();
     const { instances, ...others } = await listAccount(emulated.aws);
     const lineage = tagOf(instances[0]?.Tags, "haplan:lineage");
-    rmSync(join(cluster.cli.cwd, ".haplan"), { recursive: true });
-    cluster.writeSpec(change);
-    const { code, err } = await cluster.cli.haplan("destroy -auto-approve cloud.yaml");
+    rmSync(join(emulated.cluster.cli.cwd, ".haplan"), { recursive: true });
+    emulated.cluster.writeSpec(change);
+    const { code, err } = await emulated.cluster.cli.haplan("destroy -auto-approve cloud.yaml");
     expect([code, err]).toEqual([1, expect.stringContaining(said)]);
     expect(err).toContain(lineage);
     expect(counts(await listAccount(emulated.aws))).toEqual(counts({ instances, ...others }));
-    cluster.writeSpec();
-    expect((await cluster.cli.haplan("destroy cloud.yaml", ["yes"])).code).toBe(0);
+    emulated.cluster.writeSpec();
+    expect((await emulated.cluster.cli.haplan("destroy cloud.yaml", ["yes"])).code).toBe(0);
     expect(counts(await listAccount(emulated.aws))).toEqual(emptyAccount);
   });
 
@@ -183,7 +174,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
       }),
     );
     await expectNoChanges();
-    const { code, err } = await cluster.cli.haplan("destroy -auto-approve cloud.yaml");
+    const { code, err } = await emulated.cluster.cli.haplan("destroy -auto-approve cloud.yaml");
     expect(code).toBe(0);
     expect(err.replaceAll(/[│\s]+/g, " ")).toMatch(
       /Another cluster has the name "cloud" .*The instance i-\w+ \(m1\), the security group sg-\w+ \(others\) belong to another cluster of that name, lineage other\./,
@@ -198,11 +189,13 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
   ])("is not planned, changed or forgotten from another region that %s says", async (_, region, variables) => {
     await apply();
     const found = counts(await listAccount(emulated.aws));
-    cluster.writeSpec((text) => text.replace(/ {4}region: .*\n/, region === null ? "" : `    region: ${region}\n`));
+    emulated.cluster.writeSpec((text) =>
+      text.replace(/ {4}region: .*\n/, region === null ? "" : `    region: ${region}\n`),
+    );
     const restore = withEnvironment(variables);
     try {
       for (const words of ["plan", "plan -refresh=false", "apply -auto-approve", "destroy -auto-approve"]) {
-        const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+        const { code, out, err } = await emulated.cluster.cli.haplan(`${words} cloud.yaml`);
         expect([words, code, out + err]).toEqual([words, 1, expect.stringMatching(/says region eu-west-1, but/)]);
         const said = (out + err).replaceAll(/[│\s]+/g, " ");
         expect(said).toContain(region === null ? "on cloud.yaml:11:3," : "on cloud.yaml:13:13,");
@@ -213,7 +206,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
       restore();
     }
     expect(counts(await listAccount(emulated.aws))).toEqual(found);
-    cluster.writeSpec();
+    emulated.cluster.writeSpec();
     await expectNoChanges();
   });
 
@@ -223,7 +216,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     const restore = withEnvironment(await otherAccount(emulated.aws.endpoint));
     try {
       for (const words of ["plan", "apply -auto-approve", "destroy -auto-approve"]) {
-        const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+        const { code, out, err } = await emulated.cluster.cli.haplan(`${words} cloud.yaml`);
         const said = expect.stringMatching(/account 222222222222, but the cluster is in 123456789012/);
         expect([words, code, (out + err).replaceAll(/[│\s]+/g, " ")]).toEqual([words, 1, said]);
       }
@@ -246,7 +239,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     const ids = new Map(before.groups.map(({ GroupName, GroupId }) => [GroupName, GroupId]));
     const [masters, workers] = ["masters", "workers"].map((role) => ids.get(`haplan-cloud-${role}`)!);
     const modify = async (name: string, Groups: string[]): Promise<void> => {
-      const InstanceId = instanceOf(before, name).InstanceId;
+      const InstanceId = instanceNamed(before, name).InstanceId;
       await emulated.aws.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, Groups }));
     };
     await modify("m2", others);
@@ -260,7 +253,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await expectNoChanges();
     const after = await listAccount(emulated.aws);
     const groupsOf = (name: string) =>
-      instanceOf(after, name)
+      instanceNamed(after, name)
         .SecurityGroups?.map(({ GroupId }) => GroupId)
         .toSorted();
     expect(groupsOf("m2")).toEqual([...others, masters].toSorted());
@@ -302,7 +295,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await emulated.aws.ec2.send(
       new RevokeSecurityGroupIngressCommand({ GroupId: masters.GroupId, IpPermissions: peers }),
     );
-    const w1 = instanceOf(before, "w1").InstanceId!;
+    const w1 = instanceNamed(before, "w1").InstanceId!;
     await emulated.aws.ec2.send(new DeleteTagsCommand({ Resources: [w1], Tags: [{ Key: "Team" }] }));
     const plan = await haplan("plan");
     expect(plan).toContain("its ingress was changed outside of haplan");
@@ -310,7 +303,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await apply();
     await expectNoChanges();
     const after = await listAccount(emulated.aws);
-    expect(tagOf(instanceOf(after, "w1").Tags, "Team")).toBe("platform");
+    expect(tagOf(instanceNamed(after, "w1").Tags, "Team")).toBe("platform");
     const repaired = after.groups.find(({ GroupName }) => GroupName === "haplan-cloud-masters");
     expect(repaired?.IpPermissions?.filter(({ FromPort }) => FromPort === 2380)).toHaveLength(1);
   });
@@ -347,14 +340,14 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   it("gets a stopped instance started, as the same machine with its data", async () => {
     await apply();
-    const id = instanceOf(await listAccount(emulated.aws), "m3").InstanceId!;
-    cluster.cli.world.facts.machines.get("m3")!.units.get("agent")!.running = false;
+    const id = instanceNamed(await listAccount(emulated.aws), "m3").InstanceId!;
+    emulated.cluster.cli.world.facts.machines.get("m3")!.units.get("agent")!.running = false;
     await emulated.aws.ec2.send(new StopInstancesCommand({ InstanceIds: [id] }));
     const plan = await haplan("plan");
     expect(plan).not.toContain("destroy machine");
     expect(plan).toContain("instance_state");
     await apply();
-    expect(instanceOf(await listAccount(emulated.aws), "m3")).toMatchObject({
+    expect(instanceNamed(await listAccount(emulated.aws), "m3")).toMatchObject({
       InstanceId: id,
       State: { Name: "running" },
     });
@@ -364,23 +357,24 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
   const dataVolumes = (found: Inventory): readonly (string | undefined)[] =>
     ["m1", "m2", "m3"].map(
       (name) =>
-        instanceOf(found, name).BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs?.VolumeId,
+        instanceNamed(found, name).BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs
+          ?.VolumeId,
     );
-  const memberIds = (): readonly string[] => cluster.cli.world.facts.members.map(({ id }) => id);
+  const memberIds = (): readonly string[] => emulated.cluster.cli.world.facts.members.map(({ id }) => id);
 
   it("A3: gets a new instance for one that was terminated, as the same member with its data", async () => {
     await apply();
     const before = await listAccount(emulated.aws);
     const ids = memberIds();
-    const id = instanceOf(before, "m2").InstanceId!;
-    cluster.cli.world.facts.machines.get("m2")!.units.get("agent")!.running = false;
+    const id = instanceNamed(before, "m2").InstanceId!;
+    emulated.cluster.cli.world.facts.machines.get("m2")!.units.get("agent")!.running = false;
     await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }));
     const plan = await haplan("plan");
     expect(plan).toMatch(/~ instance_state += "running" -> "terminated"/);
     expect(plan).not.toContain("destroy machine");
     await apply();
     const after = await listAccount(emulated.aws);
-    const m2 = instanceOf(after, "m2");
+    const m2 = instanceNamed(after, "m2");
     expect(m2.InstanceId).not.toBe(id);
     expect(m2.PrivateIpAddress).toBe("10.0.2.10");
     expect(tagOf(m2.Tags, "haplan:generation")).toBe("1");
@@ -396,12 +390,14 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await apply();
     const found = await listAccount(emulated.aws);
     const [, VolumeId] = dataVolumes(found);
-    cluster.cli.world.facts.machines.delete("m2");
-    await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [instanceOf(found, "m2").InstanceId!] }));
+    emulated.cluster.cli.world.facts.machines.delete("m2");
+    await emulated.aws.ec2.send(
+      new TerminateInstancesCommand({ InstanceIds: [instanceNamed(found, "m2").InstanceId!] }),
+    );
     await emulated.aws.ec2.send(new DeleteVolumeCommand({ VolumeId }));
     expect(await haplan("plan")).toContain("it is gone");
     await apply();
-    const m2 = instanceOf(await listAccount(emulated.aws), "m2");
+    const m2 = instanceNamed(await listAccount(emulated.aws), "m2");
     expect(m2.PrivateIpAddress).toBe("10.0.2.10");
     expect(tagOf(m2.Tags, "haplan:generation")).toBe("2");
     expect(await healthyTargets()).toHaveLength(3);
@@ -410,7 +406,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   it("A3: gives a data volume another size while it is in use", async () => {
     await apply();
-    cluster.writeSpec((text) => text.replace("sizeGiB: 20", "sizeGiB: 40, iops: 4000"));
+    emulated.cluster.writeSpec((text) => text.replace("sizeGiB: 20", "sizeGiB: 40, iops: 4000"));
     const plan = await haplan("plan");
     expect(plan).toMatch(/~ volume_size += 20 -> 40/);
     expect(plan).not.toMatch(/will be destroyed|replaced|stop agent/);
@@ -425,12 +421,12 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   /** As another program or the console would change it. */
   const deleteWithInstance = async (name: string): Promise<void> => {
-    const InstanceId = instanceOf(await listAccount(emulated.aws), name).InstanceId;
+    const InstanceId = instanceNamed(await listAccount(emulated.aws), name).InstanceId;
     const BlockDeviceMappings = [{ DeviceName: "/dev/sdf", Ebs: { DeleteOnTermination: true } }];
     await emulated.aws.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, BlockDeviceMappings }));
   };
   const isDeletedWithInstance = (found: Inventory, name: string): boolean | undefined =>
-    instanceOf(found, name).BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs
+    instanceNamed(found, name).BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs
       ?.DeleteOnTermination;
 
   it("A5: shows a data volume that AWS would delete with its instance as drift, and has it kept again", async () => {
@@ -447,15 +443,15 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
   it("A5: keeps the data volume that AWS would delete with its instance when the master gets another one", async () => {
     await apply();
     const before = await listAccount(emulated.aws);
-    cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
+    emulated.cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
     await haplan("plan -out=changed.plan");
     // Neither the plan nor a step before has seen it.
     for (const name of ["m1", "m2", "m3"]) await deleteWithInstance(name);
-    const { code } = await cluster.cli.haplan("apply changed.plan");
+    const { code } = await emulated.cluster.cli.haplan("apply changed.plan");
     expect(code).toBe(0);
     const after = await listAccount(emulated.aws);
     expect(dataVolumes(after)).toEqual(dataVolumes(before));
-    expect(instanceOf(after, "m3").InstanceType).toBe("m7i.xlarge");
+    expect(instanceNamed(after, "m3").InstanceType).toBe("m7i.xlarge");
     await expectNoChanges();
   });
 
@@ -468,13 +464,13 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await ec2.send(new DeleteTagsCommand({ Resources: [second!], Tags: [{ Key: "haplan:machine" }] }));
     await ec2.send(new CreateTagsCommand({ Resources: [third!], Tags: [{ Key: "Team", Value: "other" }] }));
     await ec2.send(new ModifyVolumeCommand({ VolumeId: third, Size: 60 }));
-    const plan = await cluster.cli.haplan("plan cloud.yaml");
+    const plan = await emulated.cluster.cli.haplan("plan cloud.yaml");
     expect(plan.out).toMatch(/~ volume_iops += 3000 -> 9000/);
     expect(plan.out).toMatch(/~ volume_state += "attached"\s+-> "attached, of type io1, without haplan's tags"/);
     expect(plan.out).toContain("its tags was changed outside of haplan");
     expect(plan.out + plan.err).toContain("The data volume of m3 has 60 GiB, not the 20 GiB of the spec");
     expect(plan.out).not.toMatch(/volume_size +=|will be destroyed|replaced|stop agent/);
-    expect((await cluster.cli.haplan("apply -auto-approve cloud.yaml")).code).toBe(0);
+    expect((await emulated.cluster.cli.haplan("apply -auto-approve cloud.yaml")).code).toBe(0);
     const { volumes } = await listAccount(emulated.aws);
     const byId = (id: string | undefined): Inventory["volumes"][number] | undefined =>
       volumes.find(({ VolumeId }) => VolumeId === id);
@@ -483,13 +479,13 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     expect(tagOf(byId(second)?.Tags, "haplan:machine")).toBe("m2");
     expect(tagOf(byId(third)?.Tags, "Team")).toBe("platform");
     expect(byId(third)?.Size).toBe(60);
-    const again = await cluster.cli.haplan("plan -detailed-exitcode cloud.yaml");
+    const again = await emulated.cluster.cli.haplan("plan -detailed-exitcode cloud.yaml");
     expect(again).toMatchObject({ code: 0, out: expect.stringContaining("No changes") });
     expect(again.out + again.err).toContain("AWS makes no volume smaller");
   });
 
   it("A6: says what was checked before there is a host", async () => {
-    const { code, out } = await cluster.cli.haplan("check cloud.yaml");
+    const { code, out } = await emulated.cluster.cli.haplan("check cloud.yaml");
     expect(code).toBe(0);
     expect(out.replaceAll(/\s+/g, " ")).toContain(
       "Success! There is no host to check yet. Checked were: the VPC, and the subnet of each machine, images, instance types, their zones and architectures, the key pair, by dry runs RunInstances and CreateSecurityGroup, with their tags. Nothing was changed.",
@@ -507,15 +503,15 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
   ])("A6: finds an instance type that %s before anything is stopped, at its line and column", async (_, type, said) => {
     await apply();
     const before = await listAccount(emulated.aws);
-    cluster.writeSpec((text) => text.replace("instanceType: m7i.large", `instanceType: ${type}`));
-    cluster.takeCalls();
+    emulated.cluster.writeSpec((text) => text.replace("instanceType: m7i.large", `instanceType: ${type}`));
+    emulated.cluster.takeCalls();
     for (const words of ["check", "plan", "apply -auto-approve"]) {
-      const { code, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+      const { code, err } = await emulated.cluster.cli.haplan(`${words} cloud.yaml`);
       expect({ words, code }).toEqual({ words, code: 1 });
       expect(err.replaceAll(/\s*\n│ /g, " ")).toContain(said);
       expect(err).toMatch(/on cloud\.yaml:20:19, in spec\.provider\.instanceType/);
     }
-    expect(cluster.takeCalls().filter((call) => !/^(Describe|Get)/.test(call))).toEqual([]);
+    expect(emulated.cluster.takeCalls().filter((call) => !/^(Describe|Get)/.test(call))).toEqual([]);
     const after = await listAccount(emulated.aws);
     expect(after.instances.map(({ InstanceId }) => InstanceId)).toEqual(
       before.instances.map(({ InstanceId }) => InstanceId),
@@ -523,20 +519,22 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
   });
 
   it("A6: finds all that does not exist at once, each at its line and column", async () => {
-    cluster.writeSpec((text) =>
+    emulated.cluster.writeSpec((text) =>
       text
         .replace("keyName: operators", "keyName: missing\n    instanceProfile: absent")
         .replace("instanceType: t3.small", "instanceType: t3.tiny")
         .replace("address: 10.0.2.10", "address: 10.9.2.10"),
     );
-    const { code, err } = await cluster.cli.haplan("check cloud.yaml");
+    const { code, err } = await emulated.cluster.cli.haplan("check cloud.yaml");
     expect(code).toBe(1);
     expect(err).toContain('There is no instance profile "absent"');
     expect(err).toContain('There is no instance type "t3.tiny"');
     for (const place of [/keyName/, /instanceProfile/, /workers\[\d\]\.instanceType/, /masters\[1\]\.address/])
       expect(err).toMatch(new RegExp(`on cloud\\.yaml:\\d+:\\d+, in spec\\.\\S*${place.source}`));
-    cluster.writeSpec((text) => text.replace("keyName: operators", "keyName: operators\n    instanceProfile: absent"));
-    const profile = await cluster.cli.haplan("apply -auto-approve cloud.yaml");
+    emulated.cluster.writeSpec((text) =>
+      text.replace("keyName: operators", "keyName: operators\n    instanceProfile: absent"),
+    );
+    const profile = await emulated.cluster.cli.haplan("apply -auto-approve cloud.yaml");
     expect(profile.code).toBe(1);
     expect(profile.err).toContain('There is no instance profile "absent"');
     expect(profile.err).toMatch(/on cloud\.yaml:\d+:\d+, in spec\.provider\.instanceProfile/);
@@ -545,7 +543,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
 
   it("grows from 3 to 5 masters", async () => {
     await apply();
-    cluster.writeSpec((text) =>
+    emulated.cluster.writeSpec((text) =>
       text
         .replace("members: 3", "members: 5")
         .replace(
@@ -573,11 +571,11 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     "A4: gives masters another %s one at a time, the leader last, as the same members with their data",
     async (_, change) => {
       await apply();
-      const { facts } = cluster.cli.world;
+      const { facts } = emulated.cluster.cli.world;
       const leader = facts.members.find(({ id }) => id === facts.leader)?.name;
       const others = ["m1", "m2", "m3"].filter((name) => name !== leader);
       const [before, ids] = [await listAccount(emulated.aws), memberIds()];
-      cluster.writeSpec(change);
+      emulated.cluster.writeSpec(change);
       const plan = await haplan("plan");
       expect(plan).toContain("has changed, with its data kept");
       expect(plan).not.toContain("destroy machine m");
@@ -592,7 +590,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
       expect(dataVolumes(after)).toEqual(dataVolumes(before));
       expect(memberIds()).toEqual(ids);
       for (const name of ["m1", "m2", "m3"]) {
-        const [old, now] = [instanceOf(before, name), instanceOf(after, name)];
+        const [old, now] = [instanceNamed(before, name), instanceNamed(after, name)];
         expect(now.InstanceId).not.toBe(old.InstanceId);
         expect([now.InstanceType, now.ImageId]).not.toEqual([old.InstanceType, old.ImageId]);
         expect(tagOf(now.Tags, "haplan:generation")).toBe("1");
@@ -611,7 +609,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await createInstanceProfiles(emulated.aws.endpoint, "control-plane");
     await apply();
     const before = await listAccount(emulated.aws);
-    cluster.writeSpec(withProfile("control-plane"));
+    emulated.cluster.writeSpec(withProfile("control-plane"));
     const plan = await haplan("plan");
     expect(plan).toMatch(/[+] iam_instance_profile += "control-plane"/);
     expect(plan).not.toMatch(/will be destroyed|replaced|stop agent/);
@@ -620,11 +618,11 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     const profiles = (found: Inventory): readonly (string | undefined)[] =>
       found.instances.map(({ IamInstanceProfile }) => IamInstanceProfile?.Arn?.replace(/.*\//, ""));
     expect(new Set(profiles(await listAccount(emulated.aws)))).toEqual(new Set(["control-plane"]));
-    cluster.writeSpec((text) => withProfile("control-plane")(text).replace("Team=platform", "Team=storage"));
+    emulated.cluster.writeSpec((text) => withProfile("control-plane")(text).replace("Team=platform", "Team=storage"));
     const out = await apply();
     expect(out).not.toMatch(/destroy machine|stop agent/);
     await expectNoChanges();
-    cluster.writeSpec();
+    emulated.cluster.writeSpec();
     await apply();
     await expectNoChanges();
     const after = await listAccount(emulated.aws);
@@ -635,7 +633,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
   it("gets other data volumes when a KMS key is added, one master at a time with a learner each", async () => {
     await apply();
     const before = await listAccount(emulated.aws);
-    cluster.writeSpec((text) => text.replace("sizeGiB: 20", "sizeGiB: 20, kmsKey: alias/control-plane"));
+    emulated.cluster.writeSpec((text) => text.replace("sizeGiB: 20", "sizeGiB: 20, kmsKey: alias/control-plane"));
     const plan = await haplan("plan");
     expect(plan).toMatch(/volume_kms_key += "alias\/control-plane".*forces replacement/);
     const out = await apply();
@@ -644,7 +642,8 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     const each = (name: string): string[] => [`stop agent ${name}`, `destroy machine ${name}`, `add ${name}`];
     expect([...new Set(acts)]).toEqual([first, second, third].flatMap(each));
     const after = await listAccount(emulated.aws);
-    for (const name of ["m1", "m2", "m3"]) expect(tagOf(instanceOf(after, name).Tags, "haplan:generation")).toBe("2");
+    for (const name of ["m1", "m2", "m3"])
+      expect(tagOf(instanceNamed(after, name).Tags, "haplan:generation")).toBe("2");
     expect(dataVolumes(after)).not.toEqual(dataVolumes(before));
     await expectNoChanges();
   });
@@ -653,7 +652,9 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await apply();
     const before = await listAccount(emulated.aws);
     const { VpcId = "", ImageId = "" } = before.instances[0]!;
-    cluster.writeSpec((text) => text.replace(/vpc: .*/, `vpc: ${VpcId}`).replace(/image: .*/, `image: ${ImageId}`));
+    emulated.cluster.writeSpec((text) =>
+      text.replace(/vpc: .*/, `vpc: ${VpcId}`).replace(/image: .*/, `image: ${ImageId}`),
+    );
     const plan = await haplan("plan");
     expect(plan).toContain("its image and vpc in the spec has changed");
     expect(plan).toContain("Plan: 0 to add, 5 to change, 0 to destroy.");
@@ -661,7 +662,7 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
     await apply();
     await expectNoChanges();
     expect(instanceIds(await listAccount(emulated.aws))).toEqual(instanceIds(before));
-    cluster.writeSpec();
+    emulated.cluster.writeSpec();
     await apply();
     await expectNoChanges();
     expect(instanceIds(await listAccount(emulated.aws))).toEqual(instanceIds(before));
@@ -676,22 +677,22 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
       /^ami-[0-9a-f]+$/.test(ImageId) ? [ImageId] : [],
     );
     await release(first);
-    cluster.writeSpec((text) => text.replace(/image: .*/, "image: ssm:/own/image"));
+    emulated.cluster.writeSpec((text) => text.replace(/image: .*/, "image: ssm:/own/image"));
     await apply();
     await release(second);
     await expectNoChanges();
-    expect((await cluster.cli.haplan("check cloud.yaml")).err).toContain(`There is a newer image: ${second}`);
+    expect((await emulated.cluster.cli.haplan("check cloud.yaml")).err).toContain(`There is a newer image: ${second}`);
     // A machine that is created now has the image of the others.
-    const replaced = await cluster.cli.haplan("apply -auto-approve -replace=haplan_machine.w1 cloud.yaml");
+    const replaced = await emulated.cluster.cli.haplan("apply -auto-approve -replace=haplan_machine.w1 cloud.yaml");
     expect(replaced.code).toBe(0);
-    expect(instanceOf(await listAccount(emulated.aws), "w1").ImageId).toBe(first);
+    expect(instanceNamed(await listAccount(emulated.aws), "w1").ImageId).toBe(first);
     ssm.destroy();
   });
 
   it("needs at most 15 calls for a plan without changes, with 7 masters and 20 workers", async () => {
     const list = (count: number, line: (at: number) => string): string =>
       Array.from({ length: count }, (_, at) => `      - ${line(at + 1)}\n`).join("");
-    cluster.writeSpec((text) =>
+    emulated.cluster.writeSpec((text) =>
       text
         .replace("members: 3", "members: 7")
         .replace(/ {4}masters:[\s\S]*/, "")
@@ -701,9 +702,9 @@ describe.skipIf("missing" in environment)("a cluster on an emulated AWS", { time
         ),
     );
     await apply();
-    cluster.takeCalls();
+    emulated.cluster.takeCalls();
     await expectNoChanges();
-    const calls = cluster.takeCalls();
+    const calls = emulated.cluster.takeCalls();
     expect(calls.length, calls.join(" ")).toBeLessThanOrEqual(15);
     expect(calls.filter((call) => !/^(Describe|Get)/.test(call))).toEqual([]);
     const page = readFileSync(join(root, "docs/aws.md"), "utf8");

@@ -10,7 +10,7 @@ import {
   RunInstancesCommand,
   TerminateInstancesCommand,
 } from "@aws-sdk/client-ec2";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   counts,
   dataVolumeOf,
@@ -19,26 +19,18 @@ import {
   instanceNamed,
   listAccount,
   otherAccount,
-  prepareAccount,
   tagOf,
 } from "./emulated-account.ts";
-import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
-import { emulatedRegion, findEmulator, useEmulator, withEnvironment } from "./emulator.ts";
+import { type EmulatedCluster, terminateInstanceOf, useEmulatedCluster } from "./emulated-cluster.ts";
+import { emulatedRegion, findEmulator, withEnvironment } from "./emulator.ts";
 
 const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 
 describe.skipIf("missing" in environment)("a machine on an emulated AWS", { timeout: 240_000 }, () => {
-  const emulated = useEmulator(environment);
-  let cluster: EmulatedCluster;
-  beforeEach(async () => {
-    await emulated.aws.reset();
-    await prepareAccount(emulated.aws.ec2);
-    cluster = createEmulatedCluster(emulated.aws.endpoint);
-  });
-  afterEach(() => cluster.cli.remove());
+  const emulated = useEmulatedCluster(environment);
 
-  const haplan = (words: string): ReturnType<EmulatedCluster["run"]> => cluster.run(words);
-  const succeeds = (words: string): Promise<string> => cluster.succeeds(words);
+  const haplan = (words: string): ReturnType<EmulatedCluster["run"]> => emulated.cluster.run(words);
+  const succeeds = (words: string): Promise<string> => emulated.cluster.succeeds(words);
   const found = (): Promise<Inventory> => listAccount(emulated.aws);
   /** As "Launch more like this" of the console. */
   const copy = async (of: Instance, PrivateIpAddress: string): Promise<string> => {
@@ -51,11 +43,7 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
     );
     return Instances![0]!.InstanceId!;
   };
-  const terminate = async (name: string): Promise<void> => {
-    const { InstanceId } = instanceNamed(await found(), name);
-    cluster.cli.world.facts.machines.get(name)!.units.get("agent")!.running = false;
-    await emulated.aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [InstanceId!] }));
-  };
+  const terminate = (name: string): Promise<void> => terminateInstanceOf(emulated, name);
 
   it("A1: is not an instance that has copied tags, while it runs, once it is gone, and at the end", async () => {
     await succeeds("apply -auto-approve");
@@ -72,7 +60,7 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
     const again = instances.find(({ PrivateIpAddress }) => PrivateIpAddress === "10.0.1.10")!;
     expect(dataVolumeOf(again)).toBe(dataVolumeOf(m1));
     expect(await succeeds("plan -detailed-exitcode")).toContain("No changes");
-    cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
+    emulated.cluster.writeSpec((text) => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge"));
     await succeeds("apply -auto-approve");
     const destroyed = await haplan("destroy -auto-approve");
     expect(destroyed.code).toBe(1);
@@ -131,7 +119,7 @@ describe.skipIf("missing" in environment)("a machine on an emulated AWS", { time
     await succeeds("apply -auto-approve");
     const volume = dataVolumeOf(instanceNamed(await found(), "m1"));
     await terminate("m1");
-    cluster.writeSpec((text) =>
+    emulated.cluster.writeSpec((text) =>
       text.replace("name: m1", "name: m8").replace("    masters:", "    moved: [{ from: m1, to: m8 }]\n    masters:"),
     );
     await succeeds("apply -auto-approve");

@@ -12,10 +12,10 @@ import {
   type Volume,
 } from "@aws-sdk/client-ec2";
 import { ModifyLoadBalancerAttributesCommand } from "@aws-sdk/client-elastic-load-balancing-v2";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { counts, emptyAccount, listAccount, prepareAccount, tagOf } from "./emulated-account.ts";
-import { createEmulatedCluster, type EmulatedCluster } from "./emulated-cluster.ts";
-import { findEmulator, useEmulator } from "./emulator.ts";
+import { beforeEach, describe, expect, it } from "vitest";
+import { counts, dataVolumeOf, emptyAccount, instanceNamed, listAccount, tagOf } from "./emulated-account.ts";
+import { useEmulatedCluster } from "./emulated-cluster.ts";
+import { findEmulator } from "./emulator.ts";
 
 const environment = await findEmulator(process.env["HAPLAN_TEST_EVERYTHING"] !== undefined);
 const ownTags: Tag[] = [
@@ -25,30 +25,18 @@ const ownTags: Tag[] = [
 const larger = (text: string): string => text.replace("instanceType: m7i.large", "instanceType: m7i.xlarge");
 
 describe.skipIf("missing" in environment)("volumes on an emulated AWS", { timeout: 240_000 }, () => {
-  const emulated = useEmulator(environment);
-  let cluster: EmulatedCluster;
+  const emulated = useEmulatedCluster(environment);
   beforeEach(async () => {
-    await emulated.aws.reset();
-    await prepareAccount(emulated.aws.ec2);
-    cluster = createEmulatedCluster(emulated.aws.endpoint);
     await run("apply -auto-approve");
   });
-  afterEach(() => cluster.cli.remove());
 
   async function run(words: string): Promise<string> {
-    const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
+    const { code, out, err } = await emulated.cluster.cli.haplan(`${words} cloud.yaml`);
     expect([words, code, code === 0 ? "" : out + err]).toEqual([words, 0, ""]);
     return out;
   }
-  async function refused(words: string): Promise<string> {
-    const { code, out, err } = await cluster.cli.haplan(`${words} cloud.yaml`);
-    expect([words, code]).toEqual([words, 1]);
-    return (out + err).replaceAll(/[│\s]+/g, " ");
-  }
-  async function instanceOf(name: string): Promise<Instance> {
-    const { instances } = await listAccount(emulated.aws);
-    return instances.find(({ Tags }) => tagOf(Tags, "haplan:machine") === name)!;
-  }
+  const refused = (words: string): Promise<string> => emulated.cluster.refuses(words);
+  const instanceOf = async (name: string): Promise<Instance> => instanceNamed(await listAccount(emulated.aws), name);
   async function volume(id: string | undefined): Promise<Volume | undefined> {
     return (await listAccount(emulated.aws)).volumes.find(({ VolumeId }) => VolumeId === id);
   }
@@ -68,15 +56,13 @@ describe.skipIf("missing" in environment)("volumes on an emulated AWS", { timeou
     await ec2.send(new AttachVolumeCommand({ VolumeId, InstanceId, Device }));
     return VolumeId;
   }
-  const dataOf = ({ BlockDeviceMappings }: Instance): string | undefined =>
-    BlockDeviceMappings?.find(({ DeviceName }) => DeviceName === "/dev/sdf")?.Ebs?.VolumeId;
 
   it("of others keep their tags when haplan changes a machine, and stay when it removes it", async () => {
     const ids = [await attachNew("m1", "/dev/sdg", ownTags), await attachNew("w1", "/dev/sdf", ownTags)];
-    cluster.writeSpec((text) => text.replace("Team=platform", "Team=storage"));
+    emulated.cluster.writeSpec((text) => text.replace("Team=platform", "Team=storage"));
     await run("apply -auto-approve");
     for (const id of ids) expect((await volume(id))?.Tags).toEqual(ownTags);
-    expect(tagOf((await volume(dataOf(await instanceOf("m1"))))?.Tags, "Team")).toBe("storage");
+    expect(tagOf((await volume(dataVolumeOf(await instanceOf("m1"))))?.Tags, "Team")).toBe("storage");
     expect(await run("plan")).toContain("No changes");
     await run("apply -auto-approve -replace=haplan_machine.m1 -replace=haplan_machine.w1");
     await run("destroy -auto-approve");
@@ -89,12 +75,12 @@ describe.skipIf("missing" in environment)("volumes on an emulated AWS", { timeou
     ["without tags", false],
   ])("that replaced a data volume by hand are not taken for it, %s: nothing is terminated", async (_, isTagged) => {
     const m1 = await instanceOf("m1");
-    const recorded = dataOf(m1)!;
+    const recorded = dataVolumeOf(m1)!;
     await emulated.aws.ec2.send(new DetachVolumeCommand({ VolumeId: recorded, InstanceId: m1.InstanceId }));
     const tags = isTagged ? ((await volume(recorded))?.Tags ?? []) : [];
     const other = await attachNew("m1", "/dev/sdf", tags, recorded);
     for (const change of [(text: string) => text, larger]) {
-      cluster.writeSpec(change);
+      emulated.cluster.writeSpec(change);
       for (const words of ["plan", "apply -auto-approve"]) {
         const said = await refused(words);
         expect(said).toContain(`The data volume of m1 is ${other}, another volume than recorded: ${recorded}`);
@@ -103,7 +89,7 @@ describe.skipIf("missing" in environment)("volumes on an emulated AWS", { timeou
     }
     expect(await instanceOf("m1")).toMatchObject({ InstanceId: m1.InstanceId, InstanceType: "m7i.large" });
     expect((await volume(other))?.Tags ?? []).toEqual(tags);
-    cluster.writeSpec();
+    emulated.cluster.writeSpec();
     await run("apply -auto-approve -replace=haplan_machine.m1");
     expect(await run("plan")).toContain("No changes");
     expect(tagOf((await instanceOf("m1")).Tags, "haplan:generation")).toBe("2");
@@ -118,16 +104,16 @@ describe.skipIf("missing" in environment)("volumes on an emulated AWS", { timeou
       await emulated.aws.ec2.send(new ModifyInstanceAttributeCommand({ InstanceId, DisableApiTermination: { Value } }));
     };
     await protect("m2", true);
-    cluster.writeSpec(larger);
-    const before = cluster.cli.world.facts.machines;
+    emulated.cluster.writeSpec(larger);
+    const before = emulated.cluster.cli.world.facts.machines;
     for (const words of ["plan", "apply -auto-approve", "destroy -auto-approve"]) {
       const said = await refused(words);
       expect(said).toMatch(/The instance i-\w+ of m2 is protected against termination/);
       expect(said).toContain("--no-disable-api-termination");
       expect(said).not.toMatch(/stop agent m\d: |of m1 is protected/);
     }
-    expect(cluster.cli.world.facts.machines).toEqual(before);
-    cluster.writeSpec();
+    expect(emulated.cluster.cli.world.facts.machines).toEqual(before);
+    emulated.cluster.writeSpec();
     expect(await run("plan")).toContain("No changes");
     await protect("m2", false);
     const { LoadBalancerArn } = balancers[0]!;
@@ -140,7 +126,7 @@ describe.skipIf("missing" in environment)("volumes on an emulated AWS", { timeou
     await protectBalancer("true");
     expect(await refused("destroy -auto-approve")).toContain("The load balancer is protected against deletion");
     expect((await listAccount(emulated.aws)).instances).toHaveLength(instances.length);
-    cluster.writeSpec(larger);
+    emulated.cluster.writeSpec(larger);
     await run("apply -auto-approve");
     await protectBalancer("false");
     await run("destroy -auto-approve");
@@ -157,11 +143,11 @@ describe.skipIf("missing" in environment)("volumes on an emulated AWS", { timeou
           ...{ VpcId: other?.VpcId, CidrBlock: `10.0.${at + 1}.0/24`, AvailabilityZone: `eu-central-1${zone}` },
         }),
       );
-    cluster.writeSpec((text) => text.replace(/vpc: .*/, `vpc: ${other?.VpcId}`));
+    emulated.cluster.writeSpec((text) => text.replace(/vpc: .*/, `vpc: ${other?.VpcId}`));
     for (const words of ["plan", "apply -auto-approve"])
       expect(await refused(words)).toContain(`but the cluster is in ${VpcId}`);
     expect(counts(await listAccount(emulated.aws))).toEqual(counts(before));
-    cluster.writeSpec((text) => text.replace(/vpc: .*/, `vpc: ${VpcId}`));
+    emulated.cluster.writeSpec((text) => text.replace(/vpc: .*/, `vpc: ${VpcId}`));
     await run("apply -auto-approve");
   });
 });

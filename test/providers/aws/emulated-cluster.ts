@@ -2,12 +2,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect } from "vitest";
+import { TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import { afterEach, beforeEach, expect } from "vitest";
 import { awsModel } from "../../../src/providers/aws/aws-model.ts";
 import type { LoadBalancer } from "../../../src/providers/load-balancer.ts";
 import { MachineCalls } from "../../../src/providers/machine-calls.ts";
 import type { LoadBalancerConfig } from "../../../src/units/load-balancer-unit.ts";
 import { type CliFixture, createCliFixture } from "../../support/command-line.ts";
+import { instanceNamed, listAccount, prepareAccount } from "./emulated-account.ts";
+import { type AwsEmulator, type findEmulator, useEmulator } from "./emulator.ts";
 import { awsOver } from "./local-hosts.ts";
 
 const example = readFileSync(fileURLToPath(new URL("../../../examples/aws-3-masters.yaml", import.meta.url)), "utf8");
@@ -29,6 +32,8 @@ export type EmulatedCluster = {
   run(words: string): Promise<{ readonly code: number; readonly said: string }>;
   /** As `run`, of what ends with code 0: what it said. */
   succeeds(words: string): Promise<string>;
+  /** As `run`, of what ends with code 1: what it said. */
+  refuses(words: string): Promise<string>;
   /** AWS's names of the calls since the last look. */
   takeCalls(): readonly string[];
   /** Writes `cloud.yaml`, a changed example. */
@@ -50,6 +55,11 @@ export function createEmulatedCluster(endpoint: string): EmulatedCluster {
       expect({ words, code, said: code === 0 ? "" : said }).toEqual({ words, code: 0, said: "" });
       return said;
     },
+    refuses: async (words) => {
+      const { code, said } = await cluster.run(words);
+      expect({ words, code, said }).toMatchObject({ code: 1 });
+      return said;
+    },
     takeCalls: () => {
       const taken = calls;
       calls = [];
@@ -69,6 +79,43 @@ export function createEmulatedCluster(endpoint: string): EmulatedCluster {
   };
   cluster.writeSpec();
   return cluster;
+}
+
+/** For each test of a `describe` an account of its own, with nothing of the cluster. */
+export function useEmulatedCluster(environment: Awaited<ReturnType<typeof findEmulator>>): {
+  readonly aws: AwsEmulator;
+  readonly cluster: EmulatedCluster;
+} {
+  const emulated = useEmulator(environment);
+  let cluster: EmulatedCluster | undefined;
+  const present = (): EmulatedCluster => {
+    if (cluster === undefined) throw new Error("No test runs");
+    return cluster;
+  };
+  beforeEach(async () => {
+    await emulated.aws.reset();
+    await prepareAccount(emulated.aws.ec2);
+    cluster = createEmulatedCluster(emulated.aws.endpoint);
+  });
+  afterEach(() => present().cli.remove());
+  return {
+    get aws() {
+      return emulated.aws;
+    },
+    get cluster() {
+      return present();
+    },
+  };
+}
+
+/** As others do: its agent ends with it. */
+export async function terminateInstanceOf(
+  { aws, cluster }: { readonly aws: AwsEmulator; readonly cluster: EmulatedCluster },
+  name: string,
+): Promise<void> {
+  const { InstanceId = "" } = instanceNamed(await listAccount(aws), name);
+  cluster.cli.world.facts.machines.get(name)!.units.get("agent")!.running = false;
+  await aws.ec2.send(new TerminateInstancesCommand({ InstanceIds: [InstanceId] }));
 }
 
 /** Remembers what the load balancer was last told, for the world in memory. */
